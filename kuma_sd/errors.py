@@ -1,0 +1,25 @@
+"""One base error, one subclass per boundary. Each message is one clear line that says what to do about it."""
+
+
+class KumaSDError(Exception):
+    """Base of all errors that kuma-sd expects; the command line prints them as one line, without a traceback."""
+
+
+class ConfigError(KumaSDError):
+    """A setting is wrong. Raised by everything that reads settings, options or files they name."""
+
+
+class PluginError(KumaSDError):
+    """A plugin cannot be found, loaded or made. The message names its distribution."""
+
+
+class SourceError(KumaSDError):
+    """A control plane cannot be reached, or what it says cannot be understood. The daemon backs off and tries again."""
+
+
+class TransformError(KumaSDError):
+    """A label set cannot be transformed or rendered. The target's previous result stays."""
+
+
+class OutputError(KumaSDError):
+    """A publication cannot be delivered. The daemon backs off and tries the newest again."""
