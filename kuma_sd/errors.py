@@ -14,7 +14,16 @@ class PluginError(KumaSDError):
 
 
 class SourceError(KumaSDError):
-    """A control plane cannot be reached, or what it says cannot be understood. The daemon backs off and tries again."""
+    """A control plane cannot be reached, or what it says cannot be understood. The daemon backs off and tries again.
+
+    Args:
+        message: what happened.
+        retry_after: how long the server wants to be left alone, in seconds.
+    """
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class TransformError(KumaSDError):

@@ -1,0 +1,80 @@
+"""A branch of the pipeline: a label profile and a list of transforms, shared by the outputs that have the same."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from kuma_sd.errors import TransformError
+from kuma_sd.interfaces import Transform
+from kuma_sd.memo import Memo
+from kuma_sd.model import Assignment, GroupKey, Key, Labels, Publication, Target, TargetGroup
+from kuma_sd.profile import LabelProfile
+
+_log = logging.getLogger(__name__)
+
+
+class Branch:
+    """Turns assignments into publications; an assignment that did not change is never converted again.
+
+    Args:
+        profile: gives each target its labels.
+        transforms: applied in this order; each sees what the one before it made.
+    """
+
+    def __init__(self, profile: LabelProfile, transforms: Sequence[Transform] = ()) -> None:
+        self.profile = profile
+        self._transforms = transforms
+        self._memo: Memo[Key, Assignment, tuple[TargetGroup, ...]] = Memo(self._convert)
+        self._reported: frozenset[Key] = frozenset()
+        self.without_address = 0
+
+    @property
+    def converted(self) -> int:
+        """How many assignments were converted so far."""
+        return self._memo.computed
+
+    @property
+    def failing(self) -> int:
+        """How many targets could not be converted; they keep their last good groups, or are left out."""
+        return len(self._memo.failures)
+
+    def publication(self, assignments: Iterable[Assignment], received: float) -> Publication:
+        """Convert what changed and put all together.
+
+        Args:
+            assignments: those of all control planes, sorted by key.
+            received: when the newest of them came.
+        """
+        groups = chain.from_iterable(self._memo.round((assignment.key, assignment) for assignment in assignments))
+        publication = Publication.of(groups, received)
+        self._report()
+        return publication
+
+    def _convert(self, assignment: Assignment) -> tuple[TargetGroup, ...]:
+        target = assignment.read()
+        results: Iterable[Labels] = (self.profile(target),)
+        for transform in self._transforms:
+            results = _apply(transform, results, target)
+        groups = []
+        for place, labels in enumerate(results):
+            if labels.get("__address__"):
+                groups.append(TargetGroup.render(GroupKey(assignment.key, place), labels))
+            else:
+                self.without_address += 1
+        return tuple(groups)
+
+    def _report(self) -> None:
+        failures = self._memo.failures
+        for key in failures.keys() - self._reported:
+            _log.error(
+                "dataplane %s of mesh %s keeps its last good labels, or is left out if it has none: %s",
+                key.name,
+                key.mesh,
+                failures[key],
+                exc_info=None if isinstance(failures[key], TransformError) else failures[key],
+            )
+        self._reported = frozenset(failures)
+
+
+def _apply(transform: Transform, labels: Iterable[Labels], target: Target) -> list[Labels]:
+    return [result for one in labels for result in transform(one, target)]

@@ -1,0 +1,118 @@
+"""Durable files: whole or not at all, readable by their readers, and replaced in one step."""
+
+import fcntl
+import glob
+import grp
+import os
+import stat
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from kuma_sd.errors import OutputError
+
+WORKSHOP = ".kuma-sd"
+"""The folder beside a file in which its next version is written.
+
+On the same file system, so that it can be renamed; in a folder of its own, because Prometheus reads every file of a job
+again whenever anything in the directory it watches changes.
+"""
+
+
+class Claim:
+    """The right to write a file, which only one process has; also makes the directories that replace() needs.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OutputError: its directory cannot be made or written, or another process writes it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        workshop = path.parent / WORKSHOP
+        try:
+            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            workshop.mkdir(mode=0o700, exist_ok=True)
+            self._lock = (workshop / f"{path.name}.lock").open("ab")
+        except OSError as error:
+            raise OutputError(f"cannot write into the directory {str(path.parent)!r}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise OutputError(f"another kuma-sd writes {str(path)!r} already; give one of them another path") from error
+        # What a process that was killed left behind.
+        for leftover in workshop.glob(f"{glob.escape(path.name)}.*.tmp"):
+            leftover.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Let others have it."""
+        self._lock.close()
+
+
+def replace(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str = "") -> None:
+    """Replace a file by new content in one step that survives a crash at any moment.
+
+    Args:
+        path: the file; its directory must exist.
+        chunks: the content, in pieces, so that it never has to be in memory at once.
+        mode: the permissions.
+        group: the name of the group that shall own it; empty for the process's own.
+
+    Raises:
+        OutputError: it did not work; the old file is untouched.
+    """
+    group_id = _group_id(group)
+    try:
+        workshop = path.parent / WORKSHOP
+        workshop.mkdir(mode=0o700, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".tmp", dir=workshop)
+        try:
+            with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 (a descriptor, no path)
+                _write(file.fileno(), chunks)
+                os.fchmod(file.fileno(), mode)
+                os.fchown(file.fileno(), -1, group_id)
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise OutputError(f"cannot write {str(path)!r}: {error.strerror}") from error
+
+
+def holds(path: Path, chunks: Iterable[bytes], mode: int = 0o644) -> bool:
+    """Tell whether a file has exactly this content and these permissions."""
+    try:
+        with path.open("rb") as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) != mode:
+                return False
+            return all(file.read(len(chunk)) == chunk for chunk in chunks) and not file.read(1)
+    except OSError:
+        return False
+
+
+def _group_id(group: str) -> int:
+    if not group:
+        return -1
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError as error:
+        raise OutputError(f"there is no group {group!r} to give the file to") from error
+
+
+def _write(descriptor: int, chunks: Iterable[bytes]) -> None:
+    for chunk in chunks:
+        rest = memoryview(chunk)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,129 @@
+"""What plugins implement, and what they describe themselves with."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kuma_sd.model import Labels, Publication, Snapshot, Target
+from kuma_sd.options import NoOptions
+
+Transform = Callable[[Labels, Target], Iterable[Labels]]
+"""A pure function of one label set: none, one or several come out.
+
+It must not change its arguments and must depend on nothing else, for its results are remembered. A result without
+``__address__`` is dropped and counted. When it raises, the target keeps its previous result.
+"""
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that a plugin gets from the daemon; it grows here and nowhere else.
+
+    Args:
+        name: the instance's name in the settings; of a source the control plane's, empty for the only one.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """What a source knows of its connection; replaced whole, never changed.
+
+    Args:
+        connected: a stream is open whose keepalive is alive, which counts as being heard now.
+        heard: the last sign of life, in seconds of ``time.time()``; None before the first.
+        protocol: what is spoken, like ``v1 gRPC``; empty while nothing is.
+        why: how this protocol was found.
+    """
+
+    connected: bool = False
+    heard: float | None = None
+    protocol: str = ""
+    why: str = ""
+
+
+class Source(Protocol):
+    """Streams the snapshots of one control plane.
+
+    Iterating is one connection: it ends, or raises SourceError, when the connection does, and the daemon iterates
+    again with back-off. A source acknowledges once a message is parsed; what happens later never stops the stream.
+    """
+
+    @property
+    def status(self) -> SourceStatus:
+        """The present state, read by other threads."""
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        """Connect and yield snapshots as they come."""
+
+    def close(self) -> None:
+        """End the iteration from another thread, at once, whatever call it blocks in."""
+
+
+class Output(Protocol):
+    """Publishes publications; each instance has a thread of its own."""
+
+    def start(self) -> None:
+        """Claim what only one may have, like a directory or a lock; `kuma-sd check` never calls this.
+
+        Raises:
+            OutputError: it cannot be had.
+        """
+
+    def publish(self, publication: Publication) -> None:
+        """Make the world look like this publication.
+
+        Raises:
+            OutputError: it did not work; the daemon retries the newest publication with back-off.
+        """
+
+    def close(self) -> None:
+        """Let go of what start() claimed. What is published stays."""
+
+
+@dataclass(frozen=True)
+class SourcePlugin:
+    """Describes a kind of source.
+
+    Args:
+        name: its name in listings.
+        schemes: the URL schemes of the addresses it takes.
+        options: a frozen dataclass whose fields are made with `option()`.
+        open: makes a source of an address, options and context; reads files at most, and connects when iterated.
+    """
+
+    name: str
+    schemes: tuple[str, ...]
+    open: Callable[[str, Any, Context], Source]
+    options: type = NoOptions
+
+
+@dataclass(frozen=True)
+class TransformPlugin:
+    """Describes a kind of transform.
+
+    Args:
+        name: its name in the settings.
+        options: a frozen dataclass whose fields are made with `option()`.
+        make: makes a transform of the options; raises ConfigError when they do not fit together.
+    """
+
+    name: str
+    make: Callable[[Any], Transform]
+    options: type = NoOptions
+
+
+@dataclass(frozen=True)
+class OutputPlugin:
+    """Describes a kind of output.
+
+    Args:
+        name: its name in the settings.
+        options: a frozen dataclass whose fields are made with `option()`.
+        open: makes an output of options and context; reads files at most, and claims nothing before start().
+    """
+
+    name: str
+    open: Callable[[Any, Context], Output]
+    options: type = NoOptions

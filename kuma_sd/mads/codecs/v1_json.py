@@ -1,0 +1,80 @@
+"""MonitoringAssignment v1 in proto JSON, as over HTTP (Kuma 1.2.0 and later)."""
+
+import sys
+from collections.abc import Iterable
+
+import msgspec
+
+from kuma_sd.errors import SourceError
+from kuma_sd.mads.codecs import Part
+from kuma_sd.model import Key, Labels, Target
+
+TYPE_URL = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"
+
+
+class _Target(msgspec.Struct):
+    # Proto JSON: each field in one of two spellings, or null for its default.
+    name: str | None = None
+    scheme: str | None = None
+    address: str | None = None
+    metrics_path: str | None = None
+    metrics_path_in_camel_case: str | None = msgspec.field(default=None, name="metricsPath")
+    labels: Labels | None = None
+
+
+class _Assignment(msgspec.Struct):
+    type_url: str = msgspec.field(default="", name="@type")
+    mesh: str | None = None
+    service: str | None = None
+    targets: list[_Target] | None = None
+    labels: Labels | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Assignment)
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+class V1JSON:
+    """MADS v1 over HTTP."""
+
+    name = "v1-json"
+    type_url = TYPE_URL
+
+    def split(self, resource: bytes) -> Iterable[Part]:
+        """Split a resource into its targets."""
+        assignment = _parse(resource)
+        mesh, targets = sys.intern(assignment.mesh or ""), assignment.targets or []
+        if len(targets) == 1:
+            yield mesh, targets[0].name or "", resource
+            return
+        for target in targets:
+            single = _Assignment(assignment.type_url, mesh, assignment.service, [target], assignment.labels)
+            yield mesh, target.name or "", _ENCODER.encode(single)
+
+    def read(self, key: Key, data: bytes) -> Target:
+        """Read one target. Labels of the assignment win over the target's, as in native kuma_sd."""
+        assignment = _parse(data)
+        target = (assignment.targets or [_Target()])[0]
+        return Target(
+            control_plane=key.control_plane,
+            mesh=key.mesh,
+            service=assignment.service or "",
+            name=key.name,
+            address=target.address or "",
+            scheme=target.scheme or "",
+            metrics_path=target.metrics_path or target.metrics_path_in_camel_case or "",
+            labels=(target.labels or {}) | (assignment.labels or {}),
+        )
+
+
+def _parse(data: bytes) -> _Assignment:
+    try:
+        assignment = _DECODER.decode(data)
+    except msgspec.MsgspecError as error:
+        raise SourceError(f"not a MonitoringAssignment of MADS v1: {error}") from error
+    if assignment.type_url != TYPE_URL:
+        raise SourceError(f"unknown type {assignment.type_url!r}")
+    return assignment
+
+
+V1_JSON = V1JSON()

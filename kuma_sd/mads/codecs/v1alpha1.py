@@ -1,0 +1,68 @@
+"""``kuma.observability.v1alpha1.MonitoringAssignment`` (Kuma 0.3.2 to 1.2.3). Importing this loads protobuf."""
+
+import sys
+from collections.abc import Iterable
+
+from google.protobuf.message import DecodeError
+
+from kuma_sd.errors import SourceError
+from kuma_sd.mads.codecs import Part
+from kuma_sd.model import Key, Labels, Target
+from kuma_sd.proto.mads_v1alpha1_pb2 import MonitoringAssignment
+
+
+class V1alpha1:
+    """MADS v1alpha1 over gRPC: what are fields in v1 are labels here."""
+
+    name = "v1alpha1"
+    type_url = "type.googleapis.com/kuma.observability.v1alpha1.MonitoringAssignment"
+
+    def split(self, resource: bytes) -> Iterable[Part]:
+        """Split a resource into its targets."""
+        assignment = _parse(resource)
+        for target in assignment.targets:
+            mesh, name = _identity(assignment.name, _labels(assignment, target))
+            if len(assignment.targets) == 1:
+                yield mesh, name, resource
+                return
+            single = MonitoringAssignment(name=assignment.name, targets=[target], labels=assignment.labels)
+            yield mesh, name, single.SerializeToString(deterministic=True)
+
+    def read(self, key: Key, data: bytes) -> Target:
+        """Read one target; its labels are left with what is no fact, so that profiles treat it like one of v1."""
+        assignment = _parse(data)
+        labels = _labels(assignment, assignment.targets[0])
+        for name in ("mesh", "dataplane", "instance"):
+            labels.pop(name, None)
+        return Target(
+            control_plane=key.control_plane,
+            mesh=key.mesh,
+            service=labels.pop("job", ""),
+            name=key.name,
+            address=labels.pop("__address__", ""),
+            scheme=labels.pop("__scheme__", ""),
+            metrics_path=labels.pop("__metrics_path__", ""),
+            labels=labels,
+        )
+
+
+def _labels(assignment: MonitoringAssignment, target: MonitoringAssignment.Target) -> Labels:
+    # The target's labels win, as in the Go program's converter for v1alpha1.
+    return {**assignment.labels, **target.labels}
+
+
+def _identity(resource_name: str, labels: Labels) -> tuple[str, str]:
+    # "/meshes/<mesh>/dataplanes/<name>" as Kuma says; labels tell the targets of one assignment apart.
+    path = resource_name.split("/")
+    mesh = labels.get("mesh") or (path[2] if len(path) > 2 else "")  # noqa: PLR2004 (the place in that path)
+    return sys.intern(mesh), labels.get("dataplane") or labels.get("instance") or path[-1]
+
+
+def _parse(data: bytes) -> MonitoringAssignment:
+    try:
+        return MonitoringAssignment.FromString(data)
+    except DecodeError as error:
+        raise SourceError(f"not a MonitoringAssignment of MADS v1alpha1: {error}") from error
+
+
+V1ALPHA1_PROTOBUF = V1alpha1()

@@ -1,0 +1,163 @@
+"""HTTP with one connection that another thread can cut. Importing this loads urllib3."""
+
+import contextlib
+import socket
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import HTTPError, NameResolutionError, ProxyError, SSLError
+from urllib3.exceptions import TimeoutError as HTTPTimeoutError
+
+from kuma_sd.errors import SourceError
+from kuma_sd.mads import MadsOptions
+from kuma_sd.mads.access import Access
+from kuma_sd.mads.address import Endpoint
+from kuma_sd.mads.problems import TooLargeError
+from kuma_sd.options import SIZE, show_duration
+
+CONNECT_TIMEOUT = 5.0
+
+# A peer that vanished is noticed within 20 s and three times 5 s, also in the middle of a long poll.
+_KEEPALIVE = [
+    *HTTPConnection.default_socket_options,
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 20),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+]
+
+_PIECE = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP response, whole."""
+
+    status: int
+    headers: Any
+    body: bytes
+
+
+class HttpClient:
+    """Asks one server, over one connection that is kept alive.
+
+    Args:
+        endpoint: where it listens.
+        options: how to talk to it.
+        access: how to be let in.
+    """
+
+    def __init__(self, endpoint: Endpoint, options: MadsOptions, access: Access) -> None:
+        self._endpoint = endpoint
+        self._max_size = options.max_message_size
+        self._headers = access.headers()
+        self._lock = threading.Lock()
+        self._wire: socket.socket | None = None
+        self._closed = False
+        self._pool = self._make_pool(access, options.tls_server_name)
+
+    def ask(self, method: str, path: str, *, body: bytes | None, timeout: float) -> Answer:
+        """Send a request and return the answer, whatever its status.
+
+        Args:
+            method: GET or POST.
+            path: what follows the endpoint's own path.
+            body: JSON, or None.
+            timeout: the longest silence, in seconds.
+
+        Raises:
+            SourceError: there is no answer, or it is too large.
+        """
+        headers = {"Content-Type": "application/json", "Accept": "application/json", **self._headers}
+        try:
+            response = self._pool.urlopen(
+                method,
+                self._endpoint.path + path,
+                body=body,
+                headers=headers,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout),
+            )
+            try:
+                answer = Answer(response.status, response.headers, self._read(response))
+            except BaseException:
+                response.close()
+                raise
+            response.release_conn()
+        except (HTTPError, OSError) as error:
+            raise SourceError(self._explain(error, timeout)) from error
+        return answer
+
+    def close(self) -> None:
+        """Cut the connection, from any thread; what waits for an answer wakes at once.
+
+        Closing the pool would not wake it, and closing the response would hang (urllib3#2868): only the socket helps.
+        """
+        with self._lock:
+            self._closed = True
+            if self._wire:
+                with contextlib.suppress(OSError):
+                    self._wire.shutdown(socket.SHUT_RDWR)
+                self._wire.close()
+                self._wire = None
+
+    def _made(self, wire: socket.socket) -> None:
+        # A duplicate, since TLS takes the socket itself away.
+        with self._lock:
+            if self._wire:
+                self._wire.close()
+            self._wire = wire.dup()
+            if self._closed:
+                self._wire.shutdown(socket.SHUT_RDWR)
+
+    def _make_pool(self, access: Access, server_name: str) -> HTTPConnectionPool:
+        endpoint, made = self._endpoint, self._made
+        base: type[HTTPConnection] = HTTPSConnection if endpoint.tls else HTTPConnection
+
+        class Connection(base):  # type: ignore[valid-type, misc]
+            def _new_conn(self) -> socket.socket:
+                wire: socket.socket = super()._new_conn()
+                made(wire)
+                return wire
+
+        arguments: dict[str, Any] = {"maxsize": 1, "socket_options": _KEEPALIVE}
+        if endpoint.tls:
+            arguments["ssl_context"] = access.ssl_context()
+            arguments["server_hostname"] = server_name or None
+        proxy = access.proxy(endpoint)
+        manager = urllib3.ProxyManager(proxy, **arguments) if proxy else urllib3.PoolManager(**arguments)
+        pool = manager.connection_from_host(endpoint.host, endpoint.port, "https" if endpoint.tls else "http")
+        pool.ConnectionCls = Connection
+        return pool
+
+    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        pieces, size = [], 0
+        while piece := response.read(_PIECE):
+            pieces.append(piece)
+            size += len(piece)
+            if size > self._max_size:
+                limit = SIZE.show(self._max_size)
+                raise TooLargeError(f"the response is larger than max-message-size ({limit}), raise it")
+        return b"".join(pieces)
+
+    def _explain(self, error: HTTPError | OSError, timeout: float) -> str:
+        cause = error.__cause__ or error.args[-1] if error.args else error
+        reason = getattr(cause, "verify_message", "") or getattr(cause, "strerror", "") or str(cause)
+        match error:
+            case _ if self._closed:
+                reason = "the connection was closed"
+            case NameResolutionError():
+                reason = f"the name {self._endpoint.host!r} does not resolve"
+            case ProxyError():
+                reason = f"the proxy fails: {error.original_error}"
+            case SSLError():
+                reason = f"TLS fails: {reason}"
+            case HTTPTimeoutError():
+                reason = f"no answer within {show_duration(timeout)}"
+        return reason

@@ -1,0 +1,15 @@
+"""What can go wrong with a connection, where it matters for what to try next."""
+
+from kuma_sd.errors import SourceError
+
+
+class NotImplementedThereError(SourceError):
+    """The server speaks gRPC but not this version of MADS."""
+
+
+class NotServedThereError(SourceError):
+    """The server speaks HTTP but serves no MADS at this address; the API server of a control plane does so."""
+
+
+class TooLargeError(SourceError):
+    """The response is larger than max-message-size; no other protocol would make it smaller."""

@@ -1,0 +1,104 @@
+"""The source of one control plane: a snapshot for each response, over whatever is spoken."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from kuma_sd.errors import ConfigError, SourceError
+from kuma_sd.interfaces import SourceStatus
+from kuma_sd.mads import MadsOptions
+from kuma_sd.mads.access import Access
+from kuma_sd.mads.address import parse_address
+from kuma_sd.mads.decoder import Decoder
+from kuma_sd.mads.negotiation import Negotiation
+from kuma_sd.model import Snapshot
+
+_log = logging.getLogger(__name__)
+
+
+class MadsSource:
+    """Streams the snapshots of one control plane.
+
+    Args:
+        address: its URL; replicas stand behind commas.
+        options: how to talk to it.
+        control_plane: its name; empty for the only one.
+
+    Raises:
+        ConfigError: the address or the options cannot be used.
+    """
+
+    def __init__(self, address: str, options: MadsOptions, control_plane: str) -> None:
+        parsed = parse_address(address)
+        _check(options)
+        self._replicas = parsed.replicas
+        self._access = Access(options, parsed.user)
+        self._options = options
+        self._control_plane = control_plane
+        # Kept over connections, so that a reconnect decodes nothing that did not change.
+        self._decoder = Decoder(control_plane)
+        self._lock = threading.Lock()
+        self._negotiation: Negotiation | None = None
+        self._closed = False
+        self._connections = 0
+        self._said_empty = False
+        self.status = SourceStatus()
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        """Connect to one replica, the next one each time, and yield a snapshot for each response."""
+        replica = self._replicas[self._connections % len(self._replicas)]
+        self._connections += 1
+        negotiation = Negotiation(replica, self._options, self._access)
+        self._claim(negotiation)
+        connected = time.time()
+        try:
+            for response in negotiation:
+                now = time.time()
+                self.status = SourceStatus(
+                    connected=True, heard=now, protocol=negotiation.protocol, why=negotiation.why
+                )
+                if response is not None:
+                    assignments, complete = self._decoder.decode(response)
+                    self._say_empty(empty=not assignments)
+                    yield Snapshot(self._control_plane, assignments, now, connected, complete)
+                # Nothing of a large response may stay while the next one is awaited.
+                del response
+        finally:
+            negotiation.close()
+            # A stream was heard until it broke; a poll was when it was answered last.
+            stream = self.status.connected and "gRPC" in self.status.protocol
+            self.status = replace(self.status, connected=False, heard=time.time() if stream else self.status.heard)
+
+    def close(self) -> None:
+        """End the iteration at once, from any thread."""
+        with self._lock:
+            self._closed = True
+            if self._negotiation:
+                self._negotiation.close()
+
+    def _claim(self, negotiation: Negotiation) -> None:
+        with self._lock:
+            self._negotiation = negotiation
+            if self._closed:
+                raise SourceError("the source was closed")
+
+    def _say_empty(self, *, empty: bool) -> None:
+        if empty and not self._said_empty:
+            _log.info(
+                "control plane %s has no assignments for the client %r: no mesh has metrics, it has just started, "
+                "or each MeshMetric names other clients (clientId there, name here)",
+                self._control_plane or self._replicas[0],
+                self._options.name,
+            )
+        self._said_empty = empty
+
+
+def _check(options: MadsOptions) -> None:
+    if bool(options.tls_cert_file) != bool(options.tls_key_file):
+        raise ConfigError("tls-cert-file and tls-key-file go together")
+    if options.tls_insecure_skip_verify and options.transport == "grpc":
+        raise ConfigError("tls-insecure-skip-verify works over HTTP only: set transport to auto or http")
+    if options.api_version == "v1alpha1" and options.transport == "http":
+        raise ConfigError("MADS v1alpha1 is spoken over gRPC only: set transport to auto or grpc")

@@ -1,0 +1,187 @@
+"""The threads at both ends of the pipeline: one for each control plane, one for each output."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, replace
+
+from kuma_sd.backoff import Backoff
+from kuma_sd.errors import OutputError, SourceError
+from kuma_sd.interfaces import Output, Source
+from kuma_sd.mailbox import Mailbox
+from kuma_sd.model import Publication, Snapshot
+
+_log = logging.getLogger(__name__)
+
+LONGEST_RETRY_AFTER = 300.0
+"""How long a server may send us away, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStatus:
+    """How connecting to a control plane goes; replaced whole, never changed.
+
+    Args:
+        attempts: how many connections were tried.
+        snapshots: how many snapshots came.
+        up: whether the present connection brought a snapshot; None before the first attempt ended.
+        failing: why the last connection ended; empty while one is up.
+    """
+
+    attempts: int = 0
+    snapshots: int = 0
+    up: bool | None = None
+    failing: str = ""
+
+
+class SourceWorker:
+    """Consumes the snapshots of one control plane, connecting again and again.
+
+    Args:
+        title: what the control plane is called in the log.
+        control_plane: its name, under which its snapshots lie in the mailbox.
+        source: where they come from.
+        mailbox: where they go.
+    """
+
+    def __init__(self, title: str, control_plane: str, source: Source, mailbox: Mailbox[Snapshot]) -> None:
+        self.title = title
+        self.source = source
+        self.status = ConnectionStatus()
+        self._control_plane = control_plane
+        self._mailbox = mailbox
+        self._backoff = Backoff()
+        self._closing = threading.Event()
+
+    def run(self) -> None:
+        """Iterate over the source until closed."""
+        while not self._closing.is_set():
+            self.status = replace(self.status, attempts=self.status.attempts + 1)
+            why, error, leave_alone = "it ended the stream", None, 0.0
+            try:
+                self._connection()
+            except SourceError as failure:
+                why, leave_alone = str(failure), min(failure.retry_after, LONGEST_RETRY_AFTER)
+            except Exception as failure:  # noqa: BLE001 (the boundary to plugins)
+                why, error = f"unexpected {type(failure).__name__}: {failure}", failure
+            if self._closing.is_set():
+                return
+            self._down(why, error)
+            self._closing.wait(max(self._backoff.next(), leave_alone))
+
+    def close(self) -> None:
+        """End run() at once, from any thread."""
+        self._closing.set()
+        self.source.close()
+
+    def _connection(self) -> None:
+        for snapshot in self.source:
+            self._mailbox.put(self._control_plane, snapshot)
+            self._backoff.reset()
+            self._up()
+            # While the next one is awaited, nothing of this one may stay.
+            del snapshot
+
+    def _up(self) -> None:
+        if not self.status.up:
+            spoken = self.source.status
+            _log.info("control plane %s: connected over %s, %s", self.title, spoken.protocol, spoken.why)
+        self.status = replace(self.status, snapshots=self.status.snapshots + 1, up=True, failing="")
+
+    def _down(self, why: str, error: Exception | None) -> None:
+        if self.status.up is not False:
+            _log.warning(
+                "control plane %s: %s; trying again, targets stay as they are", self.title, why, exc_info=error
+            )
+        self.status = replace(self.status, up=False, failing=why)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputStatus:
+    """What an output did so far; replaced whole, never changed.
+
+    Args:
+        published: what it published last; None before the first.
+        when: when it did, in seconds of ``time.time()``.
+        publications: how many it published.
+        failures: how many attempts failed.
+        failing: why the last attempt failed; empty when it did not.
+    """
+
+    published: Publication | None = None
+    when: float | None = None
+    publications: int = 0
+    failures: int = 0
+    failing: str = ""
+
+
+class OutputWorker:
+    """Hands publications to one output, so that one that blocks or fails delays nobody else.
+
+    Args:
+        name: the instance's name in the settings.
+        output: what publishes.
+        min_interval: the least time between two publications, in seconds.
+    """
+
+    def __init__(self, name: str, output: Output, min_interval: float) -> None:
+        self.name = name
+        self.output = output
+        self.mailbox: Mailbox[Publication] = Mailbox()
+        self.status = OutputStatus()
+        self._min_interval = min_interval
+        self._backoff = Backoff()
+        self._closing = threading.Event()
+
+    def run(self) -> None:
+        """Publish the newest publication whenever there is one, until closed."""
+        pending: Publication | None = None
+        while not self._closing.is_set():
+            newest = self.mailbox.take(timeout=0 if pending else None)
+            pending = next(iter(newest.values()), pending)
+            if pending is None or self._closing.is_set():
+                continue
+            if self._publish(pending):
+                pending = None
+                # A change after a calm goes out at once; a storm is gathered into one publication an interval.
+                self._closing.wait(self._min_interval)
+            else:
+                self._closing.wait(self._backoff.next())
+        self.output.close()
+
+    def close(self) -> None:
+        """End run() after the publication under way, from any thread."""
+        self._closing.set()
+        self.mailbox.close()
+
+    def _publish(self, publication: Publication) -> bool:
+        try:
+            self.output.publish(publication)
+        except Exception as error:  # noqa: BLE001 (the boundary to plugins)
+            self._failed(error)
+            return False
+        self._succeeded(publication)
+        return True
+
+    def _succeeded(self, publication: Publication) -> None:
+        status = self.status
+        if status.failing or not status.published:
+            again = " again" if status.published else ""
+            _log.info("output %s: published%s, %d targets", self.name, again, len(publication.groups))
+        self._backoff.reset()
+        self.status = replace(
+            status, published=publication, when=time.time(), publications=status.publications + 1, failing=""
+        )
+
+    def _failed(self, error: Exception) -> None:
+        status = self.status
+        expected = isinstance(error, OutputError)
+        why = str(error) if expected else f"unexpected {type(error).__name__}: {error}"
+        if why != status.failing:
+            _log.error(
+                "output %s: %s; trying again, what it published before stays",
+                self.name,
+                why,
+                exc_info=None if expected else error,
+            )
+        self.status = replace(status, failures=status.failures + 1, failing=why)

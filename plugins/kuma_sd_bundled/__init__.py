@@ -1,0 +1,1 @@
+"""Plugins that come with kuma-sd. They import its public API only, like those of strangers."""

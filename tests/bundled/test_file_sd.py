@@ -1,0 +1,113 @@
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kuma_sd import ConfigError, Context
+from kuma_sd.testing import OutputContract, group, publication
+from kuma_sd_bundled import file_sd
+from kuma_sd_bundled.file_sd import FileSD, FileSDOptions
+
+(PLUGIN,) = file_sd.kuma_sd_outputs()
+
+
+class TestJSON(OutputContract):
+    plugin = PLUGIN
+
+    def options(self, directory: Path) -> FileSDOptions:
+        return FileSDOptions(path=directory / "targets.json")
+
+    def broken(self, directory: Path) -> FileSDOptions:
+        (directory / "taken").touch()
+        return FileSDOptions(path=directory / "taken" / "targets.json")
+
+    def published(self, options: FileSDOptions) -> Any:
+        return json.loads(options.path.read_bytes())
+
+
+class TestYAML(TestJSON):
+    def options(self, directory: Path) -> FileSDOptions:
+        return FileSDOptions(path=directory / "targets.yml")
+
+    def published(self, options: FileSDOptions) -> Any:
+        return yaml.safe_load(options.path.read_bytes())
+
+
+def publish(path: Path, *publications: object, **options: Any) -> FileSD:
+    output = PLUGIN.open(FileSDOptions(path=path, **options), Context("file_sd"))
+    assert isinstance(output, FileSD)
+    output.start()
+    for each in publications:
+        output.publish(each)  # type: ignore[arg-type]
+    return output
+
+
+def test_both_formats_are_made_of_the_same_lines(tmp_path: Path) -> None:
+    many = publication(*(f"backend-{number}" for number in range(10_000)))
+    publish(tmp_path / "targets.json", many).close()
+    publish(tmp_path / "targets.yml", many).close()
+    lines = [one.json for one in many.groups]
+    assert (tmp_path / "targets.json").read_bytes() == b"[\n" + b",\n".join(lines) + b"\n]\n"
+    assert (tmp_path / "targets.yml").read_bytes() == b"".join(b"- " + line + b"\n" for line in lines)
+
+
+def test_an_empty_list_is_written_as_such_never_as_an_empty_file(tmp_path: Path) -> None:
+    publish(tmp_path / "targets.json", publication()).close()
+    publish(tmp_path / "targets.yaml", publication()).close()
+    assert (tmp_path / "targets.json").read_bytes() == b"[]\n"
+    assert (tmp_path / "targets.yaml").read_bytes() == b"[]\n"
+
+
+def test_equal_content_is_not_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    output = publish(path, publication("a"))
+    first = path.stat()
+    output.publish(publication("a", received=2.0))
+    output.close()
+    publish(path, publication("a")).close()
+    assert path.stat() == first
+
+
+def test_a_changed_mode_is_applied_at_the_next_start(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    publish(path, publication("a")).close()
+    publish(path, publication("a"), mode=0o600).close()
+    assert oct(path.stat().st_mode & 0o777) == "0o600"
+
+
+def test_the_file_can_be_given_to_a_group(tmp_path: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("giving files to groups needs root")
+    publish(tmp_path / "targets.json", publication("a"), group="daemon").close()
+    assert (tmp_path / "targets.json").group() == "daemon"
+
+
+@pytest.mark.parametrize(("name", "format_"), [("targets.txt", "yaml"), ("targets.json", "yaml"), ("targets", "json")])
+def test_the_format_can_be_set_against_the_extension(tmp_path: Path, name: str, format_: str) -> None:
+    publish(tmp_path / name, publication("a"), format=format_).close()
+    content = (tmp_path / name).read_bytes()
+    assert content.startswith(b"- " if format_ == "yaml" else b"[\n")
+
+
+def test_a_path_that_does_not_tell_the_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"end it in \.json, \.yml or \.yaml, or set format"):
+        publish(tmp_path / "targets.txt")
+
+
+@pytest.mark.parametrize("text", ["644x", "0999", "-1", "10000"])
+def test_a_mode_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a file mode like 0644"):
+        file_sd.MODE.parse(text)
+    assert file_sd.MODE.show(file_sd.MODE.parse("640")) == "0640"
+
+
+def test_groups_differ_in_their_address_only_when_labels_are_equal(tmp_path: Path) -> None:
+    two = publication(group("a", address="192.0.2.1:1"), group("a2", address="192.0.2.2:1"))
+    publish(tmp_path / "targets.json", two).close()
+    assert [one["targets"] for one in json.loads((tmp_path / "targets.json").read_bytes())] == [
+        ["192.0.2.1:1"],
+        ["192.0.2.2:1"],
+    ]

@@ -1,0 +1,64 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kuma_sd import Key, SourceError, Target
+from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
+from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
+
+KEY = Key("east", "demo", "backend-01", 0)
+
+
+def test_a_v1_assignment_is_read_with_all_its_facts() -> None:
+    message = MonitoringAssignment(mesh="demo", service="backend")
+    message.targets.add(
+        name="backend-01", scheme="https", address="192.168.0.1:1234", metrics_path="/x", labels={"env": "prod"}
+    )
+    data = message.SerializeToString()
+    assert list(V1_PROTOBUF.split(data)) == [("demo", "backend-01", data)]
+    assert V1_PROTOBUF.read(KEY, data) == Target(
+        control_plane="east",
+        mesh="demo",
+        service="backend",
+        name="backend-01",
+        address="192.168.0.1:1234",
+        scheme="https",
+        metrics_path="/x",
+        labels={"env": "prod"},
+    )
+
+
+def test_labels_of_the_assignment_win_over_those_of_the_target() -> None:
+    message = MonitoringAssignment(mesh="demo", service="backend", labels={"env": "assignment", "team": "a"})
+    message.targets.add(name="backend-01", labels={"env": "target", "zone": "t"})
+    assert V1_PROTOBUF.read(KEY, message.SerializeToString()).labels == {"env": "assignment", "team": "a", "zone": "t"}
+
+
+def test_each_of_several_targets_keeps_what_they_share() -> None:
+    message = MonitoringAssignment(mesh="demo", service="backend", labels={"env": "prod"})
+    message.targets.add(name="one")
+    message.targets.add(name="two")
+    parts = list(V1_PROTOBUF.split(message.SerializeToString()))
+    assert [(mesh, name) for mesh, name, _ in parts] == [("demo", "one"), ("demo", "two")]
+    for _, name, data in parts:
+        read = V1_PROTOBUF.read(Key("", "demo", name, 0), data)
+        assert (read.name, read.service, read.labels) == (name, "backend", {"env": "prod"})
+
+
+def test_an_assignment_without_targets_is_none() -> None:
+    assert list(V1_PROTOBUF.split(MonitoringAssignment(mesh="demo").SerializeToString())) == []
+
+
+@given(st.binary(max_size=200))
+def test_whatever_the_bytes_nothing_but_a_source_error_comes_out(data: bytes) -> None:
+    try:
+        parts = list(V1_PROTOBUF.split(data))
+    except SourceError:
+        return
+    for mesh, name, part in parts:
+        V1_PROTOBUF.read(Key("", mesh, name, 0), part)
+
+
+def test_bytes_that_are_no_assignment_are_said() -> None:
+    with pytest.raises(SourceError, match="not a MonitoringAssignment of MADS v1"):
+        V1_PROTOBUF.read(KEY, b"\xff\xff")

@@ -1,0 +1,133 @@
+import random
+
+import pytest
+
+from kuma_sd import SourceError
+from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
+from kuma_sd.mads.decoder import Decoder, Response
+from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
+
+
+def resource(*names: str, mesh: str = "default", service: str = "backend", address: str = "192.0.2.1:5670") -> bytes:
+    message = MonitoringAssignment(mesh=mesh, service=service)
+    for name in names:
+        message.targets.add(name=name, address=address, scheme="http", labels={"env": "prod"})
+    return message.SerializeToString()
+
+
+def response(*resources: bytes, foreign: str = "") -> Response:
+    return Response(V1_PROTOBUF, resources, frozenset([foreign] if foreign else []))
+
+
+def test_assignments_are_sorted_whatever_the_order_on_the_wire() -> None:
+    resources = [resource(f"backend-{number}", mesh=mesh) for number in range(9) for mesh in ("b", "a")]
+    expected, _ = Decoder("").decode(response(*resources))
+    random.Random(1).shuffle(resources)
+    assert Decoder("").decode(response(*resources)) == (expected, True)
+    assert [one.key for one in expected] == sorted(one.key for one in expected)
+
+
+def test_one_change_among_a_thousand_shuffled_decodes_one() -> None:
+    decoder, shuffle = Decoder(""), random.Random(1).shuffle
+    resources = [resource(f"backend-{number}") for number in range(1000)]
+    decoder.decode(response(*resources))
+    assert decoder.decoded == 1000
+    resources[500] = resource("backend-500", address="192.0.2.2:5670")
+    shuffle(resources)
+    assignments, _ = decoder.decode(response(*(bytes(bytearray(each)) for each in resources)))
+    assert decoder.decoded == 1001
+    changed = next(one for one in assignments if one.key.name == "backend-500")
+    assert changed.read().address == "192.0.2.2:5670"
+
+
+def test_what_went_is_gone_and_what_came_is_there() -> None:
+    decoder = Decoder("")
+    decoder.decode(response(resource("a"), resource("b")))
+    assignments, _ = decoder.decode(response(resource("c"), resource("b")))
+    assert [one.key.name for one in assignments] == ["b", "c"]
+
+
+def test_a_resource_with_several_targets_is_split_and_remembered() -> None:
+    decoder = Decoder("east")
+    resources = [resource("a", "b"), resource("c")]
+    for _ in range(3):
+        assignments, complete = decoder.decode(response(*resources))
+        assert [(one.key.name, one.read().name, one.read().control_plane) for one in assignments] == [
+            ("a", "a", "east"),
+            ("b", "b", "east"),
+            ("c", "c", "east"),
+        ]
+        assert complete
+    assert decoder.decoded == 2
+
+
+def test_equal_names_are_told_apart_by_the_order_of_their_bytes() -> None:
+    one, two = sorted([resource("a", service="x"), resource("a", service="y")])
+    forward, _ = Decoder("").decode(response(one, two))
+    backward, _ = Decoder("").decode(response(two, one))
+    assert forward == backward
+    assert [(each.key.ordinal, each.data) for each in forward] == [(0, one), (1, two)]
+
+
+def test_when_one_of_equal_names_goes_the_other_takes_its_place() -> None:
+    one, two = sorted([resource("a", service="x"), resource("a", service="y")])
+    decoder = Decoder("")
+    decoder.decode(response(one, two))
+    alone, _ = decoder.decode(response(two))
+    assert alone == Decoder("").decode(response(two))[0]
+    assert [each.key.ordinal for each in alone] == [0]
+    again, _ = decoder.decode(response(one, two))
+    assert [(each.key.ordinal, each.data) for each in again] == [(0, one), (1, two)]
+
+
+def test_a_resource_sent_twice_is_one_assignment() -> None:
+    assignments, _ = Decoder("").decode(response(resource("a"), resource("a")))
+    assert len(assignments) == 1
+
+
+def test_what_does_not_parse_makes_the_snapshot_incomplete_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    decoder = Decoder("")
+    for _ in range(3):
+        assignments, complete = decoder.decode(response(resource("a"), b"\xff\xff"))
+        assert [one.key.name for one in assignments] == ["a"]
+        assert not complete
+    assert decoder.decoded == 2
+    assert len(caplog.records) == 1
+    assert "1 assignments cannot be understood and take nothing away" in caplog.text
+    assert decoder.decode(response(resource("a")))[1]
+
+
+def test_an_unknown_type_makes_the_snapshot_incomplete(caplog: pytest.LogCaptureFixture) -> None:
+    assignments, complete = Decoder("").decode(response(resource("a"), foreign="type.googleapis.com/other"))
+    assert len(assignments) == 1
+    assert not complete
+    assert "unknown type type.googleapis.com/other" in caplog.text
+
+
+@pytest.mark.parametrize("bad", [response(b"\xff\xff"), response(foreign="type.googleapis.com/other")])
+def test_a_response_of_which_nothing_parses_is_an_error_not_a_snapshot(bad: Response) -> None:
+    with pytest.raises(SourceError, match="nothing in the response can be understood"):
+        Decoder("").decode(bad)
+
+
+def test_after_an_error_the_next_good_response_is_whole() -> None:
+    decoder = Decoder("")
+    decoder.decode(response(resource("a"), resource("b")))
+    with pytest.raises(SourceError):
+        decoder.decode(response(b"\xff\xff"))
+    assignments, complete = decoder.decode(response(resource("a"), resource("b")))
+    assert len(assignments) == 2
+    assert complete
+
+
+def test_an_empty_response_is_an_empty_snapshot() -> None:
+    decoder = Decoder("")
+    decoder.decode(response(resource("a")))
+    assert decoder.decode(response()) == ([], True)
+
+
+def test_equal_content_returns_the_same_list() -> None:
+    decoder = Decoder("")
+    first, _ = decoder.decode(response(resource("a"), resource("b")))
+    second, _ = decoder.decode(response(resource("b"), resource("a")))
+    assert second is first

@@ -1,0 +1,169 @@
+import socket
+import threading
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from kuma_sd import Snapshot, SourceError
+from kuma_sd.mads import MadsOptions
+from kuma_sd.mads.source import MadsSource
+from kuma_sd.proto.discovery_pb2 import DiscoveryResponse
+from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.testing import control_plane
+
+
+def names(snapshot: Snapshot) -> list[str]:
+    return [one.key.name for one in snapshot.assignments]
+
+
+@pytest.fixture
+def kuma() -> Iterator[ControlPlane[World]]:
+    with control_plane("a", "b") as running:
+        yield running
+
+
+def source(kuma: ControlPlane[World], **options: object) -> MadsSource:
+    return MadsSource(kuma.url, MadsOptions(**options), "")  # type: ignore[arg-type]
+
+
+def test_each_change_of_the_control_plane_is_a_snapshot(kuma: ControlPlane[World]) -> None:
+    snapshots = iter(source(kuma))
+    assert names(next(snapshots)) == ["a", "b"]
+    kuma.world.add(Dataplane("c"))
+    assert names(next(snapshots)) == ["a", "b", "c"]
+    kuma.world.remove("a")
+    assert names(next(snapshots)) == ["b", "c"]
+
+
+def test_every_request_has_the_node_and_each_response_is_acknowledged_once(kuma: ControlPlane[World]) -> None:
+    snapshots = iter(source(kuma, name="monitoring-1"))
+    next(snapshots)
+    kuma.world.add(Dataplane("c"))
+    next(snapshots)
+    assert kuma.counts.acks == 1
+    first, ack = kuma.requests
+    assert (first.version_info, first.response_nonce) == ("", "")
+    assert ack.version_info
+    assert ack.response_nonce == "1"
+    assert {request.node.id for request in (first, ack)} == {"monitoring-1"}
+    assert {request.type_url for request in (first, ack)} == {
+        "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"
+    }
+
+
+def test_closing_from_another_thread_ends_a_wait_at_once(kuma: ControlPlane[World]) -> None:
+    one = source(kuma)
+    waiting = threading.Event()
+    ended: list[str] = []
+
+    def read() -> None:
+        try:
+            for _ in one:
+                waiting.set()
+        except SourceError as error:
+            ended.append(str(error))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert waiting.wait(10)
+    one.close()
+    reader.join(0.5)
+    assert not reader.is_alive()
+
+
+def test_closing_before_it_connects_ends_it_too(kuma: ControlPlane[World]) -> None:
+    one = source(kuma)
+    one.close()
+    with pytest.raises(SourceError, match="closed"):
+        next(iter(one))
+
+
+def test_a_reconnect_decodes_nothing_that_did_not_change(kuma: ControlPlane[World]) -> None:
+    kuma.world.replace(Dataplane(f"backend-{number}") for number in range(1000))
+    one = source(kuma)
+    first = next(iter(one))
+    decoded = one._decoder.decoded
+    assert decoded >= 1000
+    kuma.close()
+    kuma.start()
+    kuma.world.remove("backend-500")
+    kuma.world.add(Dataplane("backend-500", address="192.0.2.77:5670"))
+    snapshots = iter(one)
+    second = next(snapshots)
+    while second.assignments == first.assignments or len(second.assignments) < 1000:
+        second = next(snapshots)
+    assert one._decoder.decoded == decoded + 1
+
+
+def test_the_status_tells_what_is_spoken_and_when_contact_was_lost(kuma: ControlPlane[World]) -> None:
+    one = source(kuma)
+    assert one.status.heard is None
+    snapshots = iter(one)
+    snapshot = next(snapshots)
+    assert one.status.connected
+    assert one.status.protocol == "v1 gRPC"
+    assert one.status.heard == snapshot.received
+    assert snapshot.connected <= snapshot.received
+    kuma.end_streams()
+    with pytest.raises(SourceError):
+        next(snapshots)
+    assert not one.status.connected
+    assert one.status.heard is not None
+    assert one.status.heard >= snapshot.received
+
+
+def test_a_control_plane_that_is_down_is_said(kuma: ControlPlane[World]) -> None:
+    kuma.close()
+    with pytest.raises(SourceError, match=r"unavailable: .*refused"):
+        next(iter(source(kuma)))
+
+
+def test_a_peer_that_speaks_something_else_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            peer, _ = server.accept()
+            with peer:
+                peer.recv(1000)
+                peer.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        address = f"grpc://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(SourceError, match="unavailable"):
+            next(iter(MadsSource(address, MadsOptions(), "")))
+
+
+def test_an_error_of_the_stream_is_said(kuma: ControlPlane[World]) -> None:
+    kuma.refuse(grpc.StatusCode.UNIMPLEMENTED, "unknown service")
+    with pytest.raises(SourceError, match="it does not speak MADS v1 over gRPC: unknown service"):
+        next(iter(source(kuma)))
+
+
+def test_bytes_that_are_no_response_are_said(kuma: ControlPlane[World]) -> None:
+    snapshots = iter(source(kuma))
+    next(snapshots)
+    kuma.send(b"\xff\xff")
+    with pytest.raises(SourceError, match="its answer is no DiscoveryResponse"):
+        next(snapshots)
+
+
+def test_a_response_larger_than_the_limit_is_said(kuma: ControlPlane[World]) -> None:
+    kuma.world.replace(Dataplane(f"backend-{number}") for number in range(100))
+    with pytest.raises(SourceError, match=r"the response is larger than max-message-size \(4KiB\), raise it"):
+        next(iter(source(kuma, max_message_size=4096)))
+
+
+def test_what_cannot_be_understood_makes_a_snapshot_incomplete(kuma: ControlPlane[World]) -> None:
+    snapshots = iter(source(kuma))
+    first = next(snapshots)
+    response = DiscoveryResponse(version_info="x", nonce="9")
+    for one in first.assignments:
+        response.resources.add(
+            type_url="type.googleapis.com/kuma.observability.v1.MonitoringAssignment", value=one.data
+        )
+    response.resources.add(type_url="type.googleapis.com/other", value=b"")
+    kuma.send(response.SerializeToString())
+    second = next(snapshots)
+    assert second.assignments == first.assignments
+    assert not second.complete

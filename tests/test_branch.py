@@ -1,0 +1,86 @@
+import random
+from collections.abc import Iterable
+
+import pytest
+
+from kuma_sd import Labels, Target
+from kuma_sd.branch import Branch
+from kuma_sd.profile import LabelProfile
+from kuma_sd.testing import assignment
+
+
+def branch(*transforms: object) -> Branch:
+    return Branch(LabelProfile("kuma-prometheus-sd"), transforms)  # type: ignore[arg-type]
+
+
+def test_an_unchanged_assignment_is_never_converted_again() -> None:
+    one = branch()
+    assignments = [assignment(f"backend-{number:04}") for number in range(1000)]
+    one.publication(assignments, received=1.0)
+    assignments[500] = assignment("backend-0500", service="other")
+    # Equal, but made anew, as after a restart of the control plane.
+    again = [assignment(each.key.name) for each in assignments[:500]] + assignments[500:]
+    one.publication(again, received=2.0)
+    assert one.converted == 1001
+
+
+def test_transforms_are_applied_in_order_and_may_drop_and_multiply() -> None:
+    def twice(labels: Labels, _target: Target) -> Iterable[Labels]:
+        yield labels | {"copy": "1"}
+        yield labels | {"copy": "2"}
+
+    def drop_first(labels: Labels, _target: Target) -> Iterable[Labels]:
+        return [] if labels["copy"] == "1" else [labels | {"seen": "yes"}]
+
+    published = branch(twice, drop_first).publication([assignment("a"), assignment("b")], received=1.0)
+    assert [(group.key.assignment.name, group.key.place, group.labels["copy"]) for group in published.groups] == [
+        ("a", 0, "2"),
+        ("b", 0, "2"),
+    ]
+
+
+def test_a_result_without_an_address_is_dropped_and_counted() -> None:
+    one = branch(lambda labels, _target: [labels | {"__address__": ""}, labels])
+    published = one.publication([assignment("a")], received=1.0)
+    assert [group.key.place for group in published.groups] == [1]
+    assert one.without_address == 1
+
+
+def test_a_failing_transform_keeps_the_last_good_groups(caplog: pytest.LogCaptureFixture) -> None:
+    def fragile(labels: Labels, target: Target) -> Iterable[Labels]:
+        if target.service == "bad":
+            raise ValueError("no such thing")
+        return [labels]
+
+    one = branch(fragile)
+    good = one.publication([assignment("a"), assignment("b")], received=1.0)
+    for _ in range(3):
+        published = one.publication([assignment("a", service="bad"), assignment("b")], received=2.0)
+        assert published.groups == good.groups
+    assert one.failing == 1
+    assert len(caplog.records) == 1
+    assert "dataplane a of mesh default keeps its last good labels" in caplog.text
+    assert "no such thing" in caplog.text
+
+
+def test_a_target_that_never_converted_is_left_out_and_the_others_go_on() -> None:
+    one = branch(lambda labels, target: [labels] if target.name == "b" else 1 / 0)
+    published = one.publication([assignment("a"), assignment("b")], received=1.0)
+    assert [group.key.assignment.name for group in published.groups] == ["b"]
+
+
+def test_bytes_that_cannot_be_read_keep_the_last_good_groups() -> None:
+    one = branch()
+    good = one.publication([assignment("a")], received=1.0)
+    broken = assignment("a")._replace(data=b"{")
+    assert one.publication([broken], received=2.0).groups == good.groups
+
+
+def test_same_input_gives_the_same_publication_in_any_order_of_time() -> None:
+    assignments = [assignment(f"backend-{number}") for number in range(100)]
+    whole = branch().publication(sorted(assignments), received=1.0)
+    grown = branch()
+    random.Random(1).shuffle(assignments)
+    for count in range(0, 101, 10):
+        last = grown.publication(sorted(assignments[:count]), received=1.0)
+    assert last == whole

@@ -1,0 +1,110 @@
+import pytest
+
+from kuma_sd.branch import Branch
+from kuma_sd.mailbox import Mailbox
+from kuma_sd.model import Publication, Snapshot
+from kuma_sd.pipeline import SENDER, Opening, Pipeline, Route
+from kuma_sd.profile import LabelProfile
+from kuma_sd.testing import assignment, snapshot
+
+
+class Line:
+    """A pipeline with one output, driven by hand; the clock starts at 0."""
+
+    def __init__(self, *control_planes: str, start_wait: float = 30.0, guard_hold: float = 120.0) -> None:
+        self.route = Route(Branch(LabelProfile("kuma-prometheus-sd")), [Mailbox()])
+        self.pipeline = Pipeline(control_planes or [""], [self.route], Opening(0.0, start_wait, guard_hold))
+
+    def step(self, *snapshots: Snapshot, now: float = 1.0) -> list[str] | None:
+        """Return the names that are published in this step; None when nothing is."""
+        self.pipeline.step({one.control_plane: one for one in snapshots}, now)
+        published = self.route.mailboxes[0].take(0).get(SENDER)
+        return published and names(published)
+
+
+def names(published: Publication) -> list[str]:
+    return [group.key.assignment.control_plane + group.key.assignment.name for group in published.groups]
+
+
+def test_a_snapshot_becomes_a_publication() -> None:
+    assert Line().step(snapshot("b", "a")) == ["a", "b"]
+
+
+def test_control_planes_are_united_and_equal_names_are_both_kept() -> None:
+    line = Line("east", "west")
+    both = line.step(snapshot("a", "b", control_plane="west"), snapshot("a", control_plane="east"))
+    assert both == ["easta", "westa", "westb"]
+
+
+def test_one_control_plane_that_fails_never_touches_the_targets_of_another() -> None:
+    line = Line("east", "west")
+    line.step(snapshot("a", control_plane="west"), snapshot("a", control_plane="east"))
+    assert line.step(snapshot("a", "b", control_plane="west")) == ["easta", "westa", "westb"]
+
+
+def test_an_equal_publication_is_not_handed_on() -> None:
+    line = Line()
+    line.step(snapshot("a"))
+    assert line.step(snapshot("a", received=2.0)) is None
+
+
+def test_equal_key_with_other_bytes_is_a_change_not_a_loss() -> None:
+    line = Line()
+    line.step(snapshot("a", "b"))
+    first = line.route.last
+    line.step(snapshot("a", assignment("b", service="other")))
+    change = line.route.last.since(first)  # type: ignore[union-attr]
+    assert str(change) == "0 added, 0 removed, 1 changed"
+
+
+def test_a_publication_superseded_before_it_was_taken_leaves_since_right() -> None:
+    line = Line()
+    line.pipeline.step({"": snapshot("a", "b")}, 1.0)
+    taken = line.route.mailboxes[0].take(0)[SENDER]
+    line.pipeline.step({"": snapshot("b")}, 2.0)
+    line.pipeline.step({"": snapshot("b", "c")}, 3.0)
+    newest = line.route.mailboxes[0].take(0)[SENDER]
+    assert str(newest.since(taken)) == "1 added, 1 removed, 0 changed"
+    assert line.route.mailboxes[0].superseded == 1
+
+
+class TestTheFirstPublication:
+    def test_never_goes_out_while_no_control_plane_has_a_snapshot(self) -> None:
+        line = Line("east", "west")
+        assert line.step(now=1000.0) is None
+
+    def test_waits_for_every_control_plane(self) -> None:
+        line = Line("east", "west")
+        assert line.step(snapshot("a", control_plane="east"), now=1.0) is None
+        assert line.step(snapshot("b", control_plane="west"), now=2.0) == ["easta", "westb"]
+
+    def test_goes_out_after_start_wait_with_what_is_known(self) -> None:
+        line = Line("east", "west", start_wait=30.0)
+        assert line.step(snapshot("a", control_plane="east"), now=1.0) is None
+        assert line.step(now=29.9) is None
+        assert line.step(now=30.0) == ["easta"]
+
+    def test_goes_out_with_the_first_snapshot_when_start_wait_is_over(self) -> None:
+        line = Line("east", "west", start_wait=30.0)
+        assert line.step(snapshot("a", control_plane="east"), now=100.0) == ["easta"]
+
+    def test_holds_an_empty_first_snapshot_for_no_snapshot(self) -> None:
+        line = Line(guard_hold=120.0)
+        assert line.step(snapshot(), now=1.0) is None
+        assert line.step(now=120.9) is None
+        assert line.step(now=121.0) == []
+
+    def test_goes_out_as_soon_as_an_empty_control_plane_is_filled(self) -> None:
+        line = Line()
+        assert line.step(snapshot(), now=1.0) is None
+        assert line.step(snapshot("a"), now=2.0) == ["a"]
+
+    def test_goes_out_without_a_control_plane_that_is_empty_after_start_wait(self) -> None:
+        line = Line("east", "west", start_wait=30.0)
+        assert line.step(snapshot(control_plane="east"), snapshot("b", control_plane="west"), now=1.0) is None
+        assert line.step(now=30.0) == ["westb"]
+
+    @pytest.mark.parametrize("arrived", [{}, {"east": (False, 5.0)}])
+    def test_is_looked_for_when_its_time_comes(self, arrived: dict[str, tuple[bool, float]]) -> None:
+        opening = Opening(started=0.0, start_wait=30.0, guard_hold=120.0)
+        assert opening.at(["east", "west"], arrived) == (30.0 if arrived else float("inf"))
