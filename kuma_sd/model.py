@@ -79,7 +79,7 @@ class Snapshot:
         control_plane: its name; empty for the only one.
         assignments: sorted by key, each key once.
         received: when the message came, in seconds of ``time.time()``.
-        connected: when the connection it came over was made, likewise.
+        connected: when the connection it came over was made, in seconds of ``time.monotonic()``.
         complete: False when something did not parse, so that absence proves nothing.
     """
 

@@ -66,22 +66,36 @@ class Opening:
         return min(everybody, max(anybody, self.started + self.start_wait))
 
 
+@dataclass(frozen=True, slots=True)
+class PipelineStatus:
+    """What the pipeline did so far; replaced whole, never changed.
+
+    Args:
+        published: whether a first publication went out.
+        assignments: how many each control plane has.
+    """
+
+    published: bool = False
+    assignments: Mapping[str, int] = field(default_factory=dict)
+
+
 class Pipeline:
     """The thread between the control planes and the outputs.
 
     Args:
-        control_planes: the names of all that are configured.
+        guards: one for each control plane that is configured, by its name.
         routes: the branches and where they lead.
         opening: when to publish first.
     """
 
-    def __init__(self, control_planes: Sequence[str], routes: Sequence[Route], opening: Opening) -> None:
+    def __init__(self, guards: Mapping[str, Guard], routes: Sequence[Route], opening: Opening) -> None:
         self.mailbox: Mailbox[Snapshot] = Mailbox()
         self.status = PipelineStatus()
-        self._control_planes = sorted(control_planes)
+        # In the order of their keys.
+        self._guards = dict(sorted(guards.items()))
         self._routes = routes
         self._opening = opening
-        self._guards = {name: Guard() for name in control_planes}
+        self._newest: dict[str, Snapshot] = {}
         self._admitted: dict[str, Snapshot] = {}
         self._first: dict[str, float] = {}
 
@@ -99,39 +113,30 @@ class Pipeline:
         self.mailbox.close()
 
     def step(self, new: Mapping[str, Snapshot], now: float) -> None:
-        """Admit new snapshots, and publish once that may be.
+        """Admit new snapshots, and those whose hold is over, and publish once that may be.
 
         Args:
             new: what came since the last step, by control plane.
             now: in seconds of ``time.monotonic()``.
         """
-        for name, snapshot in new.items():
-            self._admitted[name] = self._guards[name].admit(snapshot)
-            self._first.setdefault(name, now)
+        self._newest.update(new)
+        for name, guard in self._guards.items():
+            over = guard.deadline is not None and guard.deadline <= now
+            if name in new or over:
+                self._admitted[name] = guard.admit(self._newest[name], now)
+                self._first.setdefault(name, now)
         if not self.status.published and now < self._opens():
             return
         for route in self._routes:
-            route.publish(self._admitted[name] for name in self._control_planes if name in self._admitted)
+            route.publish(self._admitted[name] for name in self._guards if name in self._admitted)
         self.status = PipelineStatus(
             published=True, assignments={name: len(one.assignments) for name, one in self._admitted.items()}
         )
 
     def _opens(self) -> float:
         arrived = {name: (not one.assignments, self._first[name]) for name, one in self._admitted.items()}
-        return self._opening.at(self._control_planes, arrived)
+        return self._opening.at(self._guards, arrived)
 
     def _deadline(self) -> float:
-        return float("inf") if self.status.published else self._opens()
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineStatus:
-    """What the pipeline did so far; replaced whole, never changed.
-
-    Args:
-        published: whether a first publication went out.
-        assignments: how many each control plane has.
-    """
-
-    published: bool = False
-    assignments: Mapping[str, int] = field(default_factory=dict)
+        holds = [guard.deadline for guard in self._guards.values() if guard.deadline is not None]
+        return min(holds, default=float("inf")) if self.status.published else min([self._opens(), *holds])

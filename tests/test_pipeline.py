@@ -1,6 +1,7 @@
 import pytest
 
 from kuma_sd.branch import Branch
+from kuma_sd.guard import Guard
 from kuma_sd.mailbox import Mailbox
 from kuma_sd.model import Publication, Snapshot
 from kuma_sd.pipeline import SENDER, Opening, Pipeline, Route
@@ -13,7 +14,8 @@ class Line:
 
     def __init__(self, *control_planes: str, start_wait: float = 30.0, guard_hold: float = 120.0) -> None:
         self.route = Route(Branch(LabelProfile("kuma-prometheus-sd")), [Mailbox()])
-        self.pipeline = Pipeline(control_planes or [""], [self.route], Opening(0.0, start_wait, guard_hold))
+        guards = {name: Guard(hold=guard_hold) for name in control_planes or [""]}
+        self.pipeline = Pipeline(guards, [self.route], Opening(0.0, start_wait, guard_hold))
 
     def step(self, *snapshots: Snapshot, now: float = 1.0) -> list[str] | None:
         """Return the names that are published in this step; None when nothing is."""
@@ -59,13 +61,21 @@ def test_equal_key_with_other_bytes_is_a_change_not_a_loss() -> None:
 
 def test_a_publication_superseded_before_it_was_taken_leaves_since_right() -> None:
     line = Line()
-    line.pipeline.step({"": snapshot("a", "b")}, 1.0)
+    line.pipeline.step({"": snapshot("a", "b", connected=-1000.0)}, 1.0)
     taken = line.route.mailboxes[0].take(0)[SENDER]
-    line.pipeline.step({"": snapshot("b")}, 2.0)
-    line.pipeline.step({"": snapshot("b", "c")}, 3.0)
+    line.pipeline.step({"": snapshot("b", connected=-1000.0)}, 2.0)
+    line.pipeline.step({"": snapshot("b", "c", connected=-1000.0)}, 3.0)
     newest = line.route.mailboxes[0].take(0)[SENDER]
     assert str(newest.since(taken)) == "1 added, 1 removed, 0 changed"
     assert line.route.mailboxes[0].superseded == 1
+
+
+def test_what_the_guard_holds_goes_when_its_time_comes() -> None:
+    line = Line(guard_hold=120.0)
+    line.step(snapshot("a", "b", "c", connected=-1000.0), now=1.0)
+    assert line.step(snapshot(connected=-1000.0), now=2.0) is None
+    assert line.pipeline._deadline() == 122.0
+    assert line.step(now=122.0) == []
 
 
 class TestTheFirstPublication:

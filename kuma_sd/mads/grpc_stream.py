@@ -20,7 +20,7 @@ from kuma_sd.mads.codecs import ResourceCodec
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF
 from kuma_sd.mads.decoder import Response
-from kuma_sd.mads.problems import NotImplementedThereError, TooLargeError
+from kuma_sd.mads.problems import NotImplementedThereError, TooLargeError, UnreachableError
 from kuma_sd.options import SIZE
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, DiscoveryResponse, Node
 
@@ -127,6 +127,8 @@ class GrpcStream:
             return TooLargeError(f"the response is larger than max-message-size ({limit}), raise it: {details}")
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return NotImplementedThereError(f"it does not speak MADS {self._dialect.codec.name} over gRPC")
+        if code is grpc.StatusCode.UNAVAILABLE:
+            return UnreachableError(details)
         return SourceError(f"{code.name.lower().replace('_', ' ')}: {details}")
 
 

@@ -1,6 +1,7 @@
 """HTTP with one connection that another thread can cut. Importing this loads urllib3."""
 
 import contextlib
+import http.client
 import socket
 import threading
 from dataclasses import dataclass
@@ -9,7 +10,15 @@ from typing import Any
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool
-from urllib3.exceptions import HTTPError, NameResolutionError, ProxyError, SSLError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ProxyError,
+    SSLError,
+)
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
 from kuma_sd.errors import SourceError
@@ -147,17 +156,23 @@ class HttpClient:
         return b"".join(pieces)
 
     def _explain(self, error: HTTPError | OSError, timeout: float) -> str:
-        cause = error.__cause__ or error.args[-1] if error.args else error
+        cause = error.__cause__ or (error.args[-1] if error.args else error)
         reason = getattr(cause, "verify_message", "") or getattr(cause, "strerror", "") or str(cause)
         match error:
             case _ if self._closed:
                 reason = "the connection was closed"
             case NameResolutionError():
                 reason = f"the name {self._endpoint.host!r} does not resolve"
+            case NewConnectionError():
+                pass
+            case ConnectTimeoutError():
+                reason = f"no connection within {CONNECT_TIMEOUT:g}s"
             case ProxyError():
                 reason = f"the proxy fails: {error.original_error}"
             case SSLError():
                 reason = f"TLS fails: {reason}"
+            case ProtocolError() if isinstance(cause, http.client.HTTPException):
+                reason = "it does not speak HTTP, or breaks off"
             case HTTPTimeoutError():
                 reason = f"no answer within {show_duration(timeout)}"
         return reason

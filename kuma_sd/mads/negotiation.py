@@ -3,7 +3,6 @@
 Control planes are upgraded and rolled back underneath us, so nothing is remembered from one connection to the next.
 """
 
-import logging
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,9 +13,7 @@ from kuma_sd.mads import MadsOptions
 from kuma_sd.mads.access import Access
 from kuma_sd.mads.address import Endpoint
 from kuma_sd.mads.decoder import Response
-from kuma_sd.mads.problems import NotImplementedThereError, NotServedThereError, TooLargeError
-
-_log = logging.getLogger(__name__)
+from kuma_sd.mads.problems import NotImplementedThereError, NotServedThereError, TooLargeError, UnreachableError
 
 
 class Closable(Protocol):
@@ -96,7 +93,7 @@ class Negotiation:
         self._lock = threading.Lock()
         self._current: Closable | None = None
         self._closed = False
-        self._refusals: list[str] = []
+        self._refusals: list[tuple[str, SourceError]] = []
 
     def __iter__(self) -> Iterator[Response | None]:
         """Yield responses.
@@ -109,7 +106,7 @@ class Negotiation:
             for endpoint in self._elsewhere():
                 if endpoint != self._endpoint:
                     problem = yield from self._at(endpoint)
-        raise problem
+        raise SourceError(self._summary() or str(problem), problem.retry_after)
 
     def close(self) -> None:
         """End the iteration at once, from any thread."""
@@ -137,20 +134,24 @@ class Negotiation:
             for response in connection:
                 if not answered:
                     answered = True
-                    self.protocol, self.why = way.title, "; ".join([f"at {endpoint}", *self._refusals])
+                    self.protocol = way.title
+                    self.why = "; not ".join([f"at {endpoint}", *(f"{way}: {error}" for way, error in self._refusals)])
                 yield response
                 # Nothing of a large response may stay while the next one is awaited.
                 del response
-            problem = SourceError(f"{endpoint} ended the stream")
+            problem = SourceError("it ended the stream")
         except SourceError as error:
-            problem = type(error)(f"{endpoint}: {error}", error.retry_after)
+            problem = error
         finally:
             connection.close()
         if answered or self._closed or isinstance(problem, TooLargeError):
             raise problem
-        _log.debug("%s is no way: %s", way.title, problem)
-        self._refusals.append(f"not {way.title}: {problem}")
+        self._refusals.append((f"{way.title} at {endpoint}", problem))
         return problem
+
+    def _summary(self) -> str:
+        telling = [one for one in self._refusals if not isinstance(one[1], UnreachableError)] or self._refusals[-1:]
+        return "; ".join(f"{way}: {problem}" for way, problem in telling)
 
     def _allowed(self, endpoint: Endpoint) -> Iterable[Way]:
         options = self._options

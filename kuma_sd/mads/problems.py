@@ -13,3 +13,7 @@ class NotServedThereError(SourceError):
 
 class TooLargeError(SourceError):
     """The response is larger than max-message-size; no other protocol would make it smaller."""
+
+
+class UnreachableError(SourceError):
+    """gRPC cannot connect, or the server speaks something else; what HTTP says of it is clearer."""

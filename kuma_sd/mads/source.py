@@ -52,7 +52,7 @@ class MadsSource:
         self._connections += 1
         negotiation = Negotiation(replica, self._options, self._access)
         self._claim(negotiation)
-        connected = time.time()
+        connected = time.monotonic()
         try:
             for response in negotiation:
                 now = time.time()

@@ -103,9 +103,14 @@ def test_a_server_that_answers_at_once_does_not_make_us_spin(server: Server) -> 
     polling = poll(server, min_interval=1000.0)
     responses = iter(polling)
     next(responses)
-    waiting = threading.Thread(target=lambda: pytest.raises(SourceError, next, responses))
-    waiting.start()
     server.requests.get(timeout=5)
+
+    def wait_for_the_next() -> None:
+        with pytest.raises(SourceError):
+            next(responses)
+
+    waiting = threading.Thread(target=wait_for_the_next)
+    waiting.start()
     polling.close()
     waiting.join(5)
     assert not waiting.is_alive()

@@ -1,3 +1,4 @@
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -104,7 +105,6 @@ def test_the_status_tells_what_is_spoken_and_when_contact_was_lost(kuma: Control
     assert one.status.connected
     assert one.status.protocol == "v1 gRPC"
     assert one.status.heard == snapshot.received
-    assert snapshot.connected <= snapshot.received
     kuma.end_streams()
     with pytest.raises(SourceError):
         next(snapshots)
@@ -115,28 +115,32 @@ def test_the_status_tells_what_is_spoken_and_when_contact_was_lost(kuma: Control
 
 def test_a_control_plane_that_is_down_is_said(kuma: ControlPlane[World]) -> None:
     kuma.close()
-    with pytest.raises(SourceError, match=r"unavailable: .*refused"):
+    with pytest.raises(SourceError, match=r"v1 HTTP at 127\.0\.0\.1:\d+: Connection refused"):
         next(iter(source(kuma)))
 
 
 def test_a_peer_that_speaks_something_else_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=greet_as_smtp, args=(server,), daemon=True).start()
+        address = f"grpc://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(SourceError, match="it does not speak HTTP"):
+            next(iter(MadsSource(address, MadsOptions(), "")))
 
-        def answer() -> None:
+
+def greet_as_smtp(server: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
             peer, _ = server.accept()
             with peer:
+                peer.sendall(b"220 mail.example.org ESMTP\r\n")
                 peer.recv(1000)
-                peer.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
-
-        threading.Thread(target=answer, daemon=True).start()
-        address = f"grpc://127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(SourceError, match="unavailable"):
-            next(iter(MadsSource(address, MadsOptions(), "")))
 
 
 def test_an_error_of_the_stream_is_said(kuma: ControlPlane[World]) -> None:
     kuma.refuse(grpc.StatusCode.UNIMPLEMENTED, "unknown service")
-    with pytest.raises(SourceError, match="it does not speak MADS v1 over gRPC: unknown service"):
+    with pytest.raises(
+        SourceError, match=r"it does not speak MADS v1alpha1 over gRPC; v1 HTTP .*: it does not speak HTTP"
+    ):
         next(iter(source(kuma)))
 
 
