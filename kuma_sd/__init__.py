@@ -18,6 +18,7 @@ from kuma_sd.model import Assignment, Change, Codec, GroupKey, Key, Labels, Publ
 from kuma_sd.options import (
     BOOL,
     DURATION,
+    DURATION_OR_FOREVER,
     FILE_CONTENT,
     NUMBER,
     PATH,
@@ -37,6 +38,7 @@ from kuma_sd.options import (
 __all__ = [
     "BOOL",
     "DURATION",
+    "DURATION_OR_FOREVER",
     "FILE_CONTENT",
     "NUMBER",
     "PATH",

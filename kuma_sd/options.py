@@ -145,15 +145,24 @@ _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, 
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d|w))+")
 
 
+# What a thread can wait for ends somewhere; ten years are long enough to mean forever.
+_LONGEST_DURATION = 3650 * 86400.0
+
+
 def _parse_duration(text: str) -> float:
     if text == "0":
         return 0.0
-    if text == "forever":
-        return float("inf")
     if not _DURATION.fullmatch(text):
-        raise ValueError("is not a duration like 500ms, 30s, 2m, 1h30m or forever")
+        raise ValueError("is not a duration like 500ms, 30s, 2m or 1h30m")
     parts = re.findall(r"([0-9.]+)([a-z]+)", text)
-    return round(sum(float(number) * _DURATION_UNITS[unit] for number, unit in parts), 3)
+    seconds = round(sum(float(number) * _DURATION_UNITS[unit] for number, unit in parts), 3)
+    if seconds > _LONGEST_DURATION:
+        raise ValueError("is longer than ten years")
+    return seconds
+
+
+def _parse_duration_or_forever(text: str) -> float:
+    return float("inf") if text == "forever" else _parse_duration(text)
 
 
 def show_duration(seconds: float) -> str:
@@ -206,6 +215,7 @@ PERCENTAGE = OptionType("percentage", _parse_percentage, lambda share: f"{share 
 BOOL = OptionType("true|false", _parse_bool, lambda value: "true" if value else "false")
 PATH = OptionType("path", _parse_path)
 DURATION = OptionType("duration", _parse_duration, show_duration)
+DURATION_OR_FOREVER = OptionType("duration|forever", _parse_duration_or_forever, show_duration)
 SIZE = OptionType("size", _parse_size, _show_size)
 SECRET = OptionType("secret", Secret, str, secret=True)
 FILE_CONTENT = OptionType("file", _parse_file_content)

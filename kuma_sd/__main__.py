@@ -1,0 +1,8 @@
+"""``python -m kuma_sd`` is ``kuma-sd``."""
+
+import sys
+
+from kuma_sd.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

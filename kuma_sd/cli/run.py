@@ -1,0 +1,45 @@
+"""Keep Prometheus pointed at the mesh, until stopped by SIGTERM or Ctrl-C."""
+
+import argparse
+import os
+
+from kuma_sd.cli import argument_type
+from kuma_sd.options import DURATION
+from kuma_sd.settings import Settings
+
+TAKES_SETTINGS = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what belongs to this command only."""
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="publish one complete union of all control planes and end; fails, with all files untouched, when a "
+        "control plane is missing or there is no target",
+    )
+    parser.add_argument("--allow-empty", action="store_true", help="with --once: no target is no failure")
+    parser.add_argument(
+        "--once-timeout",
+        type=argument_type(DURATION),
+        metavar="DURATION",
+        default=30.0,
+        help="with --once: how long to wait (default: 30s)",
+    )
+
+
+def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
+    """Run the daemon, or publish once."""
+    assert settings is not None
+    if arguments.once:
+        # Late, since each way loads what it needs.
+        from kuma_sd.once import publish_once  # noqa: PLC0415
+
+        publish_once(settings, arguments.once_timeout, allow_empty=arguments.allow_empty)
+        return 0
+    from kuma_sd.daemon import Daemon  # noqa: PLC0415
+
+    if Daemon(settings).run():
+        # A plugin blocks in a call that nothing can cut; the interpreter's own end could wait for it.
+        os._exit(0)
+    return 0

@@ -1,0 +1,63 @@
+"""The log: one line per event on stderr, as logfmt or JSON."""
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import TextIO
+
+LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+    "off": logging.CRITICAL + 1,
+}
+
+_WORDS = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warn"}
+
+
+def configure(level: str = "info", format_: str = "logfmt", stream: TextIO | None = None) -> None:
+    """Set logging up, or anew.
+
+    Args:
+        level: the least level that is logged: debug, info, warn, error or off.
+        format_: logfmt or json.
+        stream: where lines go; stderr if None.
+    """
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_JSON() if format_ == "json" else _Logfmt())
+    logging.basicConfig(level=LEVELS[level], handlers=[handler], force=True)
+    # It logs each inotify event at debug level, those that logging to a watched file causes included.
+    logging.getLogger("watchdog").setLevel(max(LEVELS[level], logging.WARNING))
+
+
+class _Logfmt(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return " ".join(f"{name}={_quoted(name, value)}" for name, value in _fields(self, record).items())
+
+
+class _JSON(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(_fields(self, record))
+
+
+def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, str]:
+    time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    fields = {
+        "time": time.replace("+00:00", "Z"),
+        "level": _WORDS.get(record.levelno, "error"),
+        "logger": record.name,
+        "msg": record.getMessage(),
+    }
+    if record.exc_info:
+        fields["traceback"] = formatter.formatException(record.exc_info)
+    return fields
+
+
+def _quoted(name: str, value: str) -> str:
+    return escape(json.dumps(value, ensure_ascii=False)) if name in ("msg", "traceback") else value
+
+
+def escape(text: str) -> str:
+    """Escape what is not printable: what comes from outside may hold line ends, and codes that terminals obey."""
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)

@@ -1,0 +1,137 @@
+"""The command line's parser: a flag for every declared option, grouped and explained."""
+
+import argparse
+from collections.abc import Iterable
+from typing import Any
+
+import configargparse
+
+from kuma_sd.errors import ConfigError
+from kuma_sd.program import Program, Strict
+from kuma_sd.settings import aliases
+from kuma_sd.settings.config_file import ConfigFile
+from kuma_sd.settings.declarations import Declaration, Declarations
+
+CONFIG_VARIABLE = "KUMA_SD_CONFIG"
+
+_EPILOG = """\
+Every setting has three spellings: --payments-path, KUMA_SD_PAYMENTS_PATH and 'path' under [payments] in the file
+(without an instance's name: under [kuma-sd]). Flags beat the environment, which beats the file. A list replaces a
+list as a whole: between blanks in the file and in variables, as a flag repeated, emptied by an empty value. Any
+other variable that is empty counts as not set. Without -c no file is read."""
+
+
+class Parser(Strict, configargparse.ArgumentParser):  # type: ignore[misc] # (ConfigArgParse has no types)
+    """ConfigArgParse's parser, but strict."""
+
+
+def config_finder() -> Parser:
+    """Return a parser that knows ``-c FILE`` only."""
+    finder = Parser(add_help=False, allow_abbrev=False)
+    _add_config(finder)
+    return finder
+
+
+def settings_parser(program: Program, declarations: Declarations, file: ConfigFile | None, *, strict: bool) -> Parser:
+    """Return a parser of declared options, whose values are lists of pairs: the flag, and the text as it was given.
+
+    Args:
+        program: the command.
+        declarations: the options.
+        file: the settings file.
+        strict: whether it takes the command's own flags and ``--help`` as well.
+
+    Raises:
+        ConfigError: a flag is there twice.
+    """
+    parser = Parser(
+        prog=program.name,
+        description=program.description,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="%(prog)s [options]",
+        add_help=strict,
+        allow_abbrev=False,
+        add_config_file_help=False,
+        add_env_var_help=False,
+        config_file_parser_class=_FileValues(file, declarations),
+    )
+    _add_config(parser)
+    try:
+        if strict:
+            program.add_arguments(parser)
+        _add_options(parser, program, declarations)
+    except argparse.ArgumentError as error:
+        flag = error.argument_name
+        raise ConfigError(
+            f"the flag {flag} would be there twice; give the instance that has it another name"
+        ) from error
+    return parser
+
+
+def destination(declaration: Declaration) -> str:
+    """Return the name of an option's value in the namespace."""
+    return f"{declaration.section}.{declaration.option.name}"
+
+
+class _FileValues(configargparse.ConfigFileParser):  # type: ignore[misc] # (ConfigArgParse has no types)
+    """Hands over what `config_file` read, for ConfigArgParse's own parsers take sections for comments."""
+
+    def __init__(self, file: ConfigFile | None, declarations: Declarations) -> None:
+        super().__init__()
+        entries = {(entry.section, entry.key): entry.value for entry in file.entries} if file else {}
+        self._values = {one.flag[2:]: entries[one.place] for one in declarations if one.place in entries}
+
+    def parse(self, _stream: Iterable[str]) -> dict[str, str]:
+        """Return values by flag, without its dashes."""
+        return self._values
+
+
+class _Collect(argparse.Action):
+    """Keeps every flag with its value; argparse's own append is what ConfigArgParse would split values for."""
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,  # noqa: ANN401 (argparse's signature)
+        option_string: str | None = None,
+    ) -> None:
+        given = getattr(namespace, self.dest) or []
+        setattr(namespace, self.dest, [*given, (option_string, values)])
+
+
+def _add_config(parser: Parser) -> None:
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", env_var=CONFIG_VARIABLE, help=f"the settings file ({CONFIG_VARIABLE})"
+    )
+
+
+def _add_options(parser: Parser, program: Program, declarations: Declarations) -> None:
+    for flag in program.ignored_flags:
+        parser.add_argument(flag, help=argparse.SUPPRESS)
+    for group in declarations.groups:
+        secrets = [one for one in group.declarations if one.option.type.secret]
+        shown = parser.add_argument_group(group.title, "\n".join(map(_describe_secret, secrets)) or None)
+        for one in group.declarations:
+            alias = [aliases.FLAGS[one.place]] if one.place in aliases.FLAGS else []
+            shown.add_argument(
+                *alias,
+                one.flag,
+                dest=destination(one),
+                action=_Collect,
+                env_var=one.variable,
+                metavar=one.option.type.name.upper() if not one.option.type.choices else one.option.type.name,
+                help=argparse.SUPPRESS if one.option.type.secret else _describe(one, program).replace("%", "%%"),
+            )
+
+
+def _describe(one: Declaration, program: Program) -> str:
+    if one.inherited:
+        return f"--{one.option.name} for this one alone ({one.variable})"
+    default = program.defaults.get(one.place, one.option.show(one.option.default)) or "none"
+    return f"{one.option.help} (default: {default}; {one.variable})"
+
+
+def _describe_secret(one: Declaration) -> str:
+    return f"'{one.option.name}' in the file or {one.variable}, never a flag: {one.option.help}"

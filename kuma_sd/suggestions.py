@@ -1,0 +1,27 @@
+"""What somebody may have meant."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that looks most like this one, if any does."""
+    by_plain_form = {_plain(one): one for one in known}
+    close = difflib.get_close_matches(_plain(word), list(by_plain_form), n=1)
+    return by_plain_form[close[0]] if close else None
+
+
+def did_you_mean(word: str, known: Iterable[str], form: str = "'{}'") -> str:
+    """Return the end of a message that suggests the nearest known word, or nothing.
+
+    Args:
+        word: what was written.
+        known: what could have been written.
+        form: how a word is shown.
+    """
+    close = nearest(word, known)
+    return f"; did you mean {form.format(close)}?" if close else ""
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("_", "-")

@@ -1,0 +1,228 @@
+import json
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from processes import Process, eventually, kuma_sd
+
+from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.testing import control_plane
+
+
+@pytest.fixture
+def kuma() -> Iterator[ControlPlane[World]]:
+    with control_plane("a", "b") as running:
+        yield running
+
+
+def names(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    parsed: list[dict[str, Any]] = (yaml.safe_load if path.suffix == ".yml" else json.loads)(path.read_bytes())
+    return [group["labels"]["dataplane"] for group in parsed]
+
+
+@pytest.mark.parametrize("name", ["targets.json", "targets.yml"])
+def test_a_change_of_the_control_plane_reaches_the_file(kuma: ControlPlane[World], tmp_path: Path, name: str) -> None:
+    path = tmp_path / "made" / name
+    with kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}", "--guard-hold=0") as daemon:
+        daemon.wait_for_line("output file_sd: published, 2 targets")
+        assert names(path) == ["a", "b"]
+        kuma.world.add(Dataplane("c"))
+        kuma.world.remove("a")
+        eventually(lambda: names(path) == ["b", "c"], "the file holds b and c")
+        assert daemon.stop() < 1.0
+    assert names(path) == ["b", "c"]
+
+
+def test_json_and_yaml_are_written_at_once_from_a_file_of_settings(kuma: ControlPlane[World], tmp_path: Path) -> None:
+    (tmp_path / "kuma-sd.conf").write_text(
+        f"[kuma-sd]\ncp-address = {kuma.url}\noutput = json=file_sd yaml=file_sd\n"
+        f"[json]\npath = {tmp_path}/targets.json\n[yaml]\npath = {tmp_path}/targets.yml\n"
+    )
+    with kuma_sd("run", "-c", tmp_path / "kuma-sd.conf") as daemon:
+        daemon.wait_for_line("published")
+        daemon.wait_for_line("published")
+    assert names(tmp_path / "targets.json") == names(tmp_path / "targets.yml") == ["a", "b"]
+
+
+def test_a_restart_of_the_control_plane_takes_no_target_away(kuma: ControlPlane[World], tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    with kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}", "--guard-hold=30s") as daemon:
+        daemon.wait_for_line("published")
+        kuma.close()
+        daemon.wait_for_line("trying again, targets stay as they are")
+        kuma.world.clear()
+        kuma.start()
+        daemon.wait_for_line("2 targets vanished and are held for up to 30s")
+        kuma.world.add(Dataplane("a", service="other"))
+        eventually(lambda: b"other" in path.read_bytes(), "the change of a is published")
+        assert names(path) == ["a", "b"]
+
+
+def test_a_control_plane_that_is_down_is_said_once_and_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    with control_plane("a") as kuma:
+        kuma.close()
+        with kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}") as daemon:
+            daemon.wait_for_line("Connection refused; trying again")
+            assert not path.exists()
+            kuma.start()
+            daemon.wait_for_line("output file_sd: published, 1 targets")
+            daemon.stop()
+        assert daemon.output.count("Connection refused") == 1
+
+
+def test_two_control_planes_are_united(kuma: ControlPlane[World], tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    with control_plane("a", "c") as other:
+        addresses = (f"--cp-address=east={kuma.url}", f"--cp-address=west={other.url}")
+        with kuma_sd("run", *addresses, f"--output-file={path}") as daemon:
+            daemon.wait_for_line("output file_sd: published, 4 targets")
+    groups = json.loads(path.read_bytes())
+    assert [(group["labels"]["control_plane"], group["labels"]["dataplane"]) for group in groups] == [
+        ("east", "a"),
+        ("east", "b"),
+        ("west", "a"),
+        ("west", "c"),
+    ]
+
+
+class TestOnce:
+    def test_publishes_a_complete_union_and_ends(self, kuma: ControlPlane[World], tmp_path: Path) -> None:
+        path = tmp_path / "targets.json"
+        with kuma_sd("run", "--once", f"--cp-address={kuma.url}", f"--output-file={path}") as program:
+            assert program.wait() == 0
+        assert names(path) == ["a", "b"]
+
+    def test_fails_with_the_file_untouched_when_a_control_plane_is_missing(
+        self, kuma: ControlPlane[World], tmp_path: Path
+    ) -> None:
+        path = tmp_path / "targets.json"
+        path.write_text("[]")
+        before = path.stat()
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            down = f"grpc://127.0.0.1:{closed.getsockname()[1]}"
+        addresses = (f"--cp-address=up={kuma.url}", f"--cp-address=down={down}")
+        with kuma_sd("run", "--once", "--once-timeout=1s", *addresses, f"--output-file={path}") as program:
+            assert program.wait() == 1
+        assert "kuma-sd: nothing was published after 1s: control plane down: v1 HTTP at" in program.lines[-1]
+        assert path.stat() == before
+
+    def test_fails_when_there_is_no_target_unless_that_is_allowed(self, tmp_path: Path) -> None:
+        path = tmp_path / "targets.json"
+        with control_plane() as kuma:
+            arguments = ("run", "--once", "--once-timeout=1s", f"--cp-address={kuma.url}", f"--output-file={path}")
+            with kuma_sd(*arguments) as program:
+                assert program.wait() == 1
+            assert program.lines[-1].endswith("there is no target; if that is right, use --allow-empty")
+            assert not path.exists()
+            with kuma_sd(*arguments, "--allow-empty") as program:
+                assert program.wait() == 0
+        assert path.read_bytes() == b"[]\n"
+
+
+class TestWrongSettings:
+    def test_are_one_line_and_exit_status_2(self, tmp_path: Path) -> None:
+        with kuma_sd("run", "--min-interval=soon", f"--output-file={tmp_path}/targets.json") as program:
+            assert program.wait() == 2
+        assert len(program.lines) == 1
+        assert "soon" in program.lines[0]
+
+    def test_a_directory_that_cannot_be_written_is_said_by_name(self) -> None:
+        with kuma_sd("run", "--cp-address=grpc://127.0.0.1:1", "--output-file=/dev/null/x/targets.json") as program:
+            assert program.wait() == 1
+        assert program.lines == [
+            "kuma-sd: output file_sd: cannot write into the directory '/dev/null/x': Not a directory"
+        ]
+
+    def test_a_second_daemon_on_the_same_file_is_refused(self, kuma: ControlPlane[World], tmp_path: Path) -> None:
+        arguments = ("run", f"--cp-address={kuma.url}", f"--output-file={tmp_path}/targets.json")
+        with kuma_sd(*arguments) as first:
+            first.wait_for_line("published")
+            with kuma_sd(*arguments) as second:
+                assert second.wait() == 1
+        assert "another kuma-sd writes" in second.lines[-1]
+
+
+BLOCKING = """
+import threading
+from kuma_sd import OutputPlugin, hookimpl
+
+class Blocking:
+    def start(self): ...
+    def publish(self, publication):
+        print("blocking", flush=True)
+        threading.Event().wait()
+    def close(self): ...
+
+@hookimpl
+def kuma_sd_outputs():
+    yield OutputPlugin("blocking", open=lambda options, context: Blocking())
+"""
+
+
+class TestSigterm:
+    """Ends the daemon in under a second, from any state, with exit status 0."""
+
+    def test_while_it_connects(self, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            address = f"grpc://127.0.0.1:{silent.getsockname()[1]}"
+            with kuma_sd("run", f"--cp-address={address}", f"--output-file={tmp_path}/targets.json") as daemon:
+                silent.settimeout(10)
+                peer, _ = silent.accept()
+                with peer:
+                    assert daemon.stop() < 1.0
+
+    def test_while_it_waits_to_try_again(self, tmp_path: Path) -> None:
+        with kuma_sd("run", "--cp-address=grpc://127.0.0.1:1", f"--output-file={tmp_path}/targets.json") as daemon:
+            daemon.wait_for_line("trying again")
+            assert daemon.stop() < 1.0
+
+    def test_while_it_streams_and_writes(self, kuma: ControlPlane[World], tmp_path: Path) -> None:
+        kuma.world.replace(Dataplane(f"backend-{number}") for number in range(5000))
+        with kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={tmp_path}/targets.json") as daemon:
+            daemon.wait_for_line("connected")
+            assert daemon.stop() < 1.0
+
+    def test_while_an_output_blocks(self, kuma: ControlPlane[World], tmp_path: Path) -> None:
+        package = tmp_path / "blocking-1.0.dist-info"
+        package.mkdir()
+        (package / "METADATA").write_text("Metadata-Version: 2.1\nName: blocking\nVersion: 1.0\n")
+        (package / "entry_points.txt").write_text("[kuma_sd.plugins]\noutput.blocking = blocking_output\n")
+        (tmp_path / "blocking_output.py").write_text(BLOCKING)
+        path = tmp_path / "targets.json"
+        outputs = ("--output=blocking", "--output=file_sd", f"--file-sd-path={path}")
+        with kuma_sd("run", f"--cp-address={kuma.url}", *outputs, PYTHONPATH=str(tmp_path)) as daemon:
+            daemon.wait_for_line("blocking")
+            eventually(lambda: names(path) == ["a", "b"], "the other output is not delayed")
+            assert daemon.stop() < 1.0
+        assert "output blocking did not end in time and was left" in daemon.output
+
+    def test_by_ctrl_c_too(self, kuma: ControlPlane[World], tmp_path: Path) -> None:
+        with kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={tmp_path}/targets.json") as daemon:
+            daemon.wait_for_line("published")
+            daemon.signal(signal.SIGINT)
+            assert daemon.wait() == 0
+
+
+def test_an_unexpected_exception_ends_the_daemon_with_a_traceback(kuma: ControlPlane[World], tmp_path: Path) -> None:
+    code = (
+        "import sys; from kuma_sd.pipeline import Pipeline; from kuma_sd.cli import main\n"
+        "def step(self, new, now): raise RuntimeError('a bug of ours')\n"
+        "Pipeline.step = step; sys.exit(main(sys.argv[1:]))"
+    )
+    broken = Process(
+        sys.executable, "-c", code, "run", f"--cp-address={kuma.url}", f"--output-file={tmp_path}/targets.json"
+    )
+    try:
+        assert broken.wait() == 1
+    finally:
+        broken.kill()
+    assert "Traceback" in broken.output
+    assert "RuntimeError: a bug of ours" in broken.output

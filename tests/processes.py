@@ -1,0 +1,98 @@
+"""Programs under test, started as a user would, and ended by their own process id."""
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+PATIENCE = 20.0
+
+
+class Process:
+    """A running program whose output is read as it comes."""
+
+    def __init__(self, *command: str | Path, **environment: str) -> None:
+        self._process = subprocess.Popen(
+            [str(part) for part in command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+        )
+        self.pid = self._process.pid
+        self.lines: list[str] = []
+        self._fresh: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    @property
+    def output(self) -> str:
+        """All that was printed so far and looked at."""
+        return "\n".join(self.lines)
+
+    def wait_for_line(self, text: str) -> str:
+        """Wait for a line that holds a text."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                line = self._fresh.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                line = None
+            assert line is not None, f"no line with {text!r} in:\n{self.output}"
+            self.lines.append(line)
+            if text in line:
+                return line
+
+    def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    def wait(self, timeout: float = PATIENCE) -> int:
+        """Wait for its end and return its exit status."""
+        status = self._process.wait(timeout)
+        while (line := self._fresh.get(timeout=5)) is not None:
+            self.lines.append(line)
+        return status
+
+    def stop(self) -> float:
+        """End it by SIGTERM; returns how long that took, in seconds."""
+        started = time.monotonic()
+        self.signal()
+        assert self.wait() == 0, self.output
+        return time.monotonic() - started
+
+    def kill(self) -> None:
+        """End it at once if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as stdout:
+            for line in stdout:
+                self._fresh.put(line.rstrip("\n"))
+        self._fresh.put(None)
+
+
+@contextlib.contextmanager
+def kuma_sd(*arguments: str | Path, **environment: str) -> Iterator[Process]:
+    """Run ``kuma-sd`` as a process of its own; it is killed at the end if it still runs."""
+    process = Process(sys.executable, "-m", "kuma_sd", *arguments, **environment)
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+def eventually(condition: Callable[[], object], what: str) -> None:
+    """Wait until a condition on files or other programs holds, which send no events."""
+    pause, deadline = threading.Event(), time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"never came true: {what}"
+        pause.wait(0.02)

@@ -1,0 +1,115 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kuma_sd.errors import ConfigError
+from kuma_sd.settings.config_file import parse_config, read_config_file, write_entry
+
+
+def values_of(text: str) -> dict[str, str]:
+    """Read options of one section."""
+    return {entry.key: entry.value for entry in parse_config(f"[kuma-sd]\n{text}", "x.conf").entries}
+
+
+def test_every_section_and_line_is_remembered() -> None:
+    file = parse_config("# head\n\n[kuma-sd]\noutput = a\n\n[a]\n; note\npath=/x\nmode =  1 \n", "x.conf")
+    assert file.sections == {"kuma-sd": 3, "a": 6}
+    assert [(one.section, one.key, one.value, one.line) for one in file.entries] == [
+        ("kuma-sd", "output", "a", 4),
+        ("a", "path", "/x", 8),
+        ("a", "mode", "1", 9),
+    ]
+
+
+@pytest.mark.parametrize(
+    "value", ["100% of it", "%(home)s", "a#b", "a ; b", "a = b", "[a-z]+", "'quoted'", "${x}", "a:b", "ü"]
+)
+def test_a_value_is_plain_whatever_stands_in_it(value: str) -> None:
+    assert values_of(f"key = {value}") == {"key": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("key =", ""),
+        ("key = a\n  b\n  c", "a\nb\nc"),
+        ("key =\n  a\n  b", "a\nb"),
+        ("key =\n    - if: x\n      then: y\n", "- if: x\n  then: y"),
+        ("key =\n\t- a\n\t  b\n", "- a\n  b"),
+        ("key =\n  a\n\n  b\n\n\nother = x", "a\n\nb"),
+        ("key =\n  a\n# note\n  # note\n  ; note\n  b", "a\nb"),
+        ("key = a\r\n  b\r\n", "a\nb"),
+        ("key = a\u2028b\x0cc", "a\u2028b\x0cc"),
+        ("key =\n  other = x\n  [section]", "other = x\n[section]"),
+    ],
+)
+def test_continuation_lines_keep_their_relative_indentation(text: str, value: str) -> None:
+    assert values_of(text)["key"] == value
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path = s3cr3t", "x.conf:1: 'path' stands before any section; write [kuma-sd] above it"),
+        ("\n  path = s3cr3t", "x.conf:2: this line is indented but continues no option"),
+        ("[a]\n  s3cr3t", "x.conf:2: this line is indented but continues no option"),
+        ("[a\n", "x.conf:1: a section is written [name], on a line without anything else"),
+        ("[]\n", "x.conf:1: a section is written [name], on a line without anything else"),
+        ("[a] # note\n", "x.conf:1: a section is written [name], on a line without anything else"),
+        ("[[a]]\n", "x.conf:1: a section is written [name], on a line without anything else"),
+        ("[a]\n\n[a]\n", "x.conf:3: section [a] stands in line 1 already"),
+        ("[a]\nx = 1\n[b]\nx = 2\n[a]\n", "x.conf:5: section [a] stands in line 1 already"),
+        ("[a]\npath = 1\n\npath = s3cr3t", "x.conf:4: 'path' in [a] is set in line 2 already"),
+        ("[a]\npath s3cr3t", "x.conf:2: this line is no 'key = value', no [section] and no comment"),
+        ("[a]\ntoken: s3cr3t=", "x.conf:2: this line is no 'key = value', no [section] and no comment"),
+        ("[a]\n= s3cr3t", "x.conf:2: this line is no 'key = value', no [section] and no comment"),
+    ],
+)
+def test_a_wrong_line_is_named_and_not_shown(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse_config(text, "x.conf")
+    assert str(raised.value) == message
+
+
+def test_an_entry_does_not_show_its_value() -> None:
+    assert "s3cr3t" not in repr(parse_config("[a]\ntoken = s3cr3t", "x.conf"))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    file = tmp_path / "x.conf"
+    file.write_bytes(b"\xef\xbb\xbf[kuma-sd]\r\noutput = a\r\n")
+    assert read_config_file(str(file)).sections == {"kuma-sd": 1}
+
+
+def test_a_file_that_is_not_utf_8_is_refused_with_the_line(tmp_path: Path) -> None:
+    file = tmp_path / "x.conf"
+    file.write_bytes(b"[a]\nname = M\xfcnchen\n")
+    with pytest.raises(ConfigError) as raised:
+        read_config_file(str(file))
+    assert str(raised.value) == f"{file}:2: is not UTF-8 text"
+
+
+@pytest.mark.parametrize(("name", "reason"), [("none.conf", "No such file or directory"), (".", "Is a directory")])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, reason: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        read_config_file(str(tmp_path / name))
+    assert str(raised.value) == f"cannot read the settings file {tmp_path / name}: {reason}"
+
+
+LINES = st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1).filter(lambda line: line[0] not in "#;")
+
+
+@given(st.lists(LINES, max_size=4))
+def test_what_is_written_is_read_back(lines: list[str]) -> None:
+    value = "\n".join(lines)
+    assert values_of(f"{write_entry('key', value)}\nother = 1") == {"key": value, "other": "1"}
+
+
+@given(st.text())
+def test_any_text_is_a_file_or_a_config_error(text: str) -> None:
+    try:
+        parse_config(text, "x.conf")
+    except ConfigError as error:
+        assert str(error).startswith("x.conf:")  # noqa: PT017 (most texts raise, some do not)
