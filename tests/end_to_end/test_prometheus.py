@@ -1,0 +1,87 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from processes import eventually, kuma_sd
+from prometheus import needs_prometheus, prometheus, promtool_accepts, write_config
+from recordings import DATA, response
+
+from kuma_sd import Publication, TargetGroup
+from kuma_sd.branch import Branch
+from kuma_sd.mads.decoder import Decoder
+from kuma_sd.profile import LabelProfile
+from kuma_sd.simulator import Dataplane
+from kuma_sd.testing import control_plane, group
+from kuma_sd_bundled.file_sd import FileSD, FileSDOptions
+
+pytestmark = [needs_prometheus, pytest.mark.timeout(120)]
+
+# What a configuration adds to each discovered target.
+CONFIGURED = ("__scrape_interval__", "__scrape_timeout__", "__meta_filepath")
+
+ODD = group(
+    "odd-01",
+    address="[2001:db8::1]:5670",
+    labels={
+        "escapes": "\x00\x01\x1f\t\n\r\x7f\x80\x85\x9f\u2028\u2029\ufeff\ufffd\ufffe\uffff\U0001f600\U0010ffff",
+        "json": '{"a": [1, "b"]} \\ \\n / <>&',
+        "yaml": "- a: {b: [c, *d, &e]} # ! | > % @ ` 'f' 0o7 1e3 yes null ~",
+        "go_template": "{{ .Value }} ${1} $1",
+    },
+)
+
+
+def written(directory: Path, groups: Sequence[TargetGroup]) -> tuple[Path, Path]:
+    publication = Publication.of(groups, received=1.0)
+    paths = (directory / "targets.json", directory / "targets.yml")
+    for path in paths:
+        output = FileSD(FileSDOptions(path=path))
+        output.start()
+        output.publish(publication)
+        output.close()
+    return paths
+
+
+def expected(groups: Sequence[TargetGroup]) -> list[dict[str, str]]:
+    return by_content([{"__address__": one.targets[0]} | one.labels for one in groups])
+
+
+def by_content(label_sets: list[dict[str, str]]) -> list[dict[str, str]]:
+    return sorted(label_sets, key=lambda labels: sorted(labels.items()))
+
+
+@pytest.mark.parametrize("recorded", ["kuma-1.2.3/grpc-v1-03.binpb", "kuma-2.6.15/http-v1-04.json"])
+def test_it_accepts_both_files_and_discovers_exactly_those_labels(tmp_path: Path, recorded: str) -> None:
+    assignments, _ = Decoder("").decode(response(DATA / recorded))
+    groups = [*Branch(LabelProfile("both")).publication(assignments, received=1.0).groups, ODD]
+    files = written(tmp_path, groups)
+    config = write_config(tmp_path, *files)
+    assert f"SUCCESS: {config} is valid" in promtool_accepts(config)
+    with prometheus(config) as server:
+        for file in files:
+            eventually(lambda file=file: len(server.discovered(file)) == len(groups), "all is discovered")
+            found = [
+                {name: value for name, value in one.items() if name not in CONFIGURED}
+                for one in server.discovered(file)
+            ]
+            assert by_content(found) == expected(groups)
+        assert server.metric("prometheus_sd_file_read_errors_total") == 0
+
+
+def test_it_follows_the_daemon_and_reads_the_file_once_a_change(tmp_path: Path) -> None:
+    path = tmp_path / "sd" / "targets.json"
+    with (
+        control_plane("a", "b") as kuma,
+        kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}", "--guard-hold=0") as daemon,
+    ):
+        daemon.wait_for_line("published")
+        with prometheus(write_config(tmp_path, path)) as server:
+            eventually(lambda: len(server.discovered(path)) == 2, "both targets are discovered")
+            scans = server.metric("prometheus_sd_file_scan_duration_seconds_count")
+            kuma.world.add(Dataplane("c"))
+            eventually(lambda: len(server.discovered(path)) == 3, "the new target is discovered")
+            kuma.world.remove("a")
+            names = lambda: [one["dataplane"] for one in server.discovered(path)]  # noqa: E731 (asked twice)
+            eventually(lambda: sorted(names()) == ["b", "c"], "the removed target is gone")
+            assert server.metric("prometheus_sd_file_scan_duration_seconds_count") - scans <= 4
+            assert server.metric("prometheus_sd_file_read_errors_total") == 0
