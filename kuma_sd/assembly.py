@@ -1,7 +1,7 @@
 """From settings to the objects that do the work: opened, but neither connected nor started."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from kuma_sd.branch import Branch
@@ -9,8 +9,12 @@ from kuma_sd.errors import KumaSDError, PluginError
 from kuma_sd.interfaces import Context, Output, Source, Transform
 from kuma_sd.profile import LabelProfile
 from kuma_sd.settings import ControlPlane, NamedOutput, NamedTransform, Settings
+from kuma_sd.urls import masked
 
 T = TypeVar("T")
+
+Path = tuple[str, tuple[NamedTransform, ...]]
+"""What makes two branches the same: the label profile and the transforms."""
 
 
 @dataclass(frozen=True)
@@ -18,38 +22,44 @@ class Assembly:
     """Everything that settings describe.
 
     Args:
-        sources: by the control plane's name.
-        outputs: by the instance's name.
-        branches: each with the names of the outputs that share it.
+        sources: by the control plane's name, each with what it was opened from.
+        outputs: by the instance's name, likewise.
+        branches: those that outputs go through; outputs with an equal path share one.
     """
 
-    sources: Mapping[str, Source]
-    outputs: Mapping[str, Output]
-    branches: Sequence[tuple[Branch, Sequence[str]]]
+    sources: Mapping[str, tuple[ControlPlane, Source]] = field(default_factory=dict)
+    outputs: Mapping[str, tuple[NamedOutput, Output]] = field(default_factory=dict)
+    branches: tuple[tuple[Path, Branch], ...] = ()
+
+    def branch_of(self, output: NamedOutput) -> Branch:
+        """Return the branch that an output goes through."""
+        return next(branch for path, branch in self.branches if path == path_of(output))
+
+    def outputs_through(self, path: Path) -> list[NamedOutput]:
+        """Return the outputs that share a branch."""
+        return [one for one, _ in self.outputs.values() if path_of(one) == path]
 
 
-def assemble(settings: Settings) -> Assembly:
+def assemble(settings: Settings, running: Assembly | None = None) -> Assembly:
     """Open and make everything; files are read at most, so that it can be done beside a running daemon.
+
+    Args:
+        settings: what to open and make.
+        running: what is open already: whatever was made from equal settings is taken over.
 
     Raises:
         ConfigError: options do not fit together.
         PluginError: a plugin fails.
     """
-    sources = {one.name: _open_source(one) for one in settings.control_planes}
-    outputs = {one.name: _open_output(one) for one in settings.outputs}
-    transforms: dict[str, Transform] = {}
-    sharing: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    running = running or Assembly()
+    sources = {one.name: (one, _open_source(one, running)) for one in settings.control_planes}
+    outputs = {one.name: (one, _open_output(one, running)) for one in settings.outputs}
+    branches: list[tuple[Path, Branch]] = []
     for output in settings.outputs:
-        for transform in output.transforms:
-            if transform.name not in transforms:
-                transforms[transform.name] = _make_transform(transform)
-        path = output.label_profile, tuple(transform.name for transform in output.transforms)
-        sharing.setdefault(path, []).append(output.name)
-    branches = [
-        (Branch(LabelProfile(profile), [transforms[name] for name in names]), sharers)
-        for (profile, names), sharers in sharing.items()
-    ]
-    return Assembly(sources, outputs, branches)
+        path = path_of(output)
+        if all(path != other for other, _ in branches):
+            branches.append((path, _make_branch(path, running)))
+    return Assembly(sources, outputs, tuple(branches))
 
 
 def start_outputs(outputs: Mapping[str, Output]) -> None:
@@ -72,19 +82,39 @@ def start_outputs(outputs: Mapping[str, Output]) -> None:
 
 def title(control_plane: ControlPlane) -> str:
     """Return what a control plane is called where people read it."""
-    return control_plane.name or control_plane.address
+    return control_plane.name or masked(control_plane.address)
 
 
-def _open_source(one: ControlPlane) -> Source:
-    return _guarded(f"source {title(one)}", one.plugin.open, one.address, one.options, Context(one.name))
+def path_of(output: NamedOutput) -> Path:
+    """Return what the branch of an output is made of."""
+    return output.label_profile, output.transforms
 
 
-def _open_output(one: NamedOutput) -> Output:
-    return _guarded(f"output {one.name}", one.plugin.open, one.options, Context(one.name))
+def _open_source(one: ControlPlane, running: Assembly) -> Source:
+    before = running.sources.get(one.name)
+    if before and before[0] == one:
+        return before[1]
+    what = f"source {title(one)} ({one.distribution})"
+    return _guarded(what, one.plugin.open, one.address, one.options, Context(one.name))
+
+
+def _open_output(one: NamedOutput, running: Assembly) -> Output:
+    before = running.outputs.get(one.name)
+    if before and (before[0].plugin, before[0].options) == (one.plugin, one.options):
+        return before[1]
+    return _guarded(f"output {one.name} ({one.distribution})", one.plugin.open, one.options, Context(one.name))
+
+
+def _make_branch(path: Path, running: Assembly) -> Branch:
+    for other, branch in running.branches:
+        if other == path:
+            return branch
+    profile, transforms = path
+    return Branch(LabelProfile(profile), [_make_transform(one) for one in transforms])
 
 
 def _make_transform(one: NamedTransform) -> Transform:
-    return _guarded(f"transform {one.name}", one.plugin.make, one.options)
+    return _guarded(f"transform {one.name} ({one.distribution})", one.plugin.make, one.options)
 
 
 def _guarded(what: str, make: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401 (each plugin's own options)

@@ -42,8 +42,8 @@ class Guard:
     def __init__(self, title: str = "", max_drop: float = 0.5, hold: float = 120.0) -> None:
         self.status = GuardStatus()
         self._title = title
-        self._max_drop = max_drop
-        self._hold = hold
+        self.max_drop = max_drop
+        self.hold = hold
         self._published: Sequence[Assignment] = ()
         self._missing: dict[Key, float] = {}
         self._held: dict[Key, Assignment] = {}
@@ -51,7 +51,7 @@ class Guard:
     @property
     def deadline(self) -> float | None:
         """When to admit the last snapshot again, since a hold will be over; in the seconds of admit()."""
-        return min((self._missing[key] + self._hold for key in self._held), default=None)
+        return min((self._missing[key] + self.hold for key in self._held), default=None)
 
     def restore(self, assignments: Sequence[Assignment]) -> None:
         """Begin with what was published before a restart; the holds start anew."""
@@ -65,7 +65,7 @@ class Guard:
             now: in the seconds of the snapshot's ``connected``.
         """
         gone = self._notice(snapshot.assignments, now)
-        self._forget([key for key, since in self._missing.items() if now - since >= self._hold], gone)
+        self._forget([key for key, since in self._missing.items() if now - since >= self.hold], gone)
         self._decide(snapshot, gone)
         if self._held:
             # Keys are unique, so nothing but them is compared.
@@ -104,7 +104,7 @@ class Guard:
         if self._missing:
             present = Counter(one.key.mesh for one in snapshot.assignments)
             missing = Counter(key.mesh for key in self._missing)
-            soon = {key.mesh for key, since in self._missing.items() if 0 <= since - snapshot.connected <= self._hold}
+            soon = {key.mesh for key, since in self._missing.items() if 0 <= since - snapshot.connected <= self.hold}
             if not snapshot.complete:
                 why, meshes = "something in the response cannot be understood", set(missing)
             elif soon:
@@ -118,7 +118,7 @@ class Guard:
         self._say(why)
 
     def _too_many(self, missing: int, present: int) -> bool:
-        return missing > self._max_drop * (missing + present)
+        return missing > self.max_drop * (missing + present)
 
     def _say(self, why: str) -> None:
         held = dict(Counter(key.mesh for key in self._held))
@@ -127,7 +127,7 @@ class Guard:
                 "control plane %s: %d targets vanished and are held for up to %s: %s; 'kuma-sd accept' lets them go",
                 self._title,
                 sum(held.values()),
-                show_duration(self._hold),
+                show_duration(self.hold),
                 why,
             )
         elif self.status.held and not held:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kuma_sd.model import Labels, Publication, Snapshot, Target
+from kuma_sd.model import Codec, Labels, Publication, Snapshot, Target
 from kuma_sd.options import NoOptions
 
 Transform = Callable[[Labels, Target], Iterable[Labels]]
@@ -91,12 +91,15 @@ class SourcePlugin:
         schemes: the URL schemes of the addresses it takes.
         options: a frozen dataclass whose fields are made with `option()`.
         open: makes a source of an address, options and context; reads files at most, and connects when iterated.
+        codec: returns the codec of a name, so that assignments that were saved can be read after a restart; raises
+            KeyError for an unknown one. Without it nothing is saved.
     """
 
     name: str
     schemes: tuple[str, ...]
     open: Callable[[str, Any, Context], Source]
     options: type = NoOptions
+    codec: Callable[[str], Codec] | None = None
 
 
 @dataclass(frozen=True)

@@ -29,26 +29,25 @@ def publish_once(settings: Settings, timeout: float, *, allow_empty: bool) -> No
         OutputError: an output failed.
     """
     assembly = assemble(settings)
-    start_outputs(assembly.outputs)
+    outputs = {name: output for name, (_, output) in assembly.outputs.items()}
+    start_outputs(outputs)
     try:
-        snapshots = _collect(settings, assembly, timeout, allow_empty=allow_empty)
+        snapshots = _collect(assembly, timeout, allow_empty=allow_empty)
         received = max(snapshot.received for snapshot in snapshots)
-        for branch, names in assembly.branches:
+        for one, output in assembly.outputs.values():
             assignments = chain.from_iterable(snapshot.assignments for snapshot in snapshots)
-            publication = branch.publication(assignments, received)
-            for name in names:
-                assembly.outputs[name].publish(publication)
-                _log.info("output %s: published, %d targets", name, len(publication.groups))
+            publication = assembly.branch_of(one).publication(assignments, received)
+            output.publish(publication)
+            _log.info("output %s: published, %d targets", one.name, len(publication.groups))
     finally:
-        for output in assembly.outputs.values():
+        for output in outputs.values():
             output.close()
 
 
-def _collect(settings: Settings, assembly: Assembly, timeout: float, *, allow_empty: bool) -> list[Snapshot]:
+def _collect(assembly: Assembly, timeout: float, *, allow_empty: bool) -> list[Snapshot]:
     mailbox: Mailbox[Snapshot] = Mailbox()
     workers = {
-        one.name: SourceWorker(title(one), one.name, assembly.sources[one.name], mailbox)
-        for one in settings.control_planes
+        name: SourceWorker(title(one), name, source, mailbox.put) for name, (one, source) in assembly.sources.items()
     }
     threads = Threads()
     deadline = time.monotonic() + timeout

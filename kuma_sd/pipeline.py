@@ -1,39 +1,46 @@
 """From snapshots to publications: guard, convert, unite, hand on."""
 
+import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 from kuma_sd.branch import Branch
-from kuma_sd.guard import Guard
+from kuma_sd.inlet import Inlet
 from kuma_sd.mailbox import Mailbox
 from kuma_sd.model import Publication, Snapshot
 
+_log = logging.getLogger(__name__)
 
-@dataclass
+SENDER = "pipeline"
+"""Under which name publications lie in an output's mailbox."""
+
+
 class Route:
-    """A branch and the mailboxes of the outputs that share it."""
+    """A branch and the outputs that share it.
 
-    branch: Branch
-    mailboxes: Sequence[Mailbox[Publication]]
-    last: Publication | None = None
+    Args:
+        branch: what makes publications.
+        mailboxes: where they go, by the output's name.
+    """
 
-    def publish(self, snapshots: Iterable[Snapshot]) -> None:
-        """Hand the union of these snapshots to the outputs, if it differs from the last one."""
-        snapshots = list(snapshots)
-        assignments = chain.from_iterable(snapshot.assignments for snapshot in snapshots)
-        publication = self.branch.publication(assignments, max(snapshot.received for snapshot in snapshots))
+    def __init__(self, branch: Branch, mailboxes: Mapping[str, Mailbox[Publication]]) -> None:
+        self.branch = branch
+        self.mailboxes = mailboxes
+        self.last: Publication | None = None
+
+    def publish(self, inlets: Collection[Inlet]) -> None:
+        """Hand the union of what these admit to the outputs, if it differs from the last one."""
+        assignments = chain.from_iterable(inlet.assignments for inlet in inlets)
+        received = max((inlet.admitted.received for inlet in inlets if inlet.admitted), default=0.0)
+        publication = self.branch.publication(assignments, received)
         # Unchanged groups are the same objects, so this costs next to nothing.
         if self.last and self.last.groups == publication.groups:
             return
         self.last = publication
-        for mailbox in self.mailboxes:
+        for mailbox in self.mailboxes.values():
             mailbox.put(SENDER, publication)
-
-
-SENDER = "pipeline"
-"""Under which name publications lie in an output's mailbox."""
 
 
 @dataclass(frozen=True)
@@ -43,27 +50,18 @@ class Opening:
     Args:
         started: when the daemon started, in seconds of ``time.monotonic()``.
         start_wait: how long to wait for control planes that say nothing, in seconds.
-        guard_hold: how long an empty first snapshot counts as none, in seconds: a control plane that restarts is
-            empty before it is full.
+        guard_hold: how long an empty first snapshot counts as none, in seconds.
     """
 
     started: float
     start_wait: float
     guard_hold: float
 
-    def at(self, control_planes: Iterable[str], arrived: Mapping[str, tuple[bool, float]]) -> float:
-        """Return the moment from which on a union may be published, if nothing else arrives.
-
-        Args:
-            control_planes: all that are configured.
-            arrived: for those that have a snapshot, whether it is empty and when its first one came.
-        """
-        counts = {name: since + self.guard_hold if empty else since for name, (empty, since) in arrived.items()}
-        if not counts:
-            return float("inf")
-        everybody = max(counts.get(name, float("inf")) for name in control_planes)
-        anybody = min(counts.values())
-        return min(everybody, max(anybody, self.started + self.start_wait))
+    def at(self, inlets: Iterable[Inlet]) -> float:
+        """Return from when on a union may be published, if nothing else arrives."""
+        counts = [inlet.counts_from(self.guard_hold) for inlet in inlets]
+        # With everybody in it; or after start-wait, with anybody.
+        return min(max(counts), max(min(counts), self.started + self.start_wait))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,70 +71,99 @@ class PipelineStatus:
     Args:
         published: whether a first publication went out.
         assignments: how many each control plane has.
+        beat: when it last took something from its mailbox, in seconds of ``time.monotonic()``.
     """
 
     published: bool = False
     assignments: Mapping[str, int] = field(default_factory=dict)
+    beat: float = 0.0
+
+
+Message = Snapshot | Callable[[], None]
+"""What the pipeline's thread takes: a snapshot, or something to do between two of them."""
 
 
 class Pipeline:
     """The thread between the control planes and the outputs.
 
     Args:
-        guards: one for each control plane that is configured, by its name.
+        inlets: one for each control plane that is configured, by its name.
         routes: the branches and where they lead.
         opening: when to publish first.
+        saver: where what was let through is left for those who save it.
     """
 
-    def __init__(self, guards: Mapping[str, Guard], routes: Sequence[Route], opening: Opening) -> None:
-        self.mailbox: Mailbox[Snapshot] = Mailbox()
+    def __init__(
+        self,
+        inlets: Mapping[str, Inlet],
+        routes: Sequence[Route],
+        opening: Opening,
+        saver: Mailbox[Snapshot] | None = None,
+    ) -> None:
+        self.mailbox: Mailbox[Message] = Mailbox()
         self.status = PipelineStatus()
         # In the order of their keys.
-        self._guards = dict(sorted(guards.items()))
-        self._routes = routes
+        self.inlets = dict(sorted(inlets.items()))
+        self.routes = routes
         self._opening = opening
-        self._newest: dict[str, Snapshot] = {}
-        self._admitted: dict[str, Snapshot] = {}
-        self._first: dict[str, float] = {}
+        self._saver = saver
 
     def run(self) -> None:
         """Take snapshots until closed."""
+        self.step({}, time.monotonic())
         while not self.mailbox.closed:
-            deadline = self._deadline()
+            deadline = self._deadline(time.monotonic())
             wait = None if deadline == float("inf") else max(0.0, deadline - time.monotonic())
-            new = self.mailbox.take(wait)
-            if not self.mailbox.closed:
-                self.step(new, time.monotonic())
+            self.step(self.mailbox.take(wait), time.monotonic())
 
     def close(self) -> None:
         """End run(), from any thread."""
         self.mailbox.close()
 
-    def step(self, new: Mapping[str, Snapshot], now: float) -> None:
-        """Admit new snapshots, and those whose hold is over, and publish once that may be.
+    def step(self, new: Mapping[str, Message], now: float) -> None:
+        """Take what is new, and what is due, and publish once that may be.
 
         Args:
-            new: what came since the last step, by control plane.
+            new: what came since the last step, by sender; the sender of a snapshot is its control plane.
             now: in seconds of ``time.monotonic()``.
         """
-        self._newest.update(new)
-        for name, guard in self._guards.items():
-            over = guard.deadline is not None and guard.deadline <= now
-            if name in new or over:
-                self._admitted[name] = guard.admit(self._newest[name], now)
-                self._first.setdefault(name, now)
-        if not self.status.published and now < self._opens():
+        snapshots = {name: one for name, one in new.items() if isinstance(one, Snapshot)}
+        for one in new.values():
+            if not isinstance(one, Snapshot):
+                one()
+        changed = len(snapshots) < len(new)
+        for name, inlet in self.inlets.items():
+            changed |= inlet.take(snapshots.get(name), now)
+            if name in snapshots and self._saver and inlet.admitted:
+                self._saver.put(name, inlet.admitted)
+        published = self.status.published
+        if published or now >= self._opening.at(self.inlets.values()):
+            if changed or not published:
+                self.publish()
+            published = True
+        counts = {name: len(inlet.assignments) for name, inlet in self.inlets.items()}
+        self.status = PipelineStatus(published, counts, now)
+
+    def reconfigure(self, inlets: Mapping[str, Inlet], routes: Sequence[Route]) -> None:
+        """Go on with other inlets and routes; what an operator changes is published at once.
+
+        Called in the pipeline's thread, by way of its mailbox, or before it runs.
+        """
+        before = {name: route.last for route in self.routes for name in route.mailboxes}
+        self.inlets, self.routes = dict(sorted(inlets.items())), routes
+        if not self.status.published:
             return
-        for route in self._routes:
-            route.publish(self._admitted[name] for name in self._guards if name in self._admitted)
-        self.status = PipelineStatus(
-            published=True, assignments={name: len(one.assignments) for name, one in self._admitted.items()}
-        )
+        self.publish()
+        for route in routes:
+            for name in route.mailboxes:
+                change = route.last.since(before.get(name)) if route.last else None
+                _log.info("output %s: with the new settings %s", name, change)
 
-    def _opens(self) -> float:
-        arrived = {name: (not one.assignments, self._first[name]) for name, one in self._admitted.items()}
-        return self._opening.at(self._guards, arrived)
+    def publish(self) -> None:
+        """Hand the union of what is admitted to every route."""
+        for route in self.routes:
+            route.publish(self.inlets.values())
 
-    def _deadline(self) -> float:
-        holds = [guard.deadline for guard in self._guards.values() if guard.deadline is not None]
-        return min(holds, default=float("inf")) if self.status.published else min([self._opens(), *holds])
+    def _deadline(self, now: float) -> float:
+        deadlines = [inlet.deadline(now) for inlet in self.inlets.values()]
+        return min(deadlines if self.status.published else [self._opening.at(self.inlets.values()), *deadlines])

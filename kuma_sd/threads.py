@@ -1,12 +1,10 @@
 """Running objects in threads: started in order, ended in reverse, and none dies unseen."""
 
-import logging
 import signal
 import threading
 import time
+from collections.abc import Iterable
 from typing import Protocol
-
-_log = logging.getLogger(__name__)
 
 
 class Worker(Protocol):
@@ -30,6 +28,11 @@ class Threads:
         self._workers: list[tuple[Worker, threading.Thread]] = []
         self.failure: BaseException | None = None
 
+    @property
+    def running(self) -> list[Worker]:
+        """The workers that were started and not stopped, in the order of their start."""
+        return [worker for worker, _ in self._workers]
+
     def start(self, name: str, worker: Worker) -> None:
         """Run a worker in a new thread."""
         # Daemon threads, since a plugin may block in a call that nothing can cut.
@@ -37,21 +40,25 @@ class Threads:
         self._workers.append((worker, thread))
         thread.start()
 
-    def stop(self, timeout: float) -> list[str]:
-        """Close all workers, the last one first, and wait for them.
+    def stop(self, timeout: float, workers: Iterable[Worker] | None = None) -> list[str]:
+        """Close workers, the last one first, and wait for them.
 
         Args:
             timeout: how long to wait for all of them together, in seconds.
+            workers: which; all if None.
 
         Returns:
             The names of threads that still run.
         """
         deadline = time.monotonic() + timeout
-        for worker, _ in reversed(self._workers):
+        chosen = self.running if workers is None else list(workers)
+        ending = [(worker, thread) for worker, thread in reversed(self._workers) if worker in chosen]
+        self._workers = [pair for pair in self._workers if pair not in ending]
+        for worker, _ in ending:
             worker.close()
-        for _, thread in reversed(self._workers):
+        for _, thread in ending:
             thread.join(max(0.0, deadline - time.monotonic()))
-        return [thread.name for _, thread in self._workers if thread.is_alive()]
+        return [thread.name for _, thread in reversed(ending) if thread.is_alive()]
 
     def _run(self, worker: Worker) -> None:
         try:

@@ -3,7 +3,9 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from kuma_sd.backoff import Backoff
 from kuma_sd.errors import OutputError, SourceError
@@ -41,15 +43,15 @@ class SourceWorker:
         title: what the control plane is called in the log.
         control_plane: its name, under which its snapshots lie in the mailbox.
         source: where they come from.
-        mailbox: where they go.
+        put: where they go: the ``put`` of a mailbox.
     """
 
-    def __init__(self, title: str, control_plane: str, source: Source, mailbox: Mailbox[Snapshot]) -> None:
+    def __init__(self, title: str, control_plane: str, source: Source, put: Callable[[str, Snapshot], None]) -> None:
         self.title = title
         self.source = source
         self.status = ConnectionStatus()
         self._control_plane = control_plane
-        self._mailbox = mailbox
+        self._put = put
         self._backoff = Backoff()
         self._closing = threading.Event()
 
@@ -76,7 +78,7 @@ class SourceWorker:
 
     def _connection(self) -> None:
         for snapshot in self.source:
-            self._mailbox.put(self._control_plane, snapshot)
+            self._put(self._control_plane, snapshot)
             self._backoff.reset()
             self._up()
             # While the next one is awaited, nothing of this one may stay.
@@ -120,7 +122,7 @@ class OutputWorker:
 
     Args:
         name: the instance's name in the settings.
-        output: what publishes.
+        output: what publishes; it is started here unless ``started`` says that somebody did.
         min_interval: the least time between two publications, in seconds.
     """
 
@@ -129,22 +131,27 @@ class OutputWorker:
         self.output = output
         self.mailbox: Mailbox[Publication] = Mailbox()
         self.status = OutputStatus()
-        self._min_interval = min_interval
+        self.min_interval = min_interval
+        self.started = False
         self._backoff = Backoff()
         self._closing = threading.Event()
 
     def run(self) -> None:
         """Publish the newest publication whenever there is one, until closed."""
         pending: Publication | None = None
+        while not self.started and not self._closing.is_set():
+            self.started = self._try(self.output.start)
+            self._closing.wait(0 if self.started else self._backoff.next())
         while not self._closing.is_set():
             newest = self.mailbox.take(timeout=0 if pending else None)
             pending = next(iter(newest.values()), pending)
             if pending is None or self._closing.is_set():
                 continue
-            if self._publish(pending):
+            if self._try(partial(self.output.publish, pending)):
+                self._succeeded(pending)
                 pending = None
                 # A change after a calm goes out at once; a storm is gathered into one publication an interval.
-                self._closing.wait(self._min_interval)
+                self._closing.wait(self.min_interval)
             else:
                 self._closing.wait(self._backoff.next())
         self.output.close()
@@ -154,13 +161,12 @@ class OutputWorker:
         self._closing.set()
         self.mailbox.close()
 
-    def _publish(self, publication: Publication) -> bool:
+    def _try(self, step: Callable[[], None]) -> bool:
         try:
-            self.output.publish(publication)
+            step()
         except Exception as error:  # noqa: BLE001 (the boundary to plugins)
             self._failed(error)
             return False
-        self._succeeded(publication)
         return True
 
     def _succeeded(self, publication: Publication) -> None:

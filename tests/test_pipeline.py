@@ -1,7 +1,11 @@
+import time
+
 import pytest
 
+from kuma_sd import SourceStatus
 from kuma_sd.branch import Branch
 from kuma_sd.guard import Guard
+from kuma_sd.inlet import Inlet
 from kuma_sd.mailbox import Mailbox
 from kuma_sd.model import Publication, Snapshot
 from kuma_sd.pipeline import SENDER, Opening, Pipeline, Route
@@ -13,14 +17,15 @@ class Line:
     """A pipeline with one output, driven by hand; the clock starts at 0."""
 
     def __init__(self, *control_planes: str, start_wait: float = 30.0, guard_hold: float = 120.0) -> None:
-        self.route = Route(Branch(LabelProfile("kuma-prometheus-sd")), [Mailbox()])
-        guards = {name: Guard(hold=guard_hold) for name in control_planes or [""]}
-        self.pipeline = Pipeline(guards, [self.route], Opening(0.0, start_wait, guard_hold))
+        self.out: Mailbox[Publication] = Mailbox()
+        self.route = Route(Branch(LabelProfile("kuma-prometheus-sd")), {"out": self.out})
+        self.inlets = {name: Inlet(name, Guard(name, hold=guard_hold), SourceStatus) for name in control_planes or [""]}
+        self.pipeline = Pipeline(self.inlets, [self.route], Opening(0.0, start_wait, guard_hold))
 
     def step(self, *snapshots: Snapshot, now: float = 1.0) -> list[str] | None:
         """Return the names that are published in this step; None when nothing is."""
         self.pipeline.step({one.control_plane: one for one in snapshots}, now)
-        published = self.route.mailboxes[0].take(0).get(SENDER)
+        published = self.out.take(0).get(SENDER)
         return published and names(published)
 
 
@@ -62,19 +67,19 @@ def test_equal_key_with_other_bytes_is_a_change_not_a_loss() -> None:
 def test_a_publication_superseded_before_it_was_taken_leaves_since_right() -> None:
     line = Line()
     line.pipeline.step({"": snapshot("a", "b", connected=-1000.0)}, 1.0)
-    taken = line.route.mailboxes[0].take(0)[SENDER]
+    taken = line.out.take(0)[SENDER]
     line.pipeline.step({"": snapshot("b", connected=-1000.0)}, 2.0)
     line.pipeline.step({"": snapshot("b", "c", connected=-1000.0)}, 3.0)
-    newest = line.route.mailboxes[0].take(0)[SENDER]
+    newest = line.out.take(0)[SENDER]
     assert str(newest.since(taken)) == "1 added, 1 removed, 0 changed"
-    assert line.route.mailboxes[0].superseded == 1
+    assert line.out.superseded == 1
 
 
 def test_what_the_guard_holds_goes_when_its_time_comes() -> None:
     line = Line(guard_hold=120.0)
     line.step(snapshot("a", "b", "c", connected=-1000.0), now=1.0)
     assert line.step(snapshot(connected=-1000.0), now=2.0) is None
-    assert line.pipeline._deadline() == 122.0
+    assert line.pipeline._deadline(2.0) == 122.0
     assert line.step(now=122.0) == []
 
 
@@ -114,7 +119,60 @@ class TestTheFirstPublication:
         assert line.step(snapshot(control_plane="east"), snapshot("b", control_plane="west"), now=1.0) is None
         assert line.step(now=30.0) == ["westb"]
 
-    @pytest.mark.parametrize("arrived", [{}, {"east": (False, 5.0)}])
-    def test_is_looked_for_when_its_time_comes(self, arrived: dict[str, tuple[bool, float]]) -> None:
-        opening = Opening(started=0.0, start_wait=30.0, guard_hold=120.0)
-        assert opening.at(["east", "west"], arrived) == (30.0 if arrived else float("inf"))
+    def test_is_looked_for_when_its_time_comes(self) -> None:
+        line = Line("east", "west", start_wait=30.0)
+        assert line.pipeline._deadline(1.0) == float("inf")
+        line.step(snapshot("a", control_plane="east"), now=5.0)
+        assert line.pipeline._deadline(5.0) == 30.0
+
+    def test_goes_out_at_once_with_what_was_restored(self) -> None:
+        line = Line("east", "west")
+        line.inlets["east"].restore(snapshot("a", control_plane="east"))
+        assert line.step(now=0.0) is None
+        line.inlets["west"].restore(snapshot("b", control_plane="west"))
+        assert line.step(now=0.0) == ["easta", "westb"]
+
+    def test_holds_what_was_restored_when_the_control_plane_comes_back_empty(self) -> None:
+        line = Line(guard_hold=120.0)
+        line.inlets[""].restore(snapshot("a", "b"))
+        assert line.step(now=0.0) == ["a", "b"]
+        assert line.step(snapshot(connected=1.0), now=2.0) is None
+        assert line.step(now=122.0) == []
+
+    def test_believes_an_empty_control_plane_that_somebody_accepts(self) -> None:
+        line = Line()
+        assert line.step(snapshot(), now=1.0) is None
+        line.pipeline.step({"accept": lambda: line.inlets[""].accept(1.0)}, 1.5)
+        assert names(line.out.take(0)[SENDER]) == []
+
+
+def test_accepting_publishes_what_the_control_plane_has() -> None:
+    line = Line()
+    line.step(snapshot("a", "b", "c", connected=-1000.0), now=1.0)
+    assert line.step(snapshot("c", connected=-1000.0), now=2.0) is None
+    line.pipeline.step({"accept": lambda: line.inlets[""].accept(3.0)}, 3.0)
+    assert names(line.out.take(0)[SENDER]) == ["c"]
+
+
+def test_targets_of_a_control_plane_that_is_not_heard_expire_if_wanted() -> None:
+    line = Line("east", "west")
+    east = line.inlets["east"]
+    east.max_age = 60.0
+    now = time.time()
+    east.contact = lambda: SourceStatus(connected=False, heard=now - 59.0)
+    line.step(snapshot("a", control_plane="east"), snapshot("b", control_plane="west"), now=1.0)
+    assert line.pipeline._deadline(1.0) == pytest.approx(2.0, abs=0.5)
+    east.contact = lambda: SourceStatus(connected=False, heard=now - 61.0)
+    assert line.step(now=2.0) == ["westb"]
+    east.contact = lambda: SourceStatus(connected=True, heard=now)
+    assert line.step(snapshot("a", control_plane="east"), now=3.0) == ["easta", "westb"]
+
+
+def test_what_is_let_through_is_left_for_saving() -> None:
+    saver: Mailbox[Snapshot] = Mailbox()
+    line = Line()
+    pipeline = Pipeline(line.inlets, [line.route], Opening(0.0, 30.0, 120.0), saver)
+    pipeline.step({"": snapshot("a")}, 1.0)
+    assert saver.take(0) == {"": snapshot("a")}
+    pipeline.step({}, 2.0)
+    assert saver.take(0) == {}

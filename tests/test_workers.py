@@ -40,7 +40,7 @@ def threads() -> Iterator[Threads]:
 
 def test_snapshots_go_into_the_mailbox_under_the_name_of_the_control_plane(threads: Threads) -> None:
     mailbox: Mailbox[Snapshot] = Mailbox()
-    threads.start("east", SourceWorker("east", "east", ScriptedSource([snapshot("a")]), mailbox))
+    threads.start("east", SourceWorker("east", "east", ScriptedSource([snapshot("a")]), mailbox.put))
     assert mailbox.take(5) == {"east": snapshot("a")}
 
 
@@ -50,7 +50,7 @@ def test_a_lost_connection_is_made_again_and_both_are_logged_once(
     caplog.set_level("INFO")
     mailbox: Mailbox[Snapshot] = Mailbox()
     source = ScriptedSource([snapshot("a"), SourceError("gone")], [SourceError("still gone")], [snapshot("b")])
-    worker = SourceWorker("east", "", source, mailbox)
+    worker = SourceWorker("east", "", source, mailbox.put)
     worker._backoff._first = 0.0
     threads.start("east", worker)
     seen: list[str] = []
@@ -69,7 +69,7 @@ def test_an_unexpected_exception_of_a_source_is_logged_with_its_traceback_and_re
     threads: Threads, caplog: pytest.LogCaptureFixture
 ) -> None:
     mailbox: Mailbox[Snapshot] = Mailbox()
-    worker = SourceWorker("east", "", ScriptedSource([ZeroDivisionError("oops")], [snapshot("a")]), mailbox)
+    worker = SourceWorker("east", "", ScriptedSource([ZeroDivisionError("oops")], [snapshot("a")]), mailbox.put)
     worker._backoff._first = 0.0
     threads.start("east", worker)
     assert mailbox.take(5)
@@ -78,7 +78,7 @@ def test_an_unexpected_exception_of_a_source_is_logged_with_its_traceback_and_re
 
 
 def test_closing_ends_a_wait_for_the_next_attempt_at_once(threads: Threads) -> None:
-    worker = SourceWorker("east", "", ScriptedSource([SourceError("down")]), Mailbox())
+    worker = SourceWorker("east", "", ScriptedSource([SourceError("down")]), Mailbox[Snapshot]().put)
     worker._backoff._first = 1000.0
     worker._backoff._longest = 1000.0
     threads.start("east", worker)

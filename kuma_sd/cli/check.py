@@ -23,9 +23,9 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  #
     """Build everything."""
     assert settings is not None
     assembly = assemble(settings)
-    for source in assembly.sources.values():
+    for _, source in assembly.sources.values():
         source.close()
-    for output in assembly.outputs.values():
+    for _, output in assembly.outputs.values():
         output.close()
     print(f"OK: {_count(len(assembly.sources), 'control plane')}, {_count(len(assembly.outputs), 'output')}")
     return 0

@@ -39,7 +39,7 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
         return 0
     from kuma_sd.daemon import Daemon  # noqa: PLC0415
 
-    if Daemon(settings).run():
+    if Daemon(settings, arguments.reload).run():
         # A plugin blocks in a call that nothing can cut; the interpreter's own end could wait for it.
         os._exit(0)
     return 0

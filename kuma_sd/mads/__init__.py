@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from kuma_sd.hookspecs import hookimpl
 from kuma_sd.interfaces import Context, Source, SourcePlugin
+from kuma_sd.model import Codec
 from kuma_sd.options import BOOL, DURATION, SECRET, SIZE, TEXT, OptionType, Secret, choice, list_of, option
 
 
@@ -54,7 +55,23 @@ def open_source(address: str, options: MadsOptions, context: Context) -> Source:
     return MadsSource(address, options, context.name)
 
 
+def codec(name: str) -> Codec:
+    """Return one of the codecs of MADS.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    # Late, since they load protobuf.
+    from kuma_sd.mads.codecs.v1 import V1_PROTOBUF  # noqa: PLC0415
+    from kuma_sd.mads.codecs.v1_json import V1_JSON  # noqa: PLC0415
+    from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF  # noqa: PLC0415
+
+    return {one.name: one for one in (V1_PROTOBUF, V1_JSON, V1ALPHA1_PROTOBUF)}[name]
+
+
 @hookimpl
 def kuma_sd_sources() -> Iterable[SourcePlugin]:
     """MADS over gRPC and HTTP."""
-    yield SourcePlugin("mads", schemes=("grpc", "grpcs", "http", "https"), options=MadsOptions, open=open_source)
+    yield SourcePlugin(
+        "mads", schemes=("grpc", "grpcs", "http", "https"), options=MadsOptions, open=open_source, codec=codec
+    )

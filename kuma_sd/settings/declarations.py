@@ -65,6 +65,9 @@ class CoreOptions:
     guard_hold: float = option(
         120.0, DURATION_OR_FOREVER, "How long targets stay that vanish in a suspicious way; 0 lets them go at once."
     )
+    max_age: float = option(
+        float("inf"), DURATION_OR_FOREVER, "How long after the loss of contact the targets of a control plane expire."
+    )
     log_level: str = option("info", choice("debug", "info", "warn", "error", "off"), "The least level that is logged.")
     log_format: str = option("logfmt", choice("logfmt", "json"), "How log lines on stderr are written.")
 

@@ -1,0 +1,136 @@
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from processes import Process, eventually, kuma_sd
+
+from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.testing import control_plane
+
+
+@pytest.fixture
+def kuma() -> Iterator[ControlPlane[World]]:
+    with control_plane("a", "b") as running:
+        yield running
+
+
+def names(path: Path) -> list[str]:
+    return [group["labels"]["dataplane"] for group in json.loads(path.read_bytes())] if path.exists() else []
+
+
+class Running:
+    """A daemon with a file of settings that can be edited."""
+
+    def __init__(self, directory: Path, core: str, *sections: str) -> None:
+        self.config = directory / "kuma-sd.conf"
+        self.edit(core, *sections)
+
+    def edit(self, core: str, *sections: str) -> None:
+        self.config.write_text(f"[kuma-sd]\n{core}\n" + "\n".join(sections))
+
+    def reload(self, daemon: Process, expected: str = "reloaded the settings") -> None:
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_for_line(expected)
+
+
+def test_an_output_comes_and_goes_and_the_file_of_the_one_that_went_stays(
+    kuma: ControlPlane[World], tmp_path: Path
+) -> None:
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    both = (f"[one]\npath = {one}", f"[two]\npath = {two}")
+    running = Running(tmp_path, f"cp-address = {kuma.url}\noutput = one=file_sd", both[0])
+    with kuma_sd("run", "-c", running.config) as daemon:
+        daemon.wait_for_line("output one: published")
+        inode = one.stat().st_ino
+        running.edit(f"cp-address = {kuma.url}\noutput = one=file_sd two=file_sd", *both)
+        running.reload(daemon)
+        eventually(lambda: names(two) == ["a", "b"], "the new output has published")
+        assert one.stat().st_ino == inode
+        running.edit(f"cp-address = {kuma.url}\noutput = two=file_sd", both[1])
+        running.reload(daemon)
+        kuma.world.add(Dataplane("c"))
+        eventually(lambda: names(two) == ["a", "b", "c"], "the other output goes on")
+        assert names(one) == ["a", "b"]
+        assert kuma.counts.streams == 1
+        assert daemon.stop() < 1.0
+
+
+def test_bad_settings_leave_the_old_ones_and_say_why(kuma: ControlPlane[World], tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    section = f"[file_sd]\npath = {path}"
+    running = Running(tmp_path, f"cp-address = {kuma.url}", section)
+    with kuma_sd("run", "-c", running.config) as daemon:
+        daemon.wait_for_line("published")
+        running.edit(f"cp-address = {kuma.url}\nmin-interval = soon", section)
+        running.reload(daemon, "the settings were not reloaded, the old ones stay: ")
+        assert f"{running.config}:3" in daemon.output
+        kuma.world.add(Dataplane("c"))
+        eventually(lambda: names(path) == ["a", "b", "c"], "the daemon goes on")
+
+
+def test_an_output_that_cannot_be_started_is_tried_again_and_delays_no_other(
+    kuma: ControlPlane[World], tmp_path: Path
+) -> None:
+    good, bad = tmp_path / "good.json", tmp_path / "in-the-way" / "bad.json"
+    bad.parent.write_text("no directory")
+    running = Running(tmp_path, f"cp-address = {kuma.url}\noutput = good=file_sd", f"[good]\npath = {good}")
+    with kuma_sd("run", "-c", running.config) as daemon:
+        daemon.wait_for_line("published")
+        running.edit(
+            f"cp-address = {kuma.url}\noutput = good=file_sd bad=file_sd",
+            f"[good]\npath = {good}",
+            f"[bad]\npath = {bad}",
+        )
+        running.reload(daemon)
+        daemon.wait_for_line("output bad: cannot write into the directory")
+        kuma.world.add(Dataplane("c"))
+        eventually(lambda: names(good) == ["a", "b", "c"], "the other output goes on")
+        bad.parent.unlink()
+        eventually(lambda: names(bad) == ["a", "b", "c"], "it recovers by itself")
+
+
+def test_a_control_plane_that_is_removed_takes_its_targets_along_whatever_the_guard(
+    kuma: ControlPlane[World], tmp_path: Path
+) -> None:
+    path = tmp_path / "targets.json"
+    section = f"[file_sd]\npath = {path}"
+    with control_plane("c") as other:
+        running = Running(tmp_path, f"cp-address = east={kuma.url} west={other.url}", section)
+        with kuma_sd("run", "-c", running.config) as daemon:
+            daemon.wait_for_line("published")
+            assert names(path) == ["a", "b", "c"]
+            running.edit(f"cp-address = west={other.url}", section)
+            running.reload(daemon)
+            daemon.wait_for_line("output file_sd: with the new settings 0 added, 2 removed, 0 changed")
+            eventually(lambda: names(path) == ["c"], "the removed control plane's targets are gone")
+
+
+def test_another_address_under_the_same_name_replaces_the_targets_without_a_hole(
+    kuma: ControlPlane[World], tmp_path: Path
+) -> None:
+    path = tmp_path / "targets.json"
+    section = f"[file_sd]\npath = {path}"
+    with control_plane() as other:
+        running = Running(tmp_path, f"cp-address = {kuma.url}", section)
+        with kuma_sd("run", "-c", running.config) as daemon:
+            daemon.wait_for_line("published")
+            running.edit(f"cp-address = {other.url}", section)
+            running.reload(daemon)
+            other.wait_for(lambda counts: counts.acks >= 1)
+            assert names(path) == ["a", "b"]
+            other.world.add(Dataplane("z"))
+            eventually(lambda: names(path) == ["z"], "the new control plane's targets replace the old ones")
+
+
+def test_a_changed_option_of_an_output_restarts_only_that(kuma: ControlPlane[World], tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    running = Running(tmp_path, f"cp-address = {kuma.url}", f"[file_sd]\npath = {path}")
+    with kuma_sd("run", "-c", running.config) as daemon:
+        daemon.wait_for_line("published")
+        running.edit(f"cp-address = {kuma.url}", f"[file_sd]\npath = {path}\nmode = 0600")
+        running.reload(daemon)
+        eventually(lambda: path.stat().st_mode & 0o777 == 0o600, "the file has the new mode")
+        assert names(path) == ["a", "b"]
+        assert kuma.counts.streams == 1
