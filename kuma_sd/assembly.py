@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from kuma_sd.branch import Branch
+from kuma_sd.branch import Branch, Limits
 from kuma_sd.errors import KumaSDError, PluginError
 from kuma_sd.interfaces import Context, Output, Source, Transform
 from kuma_sd.profile import LabelProfile
@@ -54,11 +54,12 @@ def assemble(settings: Settings, running: Assembly | None = None) -> Assembly:
     running = running or Assembly()
     sources = {one.name: (one, _open_source(one, running)) for one in settings.control_planes}
     outputs = {one.name: (one, _open_output(one, running)) for one in settings.outputs}
+    limits = Limits(settings.core.max_labels, settings.core.max_label_value_length)
     branches: list[tuple[Path, Branch]] = []
     for output in settings.outputs:
         path = path_of(output)
         if all(path != other for other, _ in branches):
-            branches.append((path, _make_branch(path, running)))
+            branches.append((path, _make_branch(path, limits, running)))
     return Assembly(sources, outputs, tuple(branches))
 
 
@@ -105,12 +106,12 @@ def _open_output(one: NamedOutput, running: Assembly) -> Output:
     return _guarded(f"output {one.name} ({one.distribution})", one.plugin.open, one.options, Context(one.name))
 
 
-def _make_branch(path: Path, running: Assembly) -> Branch:
+def _make_branch(path: Path, limits: Limits, running: Assembly) -> Branch:
     for other, branch in running.branches:
-        if other == path:
+        if (other, branch.limits) == (path, limits):
             return branch
     profile, transforms = path
-    return Branch(LabelProfile(profile), [_make_transform(one) for one in transforms])
+    return Branch(LabelProfile(profile), [_make_transform(one) for one in transforms], limits)
 
 
 def _make_transform(one: NamedTransform) -> Transform:

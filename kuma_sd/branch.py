@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 from kuma_sd.errors import TransformError
@@ -13,16 +14,51 @@ from kuma_sd.profile import LabelProfile
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How much of a target is believed, since control planes pass on what anybody tags a dataplane with.
+
+    Args:
+        labels: the most labels a target may have.
+        label_value_length: the longest value of a label, in bytes.
+    """
+
+    labels: int = 1000
+    label_value_length: int = 2**16
+
+    def check(self, target: Target, size: int) -> None:
+        """Refuse a target that is beyond.
+
+        Args:
+            target: what was read.
+            size: how many bytes it was read from.
+
+        Raises:
+            TransformError: it is.
+        """
+        if len(target.labels) > self.labels:
+            raise TransformError(f"it has {len(target.labels)} labels, more than max-labels ({self.labels})")
+        # No value is longer than what it was read from, so that most are not looked at.
+        if size > self.label_value_length:
+            name, value = max(target.labels.items(), key=lambda item: len(item[1].encode()), default=("", ""))
+            if len(value.encode()) > self.label_value_length:
+                raise TransformError(f"the value of its label {name!r} is longer than max-label-value-length")
+
+
 class Branch:
     """Turns assignments into publications; an assignment that did not change is never converted again.
 
     Args:
         profile: gives each target its labels.
         transforms: applied in this order; each sees what the one before it made.
+        limits: what a target may not exceed.
     """
 
-    def __init__(self, profile: LabelProfile, transforms: Sequence[Transform] = ()) -> None:
+    def __init__(
+        self, profile: LabelProfile, transforms: Sequence[Transform] = (), limits: Limits | None = None
+    ) -> None:
         self.profile = profile
+        self.limits = limits or Limits()
         self._transforms = transforms
         self._memo: Memo[Key, Assignment, tuple[TargetGroup, ...]] = Memo(self._convert)
         self._reported: frozenset[Key] = frozenset()
@@ -52,6 +88,7 @@ class Branch:
 
     def _convert(self, assignment: Assignment) -> tuple[TargetGroup, ...]:
         target = assignment.read()
+        self.limits.check(target, len(assignment.data))
         results: Iterable[Labels] = (self.profile(target),)
         for transform in self._transforms:
             results = _apply(transform, results, target)

@@ -1,10 +1,11 @@
 import random
+import re
 from collections.abc import Iterable
 
 import pytest
 
 from kuma_sd import Labels, Target
-from kuma_sd.branch import Branch
+from kuma_sd.branch import Branch, Limits
 from kuma_sd.profile import LabelProfile
 from kuma_sd.testing import assignment
 
@@ -84,3 +85,18 @@ def test_same_input_gives_the_same_publication_in_any_order_of_time() -> None:
     for count in range(0, 101, 10):
         last = grown.publication(sorted(assignments[:count]), received=1.0)
     assert last == whole
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        ({f"tag_{number}": "x" for number in range(11)}, r"it has 11 labels, more than max-labels \(10\)"),
+        ({"big": "x" * 101}, "the value of its label 'big' is longer than max-label-value-length"),
+    ],
+)
+def test_a_target_beyond_the_limits_is_left_out(labels: Labels, reason: str) -> None:
+    one = Branch(LabelProfile("kuma-prometheus-sd"), limits=Limits(labels=10, label_value_length=100))
+    published = one.publication([assignment("a", labels=labels), assignment("b", labels={"big": "x" * 100})], 1.0)
+    assert [group.key.assignment.name for group in published.groups] == ["b"]
+    (failure,) = one._memo.failures.values()
+    assert re.match(reason, str(failure))

@@ -3,6 +3,7 @@
 import os
 import queue
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -68,6 +69,7 @@ class GrpcStream:
         self._max_message_size = options.max_message_size
         self._metadata = tuple((name.lower(), value) for name, value in access.headers().items())
         self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self.connected = time.monotonic()
         self._channel = _channel(endpoint, dialect, options, access)
 
     def __iter__(self) -> Iterator[Response]:

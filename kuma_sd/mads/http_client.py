@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import socket
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +53,7 @@ class Answer:
 
 
 class HttpClient:
-    """Asks one server, over one connection that is kept alive.
+    """Asks one server, over one connection that is kept alive; ``connected`` is when it was made last.
 
     Args:
         endpoint: where it listens.
@@ -67,6 +68,7 @@ class HttpClient:
         self._lock = threading.Lock()
         self._wire: socket.socket | None = None
         self._closed = False
+        self.connected = time.monotonic()
         self._pool = self._make_pool(access, options.tls_server_name)
 
     def ask(self, method: str, path: str, *, body: bytes | None, timeout: float) -> Answer:
@@ -122,6 +124,7 @@ class HttpClient:
             if self._wire:
                 self._wire.close()
             self._wire = wire.dup()
+            self.connected = time.monotonic()
             if self._closed:
                 self._wire.shutdown(socket.SHUT_RDWR)
 

@@ -55,6 +55,11 @@ class LongPoll:
         self._closing = threading.Event()
         self._late = 0
 
+    @property
+    def connected(self) -> float:
+        """When the present connection was made, which a server or proxy may close after each answer."""
+        return self._client.connected
+
     def __iter__(self) -> Iterator[Response | None]:
         """Yield each response; None says that the server was heard and nothing is new.
 

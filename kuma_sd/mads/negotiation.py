@@ -26,6 +26,10 @@ class Closable(Protocol):
 class Connection(Closable, Protocol):
     """One way to get responses."""
 
+    @property
+    def connected(self) -> float:
+        """When it was connected last, in seconds of ``time.monotonic()``."""
+
     def __iter__(self) -> Iterator[Response | None]:
         """Yield each response; None says that the server was heard and nothing is new."""
 
@@ -87,6 +91,7 @@ class Negotiation:
     def __init__(self, endpoint: Endpoint, options: MadsOptions, access: Access) -> None:
         self.protocol = ""
         self.why = ""
+        self.connected = 0.0
         self._endpoint = endpoint
         self._options = options
         self._access = access
@@ -132,6 +137,7 @@ class Negotiation:
         self._claim(connection)
         try:
             for response in connection:
+                self.connected = connection.connected
                 if not answered:
                     answered = True
                     self.protocol = way.title

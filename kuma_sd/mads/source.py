@@ -52,7 +52,6 @@ class MadsSource:
         self._connections += 1
         negotiation = Negotiation(replica, self._options, self._access)
         self._claim(negotiation)
-        connected = time.monotonic()
         try:
             for response in negotiation:
                 now = time.time()
@@ -62,7 +61,7 @@ class MadsSource:
                 if response is not None:
                     assignments, complete = self._decoder.decode(response)
                     self._say_empty(empty=not assignments)
-                    yield Snapshot(self._control_plane, assignments, now, connected, complete)
+                    yield Snapshot(self._control_plane, assignments, now, negotiation.connected, complete)
                 # Nothing of a large response may stay while the next one is awaited.
                 del response
         finally:

@@ -8,7 +8,9 @@ from kuma_sd.errors import ConfigError, PluginError
 from kuma_sd.options import (
     DURATION,
     DURATION_OR_FOREVER,
+    NUMBER,
     PERCENTAGE,
+    SIZE,
     TEXT,
     Option,
     OptionType,
@@ -67,6 +69,10 @@ class CoreOptions:
     )
     max_age: float = option(
         float("inf"), DURATION_OR_FOREVER, "How long after the loss of contact the targets of a control plane expire."
+    )
+    max_labels: int = option(1000, NUMBER, "The most labels of a target; one with more is left out.")
+    max_label_value_length: int = option(
+        2**16, SIZE, "The longest value of a label; a target with a longer one is left out."
     )
     log_level: str = option("info", choice("debug", "info", "warn", "error", "off"), "The least level that is logged.")
     log_format: str = option("logfmt", choice("logfmt", "json"), "How log lines on stderr are written.")

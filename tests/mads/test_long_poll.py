@@ -91,6 +91,18 @@ def test_the_version_is_understood_in_both_spellings(server: Server) -> None:
     assert [json.loads(server.requests.get(timeout=5).body)["version_info"] for _ in range(2)] == ["", "v7"]
 
 
+def test_a_connection_that_the_server_closes_is_made_again_and_known_as_a_new_one(server: Server) -> None:
+    server.answer(body=body("v1", "a"), Connection="close")
+    server.answer(body=body("v2"))
+    polling = poll(server)
+    responses = iter(polling)
+    next(responses)
+    first = polling.connected
+    next(responses)
+    assert polling.connected > first
+    assert server.connections == 2
+
+
 def test_a_path_stands_before_that_of_mads(server: Server) -> None:
     server.answer(body=body("v1"))
     next(iter(poll(server, path="/kuma/")))
