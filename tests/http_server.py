@@ -2,6 +2,7 @@
 
 import contextlib
 import queue
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -36,8 +37,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def http_server() -> Iterator[Server]:
-    """Run a server; a request beyond the told answers waits until it ends."""
+def http_server(tls: ssl.SSLContext | None = None) -> Iterator[Server]:  # noqa: C901 (a class in a function)
+    """Run a server, with TLS if there is a context; a request beyond the told answers waits until it ends."""
     ended = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -72,10 +73,18 @@ def http_server() -> Iterator[Server]:
                     return server.answers.get(timeout=0.05)
             return None
 
+        def handle(self) -> None:
+            # Clients that go away in the middle are what some tests are about.
+            with contextlib.suppress(OSError):
+                super().handle()
+
         def log_message(self, *_: object) -> None: ...
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
         listener.daemon_threads = True
+        if tls:
+            # The handshake belongs into the connection's own thread.
+            listener.socket = tls.wrap_socket(listener.socket, server_side=True, do_handshake_on_connect=False)
         server = Server(f"127.0.0.1:{listener.server_port}")
         thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -10,10 +10,10 @@ from typing import Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
+    InsecureRequestWarning,
     NameResolutionError,
     NewConnectionError,
     ProtocolError,
@@ -69,7 +69,9 @@ class HttpClient:
         self._wire: socket.socket | None = None
         self._closed = False
         self.connected = time.monotonic()
-        self._pool = self._make_pool(access, options.tls_server_name)
+        scheme = "https" if endpoint.tls else "http"
+        self._base = f"{scheme}://{endpoint.authority}{endpoint.path}"
+        self._manager = self._make_manager(access, options)
 
     def ask(self, method: str, path: str, *, body: bytes | None, timeout: float) -> Answer:
         """Send a request and return the answer, whatever its status.
@@ -85,9 +87,9 @@ class HttpClient:
         """
         headers = {"Content-Type": "application/json", "Accept": "application/json", **self._headers}
         try:
-            response = self._pool.urlopen(
+            response = self._manager.urlopen(
                 method,
-                self._endpoint.path + path,
+                self._base + path,
                 body=body,
                 headers=headers,
                 retries=False,
@@ -128,7 +130,7 @@ class HttpClient:
             if self._closed:
                 self._wire.shutdown(socket.SHUT_RDWR)
 
-    def _make_pool(self, access: Access, server_name: str) -> HTTPConnectionPool:
+    def _make_manager(self, access: Access, options: MadsOptions) -> urllib3.PoolManager:
         endpoint, made = self._endpoint, self._made
         base: type[HTTPConnection] = HTTPSConnection if endpoint.tls else HTTPConnection
 
@@ -141,12 +143,16 @@ class HttpClient:
         arguments: dict[str, Any] = {"maxsize": 1, "socket_options": _KEEPALIVE}
         if endpoint.tls:
             arguments["ssl_context"] = access.ssl_context()
-            arguments["server_hostname"] = server_name or None
+            arguments["server_hostname"] = options.tls_server_name or None
+        if options.tls_insecure_skip_verify:
+            # It is said once at the start, not at each request.
+            urllib3.disable_warnings(InsecureRequestWarning)
         proxy = access.proxy(endpoint)
         manager = urllib3.ProxyManager(proxy, **arguments) if proxy else urllib3.PoolManager(**arguments)
-        pool = manager.connection_from_host(endpoint.host, endpoint.port, "https" if endpoint.tls else "http")
+        # The one pool that requests go through; its connections are ours to cut.
+        pool = manager.connection_from_url(self._base)
         pool.ConnectionCls = Connection
-        return pool
+        return manager
 
     def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
         pieces, size = [], 0

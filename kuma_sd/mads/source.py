@@ -14,6 +14,7 @@ from kuma_sd.mads.address import parse_address
 from kuma_sd.mads.decoder import Decoder
 from kuma_sd.mads.negotiation import Negotiation
 from kuma_sd.model import Snapshot
+from kuma_sd.urls import masked
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ class MadsSource:
         self._connections = 0
         self._said_empty = False
         self.status = SourceStatus()
+        if options.tls_insecure_skip_verify:
+            _log.warning("%s: any certificate is trusted (tls-insecure-skip-verify)", masked(address))
 
     def __iter__(self) -> Iterator[Snapshot]:
         """Connect to one replica, the next one each time, and yield a snapshot for each response."""

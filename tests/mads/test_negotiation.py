@@ -1,0 +1,238 @@
+import json
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import trustme
+from http_server import Answer, Request, Server, http_server
+
+from kuma_sd import SourceError
+from kuma_sd.mads import MadsOptions, catalog
+from kuma_sd.mads.access import Access
+from kuma_sd.mads.address import parse_address
+from kuma_sd.mads.decoder import Response
+from kuma_sd.mads.negotiation import Negotiation
+from kuma_sd.simulator import ControlPlane, World
+from kuma_sd.testing import control_plane
+
+
+@pytest.fixture
+def kuma() -> Iterator[ControlPlane[World]]:
+    with control_plane("a") as running:
+        yield running
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with http_server() as running:
+        yield running
+
+
+def negotiate(address: str, **options: Any) -> Negotiation:
+    parsed, configured = parse_address(address), MadsOptions(**options)
+    return Negotiation(parsed.replicas[0], configured, Access(configured, parsed.user))
+
+
+def first(negotiation: Negotiation) -> Response:
+    response = next(iter(negotiation))
+    assert response is not None
+    return response
+
+
+def api_server(server: Server, url: str | None) -> None:
+    """Let a server answer as the API server of a Kuma whose catalog has this URL; None is one without a catalog."""
+    body = json.dumps({"apis": {"monitoringAssignment": {"url": url}}}).encode()
+
+    def answer(request: Request) -> Answer:
+        if request.method == "GET" and request.path == "/catalog" and url is not None:
+            return 200, {}, body
+        return 404, {}, b"404: Page Not Found"
+
+    for _ in range(2):
+        server.answers.put(answer)
+
+
+EMPTY = b'{"version_info":"1","type_url":"type.googleapis.com/kuma.observability.v1.MonitoringAssignment"}'
+
+
+def test_where_grpc_is_spoken_it_is_taken(kuma: ControlPlane[World]) -> None:
+    negotiation = negotiate(kuma.url)
+    assert len(first(negotiation).resources) == 1
+    assert negotiation.protocol == "v1 gRPC"
+    assert negotiation.why == f"at {kuma.address}"
+
+
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+def test_where_only_http_is_spoken_it_is_taken_whatever_the_scheme_says(server: Server, scheme: str) -> None:
+    server.answer(body=EMPTY)
+    negotiation = negotiate(f"{scheme}://{server.address}")
+    assert first(negotiation).resources == []
+    assert negotiation.protocol == "v1 HTTP"
+    assert negotiation.why.startswith(f"at {server.address}; not v1 gRPC at {server.address}: ")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_the_address_of_an_old_api_server_leads_to_mads(server: Server, kuma: ControlPlane[World], host: str) -> None:
+    api_server(server, f"grpc://{host}:{kuma.address.partition(':')[2]}")
+    negotiation = negotiate(f"http://{server.address}")
+    assert len(first(negotiation).resources) == 1
+    assert negotiation.why.startswith(f"at {kuma.address}; ")
+
+
+@pytest.mark.parametrize("url", [None, "", "nonsense", "grpc://"])
+def test_without_a_useful_catalog_the_usual_port_of_the_same_host_is_tried(
+    server: Server, kuma: ControlPlane[World], monkeypatch: pytest.MonkeyPatch, url: str | None
+) -> None:
+    monkeypatch.setattr(catalog, "MADS_PORT", int(kuma.address.partition(":")[2]))
+    api_server(server, url)
+    assert len(first(negotiate(f"http://{server.address}")).resources) == 1
+
+
+def test_when_nothing_answers_anywhere_one_line_says_what_was_tried(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "MADS_PORT", 1)
+    api_server(server, None)
+    with pytest.raises(SourceError) as error:
+        first(negotiate(f"http://{server.address}"))
+    assert str(error.value) == (
+        f"v1 HTTP at {server.address}: no MADS there (HTTP status 404); v1 HTTP at 127.0.0.1:1: Connection refused"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "tried"),
+    [
+        ({}, ["v1", "v1alpha1"]),
+        ({"api_version": "v1"}, ["v1"]),
+        ({"api_version": "v1alpha1"}, ["v1alpha1"]),
+        ({"transport": "http"}, []),
+    ],
+)
+def test_only_what_is_allowed_is_tried(kuma: ControlPlane[World], options: dict[str, str], tried: list[str]) -> None:
+    kuma.refuse(grpc.StatusCode.UNIMPLEMENTED)
+    with pytest.raises(SourceError) as error:
+        first(negotiate(kuma.url, **options))
+    assert ("it does not speak MADS v1 over" in str(error.value)) == ("v1" in tried)
+    assert ("it does not speak MADS v1alpha1 over" in str(error.value)) == ("v1alpha1" in tried)
+
+
+def test_a_failure_other_than_not_implemented_never_leads_to_v1alpha1(kuma: ControlPlane[World]) -> None:
+    kuma.refuse(grpc.StatusCode.INTERNAL)
+    with pytest.raises(SourceError) as error:
+        first(negotiate(kuma.url))
+    assert "v1alpha1" not in str(error.value)
+
+
+def test_a_response_that_is_too_large_is_no_reason_to_try_something_else(kuma: ControlPlane[World]) -> None:
+    with pytest.raises(SourceError, match="larger than max-message-size"):
+        first(negotiate(kuma.url, max_message_size=1))
+    assert kuma.counts.streams == 1
+
+
+def test_behind_a_path_only_http_is_tried(server: Server) -> None:
+    server.answer(body=EMPTY)
+    negotiation = negotiate(f"http://{server.address}/kuma")
+    first(negotiation)
+    assert negotiation.why == f"at {server.address}/kuma"
+    assert server.connections == 1
+
+
+class TestTLS:
+    @pytest.fixture
+    def authority(self) -> trustme.CA:
+        return trustme.CA()
+
+    @pytest.fixture
+    def secure(self, authority: trustme.CA) -> Iterator[Server]:
+        """Run an HTTPS server without ALPN, as Kuma has it."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1", "kuma.example").configure_cert(context)
+        with http_server(context) as running:
+            yield running
+
+    @pytest.fixture
+    def trusted(self, authority: trustme.CA, tmp_path: Path) -> str:
+        authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+        return str(tmp_path / "ca.pem")
+
+    @pytest.mark.parametrize("scheme", ["grpcs", "https"])
+    def test_without_alpn_it_ends_in_https_by_itself(self, secure: Server, trusted: str, scheme: str) -> None:
+        secure.answer(body=EMPTY)
+        negotiation = negotiate(f"{scheme}://{secure.address}", tls_ca_file=trusted)
+        first(negotiation)
+        assert negotiation.protocol == "v1 HTTP"
+
+    def test_an_unknown_certificate_is_refused_and_said(self, secure: Server) -> None:
+        with pytest.raises(SourceError, match="TLS fails: unable to get local issuer certificate"):
+            first(negotiate(f"https://{secure.address}"))
+
+    def test_a_certificate_for_another_name_is_refused(self, secure: Server, trusted: str) -> None:
+        address = f"https://localhost:{secure.address.partition(':')[2]}"
+        with pytest.raises(SourceError, match=r"TLS fails: .*localhost"):
+            first(negotiate(address, tls_ca_file=trusted))
+
+    def test_the_name_to_expect_can_be_set(self, secure: Server, trusted: str) -> None:
+        secure.answer(body=EMPTY)
+        address = f"https://localhost:{secure.address.partition(':')[2]}"
+        first(negotiate(address, tls_ca_file=trusted, tls_server_name="kuma.example"))
+
+    def test_verification_can_be_left_out(self, secure: Server) -> None:
+        secure.answer(body=EMPTY)
+        first(negotiate(f"https://{secure.address}", tls_insecure_skip_verify=True))
+
+    def test_a_plaintext_server_is_no_https_server(self, server: Server) -> None:
+        with pytest.raises(SourceError, match="TLS fails"):
+            first(negotiate(f"https://{server.address}"))
+
+    def test_it_is_never_downgraded_to_plaintext_unless_that_is_allowed(
+        self, secure: Server, trusted: str, kuma: ControlPlane[World]
+    ) -> None:
+        api_server(secure, f"grpc://127.0.0.1:{kuma.address.partition(':')[2]}")
+        with pytest.raises(SourceError, match=r"without TLS, as all Kuma before 2.0; to go there, set allow-plaintext"):
+            first(negotiate(f"https://{secure.address}", tls_ca_file=trusted))
+        assert kuma.counts.streams == 0
+        api_server(secure, f"grpc://127.0.0.1:{kuma.address.partition(':')[2]}")
+        first(negotiate(f"https://{secure.address}", tls_ca_file=trusted, allow_plaintext=True))
+        assert kuma.counts.streams == 1
+
+    def test_a_client_certificate_is_shown(self, authority: trustme.CA, trusted: str, tmp_path: Path) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+        authority.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
+        ours = authority.issue_cert("client.example")
+        ours.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+        ours.private_key_pem.write_to_path(tmp_path / "key.pem")
+        options = {"tls_cert_file": str(tmp_path / "cert.pem"), "tls_key_file": str(tmp_path / "key.pem")}
+        with http_server(context) as server:
+            server.answer(body=EMPTY)
+            first(negotiate(f"https://{server.address}", tls_ca_file=trusted, **options))
+
+    @pytest.mark.parametrize("option", ["tls_ca_file", "bearer_token_file"])
+    def test_a_file_that_is_not_there_is_said(self, secure: Server, option: str) -> None:
+        with pytest.raises(SourceError, match=r"No such file"):
+            first(negotiate(f"https://{secure.address}", **{option: "/no/such/file"}))
+
+
+def test_credentials_of_the_address_are_sent(server: Server) -> None:
+    server.answer(body=EMPTY)
+    first(negotiate(f"http://user:p%40ss@{server.address}/kuma"))
+    assert server.requests.get(timeout=5).headers["Authorization"] == "Basic dXNlcjpwQHNz"
+
+
+def test_a_proxy_is_used(server: Server) -> None:
+    server.answer(body=EMPTY)
+    first(negotiate("http://kuma.invalid:5676/kuma", proxy=f"http://{server.address}"))
+    assert server.requests.get(timeout=5).path.startswith("http://kuma.invalid:5676/kuma/v3/discovery:")
+
+
+def test_the_proxy_of_the_environment_is_used(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"http://{server.address}")
+    monkeypatch.setenv("no_proxy", "")
+    server.answer(body=EMPTY)
+    first(negotiate("http://kuma.invalid:5676/kuma"))
+    assert server.requests.get(timeout=5).path.startswith("http://kuma.invalid:5676/kuma/")
