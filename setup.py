@@ -25,7 +25,12 @@ def compile_protos(target: Path) -> None:
 
     sources = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "proto").rglob("*.proto"))
     builtin = Path(protoc.__file__).parent / "_proto"
-    arguments = [f"--proto_path={ROOT / 'proto'}", f"--proto_path={builtin}", f"--python_out={target}", f"--pyi_out={target}"]
+    arguments = [
+        f"--proto_path={ROOT / 'proto'}",
+        f"--proto_path={builtin}",
+        f"--python_out={target}",
+        f"--pyi_out={target}",
+    ]
     names = [str(Path(source).relative_to("proto")) for source in sources]
     if protoc.main(["protoc", *arguments, *names]) != 0:
         message = "protoc failed"

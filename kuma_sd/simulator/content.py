@@ -1,0 +1,29 @@
+"""What a simulated control plane can serve."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from kuma_sd.simulator.formats import Format
+
+
+class Content(ABC):
+    """Something that changes, and that each protocol can write."""
+
+    def __init__(self) -> None:
+        self._listeners: tuple[Callable[[], None], ...] = ()
+
+    @abstractmethod
+    def renderer(self, format_: Format) -> Callable[[], list[bytes]]:
+        """Return a function that encodes the present resources; each call encodes only what is new to it."""
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Call the listener after each change, in the thread that made it."""
+        self._listeners = (*self._listeners, listener)
+
+    def unsubscribe(self, listener: Callable[[], None]) -> None:
+        """Call it no more."""
+        self._listeners = tuple(other for other in self._listeners if other != listener)
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()

@@ -1,0 +1,107 @@
+"""Recorded traffic of a real control plane, as something to serve."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from google.protobuf.message import DecodeError
+
+from kuma_sd.errors import ConfigError
+from kuma_sd.simulator.content import Content
+from kuma_sd.simulator.formats import Format
+
+RESTART = "cp-restart-begin"
+"""The mark in a recording at which the control plane was killed."""
+
+
+class Step(NamedTuple):
+    """A state that the recorded control plane reached.
+
+    Args:
+        name: what the recording calls it.
+        responses: by transport, the last response before it, as recorded.
+        restarted: whether the control plane was started anew since the step before, which ended all streams.
+    """
+
+    name: str
+    responses: Mapping[str, bytes]
+    restarted: bool
+
+
+class Recording(Content):
+    """The steps of a recording, one at a time; it begins with the first, and stays at the last.
+
+    Each resource is served byte by byte as recorded; version ids, nonces and order are the simulator's own.
+
+    Args:
+        folder: holds events.jsonl and the recorded responses that it names.
+
+    Raises:
+        ConfigError: the folder is no recording.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        try:
+            self.steps = tuple(_steps(folder))
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise ConfigError(f"{str(folder)!r} is not a folder with recorded traffic: {error}") from error
+        if not self.steps:
+            raise ConfigError(f"the recording in {str(folder)!r} has no steps")
+        self._folder = folder
+        self._position = 0
+
+    @property
+    def step(self) -> Step:
+        """The present step."""
+        return self.steps[self._position]
+
+    @property
+    def upcoming(self) -> Step | None:
+        """The next step; None at the last one."""
+        return next(iter(self.steps[self._position + 1 :]), None)
+
+    def advance(self) -> Step:
+        """Go to the next step; after the last one nothing changes."""
+        if self.upcoming:
+            self._position += 1
+            self._tell()
+        return self.step
+
+    def renderer(self, format_: Format) -> Callable[[], list[bytes]]:
+        """Return a function that encodes the resources of the present step.
+
+        Raises:
+            ConfigError: the recording holds nothing of this protocol, or nothing that can be read.
+        """
+        if not any(format_.transport in step.responses for step in self.steps):
+            raise ConfigError(f"the recording in {str(self._folder)!r} holds nothing over {format_.transport}")
+        try:
+            rendered = [format_.recorded(step.responses.get(format_.transport, b"")) for step in self.steps]
+        except DecodeError as error:
+            raise ConfigError(
+                f"the recording in {str(self._folder)!r} has a response over {format_.transport} that is damaged"
+            ) from error
+        return lambda: rendered[self._position]
+
+
+def _steps(folder: Path) -> Iterator[Step]:
+    """Yield the marks in a recording before which something was answered."""
+    responses: dict[str, bytes] = {}
+    restarted = fresh = False
+    for event in _events(folder / "events.jsonl"):
+        if event.get("step") == RESTART:
+            restarted = True
+        elif "step" in event and fresh:
+            yield Step(event["step"], dict(responses), restarted)
+            restarted = fresh = False
+        elif event.get("dir") == "response" and event["file"]:
+            responses[event["kind"]] = (folder / event["file"]).read_bytes()
+            fresh = True
+
+
+def _events(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)

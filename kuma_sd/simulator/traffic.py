@@ -1,0 +1,62 @@
+"""What goes over the wires of a simulated control plane, counted so that tests can wait for it."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import grpc
+
+from kuma_sd.proto.discovery_pb2 import DiscoveryRequest
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What has happened since the control plane was made; restarts do not set it back.
+
+    Args:
+        streams: how many streams were opened, refused ones included.
+        open: how many streams are open now.
+        requests: how many requests came; ACKs and NACKs are among them.
+        acks: how many of them accepted the last response of their stream.
+        nacks: how many of them refused it.
+        responses: how many responses were handed to the network.
+    """
+
+    streams: int = 0
+    open: int = 0
+    requests: int = 0
+    acks: int = 0
+    nacks: int = 0
+    responses: int = 0
+
+
+class Traffic:
+    """The counts, and what disturbs the traffic on purpose. All waiting is done on its one condition."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.counts = Counts()
+        # The last ones are enough to look at, and a simulator may run for days.
+        self.requests: deque[DiscoveryRequest] = deque(maxlen=1000)
+        self.held = False
+        self.refusal: tuple[grpc.StatusCode, str] | None = None
+
+    def count(self, **increments: int) -> None:
+        """Add to counts and wake those who wait for them."""
+        with self.changed:
+            self.counts = replace(
+                self.counts, **{name: getattr(self.counts, name) + more for name, more in increments.items()}
+            )
+            self.changed.notify_all()
+
+    def wait_for(self, condition: Callable[[Counts], bool], timeout: float) -> Counts:
+        """Wait until the counts are as they should be.
+
+        Raises:
+            TimeoutError: they were not in time; the message shows them.
+        """
+        with self.changed:
+            if not self.changed.wait_for(lambda: condition(self.counts), timeout):
+                raise TimeoutError(f"not so within {timeout:g} s; there were {self.counts}")
+            return self.counts
