@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from kuma_sd.branch import Branch, Limits
 from kuma_sd.errors import KumaSDError, PluginError
@@ -73,7 +73,7 @@ def start_outputs(outputs: Mapping[str, Output]) -> None:
     started: list[Output] = []
     try:
         for name, output in outputs.items():
-            _guarded(f"output {name}", output.start)
+            _guarded(Named(f"output {name}"), output.start)
             started.append(output)
     except KumaSDError:
         for output in reversed(started):
@@ -95,7 +95,7 @@ def _open_source(one: ControlPlane, running: Assembly) -> Source:
     before = running.sources.get(one.name)
     if before and before[0] == one:
         return before[1]
-    what = f"source {title(one)} ({one.distribution})"
+    what = Named(f"source {title(one)}", one.distribution)
     return _guarded(what, one.plugin.open, one.address, one.options, Context(one.name))
 
 
@@ -103,7 +103,8 @@ def _open_output(one: NamedOutput, running: Assembly) -> Output:
     before = running.outputs.get(one.name)
     if before and (before[0].plugin, before[0].options) == (one.plugin, one.options):
         return before[1]
-    return _guarded(f"output {one.name} ({one.distribution})", one.plugin.open, one.options, Context(one.name))
+    what = Named(f"output {one.name}", one.distribution)
+    return _guarded(what, one.plugin.open, one.options, Context(one.name))
 
 
 def _make_branch(path: Path, limits: Limits, running: Assembly) -> Branch:
@@ -115,13 +116,23 @@ def _make_branch(path: Path, limits: Limits, running: Assembly) -> Branch:
 
 
 def _make_transform(one: NamedTransform) -> Transform:
-    return _guarded(f"transform {one.name} ({one.distribution})", one.plugin.make, one.options)
+    return _guarded(Named(f"transform {one.name}", one.distribution), one.plugin.make, one.options)
 
 
-def _guarded(what: str, make: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401 (each plugin's own options)
+class Named(NamedTuple):
+    """An instance, and the distribution at fault when it fails in a way that nobody expects."""
+
+    what: str
+    distribution: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what} of the plugin distribution {self.distribution}" if self.distribution else self.what
+
+
+def _guarded(named: Named, make: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401 (each plugin's own options)
     try:
         return make(*arguments)
     except KumaSDError as error:
-        raise type(error)(f"{what}: {error}") from error
+        raise type(error)(f"{named.what}: {error}") from error
     except Exception as error:
-        raise PluginError(f"{what} fails: {type(error).__name__}: {error}") from error
+        raise PluginError(f"{named} fails: {type(error).__name__}: {error}") from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from kuma_sd.model import Assignment, Key, Snapshot
 from kuma_sd.options import show_duration
+from kuma_sd.wording import counted
 
 _log = logging.getLogger(__name__)
 
@@ -124,9 +125,9 @@ class Guard:
         held = dict(Counter(key.mesh for key in self._held))
         if held and not self.status.held:
             _log.warning(
-                "control plane %s: %d targets vanished and are held for up to %s: %s; 'kuma-sd accept' lets them go",
+                "control plane %s: %s vanished but stay for up to %s: %s; 'kuma-sd accept' lets them go",
                 self._title,
-                sum(held.values()),
+                counted(sum(held.values()), "target"),
                 show_duration(self.hold),
                 why,
             )

@@ -11,6 +11,7 @@ from kuma_sd.model import Snapshot
 from kuma_sd.options import show_duration
 from kuma_sd.settings import Settings
 from kuma_sd.threads import Threads
+from kuma_sd.wording import counted
 from kuma_sd.workers import SourceWorker
 
 _log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def publish_once(settings: Settings, timeout: float, *, allow_empty: bool) -> No
             assignments = chain.from_iterable(snapshot.assignments for snapshot in snapshots)
             publication = assembly.branch_of(one).publication(assignments, received)
             output.publish(publication)
-            _log.info("output %s: published, %d targets", one.name, len(publication.groups))
+            _log.info("output %s: published, %s", one.name, counted(len(publication.groups), "target"))
     finally:
         for output in outputs.values():
             output.close()

@@ -15,7 +15,7 @@ from kuma_sd import hookspecs
 from kuma_sd.errors import PluginError
 from kuma_sd.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
 from kuma_sd.options import options_of
-from kuma_sd.suggestions import did_you_mean
+from kuma_sd.wording import did_you_mean
 
 GROUP = "kuma_sd.plugins"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from kuma_sd.errors import ConfigError
-from kuma_sd.suggestions import did_you_mean
+from kuma_sd.wording import did_you_mean
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from kuma_sd.errors import OutputError, SourceError
 from kuma_sd.interfaces import Output, Source
 from kuma_sd.mailbox import Mailbox
 from kuma_sd.model import Publication, Snapshot
+from kuma_sd.wording import counted
 
 _log = logging.getLogger(__name__)
 
@@ -173,7 +174,7 @@ class OutputWorker:
         status = self.status
         if status.failing or not status.published:
             again = " again" if status.published else ""
-            _log.info("output %s: published%s, %d targets", self.name, again, len(publication.groups))
+            _log.info("output %s: published%s, %s", self.name, again, counted(len(publication.groups), "target"))
         self._backoff.reset()
         self.status = replace(
             status, published=publication, when=time.time(), publications=status.publications + 1, failing=""

@@ -168,5 +168,5 @@ def test_holding_and_its_end_are_logged_once(caplog: pytest.LogCaptureFixture) -
     for now in (10, 20, 130, 140):
         guard.admit(world(), now)
     held, let_go = [record.getMessage() for record in caplog.records]
-    assert held.endswith("vanished and are held for up to 2m: 2 of 2 vanished; 'kuma-sd accept' lets them go")
+    assert held.endswith("vanished but stay for up to 2m: 2 of 2 vanished; 'kuma-sd accept' lets them go")
     assert let_go == "control plane east: no vanished target is held any more"

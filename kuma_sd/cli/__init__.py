@@ -35,7 +35,7 @@ from kuma_sd.errors import ConfigError, KumaSDError, PluginError
 from kuma_sd.logs import escape
 from kuma_sd.options import OptionType
 from kuma_sd.program import Program, StrictParser
-from kuma_sd.suggestions import did_you_mean
+from kuma_sd.wording import did_you_mean
 
 if TYPE_CHECKING:
     from kuma_sd.plugins import Plugins

@@ -11,6 +11,7 @@ import argparse
 
 from kuma_sd.assembly import assemble
 from kuma_sd.settings import Settings
+from kuma_sd.wording import counted
 
 TAKES_SETTINGS = True
 
@@ -27,9 +28,5 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  #
         source.close()
     for _, output in assembly.outputs.values():
         output.close()
-    print(f"OK: {_count(len(assembly.sources), 'control plane')}, {_count(len(assembly.outputs), 'output')}")
+    print(f"OK: {counted(len(assembly.sources), 'control plane')}, {counted(len(assembly.outputs), 'output')}")
     return 0
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

@@ -10,6 +10,7 @@ from kuma_sd.errors import SourceError
 from kuma_sd.mads.codecs import ResourceCodec
 from kuma_sd.memo import Memo
 from kuma_sd.model import Assignment, Key
+from kuma_sd.wording import counted
 
 _log = logging.getLogger(__name__)
 
@@ -104,9 +105,9 @@ class Decoder:
             reasons = [str(error) for error in self._memo.failures.values()]
             reasons += [f"unknown type {type_url}" for type_url in foreign]
             _log.warning(
-                "control plane %s: %d assignments cannot be understood and take nothing away; first: %s",
+                "control plane %s: %s cannot be understood and take nothing away; first: %s",
                 self._control_plane or "(unnamed)",
-                len(problems),
+                counted(len(problems), "assignment"),
                 reasons[0],
             )
         self._reported = problems

@@ -15,7 +15,7 @@ from kuma_sd.settings.config_file import ConfigFile, read_config_file
 from kuma_sd.settings.declarations import Declaration, Declarations, Place
 from kuma_sd.settings.flags import CONFIG_VARIABLE, config_finder, destination, settings_parser
 from kuma_sd.settings.instances import Text
-from kuma_sd.suggestions import did_you_mean
+from kuma_sd.wording import did_you_mean
 
 Texts = dict[Place, Text]
 """What is set, by place; what is set nowhere is not in it."""

@@ -8,7 +8,7 @@ from kuma_sd.plugins import Plugins
 from kuma_sd.settings.config_file import ConfigFile, Entry
 from kuma_sd.settings.declarations import CORE, Declarations
 from kuma_sd.settings.instances import Instances
-from kuma_sd.suggestions import did_you_mean
+from kuma_sd.wording import did_you_mean
 
 
 def check_file(

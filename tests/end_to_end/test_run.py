@@ -59,7 +59,7 @@ def test_a_restart_of_the_control_plane_takes_no_target_away(kuma: ControlPlane[
         daemon.wait_for_line("trying again, targets stay as they are")
         kuma.world.clear()
         kuma.start()
-        daemon.wait_for_line("2 targets vanished and are held for up to 30s")
+        daemon.wait_for_line("2 targets vanished but stay for up to 30s")
         kuma.world.add(Dataplane("a", service="other"))
         eventually(lambda: b"other" in path.read_bytes(), "the change of a is published")
         assert names(path) == ["a", "b"]
@@ -73,7 +73,7 @@ def test_a_control_plane_that_is_down_is_said_once_and_waited_for(tmp_path: Path
             daemon.wait_for_line("Connection refused; trying again")
             assert not path.exists()
             kuma.start()
-            daemon.wait_for_line("output file_sd: published, 1 targets")
+            daemon.wait_for_line("output file_sd: published, 1 target")
             daemon.stop()
         assert daemon.output.count("Connection refused") == 1
 

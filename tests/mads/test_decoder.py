@@ -93,7 +93,7 @@ def test_what_does_not_parse_makes_the_snapshot_incomplete_and_is_logged_once(ca
         assert not complete
     assert decoder.decoded == 2
     assert len(caplog.records) == 1
-    assert "1 assignments cannot be understood and take nothing away" in caplog.text
+    assert "1 assignment cannot be understood and take nothing away" in caplog.text
     assert decoder.decode(response(resource("a")))[1]
 
 

@@ -1,4 +1,4 @@
-"""What somebody may have meant."""
+"""Words for people: what they may have meant, and how many."""
 
 import difflib
 from collections.abc import Iterable
@@ -25,3 +25,8 @@ def did_you_mean(word: str, known: Iterable[str], form: str = "'{}'") -> str:
 
 def _plain(word: str) -> str:
     return word.lower().replace("_", "-")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 target``, ``2 targets``."""
+    return f"{number} {noun}{'s' * (number != 1)}"
