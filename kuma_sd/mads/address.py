@@ -60,17 +60,19 @@ def parse_address(text: str) -> Address:
     Raises:
         ConfigError: it is no such address.
     """
-    url = urlsplit(text)
-    if url.scheme not in _DEFAULT_PORTS or not url.netloc:
+    # Split by hand: urlsplit takes several hosts for one that is wrong.
+    scheme, _, rest = text.partition("://")
+    netloc, _, path = rest.partition("/")
+    if scheme not in _DEFAULT_PORTS or not netloc:
         raise ConfigError(f"the address {masked(text)!r} is not of the form grpc://host:5676")
-    if url.query or url.fragment:
+    if "?" in rest or "#" in rest:
         raise ConfigError(f"the address {masked(text)!r} may not hold a query or a fragment")
-    user, _, hosts = url.netloc.rpartition("@")
-    tls, path = url.scheme in ("grpcs", "https"), url.path.rstrip("/")
+    user, _, hosts = netloc.rpartition("@")
+    tls, prefix = scheme in ("grpcs", "https"), f"/{path}".rstrip("/")
     replicas = []
     for part in hosts.split(","):
         host, port = _host_and_port(part, text)
-        replicas.append(Endpoint(host, port or _DEFAULT_PORTS[url.scheme], tls, path))
+        replicas.append(Endpoint(host, port or _DEFAULT_PORTS[scheme], tls, prefix))
     return Address(tuple(replicas), unquote(user))
 
 

@@ -1,0 +1,38 @@
+"""The transform ``site``: adds a label that says where this kuma-sd runs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kuma_sd import TEXT, ConfigError, Labels, Target, Transform, TransformPlugin, hookimpl, option
+
+
+@dataclass(frozen=True)
+class SiteOptions:
+    """Which label to add."""
+
+    name: str = option("", TEXT, "The name of the site, which becomes the value of the label site.")
+
+
+def make_site(options: SiteOptions) -> Transform:
+    """Make the transform.
+
+    Raises:
+        ConfigError: the site has no name.
+    """
+    if not options.name:
+        raise ConfigError("the site has no name; set name")
+
+    def add_site(labels: Labels, _target: Target) -> Iterable[Labels]:
+        # A new label set: what comes in belongs to others.
+        return [labels | {"site": options.name}]
+
+    return add_site
+
+
+SITE = TransformPlugin("site", make=make_site, options=SiteOptions)
+
+
+@hookimpl
+def kuma_sd_transforms() -> Iterable[TransformPlugin]:
+    """Describe what this module offers."""
+    yield SITE

@@ -1,0 +1,27 @@
+from pathlib import Path
+
+import pytest
+
+from kuma_sd import ConfigError
+from kuma_sd.testing import TransformContract, target
+from kuma_sd_example.site import SITE, SiteOptions
+
+
+class TestSite(TransformContract):
+    plugin = SITE
+
+    def options(self, directory: Path) -> SiteOptions:
+        del directory
+        return SiteOptions(name="east")
+
+
+def test_the_label_is_added() -> None:
+    add_site = SITE.make(SiteOptions(name="east"))
+    assert list(add_site({"__address__": "192.0.2.1:5670"}, target())) == [
+        {"__address__": "192.0.2.1:5670", "site": "east"}
+    ]
+
+
+def test_a_site_without_a_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="set name"):
+        SITE.make(SiteOptions())

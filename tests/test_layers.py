@@ -1,0 +1,129 @@
+"""Imports go one way, plugins use the public API only, and what is not needed is not loaded."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# From top to bottom, each floor a line of rooms. A module imports from its own room and from floors further down; the
+# rooms on a floor know nothing of each other.
+FLOORS = (
+    [{"cli", "__main__"}, {"testing"}],
+    [{"kuma_sd"}],
+    [{"daemon", "once", "assembly"}],
+    [{"settings", "program"}],
+    [{"plugins"}],
+    [{"pipeline", "inlet", "branch", "guard", "workers", "backoff", "threads"}, {"mads"}, {"state"}, {"simulator"}],
+    [{"matcher", "pattern"}, {"profile"}, {"files"}, {"mailbox"}, {"logs", "notify"}, {"proto"}],
+    [{"hookspecs", "interfaces", "memo", "model", "options", "wording", "urls", "errors", "_version"}],
+)
+FLOOR_OF = {module: floor for floor, rooms in enumerate(FLOORS) for room in rooms for module in room}
+ROOM_OF = {module: room for rooms in FLOORS for room in rooms for module in room}
+
+PUBLIC = {"kuma_sd", "kuma_sd.files", "kuma_sd.matcher", "kuma_sd.shard", "kuma_sd.testing"}
+
+
+def modules_in(folder: str) -> dict[str, Path]:
+    """Return the hand-written modules of a package by their full names."""
+    base = (ROOT / folder).parent
+    names = {}
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        if not path.stem.endswith("_pb2"):
+            names[".".join(path.relative_to(base).with_suffix("").parts).removesuffix(".__init__")] = path
+    return names
+
+
+CORE = modules_in("kuma_sd")
+BUNDLED = modules_in("plugins/kuma_sd_bundled")
+FOREIGN = {
+    name: path
+    for plugin in sorted((ROOT / "plugins").glob("kuma-sd-*"))
+    for name, path in modules_in(f"plugins/{plugin.name}/{plugin.name.replace('-', '_')}").items()
+}
+
+
+def imported(nodes: list[ast.stmt] | list[ast.AST], known: dict[str, Path]) -> Iterator[str]:
+    """Yield the modules that import statements name; ``from package import module`` names the module."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "a relative import hides which way it goes"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in known else str(node.module)
+
+
+def first_part(module: str) -> str:
+    """Return a module's name below kuma_sd, up to the first dot; the public API is kuma_sd itself."""
+    return [*module.split("."), "kuma_sd"][1]
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_imports_go_one_way(module: str) -> None:
+    part = first_part(module)
+    assert part in FLOOR_OF, f"say on which floor {part} is"
+    for name in imported(list(ast.walk(ast.parse(CORE[module].read_text()))), CORE):
+        other = first_part(name)
+        if name.split(".")[0] == "kuma_sd" and other not in ROOM_OF[part]:
+            assert FLOOR_OF.get(other, len(FLOORS)) > FLOOR_OF[part], f"{module} imports {name}"
+
+
+def test_the_core_imports_no_plugin() -> None:
+    for module, path in CORE.items():
+        for other in imported(list(ast.walk(ast.parse(path.read_text()))), CORE):
+            assert not other.startswith("kuma_sd_"), f"{module} imports {other}"
+
+
+def test_no_modules_import_each_other() -> None:
+    unresolved = {
+        name: set(imported(ast.parse(path.read_text()).body, CORE)) & CORE.keys() for name, path in CORE.items()
+    }
+    while leaves := {name for name, others in unresolved.items() if not others & unresolved.keys()}:
+        unresolved = {name: others for name, others in unresolved.items() if name not in leaves}
+    assert not unresolved, f"a cycle goes through {sorted(unresolved)}"
+
+
+@pytest.mark.parametrize("module", BUNDLED | FOREIGN)
+def test_plugins_import_the_public_api_only(module: str) -> None:
+    path, package = (BUNDLED | FOREIGN)[module], module.split(".", maxsplit=1)[0]
+    for other in imported(list(ast.walk(ast.parse(path.read_text()))), CORE):
+        if other.startswith("kuma_sd") and other.split(".")[0] != package:
+            assert other in PUBLIC, f"{module} imports {other}"
+
+
+# The log goes to stderr, so that naming it is no sign of printing.
+PRINTS_OR_EXITS = ("print(", "exit(", "quit(", "sys.exit(", "os._exit(", "raise SystemExit", "sys.stdout")
+
+
+def prints_or_exits(tree: ast.Module) -> list[str]:
+    """Return the pieces of code that do; catching another's SystemExit is none."""
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Call | ast.Attribute | ast.Raise)]
+    return [code for code in map(ast.unparse, nodes) if code.startswith(PRINTS_OR_EXITS)]
+
+
+@pytest.mark.parametrize("module", CORE | BUNDLED | FOREIGN)
+def test_only_the_command_line_prints_or_exits(module: str) -> None:
+    if first_part(module) not in ROOM_OF["cli"]:
+        assert not prints_or_exits(ast.parse((CORE | BUNDLED | FOREIGN)[module].read_text()))
+
+
+def test_importing_the_command_line_loads_neither_grpc_nor_protobuf_nor_a_plugin() -> None:
+    program = "import sys, kuma_sd.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+    unwanted = (
+        "grpc",
+        "google.protobuf",
+        "kuma_sd_bundled",
+        "kuma_sd.mads",
+        "kuma_sd.simulator",
+        "urllib3",
+        "watchdog",
+    )
+    assert "kuma_sd.cli" in loaded
+    assert [name for name in loaded if name.startswith(unwanted)] == []
