@@ -1,111 +1,147 @@
-"""The daemon: threads that run until a signal comes."""
+"""The daemon: everything that settings describe, running in threads; the process around it is in service.py."""
 
 import logging
-import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from kuma_sd.assembly import Assembly, assemble, start_outputs, title
-from kuma_sd.errors import KumaSDError
 from kuma_sd.guard import Guard
 from kuma_sd.inlet import Inlet
 from kuma_sd.interfaces import Output, Source
 from kuma_sd.pipeline import Opening, Pipeline, Route
 from kuma_sd.settings import ControlPlane, NamedOutput, Settings
+from kuma_sd.state import State
 from kuma_sd.threads import Threads, Worker
 from kuma_sd.workers import OutputWorker, SourceWorker
 
 _log = logging.getLogger(__name__)
-
-STOPPING_SIGNALS = {signal.SIGTERM, signal.SIGINT}
-SIGNALS = {*STOPPING_SIGNALS, signal.SIGHUP}
 
 STOP_TIMEOUT = 0.7
 """How long ending may take, in seconds; with the interpreter's own end it stays under a second."""
 
 
 class Daemon:
-    """Everything that settings describe, running.
+    """Everything that settings describe.
 
     Args:
         settings: what to run.
-        reread: reads the settings again.
 
     Raises:
         ConfigError: options do not fit together.
         PluginError: a plugin cannot be made.
     """
 
-    def __init__(self, settings: Settings, reread: Callable[[], Settings]) -> None:
-        self._reread = reread
-        self._threads = Threads()
-        self._assembly = Assembly()
+    def __init__(self, settings: Settings) -> None:
+        self.threads = Threads()
         self.outputs: dict[str, OutputWorker] = {}
         self.sources: dict[str, SourceWorker] = {}
+        self.state = State(settings.core.state_dir, settings.control_planes)
+        self._assembly = Assembly()
         opening = Opening(time.monotonic(), settings.core.start_wait, settings.core.guard_hold)
-        self.pipeline = Pipeline({}, [], opening)
-        inlets, routes = self._adopt(settings, assemble(settings))
-        self.pipeline.reconfigure(inlets, routes)
+        self.pipeline = Pipeline({}, [], opening, self.state.mailbox.put)
+        self.pipeline.reconfigure(*self._adopt(settings, assemble(settings)))
 
-    def run(self) -> Sequence[str]:
-        """Run until SIGTERM or SIGINT, and reload at SIGHUP; must be called in the main thread.
-
-        Returns:
-            The names of threads that could not be ended in time, because a plugin blocks.
+    def start(self) -> None:
+        """Start the outputs, restore what was saved, and start all threads.
 
         Raises:
             OutputError: an output cannot be started.
         """
-        # Blocked before the first thread starts, and waited for: no handler ever runs, so none can meet a held lock.
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         start_outputs({name: worker.output for name, worker in self.outputs.items()})
         for worker in self.outputs.values():
             worker.started = True
-        try:
-            self._start_threads()
-            planes = ", ".join(source.title for source in self.sources.values())
-            _log.info("started: control planes %s; outputs %s", planes, ", ".join(self.outputs))
-            while (received := signal.sigtimedwait(SIGNALS, 60)) is None or received.si_signo == signal.SIGHUP:
-                if received:
-                    self.reload()
-        finally:
-            stuck = self._threads.stop(STOP_TIMEOUT)
-        if self._threads.failure:
-            raise self._threads.failure
-        for name in stuck:
-            _log.warning("%s did not end in time and was left; what it was writing may not have been published", name)
-        _log.info("stopped")
-        return stuck
+        self.state.start()
+        for name, inlet in self.pipeline.inlets.items():
+            if saved := self.state.restore(name):
+                inlet.restore(saved)
+        self._start_threads()
+        planes = ", ".join(source.title for source in self.sources.values())
+        _log.info("started: control planes %s; outputs %s", planes, ", ".join(self.outputs))
 
-    def reload(self) -> None:
-        """Read the settings again; what they leave equal goes on undisturbed, and if they are bad, everything does."""
-        try:
-            settings = self._reread()
-            assembly = assemble(settings, self._assembly)
-        except KumaSDError as error:
-            _log.error("the settings were not reloaded, the old ones stay: %s", error)
-            return
+    def reload(self, settings: Settings) -> None:
+        """Go on with other settings; what they leave equal goes on undisturbed.
+
+        Raises:
+            ConfigError: options do not fit together; everything goes on as it was.
+            PluginError: a plugin cannot be made; likewise.
+        """
+        assembly = assemble(settings, self._assembly)
         before = self._workers()
         inlets, routes = self._adopt(settings, assembly)
         now = self._workers()
         # An output is started after the close() of the one that it replaces, which holds what it wants.
-        self._threads.stop(STOP_TIMEOUT, [one for one in before.values() if one not in now.values()])
-        self.pipeline.mailbox.put("settings", partial(self.pipeline.reconfigure, inlets, routes))
+        self.threads.stop(STOP_TIMEOUT, [one for one in before.values() if one not in now.values()])
+        self.pipeline.mailbox.put("settings", partial(self._reconfigure, settings, inlets, routes))
         self._start_threads()
         _log.info("reloaded the settings")
 
+    def stop(self) -> Sequence[str]:
+        """End all threads.
+
+        Returns:
+            The names of those that could not be ended in time, because a plugin blocks.
+        """
+        stuck = self.threads.stop(STOP_TIMEOUT)
+        for name in stuck:
+            _log.warning("%s did not end in time and was left; what it was writing may not have been published", name)
+        return stuck
+
+    @property
+    def settled(self) -> bool:
+        """Whether all is published that can be without hearing a control plane: nothing, or what was restored."""
+        restored = all(inlet.admitted for inlet in self.pipeline.inlets.values())
+        return not restored or all(one.status.publications or one.status.failures for one in self.outputs.values())
+
+    @property
+    def summary(self) -> str:
+        """How it is, in one line."""
+        targets = sum(self.pipeline.status.assignments.values())
+        heard = [worker.source.status.connected for worker in self.sources.values()]
+        failing = [name for name, worker in self.outputs.items() if worker.status.failing]
+        held = sum(sum(inlet.guard.status.held.values()) for inlet in self.pipeline.inlets.values())
+        parts = [f"{targets} targets", f"{sum(heard)} of {len(heard)} control planes heard"]
+        parts += [f"{held} held by the guard"] if held else []
+        parts += [f"failing: {', '.join(failing)}"] if failing else []
+        return "; ".join(parts)
+
+    def accept(self, control_plane: str | None) -> list[str]:
+        """Let go of what the guards hold.
+
+        Args:
+            control_plane: the name of one; None for all.
+
+        Returns:
+            A line for each, which says what is let go.
+
+        Raises:
+            KeyError: there is no such control plane.
+        """
+        inlets = self.pipeline.inlets
+        lines = []
+        for name in inlets if control_plane is None else [control_plane]:
+            held = sum(inlets[name].guard.status.held.values())
+            self.pipeline.mailbox.put(f"accept {name}", partial(inlets[name].accept, time.monotonic()))
+            lines.append(f"{inlets[name].title}: {held} held targets are let go")
+        return lines
+
+    def _reconfigure(self, settings: Settings, inlets: dict[str, Inlet], routes: Sequence[Route]) -> None:
+        # In the pipeline's thread, which is the one that leaves things for saving.
+        self.state.follow(settings.control_planes)
+        self.pipeline.reconfigure(inlets, routes)
+
     def _workers(self) -> dict[str, Worker]:
         """Return what runs in threads, by the name of the thread, in the order in which they are started."""
-        workers: dict[str, Worker] = {f"output {name}": worker for name, worker in self.outputs.items()}
+        workers: dict[str, Worker] = {"state": self.state}
+        workers.update((f"output {name}", worker) for name, worker in self.outputs.items())
         workers["pipeline"] = self.pipeline
         workers.update((f"control plane {worker.title}", worker) for worker in self.sources.values())
         return workers
 
     def _start_threads(self) -> None:
         for name, worker in self._workers().items():
-            if worker not in self._threads.running:
-                self._threads.start(name, worker)
+            if worker not in self.threads.running:
+                self.threads.start(name, worker)
 
     def _adopt(self, settings: Settings, assembly: Assembly) -> tuple[dict[str, Inlet], list[Route]]:
         """Make the workers that settings ask for, keeping those that have what they need."""

@@ -90,7 +90,7 @@ class Pipeline:
         inlets: one for each control plane that is configured, by its name.
         routes: the branches and where they lead.
         opening: when to publish first.
-        saver: where what was let through is left for those who save it.
+        save: called with what was let through, by control plane, for those who save it.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Pipeline:
         inlets: Mapping[str, Inlet],
         routes: Sequence[Route],
         opening: Opening,
-        saver: Mailbox[Snapshot] | None = None,
+        save: Callable[[str, Snapshot], None] = lambda _control_plane, _snapshot: None,
     ) -> None:
         self.mailbox: Mailbox[Message] = Mailbox()
         self.status = PipelineStatus()
@@ -106,7 +106,7 @@ class Pipeline:
         self.inlets = dict(sorted(inlets.items()))
         self.routes = routes
         self._opening = opening
-        self._saver = saver
+        self._save = save
 
     def run(self) -> None:
         """Take snapshots until closed."""
@@ -134,8 +134,8 @@ class Pipeline:
         changed = len(snapshots) < len(new)
         for name, inlet in self.inlets.items():
             changed |= inlet.take(snapshots.get(name), now)
-            if name in snapshots and self._saver and inlet.admitted:
-                self._saver.put(name, inlet.admitted)
+            if name in snapshots and inlet.admitted:
+                self._save(name, inlet.admitted)
         published = self.status.published
         if published or now >= self._opening.at(self.inlets.values()):
             if changed or not published:

@@ -6,6 +6,7 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -82,12 +83,17 @@ class Process:
 
 @contextlib.contextmanager
 def kuma_sd(*arguments: str | Path, **environment: str) -> Iterator[Process]:
-    """Run ``kuma-sd`` as a process of its own; it is killed at the end if it still runs."""
-    process = Process(sys.executable, "-m", "kuma_sd", *arguments, **environment)
-    try:
-        yield process
-    finally:
-        process.kill()
+    """Run ``kuma-sd`` as a process of its own; it is killed at the end if it still runs.
+
+    Its state is forgotten with it, unless the arguments or the environment say where to keep it.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        own = {"KUMA_SD_STATE_DIR": f"{directory}/state", "KUMA_SD_CONTROL_SOCKET": f"{directory}/control.sock"}
+        process = Process(sys.executable, "-m", "kuma_sd", *arguments, **(own | environment))
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def eventually(condition: Callable[[], object], what: str) -> None:

@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     [{"cli", "__main__"}, {"testing"}],
     [{"kuma_sd"}],
-    [{"daemon", "once", "assembly"}],
+    [{"service", "daemon", "once", "assembly"}],
     [{"settings", "program"}],
     [{"plugins"}],
     [{"pipeline", "inlet", "branch", "guard", "workers", "backoff", "threads"}, {"mads"}, {"state"}, {"simulator"}],
-    [{"matcher", "pattern"}, {"profile"}, {"files"}, {"mailbox"}, {"logs", "notify"}, {"proto"}],
+    [{"matcher", "pattern"}, {"profile"}, {"files"}, {"mailbox"}, {"logs", "notify", "watch"}, {"proto"}],
     [{"hookspecs", "interfaces", "memo", "model", "options", "wording", "urls", "errors", "_version"}],
 )
 FLOOR_OF = {module: floor for floor, rooms in enumerate(FLOORS) for room in rooms for module in room}

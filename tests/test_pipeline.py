@@ -26,7 +26,7 @@ class Line:
         """Return the names that are published in this step; None when nothing is."""
         self.pipeline.step({one.control_plane: one for one in snapshots}, now)
         published = self.out.take(0).get(SENDER)
-        return published and names(published)
+        return names(published) if published else None
 
 
 def names(published: Publication) -> list[str]:
@@ -171,7 +171,7 @@ def test_targets_of_a_control_plane_that_is_not_heard_expire_if_wanted() -> None
 def test_what_is_let_through_is_left_for_saving() -> None:
     saver: Mailbox[Snapshot] = Mailbox()
     line = Line()
-    pipeline = Pipeline(line.inlets, [line.route], Opening(0.0, 30.0, 120.0), saver)
+    pipeline = Pipeline(line.inlets, [line.route], Opening(0.0, 30.0, 120.0), saver.put)
     pipeline.step({"": snapshot("a")}, 1.0)
     assert saver.take(0) == {"": snapshot("a")}
     pipeline.step({}, 2.0)

@@ -117,7 +117,16 @@ def _prepare(directory: Path) -> None:
 @contextlib.contextmanager
 def _daemon(url: str, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run `kuma-sd run` in a process of its own. It inherits that signals are blocked, and waits for them as we do."""
-    command = [sys.executable, "-m", "kuma_sd", "run", f"--cp-address={url}", "--guard-hold=5s"]
+    command = [
+        sys.executable,
+        "-m",
+        "kuma_sd",
+        "run",
+        f"--cp-address={url}",
+        "--state-dir",
+        str(directory / "state"),
+        "--guard-hold=5s",
+    ]
     command += ["--output=json=file_sd", f"--json-path={directory / 'targets.json'}"]
     command += ["--output=yaml=file_sd", f"--yaml-path={directory / 'targets.yml'}"]
     # Settings of the user's own kuma-sd have no place in a demo.

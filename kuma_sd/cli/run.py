@@ -37,9 +37,9 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
 
         publish_once(settings, arguments.once_timeout, allow_empty=arguments.allow_empty)
         return 0
-    from kuma_sd.daemon import Daemon  # noqa: PLC0415
+    from kuma_sd.service import Service  # noqa: PLC0415
 
-    if Daemon(settings, arguments.reload).run():
+    if Service(settings, arguments.reload).run():
         # A plugin blocks in a call that nothing can cut; the interpreter's own end could wait for it.
         os._exit(0)
     return 0

@@ -3,12 +3,14 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from kuma_sd.errors import ConfigError, PluginError
 from kuma_sd.options import (
     DURATION,
     DURATION_OR_FOREVER,
     NUMBER,
+    PATH,
     PERCENTAGE,
     SIZE,
     TEXT,
@@ -69,6 +71,12 @@ class CoreOptions:
     )
     max_age: float = option(
         float("inf"), DURATION_OR_FOREVER, "How long after the loss of contact the targets of a control plane expire."
+    )
+    state_dir: Path = option(
+        Path("/var/lib/kuma-sd"), PATH, "Where the last good targets are kept, which a restart begins with."
+    )
+    control_socket: Path | None = option(
+        None, PATH, "Where 'kuma-sd accept' and the like reach the daemon; in the runtime directory if not set."
     )
     max_labels: int = option(1000, NUMBER, "The most labels of a target; one with more is left out.")
     max_label_value_length: int = option(

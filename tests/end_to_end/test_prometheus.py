@@ -59,7 +59,7 @@ def test_it_accepts_both_files_and_discovers_exactly_those_labels(tmp_path: Path
     assert f"SUCCESS: {config} is valid" in promtool_accepts(config)
     with prometheus(config) as server:
         for file in files:
-            eventually(lambda file=file: len(server.discovered(file)) == len(groups), "all is discovered")
+            eventually(partial(all_is_discovered, server, file, len(groups)), "all is discovered")
             found = [
                 {name: value for name, value in one.items() if name not in CONFIGURED}
                 for one in server.discovered(file)

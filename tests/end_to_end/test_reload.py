@@ -83,8 +83,7 @@ def test_an_output_that_cannot_be_started_is_tried_again_and_delays_no_other(
             f"[good]\npath = {good}",
             f"[bad]\npath = {bad}",
         )
-        running.reload(daemon)
-        daemon.wait_for_line("output bad: cannot write into the directory")
+        running.reload(daemon, "output bad: cannot write into the directory")
         kuma.world.add(Dataplane("c"))
         eventually(lambda: names(good) == ["a", "b", "c"], "the other output goes on")
         bad.parent.unlink()
@@ -134,3 +133,16 @@ def test_a_changed_option_of_an_output_restarts_only_that(kuma: ControlPlane[Wor
         eventually(lambda: path.stat().st_mode & 0o777 == 0o600, "the file has the new mode")
         assert names(path) == ["a", "b"]
         assert kuma.counts.streams == 1
+
+
+def test_an_edited_file_is_noticed_without_a_signal(kuma: ControlPlane[World], tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    section = f"[file_sd]\npath = {path}"
+    running = Running(tmp_path, f"cp-address = {kuma.url}", section)
+    with kuma_sd("run", "-c", running.config) as daemon:
+        daemon.wait_for_line("published")
+        running.edit(f"cp-address = {kuma.url}\nlabel-profile = both", section)
+        daemon.wait_for_line("output file_sd: with the new settings 0 added, 0 removed, 2 changed")
+        eventually(lambda: b"__meta_kuma_mesh" in path.read_bytes(), "the new labels are written")
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_for_line("the settings were read again, nothing changed")

@@ -1,0 +1,134 @@
+"""The file that holds a saved snapshot: read back whole, or not at all.
+
+It begins with the line ``kuma-sd snapshot 1``: what it is, and the version of its format. Then frames follow::
+
+    size of the payload: 8 bytes | checksum: 4 bytes | payload
+
+Both numbers are little-endian. The checksum is the CRC-32 of everything so far that is payload, and of the first line,
+so that a frame that is missing, repeated or moved is noticed like one that is damaged.
+
+The payload of the first frame is a header in JSON: whose snapshot it is, when it was received, and how many assignments
+follow. Each further frame holds up to 256 of them in msgpack: an array of ``[[control plane, mesh, name, ordinal],
+data, name of the codec]``. So neither writer nor reader ever has the whole file in memory.
+"""
+
+import functools
+import os
+import struct
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+import msgspec
+
+from kuma_sd.model import Assignment, Codec, Key, Snapshot
+
+MAGIC = b"kuma-sd snapshot "
+FIRST_LINE = MAGIC + b"1\n"
+
+ASSIGNMENTS_IN_A_FRAME = 256
+"""Small enough that the memory of one frame serves the next; larger ones are not faster."""
+
+_FRAME = struct.Struct("<QI")
+
+# The one thing in an assignment that msgpack does not know is its codec.
+_ENCODER = msgspec.msgpack.Encoder(enc_hook=lambda codec: codec.name)
+_DECODER = msgspec.msgpack.Decoder(list[tuple[tuple[str, str, str, int], bytes, str]])
+
+
+class _Header(msgspec.Struct):
+    identity: str
+    received: float
+    assignments: int
+
+
+def write(snapshot: Snapshot, identity: str) -> Iterator[bytes]:
+    """Yield the content of a file, in pieces of bounded size.
+
+    Args:
+        snapshot: what to save.
+        identity: whose it is; reading asks for the same.
+    """
+    yield FIRST_LINE
+    checksum = zlib.crc32(FIRST_LINE)
+    for payload in _payloads(snapshot, identity):
+        checksum = zlib.crc32(payload, checksum)
+        yield _FRAME.pack(len(payload), checksum)
+        yield payload
+
+
+def read(file: BinaryIO, identity: str, control_plane: str, codec: Callable[[str], Codec]) -> Snapshot:
+    """Read a snapshot back.
+
+    Args:
+        file: where it is.
+        identity: whose it must be.
+        control_plane: the name of the control plane that it becomes the snapshot of.
+        codec: returns the codec of a name; raises KeyError for an unknown one.
+
+    Returns:
+        The snapshot, which belongs to no connection: its ``connected`` lies infinitely far back.
+
+    Raises:
+        ValueError: the file does not hold such a snapshot, or not all of it; the reason follows its name in a sentence.
+        OSError: it cannot be read.
+    """
+    _check_first_line(file.readline(len(FIRST_LINE) + 8))
+    frames = _frames(file)
+    try:
+        header = msgspec.json.decode(next(frames, b""), type=_Header)
+        if header.identity != identity:
+            raise ValueError(f"holds the targets of another control plane, {header.identity!r}")
+        codec, assignments = functools.cache(codec), list[Assignment]()
+        for payload in frames:
+            assignments += _decode(payload, control_plane, codec)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ValueError(f"is damaged: {error}") from error
+    except KeyError as error:
+        raise ValueError(f"holds assignments that this version cannot read: there is no codec {error}") from error
+    if len(assignments) != header.assignments:
+        raise ValueError(f"is cut off: {len(assignments)} of {header.assignments} assignments are in it")
+    return Snapshot(control_plane, assignments, header.received, connected=float("-inf"))
+
+
+def _payloads(snapshot: Snapshot, identity: str) -> Iterator[bytes]:
+    assignments = snapshot.assignments
+    yield msgspec.json.encode(_Header(identity, snapshot.received, len(assignments)))
+    for start in range(0, len(assignments), ASSIGNMENTS_IN_A_FRAME):
+        yield _ENCODER.encode(assignments[start : start + ASSIGNMENTS_IN_A_FRAME])
+
+
+def _check_first_line(line: bytes) -> None:
+    if line == FIRST_LINE:
+        return
+    version = line.removeprefix(MAGIC).removesuffix(b"\n")
+    if line.startswith(MAGIC) and line.endswith(b"\n") and version.isdigit():
+        raise ValueError(f"has format {version.decode()}, and this version of kuma-sd reads format 1")
+    raise ValueError("is no saved snapshot, or its beginning is damaged")
+
+
+def _frames(file: BinaryIO) -> Iterator[bytes]:
+    position = file.tell()
+    rest = file.seek(0, os.SEEK_END) - position
+    file.seek(position)
+    checksum = zlib.crc32(FIRST_LINE)
+    while head := file.read(_FRAME.size):
+        rest -= _FRAME.size
+        # The size is compared with what there is before anything of that size is allocated.
+        if len(head) < _FRAME.size or (size := _FRAME.unpack(head)[0]) > rest:
+            raise ValueError("is cut off or damaged")
+        rest -= size
+        payload = file.read(size)
+        checksum = zlib.crc32(payload, checksum)
+        if checksum != _FRAME.unpack(head)[1]:
+            raise ValueError("is damaged: a checksum is wrong")
+        yield payload
+
+
+def _decode(payload: bytes, control_plane: str, codec: Callable[[str], Codec]) -> list[Assignment]:
+    return [
+        # Interned as decoders do it, so that a name that stands in every key is there once.
+        Assignment(Key(control_plane, sys.intern(mesh), name, ordinal), data, codec(codec_name))
+        for (_, mesh, name, ordinal), data, codec_name in _DECODER.decode(payload)
+    ]

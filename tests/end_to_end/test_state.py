@@ -1,0 +1,73 @@
+import json
+import signal
+from pathlib import Path
+
+from processes import eventually, kuma_sd
+
+from kuma_sd.simulator import Dataplane
+from kuma_sd.testing import control_plane
+
+
+def names(path: Path) -> list[str]:
+    return [group["labels"]["dataplane"] for group in json.loads(path.read_bytes())] if path.exists() else []
+
+
+def test_a_restart_without_a_control_plane_begins_with_the_last_good_targets(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    with control_plane("a", "b") as kuma:
+        arguments = ("run", f"--cp-address={kuma.url}", f"--output-file={path}", f"--state-dir={tmp_path}/state")
+        with kuma_sd(*arguments) as daemon:
+            daemon.wait_for_line("published")
+            assert daemon.stop() < 1.0
+        kuma.close()
+        path.unlink()
+        with kuma_sd(*arguments) as daemon:
+            daemon.wait_for_line("begins with the 2 targets of")
+            daemon.wait_for_line("output file_sd: published, 2 targets")
+            assert names(path) == ["a", "b"]
+            kuma.world.remove("a")
+            kuma.start()
+            daemon.wait_for_line("1 target vanished but stay")
+            kuma.world.add(Dataplane("c"))
+            eventually(lambda: names(path) == ["a", "b", "c"], "what was added comes, what is missing is held")
+
+
+def test_a_killed_daemon_leaves_file_and_state(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    with control_plane("a", "b") as kuma:
+        arguments = ("run", f"--cp-address={kuma.url}", f"--output-file={path}", f"--state-dir={tmp_path}/state")
+        with kuma_sd(*arguments) as daemon:
+            daemon.wait_for_line("published")
+            eventually(lambda: list((tmp_path / "state").glob("*")), "the state is saved")
+            daemon.signal(signal.SIGKILL)
+            daemon.wait()
+        assert names(path) == ["a", "b"]
+        with kuma_sd(*arguments) as daemon:
+            daemon.wait_for_line("connected")
+            assert daemon.stop() < 1.0
+
+
+def test_without_a_state_directory_it_works_and_warns_once(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    with control_plane("a") as kuma:
+        arguments = ("run", f"--cp-address={kuma.url}", f"--output-file={path}", "--state-dir=/dev/null/state")
+        with kuma_sd(*arguments) as daemon:
+            daemon.wait_for_line("published")
+            daemon.stop()
+    assert daemon.output.count("going on without") == 1
+    assert names(path) == ["a"]
+
+
+def test_the_state_of_another_address_is_not_restored(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    state = f"--state-dir={tmp_path}/state"
+    with (
+        control_plane("a") as kuma,
+        kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}", state) as first,
+    ):
+        first.wait_for_line("published")
+        first.stop()
+    with kuma_sd("run", "--cp-address=grpc://127.0.0.1:1", f"--output-file={path}", state) as second:
+        second.wait_for_line("trying again")
+        second.stop()
+    assert "begins with" not in second.output
