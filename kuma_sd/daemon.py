@@ -13,6 +13,7 @@ from kuma_sd.pipeline import Opening, Pipeline, Route
 from kuma_sd.settings import ControlPlane, NamedOutput, Settings
 from kuma_sd.state import State
 from kuma_sd.threads import Threads, Worker
+from kuma_sd.wording import counted
 from kuma_sd.workers import OutputWorker, SourceWorker
 
 _log = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ class Daemon:
         heard = [worker.source.status.connected for worker in self.sources.values()]
         failing = [name for name, worker in self.outputs.items() if worker.status.failing]
         held = sum(sum(inlet.guard.status.held.values()) for inlet in self.pipeline.inlets.values())
-        parts = [f"{targets} targets", f"{sum(heard)} of {len(heard)} control planes heard"]
+        parts = [counted(targets, "target"), f"{sum(heard)} of {len(heard)} control planes heard"]
         parts += [f"{held} held by the guard"] if held else []
         parts += [f"failing: {', '.join(failing)}"] if failing else []
         return "; ".join(parts)
@@ -122,7 +123,7 @@ class Daemon:
         for name in inlets if control_plane is None else [control_plane]:
             held = sum(inlets[name].guard.status.held.values())
             self.pipeline.mailbox.put(f"accept {name}", partial(inlets[name].accept, time.monotonic()))
-            lines.append(f"{inlets[name].title}: {held} held targets are let go")
+            lines.append(f"{inlets[name].title}: {counted(held, 'held target')} {'is' if held == 1 else 'are'} let go")
         return lines
 
     def _reconfigure(self, settings: Settings, inlets: dict[str, Inlet], routes: Sequence[Route]) -> None:

@@ -1,5 +1,6 @@
 """Durable files: whole or not at all, readable by their readers, and replaced in one step."""
 
+import errno
 import fcntl
 import glob
 import grp
@@ -10,6 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kuma_sd.errors import OutputError
+from kuma_sd.watch import Watcher
+
+__all__ = ["WORKSHOP", "Claim", "Watcher", "holds", "replace"]
 
 WORKSHOP = ".kuma-sd"
 """The folder beside a file in which its next version is written.
@@ -32,8 +36,8 @@ class Claim:
     def __init__(self, path: Path) -> None:
         workshop = path.parent / WORKSHOP
         try:
-            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            workshop.mkdir(mode=0o700, exist_ok=True)
+            _make_directory(path.parent, 0o755)
+            _make_directory(workshop, 0o700)
             self._lock = (workshop / f"{path.name}.lock").open("ab")
         except OSError as error:
             raise OutputError(f"cannot write into the directory {str(path.parent)!r}: {error.strerror}") from error
@@ -55,7 +59,7 @@ def replace(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str =
     """Replace a file by new content in one step that survives a crash at any moment.
 
     Args:
-        path: the file; its directory must exist.
+        path: the file; its directory is made again if somebody removed it.
         chunks: the content, in pieces, so that it never has to be in memory at once.
         mode: the permissions.
         group: the name of the group that shall own it; empty for the process's own.
@@ -66,7 +70,8 @@ def replace(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str =
     group_id = _group_id(group)
     try:
         workshop = path.parent / WORKSHOP
-        workshop.mkdir(mode=0o700, exist_ok=True)
+        _make_directory(path.parent, 0o755)
+        _make_directory(workshop, 0o700)
         descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".tmp", dir=workshop)
         try:
             with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 (a descriptor, no path)
@@ -92,6 +97,13 @@ def holds(path: Path, chunks: Iterable[bytes], mode: int = 0o644) -> bool:
             return all(file.read(len(chunk)) == chunk for chunk in chunks) and not file.read(1)
     except OSError:
         return False
+
+
+def _make_directory(path: Path, mode: int) -> None:
+    try:
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
 
 
 def _group_id(group: str) -> int:

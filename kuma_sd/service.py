@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 import signal
 import threading
 import time
@@ -14,6 +15,10 @@ from kuma_sd.notify import Notifier
 from kuma_sd.options import FileContent
 from kuma_sd.settings import ControlPlane, NamedOutput, NamedTransform, Settings
 from kuma_sd.watch import Watcher
+from kuma_sd.web.application import Application
+from kuma_sd.web.client import default_control_socket
+from kuma_sd.web.control import add_control
+from kuma_sd.web.listener import ControlSocket
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +46,7 @@ class Service:
         self._reread = reread
         self._daemon = Daemon(settings)
         self._notifier = Notifier()
+        self._control = self._make_control(settings)
         self._watcher = Watcher(_files_of(settings), lambda _changed: self.reload_soon())
         self._tick = min(self._notifier.watchdog_interval or LONGEST_TICK, LONGEST_TICK)
         self._beat = 0.0
@@ -61,6 +67,8 @@ class Service:
         daemon.start()
         try:
             daemon.threads.start("settings", self._watcher)
+            self._control.start()
+            daemon.threads.start("control socket", self._control)
             while self._wait() not in STOPPING_SIGNALS:
                 pass
         finally:
@@ -74,6 +82,15 @@ class Service:
     def reload_soon(self) -> None:
         """Let the main thread reload, from any thread."""
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGHUP)
+
+    def _make_control(self, settings: Settings) -> ControlSocket:
+        def reload() -> list[str]:
+            self.reload_soon()
+            return ["the settings are read again; the log says what came of it"]
+
+        application = Application()
+        add_control(application, self._daemon.accept, reload)
+        return ControlSocket(settings.core.control_socket or default_control_socket(os.environ), application)
 
     def _wait(self) -> int | None:
         """Wait for a signal and obey it; returns which it was, or None when it was time to look around."""

@@ -18,8 +18,9 @@ FLOORS = (
     [{"service", "daemon", "once", "assembly"}],
     [{"settings", "program"}],
     [{"plugins"}],
-    [{"pipeline", "inlet", "branch", "guard", "workers", "backoff", "threads"}, {"mads"}, {"state"}, {"simulator"}],
-    [{"matcher", "pattern"}, {"profile"}, {"files"}, {"mailbox"}, {"logs", "notify", "watch"}, {"proto"}],
+    [{"pipeline", "inlet", "branch", "guard", "workers", "backoff", "threads"}, {"mads"}, {"state"}, {"simulator"}, {"web"}],
+    [{"matcher", "pattern"}, {"shard"}, {"profile"}, {"files"}, {"mailbox"}, {"logs", "notify"}, {"proto"}],
+    [{"watch"}],
     [{"hookspecs", "interfaces", "memo", "model", "options", "wording", "urls", "errors", "_version"}],
 )
 FLOOR_OF = {module: floor for floor, rooms in enumerate(FLOORS) for room in rooms for module in room}

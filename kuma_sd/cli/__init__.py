@@ -45,6 +45,7 @@ COMMANDS = {
     "run": "keep Prometheus pointed at the mesh, until stopped",
     "check": "check the settings without connecting to anything",
     "config": "show the settings in effect and where each is from, or a sample file",
+    "accept": "let go of the vanished targets that a running daemon holds",
     "plugins": "list the installed plugins and their options",
     "simulate": "be a control plane to try things on",
     "demo": "show the whole job, without owning a Kuma",
@@ -114,7 +115,8 @@ def report(name: str, work: Callable[[], int]) -> int:
             raise
         # So that the interpreter does not try once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        # As after help, where most versions of argparse pass over it; that of Python 3.11.2 does not.
+        return 0
     return status
 
 

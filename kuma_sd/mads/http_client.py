@@ -68,6 +68,7 @@ class HttpClient:
         self._lock = threading.Lock()
         self._wire: socket.socket | None = None
         self._closed = False
+        self._shaken_hands = not endpoint.tls
         self.connected = time.monotonic()
         scheme = "https" if endpoint.tls else "http"
         self._base = f"{scheme}://{endpoint.authority}{endpoint.path}"
@@ -127,11 +128,15 @@ class HttpClient:
                 self._wire.close()
             self._wire = wire.dup()
             self.connected = time.monotonic()
+            self._shaken_hands = not self._endpoint.tls
             if self._closed:
                 self._wire.shutdown(socket.SHUT_RDWR)
 
+    def _opened(self) -> None:
+        self._shaken_hands = True
+
     def _make_manager(self, access: Access, options: MadsOptions) -> urllib3.PoolManager:
-        endpoint, made = self._endpoint, self._made
+        endpoint, made, opened = self._endpoint, self._made, self._opened
         base: type[HTTPConnection] = HTTPSConnection if endpoint.tls else HTTPConnection
 
         class Connection(base):  # type: ignore[valid-type, misc]
@@ -139,6 +144,10 @@ class HttpClient:
                 wire: socket.socket = super()._new_conn()
                 made(wire)
                 return wire
+
+            def connect(self) -> None:
+                super().connect()
+                opened()
 
         arguments: dict[str, Any] = {"maxsize": 1, "socket_options": _KEEPALIVE}
         if endpoint.tls:
@@ -180,6 +189,9 @@ class HttpClient:
                 reason = f"the proxy fails: {error.original_error}"
             case SSLError():
                 reason = f"TLS fails: {reason}"
+            case ProtocolError() if not self._shaken_hands:
+                # What a server for gRPC without TLS does. One that would never have TLS is the likeliest.
+                reason = f"TLS fails: {reason}; Kuma has TLS for MADS since 2.0 and only when enabled, else use http://"
             case ProtocolError() if isinstance(cause, http.client.HTTPException):
                 reason = "it does not speak HTTP, or breaks off"
             case HTTPTimeoutError():

@@ -3,8 +3,9 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from kuma_sd.errors import ConfigError, SourceError
 from kuma_sd.interfaces import SourceStatus
@@ -15,6 +16,7 @@ from kuma_sd.mads.decoder import Decoder
 from kuma_sd.mads.negotiation import Negotiation
 from kuma_sd.model import Snapshot
 from kuma_sd.urls import masked
+from kuma_sd.watch import Watcher
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +57,7 @@ class MadsSource:
         self._connections += 1
         negotiation = Negotiation(replica, self._options, self._access)
         self._claim(negotiation)
+        watcher = self._watch_files(negotiation)
         try:
             for response in negotiation:
                 now = time.time()
@@ -68,6 +71,7 @@ class MadsSource:
                 # Nothing of a large response may stay while the next one is awaited.
                 del response
         finally:
+            watcher.close()
             negotiation.close()
             # A stream was heard until it broke; a poll was when it was answered last.
             stream = self.status.connected and "gRPC" in self.status.protocol
@@ -79,6 +83,19 @@ class MadsSource:
             self._closed = True
             if self._negotiation:
                 self._negotiation.close()
+
+    def _watch_files(self, negotiation: Negotiation) -> Watcher:
+        """End the connection when a certificate or token changes; the next one reads them anew."""
+
+        def renew(changed: Iterable[Path]) -> None:
+            names = ", ".join(str(path) for path in changed)
+            _log.info("control plane %s: %s changed, connecting again", self._control_plane or self._replicas[0], names)
+            negotiation.close()
+
+        watcher = Watcher(self._access.files, renew)
+        if self._access.files:
+            threading.Thread(target=watcher.run, name="watch certificates", daemon=True).start()
+        return watcher
 
     def _claim(self, negotiation: Negotiation) -> None:
         with self._lock:

@@ -1,10 +1,12 @@
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from processes import eventually
 
 from kuma_sd import ConfigError, Context
 from kuma_sd.testing import OutputContract, group, publication
@@ -111,3 +113,45 @@ def test_groups_differ_in_their_address_only_when_labels_are_equal(tmp_path: Pat
         ["192.0.2.1:1"],
         ["192.0.2.2:1"],
     ]
+
+
+class TestRestoring:
+    """What somebody else does to the file is undone."""
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Iterator[Path]:
+        path = tmp_path / "sd" / "targets.json"
+        output = publish(path, publication("a"))
+        self.content = path.read_bytes()
+        yield path
+        output.close()
+
+    def is_right(self, path: Path) -> bool:
+        return path.is_file() and path.read_bytes() == self.content
+
+    def test_a_deleted_file_is_written_again(self, path: Path) -> None:
+        path.unlink()
+        eventually(lambda: self.is_right(path), "the file is back")
+
+    def test_an_altered_file_is_written_again(self, path: Path) -> None:
+        path.write_bytes(b"[]")
+        eventually(lambda: self.is_right(path), "the file is right")
+
+    def test_a_directory_that_vanished_is_made_again(self, path: Path) -> None:
+        path.parent.rename(path.parent.with_name("gone"))
+        eventually(lambda: self.is_right(path), "the file is back")
+
+    def test_what_is_in_the_way_is_waited_for(self, path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        path.unlink()
+        path.mkdir()
+        eventually(lambda: "Is a directory" in caplog.text, "it is said")
+        path.rmdir()
+        eventually(lambda: self.is_right(path), "the file is back")
+
+    def test_another_program_that_writes_it_again_and_again_is_met_with_patience(
+        self, path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for count in (1, 2):
+            path.write_bytes(b"[%d]" % count)
+            eventually(lambda: self.is_right(path), "the file is right")
+        eventually(lambda: "again; next time only after 2 s" in caplog.text, "it is said")

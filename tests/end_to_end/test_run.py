@@ -65,6 +65,25 @@ def test_a_restart_of_the_control_plane_takes_no_target_away(kuma: ControlPlane[
         assert names(path) == ["a", "b"]
 
 
+def test_what_is_held_is_let_go_by_kuma_sd_accept(kuma: ControlPlane[World], tmp_path: Path) -> None:
+    path, control = tmp_path / "targets.json", f"--control-socket={tmp_path}/control.sock"
+    with kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}", "--guard-hold=forever", control) as daemon:
+        daemon.wait_for_line("published")
+        kuma.world.remove("a")
+        daemon.wait_for_line("1 target vanished")
+        assert names(path) == ["a", "b"]
+        with kuma_sd("accept", control) as accept:
+            assert accept.wait() == 0
+        assert accept.lines == [f"{kuma.url}: 1 held target is let go"]
+        eventually(lambda: names(path) == ["b"], "the file holds what the control plane has")
+        with kuma_sd("accept", "east", control) as accept:
+            assert accept.wait() == 1
+        assert accept.lines == ["kuma-sd: there is no control plane 'east'"]
+    with kuma_sd("accept", control) as accept:
+        assert accept.wait() == 1
+    assert "no daemon listens at" in accept.output
+
+
 def test_a_control_plane_that_is_down_is_said_once_and_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "targets.json"
     with control_plane("a") as kuma:

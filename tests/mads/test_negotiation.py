@@ -1,4 +1,5 @@
 import json
+import re
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from kuma_sd.mads.address import parse_address
 from kuma_sd.mads.decoder import Response
 from kuma_sd.mads.negotiation import Negotiation
 from kuma_sd.simulator import ControlPlane, World
+from kuma_sd.simulator import kuma as simulated
 from kuma_sd.testing import control_plane
 
 
@@ -187,6 +189,11 @@ class TestTLS:
     def test_a_plaintext_server_is_no_https_server(self, server: Server) -> None:
         with pytest.raises(SourceError, match="TLS fails"):
             first(negotiate(f"https://{server.address}"))
+
+    def test_a_server_that_resets_what_is_no_grpc_is_said_to_have_no_tls(self) -> None:
+        with ControlPlane(World(), line=simulated("1.1.6")) as old, pytest.raises(SourceError) as error:
+            first(negotiate(f"https://{old.address}"))
+        assert re.search(r"TLS fails: .*; Kuma has TLS for MADS since 2\.0 and only when enabled", str(error.value))
 
     def test_it_is_never_downgraded_to_plaintext_unless_that_is_allowed(
         self, secure: Server, trusted: str, kuma: ControlPlane[World]

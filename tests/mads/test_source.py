@@ -2,6 +2,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import pytest
@@ -138,9 +139,7 @@ def greet_as_smtp(server: socket.socket) -> None:
 
 def test_an_error_of_the_stream_is_said(kuma: ControlPlane[World]) -> None:
     kuma.refuse(grpc.StatusCode.UNIMPLEMENTED, "unknown service")
-    with pytest.raises(
-        SourceError, match=r"it does not speak MADS v1alpha1 over gRPC; v1 HTTP .*: it does not speak HTTP"
-    ):
+    with pytest.raises(SourceError, match=r"it does not speak MADS v1alpha1 over gRPC; v1 HTTP .*: HTTP status 503"):
         next(iter(source(kuma)))
 
 
@@ -171,3 +170,17 @@ def test_what_cannot_be_understood_makes_a_snapshot_incomplete(kuma: ControlPlan
     second = next(snapshots)
     assert second.assignments == first.assignments
     assert not second.complete
+
+
+def test_a_changed_token_or_certificate_renews_the_connection(kuma: ControlPlane[World], tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("old")
+    one = source(kuma, bearer_token_file=str(token))
+    snapshots = iter(one)
+    next(snapshots)
+    token.write_text("new")
+    with pytest.raises(SourceError):
+        next(snapshots)
+    next(iter(one))
+    assert kuma.counts.streams == 2
+    one.close()

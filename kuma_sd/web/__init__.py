@@ -1,0 +1,1 @@
+"""What the daemon serves over HTTP, and how its own commands ask for it."""

@@ -1,0 +1,163 @@
+"""One WSGI application: which handler answers which path, and what everybody else is told."""
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from kuma_sd.errors import ConfigError, KumaSDError
+from kuma_sd.logs import escape
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+_log = logging.getLogger(__name__)
+
+LARGEST_BODY = 2**16
+"""How much a client may send, in bytes."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client asks for.
+
+    Args:
+        method: like ``POST``.
+        path: without the query.
+        query: its values by name; only names that the route takes, each at most once.
+        body: what came with it.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a client is told.
+
+    Args:
+        body: the content.
+        status: the HTTP status.
+        content_type: what the content is.
+        headers: more headers.
+    """
+
+    body: bytes
+    status: int = 200
+    content_type: str = "text/plain; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def lines(cls, *lines: str, status: int = 200, headers: Mapping[str, str] | None = None) -> "Response":
+        """Return lines of text; what is not printable in them is escaped."""
+        text = "".join(f"{escape(line)}\n" for line in lines)
+        return cls(text.encode(errors="replace"), status, headers=headers or {})
+
+
+class Refused(Exception):  # noqa: N818 (it is no error of ours)
+    """Raised by handlers to answer with a status and a reason instead.
+
+    Args:
+        status: the HTTP status.
+        reason: one line.
+        headers: headers that belong to it.
+    """
+
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.headers = headers or {}
+
+
+Handler = Callable[[Request], Response]
+
+
+class Application:
+    """Hands each request to the handler of its path.
+
+    Handlers run in the threads of whatever listener calls; several may run at the same time.
+    """
+
+    def __init__(self) -> None:
+        self._routes: dict[str, dict[str, tuple[Handler, Collection[str]]]] = {}
+        self._reported: set[tuple[str, str]] = set()
+
+    def add(self, method: str, path: str, handler: Handler, query: Collection[str] = ()) -> None:
+        """Add a route.
+
+        Args:
+            method: like ``POST``.
+            path: all of it, beginning with a slash.
+            handler: what answers. When it raises KumaSDError, its message is the answer.
+            query: the names that it takes in the query; others are refused.
+        """
+        self._routes.setdefault(path, {})[method] = handler, query
+
+    def __call__(self, environment: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer a request, as WSGI wants it."""
+        response = self._answer(environment)
+        headers = {"Content-Type": response.content_type, "Content-Length": str(len(response.body))}
+        phrase = HTTPStatus(response.status).phrase
+        start_response(f"{response.status} {phrase}", list((headers | dict(response.headers)).items()))
+        return [response.body]
+
+    def _answer(self, environment: "WSGIEnvironment") -> Response:
+        method, path = environment["REQUEST_METHOD"], environment.get("PATH_INFO", "")
+        try:
+            handler, names = self._route(method, path)
+            query = _query(environment.get("QUERY_STRING", ""), names)
+            return handler(Request(method, path, query, _body(environment)))
+        except Refused as refusal:
+            return Response.lines(str(refusal), status=refusal.status, headers=refusal.headers)
+        except ConfigError as error:
+            return Response.lines(str(error), status=400)
+        except KumaSDError as error:
+            return Response.lines(str(error), status=500)
+        except Exception as error:  # noqa: BLE001 (whatever goes wrong in a handler, the daemon goes on)
+            self._report(path, error)
+            return Response.lines("internal error; the log says more", status=500)
+
+    def _route(self, method: str, path: str) -> tuple[Handler, Collection[str]]:
+        methods = self._routes.get(path)
+        if methods is None:
+            raise Refused(404, f"there is no {path}; there are {', '.join(sorted(self._routes))}")
+        if method not in methods:
+            allowed = ", ".join(sorted(methods))
+            raise Refused(405, f"{path} is asked for with {allowed}", {"Allow": allowed})
+        return methods[method]
+
+    def _report(self, path: str, error: Exception) -> None:
+        # Once, since a client may ask again and again; there are only so many paths and types.
+        problem = path, type(error).__name__
+        if problem not in self._reported:
+            self._reported.add(problem)
+            _log.error("answering %s failed: %s: %s", path, type(error).__name__, error, exc_info=error)
+
+
+def _query(text: str, names: Collection[str]) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), errors="strict", max_num_fields=100)
+    except ValueError as error:
+        raise Refused(400, "the query is not of the form name=value&name=value") from error
+    query = dict(pairs)
+    unknown = query.keys() - set(names)
+    if unknown:
+        raise Refused(400, f"{min(unknown)!r} is not asked for here; known are: {', '.join(sorted(names)) or 'none'}")
+    if len(query) < len(pairs):
+        raise Refused(400, "a name stands in the query twice")
+    return query
+
+
+def _body(environment: "WSGIEnvironment") -> bytes:
+    length = environment.get("CONTENT_LENGTH") or "0"
+    if not length.isdecimal():
+        raise Refused(400, "Content-Length is no number")
+    if int(length) > LARGEST_BODY:
+        raise Refused(413, f"the body is larger than {LARGEST_BODY} bytes")
+    body: bytes = environment["wsgi.input"].read(int(length))
+    return body

@@ -1,0 +1,92 @@
+"""Asking a running daemon over its control socket."""
+
+import http.client
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from kuma_sd.errors import KumaSDError
+
+TIMEOUT = 10.0
+"""How long the daemon may take to answer, in seconds."""
+
+LARGEST_ANSWER = 2**24
+"""How much of an answer is read, in bytes."""
+
+LONGEST_PATH = 107
+"""The longest path of a unix socket, in bytes (unix(7))."""
+
+
+def default_control_socket(environment: Mapping[str, str]) -> Path:
+    """Return where the control socket is when no setting says so.
+
+    The daemon and its commands must find the same: a service manager tells the daemon its runtime directory, which for
+    our unit is the one that root looks into.
+
+    Args:
+        environment: the environment variables.
+    """
+    # One that systemd made for the service; it names several with colons between.
+    if given := environment.get("RUNTIME_DIRECTORY"):
+        return Path(given.partition(":")[0]) / "control.sock"
+    if os.geteuid() == 0:
+        return Path("/run/kuma-sd/control.sock")
+    if own := environment.get("XDG_RUNTIME_DIR"):
+        return Path(own) / "kuma-sd/control.sock"
+    return Path(tempfile.gettempdir()) / f"kuma-sd-{os.geteuid()}/control.sock"
+
+
+def check_length(path: Path) -> None:
+    """Refuse a path that no unix socket can have.
+
+    Raises:
+        KumaSDError: it is too long.
+    """
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise KumaSDError(
+            f"the control socket's path is longer than the {LONGEST_PATH} bytes that a unix socket can have: "
+            f"{str(path)!r}; set control-socket to a shorter one"
+        )
+
+
+def ask(path: Path, method: str, target: str) -> tuple[int, str]:
+    """Send a request to the daemon and return the HTTP status and the text of its answer.
+
+    Args:
+        path: where its control socket is.
+        method: like ``POST``.
+        target: path and query, like ``/-/accept?control-plane=east``.
+
+    Raises:
+        KumaSDError: no daemon answers.
+    """
+    check_length(path)
+    connection = _Connection(path)
+    try:
+        connection.request(method, target)
+        response = connection.getresponse()
+        return response.status, response.read(LARGEST_ANSWER).decode(errors="replace")
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise KumaSDError(
+            f"no daemon listens at {str(path)!r}; start kuma-sd, or set control-socket to where it listens"
+        ) from error
+    except PermissionError as error:
+        raise KumaSDError(f"you may not use {str(path)!r}; try again as the user that kuma-sd runs as") from error
+    except (OSError, http.client.HTTPException) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+        raise KumaSDError(f"the daemon at {str(path)!r} does not answer: {reason}") from error
+    finally:
+        connection.close()
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(TIMEOUT)
+        self.sock.connect(str(self._path))
