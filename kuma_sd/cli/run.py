@@ -1,6 +1,7 @@
 """Keep Prometheus pointed at the mesh, until stopped by SIGTERM or Ctrl-C."""
 
 import argparse
+import logging
 import os
 
 from kuma_sd.cli import argument_type
@@ -39,7 +40,7 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
         return 0
     from kuma_sd.service import Service  # noqa: PLC0415
 
-    if Service(settings, arguments.reload).run():
-        # A plugin blocks in a call that nothing can cut; the interpreter's own end could wait for it.
-        os._exit(0)
-    return 0
+    Service(settings, arguments.reload).run()
+    # The interpreter's own end would free each object of a large mesh, and wait for plugins that block.
+    logging.shutdown()
+    os._exit(0)
