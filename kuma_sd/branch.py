@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import attrgetter
 
 from kuma_sd.errors import TransformError
 from kuma_sd.interfaces import Transform
@@ -81,7 +82,8 @@ class Branch:
             assignments: those of all control planes, sorted by key.
             received: when the newest of them came.
         """
-        groups = chain.from_iterable(self._memo.round((assignment.key, assignment) for assignment in assignments))
+        ordered = list(assignments)
+        groups = chain.from_iterable(self._memo.round(zip(map(attrgetter("key"), ordered), ordered, strict=True)))
         publication = Publication.of(groups, received)
         self._report()
         return publication

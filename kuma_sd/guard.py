@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from kuma_sd.model import Assignment, Key, Snapshot
 from kuma_sd.options import show_duration
@@ -84,9 +85,10 @@ class Guard:
     def _notice(self, present: Sequence[Assignment], now: float) -> dict[Key, Assignment]:
         """Update what is missing, and return what is published but not present."""
         # Unchanged assignments are the same objects, so most fall out by identity before any key is hashed.
-        before, after = set(map(id, self._published)), set(map(id, present))
-        gone = {one.key: one for one in self._published if id(one) not in after}
-        back = [one.key for one in present if id(one) not in before]
+        before = dict(zip(map(id, self._published), self._published, strict=True))
+        after = dict(zip(map(id, present), present, strict=True))
+        gone = {before[one].key: before[one] for one in before.keys() - after.keys()}
+        back = [after[one].key for one in after.keys() - before.keys()]
         back += [key for key, one in self._held.items() if id(one) in after]
         self._forget(back, gone)
         for key in gone:
@@ -103,7 +105,7 @@ class Guard:
         """Hold what is gone where that is suspicious."""
         why = ""
         if self._missing:
-            present = Counter(one.key.mesh for one in snapshot.assignments)
+            present = Counter(map(attrgetter("key.mesh"), snapshot.assignments))
             missing = Counter(key.mesh for key in self._missing)
             soon = {key.mesh for key, since in self._missing.items() if 0 <= since - snapshot.connected <= self.hold}
             if not snapshot.complete:

@@ -29,6 +29,7 @@ class Inlet:
         self.max_age = float("inf")
         self.admitted: Snapshot | None = None
         self.expired = False
+        self._born = time.time()
         self._newest: Snapshot | None = None
         self._since: float | None = None
         self._believed = False
@@ -102,5 +103,5 @@ class Inlet:
         status = self.contact()
         if status.connected:
             return 0.0
-        heard = status.heard or (self.admitted and self.admitted.received)
-        return time.time() - heard if heard else 0.0
+        # What was restored says when it changed last, not when it was heard: so it counts from the start.
+        return time.time() - (status.heard or self._born)

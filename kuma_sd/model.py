@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -189,11 +190,11 @@ class Publication:
     @classmethod
     def of(cls, groups: Iterable[TargetGroup], received: float) -> "Publication":
         """Make a publication of groups that are sorted by key."""
-        total = 0
-        unique: dict[bytes, TargetGroup] = {}
-        for total, group in enumerate(groups, start=1):  # noqa: B007 (the last value is the count)
-            unique.setdefault(group.json, group)
-        return cls(tuple(unique.values()), received, total - len(unique))
+        ordered = tuple(groups)
+        unique = dict(zip(map(attrgetter("json"), reversed(ordered)), reversed(ordered), strict=True))
+        if len(unique) < len(ordered):
+            return cls(tuple(sorted(unique.values())), received, len(ordered) - len(unique))
+        return cls(ordered, received)
 
     def since(self, earlier: "Publication | None") -> Change:
         """Compare with whatever an output published last.
@@ -203,9 +204,9 @@ class Publication:
         """
         # Unchanged groups are the same objects, so most fall out by identity before any key is compared.
         now, before = self.groups, earlier.groups if earlier else ()
-        same = set(map(id, now)).intersection(map(id, before))
-        fresh = {group.key: group for group in now if id(group) not in same}
-        gone = {group.key: group for group in before if id(group) not in same}
+        here, there = dict(zip(map(id, now), now, strict=True)), dict(zip(map(id, before), before, strict=True))
+        fresh = {group.key: group for group in sorted(here[one] for one in here.keys() - there.keys())}
+        gone = {group.key: group for group in sorted(there[one] for one in there.keys() - here.keys())}
         return Change(
             added=tuple(group for key, group in fresh.items() if key not in gone),
             removed=tuple(group for key, group in gone.items() if key not in fresh),

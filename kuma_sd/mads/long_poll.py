@@ -25,6 +25,8 @@ SHORT_FETCH_TIMEOUT = 5.0
 
 _START_OF_PAGE = 60
 
+_OTHER_CLIENTS = "every MeshMetric names other clients than ours: compare clientId there with name here"
+
 
 class _Message(msgspec.Struct):
     # Proto JSON: each field in one of two spellings.
@@ -72,7 +74,10 @@ class LongPoll:
             started = time.monotonic()
             answer = self._poll(version)
             waited = time.monotonic() - started
-            if answer.status == 304:  # noqa: PLR2004 (Not Modified)
+            if answer.status == 304 and not version:  # noqa: PLR2004 (Not Modified)
+                # Kuma 2.7 to 2.9 has made nothing for us; a set that is empty would have a version.
+                raise SourceError(f"it has no assignments for the client {self._node_id!r}: {_OTHER_CLIENTS}")
+            if answer.status == 304:  # noqa: PLR2004 (likewise)
                 held = waited >= self._fetch_timeout * 0.9
                 del answer
                 yield None
@@ -136,8 +141,8 @@ def refusal(answer: Answer) -> SourceError:
         return SourceError(f"it redirects to {answer.headers.get('Location', 'somewhere')!r}; set cp-address to that")
     if status == 500:  # noqa: PLR2004 (what Kuma answers when it has no snapshot for a client)
         return SourceError(
-            "it cannot make assignments (HTTP status 500); from Kuma 2.7 on that is also its answer when every "
-            "MeshMetric names other clients than ours: compare clientId there with name here"
+            "it cannot make assignments (HTTP status 500); from Kuma 2.7 on that is also its answer when "
+            f"{_OTHER_CLIENTS}"
         )
     return SourceError(f"HTTP status {status}")
 

@@ -28,9 +28,10 @@ def default_control_socket(environment: Mapping[str, str]) -> Path:
     Args:
         environment: the environment variables.
     """
-    # One that systemd made for the service; it names several with colons between.
+    # Those that systemd made for the service, in an order of its own, with colons between.
     if given := environment.get("RUNTIME_DIRECTORY"):
-        return Path(given.partition(":")[0]) / "control.sock"
+        directories = list(map(Path, given.split(":")))
+        return next((one for one in directories if one.name == "kuma-sd"), directories[0]) / "control.sock"
     if os.geteuid() == 0:
         return Path("/run/kuma-sd/control.sock")
     if own := environment.get("XDG_RUNTIME_DIR"):

@@ -387,7 +387,7 @@ WRITER = """
 import sys
 from itertools import cycle
 from pathlib import Path
-from test_state import ControlPlane, started, worlds
+from test_saving import ControlPlane, started, worlds
 state = started(Path(sys.argv[1]))
 for one in cycle(worlds()):
     state._save({"": one})

@@ -281,6 +281,8 @@ def test_a_path_that_is_too_long_is_said(tmp_path: Path) -> None:
         (0, {"XDG_RUNTIME_DIR": "/run/user/0"}, "/run/kuma-sd/control.sock"),
         (107, {"RUNTIME_DIRECTORY": "/run/kuma-sd"}, "/run/kuma-sd/control.sock"),
         (107, {"RUNTIME_DIRECTORY": "/run/kuma-sd:/run/kuma-prometheus-sd"}, "/run/kuma-sd/control.sock"),
+        (107, {"RUNTIME_DIRECTORY": "/run/kuma-prometheus-sd:/run/kuma-sd"}, "/run/kuma-sd/control.sock"),
+        (107, {"RUNTIME_DIRECTORY": "/run/monitoring"}, "/run/monitoring/control.sock"),
         (1000, {"XDG_RUNTIME_DIR": "/run/user/1000"}, "/run/user/1000/kuma-sd/control.sock"),
         (1000, {}, "/tmp/kuma-sd-1000/control.sock"),  # noqa: S108 (its directory must belong to the user)
     ],
