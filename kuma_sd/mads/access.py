@@ -1,9 +1,11 @@
 """What it takes to be let in: TLS, credentials, headers, proxies. Files are read anew for each connection."""
 
 import base64
+import dataclasses
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 from kuma_sd.errors import SourceError
@@ -29,6 +31,11 @@ class Access:
         options = self._options
         named = (options.tls_ca_file, options.tls_cert_file, options.tls_key_file, options.bearer_token_file)
         return [Path(name) for name in named if name]
+
+    def without_credentials(self) -> "Access":
+        """Return the same without what only the configured address may see."""
+        nothing: dict[str, Any] = {"header": (), "bearer_token_file": "", "basic_auth_username": ""}
+        return Access(dataclasses.replace(self._options, **nothing))
 
     def headers(self) -> dict[str, str]:
         """Return the headers to send with each request.

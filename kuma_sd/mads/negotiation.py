@@ -108,7 +108,10 @@ class Negotiation:
         """
         problem = yield from self._at(self._endpoint)
         if isinstance(problem, NotServedThereError) or HTTP_V1 not in self._allowed(self._endpoint):
-            for endpoint in self._elsewhere():
+            elsewhere = self._elsewhere()
+            # Whom the API server names was not given our credentials, and MADS itself asks for none.
+            self._access = self._access.without_credentials()
+            for endpoint in elsewhere:
                 if endpoint != self._endpoint:
                     problem = yield from self._at(endpoint)
         raise SourceError(self._summary() or str(problem), problem.retry_after)

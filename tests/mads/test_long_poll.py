@@ -193,14 +193,21 @@ def test_a_body_that_ends_early_is_an_error(server: Server) -> None:
         next(iter(poll(server)))
 
 
+def test_nothing_new_before_there_was_anything_is_an_error_that_names_the_client(server: Server) -> None:
+    server.answer(304)
+    with pytest.raises(SourceError, match="no assignments for the client 'kuma_sd': every MeshMetric names other"):
+        next(iter(poll(server)))
+
+
 def test_after_changes_that_come_late_twice_requests_are_held_for_a_shorter_time(server: Server) -> None:
     polling = poll(server, min_interval=0.1)
     polling._fetch_timeout = 0.0
+    server.answer(body=body("v", "a"))
     for number in range(3):
         server.answer(304)
         server.answer(body=body(f"v{number}", "a"))
     responses = iter(polling)
-    for _ in range(6):
+    for _ in range(7):
         next(responses)
     assert polling._late == 3
 

@@ -84,6 +84,16 @@ def test_the_address_of_an_old_api_server_leads_to_mads(server: Server, kuma: Co
     assert negotiation.why.startswith(f"at {kuma.address}; ")
 
 
+def test_credentials_go_to_the_configured_address_only(server: Server) -> None:
+    with http_server() as mads:
+        mads.answer(body=EMPTY)
+        api_server(server, f"grpc://{mads.address}")
+        first(negotiate(f"http://user:s3cr3t@{server.address}", header=(("X-Tenant", "m"),)))
+        request = mads.requests.get(timeout=5)
+    assert "Authorization" in server.requests.get(timeout=5).headers
+    assert not {"Authorization", "X-Tenant"}.intersection(request.headers)
+
+
 @pytest.mark.parametrize("url", [None, "", "nonsense", "grpc://"])
 def test_without_a_useful_catalog_the_usual_port_of_the_same_host_is_tried(
     server: Server, kuma: ControlPlane[World], monkeypatch: pytest.MonkeyPatch, url: str | None
@@ -133,6 +143,14 @@ def test_a_response_that_is_too_large_is_no_reason_to_try_something_else(kuma: C
     with pytest.raises(SourceError, match="larger than max-message-size"):
         first(negotiate(kuma.url, max_message_size=1))
     assert kuma.counts.streams == 1
+
+
+@pytest.mark.parametrize("version", ["2.9.13", "2.14.3"])
+def test_a_client_that_no_meshmetric_names_is_told_so(version: str) -> None:
+    with ControlPlane(World(), refresh=0, line=simulated(version)) as kuma:
+        kuma.serve_only("prometheus")
+        with pytest.raises(SourceError, match="every MeshMetric names other clients than ours: compare clientId"):
+            first(negotiate(kuma.url, fetch_timeout=0.1))
 
 
 def test_behind_a_path_only_http_is_tried(server: Server) -> None:
