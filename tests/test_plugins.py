@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kuma_sd import OutputPlugin, hookimpl
+from kuma_sd import Context, Output, OutputPlugin, hookimpl
 from kuma_sd.errors import PluginError
 from kuma_sd.plugins import Available, Direct, Plugins
 
@@ -165,7 +165,11 @@ def test_two_plugins_of_one_kind_and_name_are_refused(install: Install) -> None:
 class Memory:
     @hookimpl
     def kuma_sd_outputs(self) -> Iterator[OutputPlugin]:
-        yield OutputPlugin("memory", open=print)
+        yield OutputPlugin("memory", open=never)
+
+
+def never(_options: object, _context: Context) -> Output:
+    raise AssertionError("listing and choosing open nothing")
 
 
 DIRECT = Plugins([Direct("output.memory", Memory()), Direct("output.other", Memory())])

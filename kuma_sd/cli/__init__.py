@@ -47,6 +47,7 @@ COMMANDS = {
     "config": "show the settings in effect and where each is from, or a sample file",
     "accept": "let go of the vanished targets that a running daemon holds",
     "plugins": "list the installed plugins and their options",
+    "relabel": "apply relabelling rules to label sets, to see what they do",
     "simulate": "be a control plane to try things on",
     "demo": "show the whole job, without owning a Kuma",
     "version": "print the version",

@@ -82,7 +82,12 @@ def test_a_command_reads_its_settings_again(replace: Replace, tmp_path: Path) ->
 
 def test_a_command_without_settings_gets_none(replace: Replace, capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[Any] = []
-    replace(lambda arguments, settings: seen.append((arguments.pause, settings)) or 0, takes_settings=False)
+
+    def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
+        seen.append((arguments.pause, settings))
+        return 0
+
+    replace(execute, takes_settings=False)
     assert main(["run"]) == 0
     assert seen == [(1.0, None)]
     assert main(["run", "--min-interval=s3cr3t"]) == 2
@@ -119,7 +124,7 @@ def test_an_unexpected_exception_keeps_its_traceback(replace: Replace) -> None:
     ("words", "message"),
     [
         (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
-        (["xyz"], "unknown command 'xyz'; there are run, check, config, plugins, simulate, demo, version"),
+        (["xyz"], f"unknown command 'xyz'; there are {', '.join(COMMANDS)}"),
         (["--log-level", "debug", "run"], "the command comes first, as in: kuma-sd run --log-level …"),
         (["version", "--jsn"], "unknown flag --jsn"),
         (["version", "x"], "unexpected argument 'x'"),
@@ -159,7 +164,7 @@ def test_help_of_a_command_says_everything_even_where_settings_are_wrong(
     assert main(words) == 0
     text = capsys.readouterr().out
     assert text.startswith("usage: kuma-sd run [options]\n\nDo as the test says.\n\nExample:\n  kuma-sd run 100%\n")
-    for part in ("--pause", "--cp-address", "--name", "--file-sd-path", "KUMA_SD_FILE_SD_PATH", "-c FILE"):
+    for part in ("--pause", "--cp-address", "--name", "--file-sd-path", "KUMA_SD_FILE_SD_PATH", "--config FILE"):
         assert part in text
 
 
@@ -217,8 +222,7 @@ def test_a_reader_that_goes_away_is_no_error(words: str) -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
-        # argparse passes over it, and returns 0.
-        assert process.wait() == (0 if "--help" in words else 1)
+        assert process.wait() == 0
 
 
 @pytest.mark.parametrize("words", [["version"], ["config", "--log-level=off"]])

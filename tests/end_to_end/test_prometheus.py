@@ -1,9 +1,9 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from processes import eventually, kuma_sd
-from prometheus import needs_prometheus, prometheus, promtool_accepts, write_config
+from prometheus import Prometheus, needs_prometheus, prometheus, promtool_accepts, write_config
 from recordings import DATA, response
 
 from kuma_sd import Publication, TargetGroup
@@ -50,6 +50,14 @@ def by_content(label_sets: list[dict[str, str]]) -> list[dict[str, str]]:
     return sorted(label_sets, key=lambda labels: sorted(labels.items()))
 
 
+def discovers(server: Prometheus, file: Path, count: int) -> Callable[[], bool]:
+    return lambda: len(server.discovered(file)) == count
+
+
+def names(server: Prometheus, file: Path) -> list[str]:
+    return sorted(one["dataplane"] for one in server.discovered(file))
+
+
 @pytest.mark.parametrize("recorded", ["kuma-1.2.3/grpc-v1-03.binpb", "kuma-2.6.15/http-v1-04.json"])
 def test_it_accepts_both_files_and_discovers_exactly_those_labels(tmp_path: Path, recorded: str) -> None:
     assignments, _ = Decoder("").decode(response(DATA / recorded))
@@ -59,7 +67,7 @@ def test_it_accepts_both_files_and_discovers_exactly_those_labels(tmp_path: Path
     assert f"SUCCESS: {config} is valid" in promtool_accepts(config)
     with prometheus(config) as server:
         for file in files:
-            eventually(partial(all_is_discovered, server, file, len(groups)), "all is discovered")
+            eventually(discovers(server, file, len(groups)), "all is discovered")
             found = [
                 {name: value for name, value in one.items() if name not in CONFIGURED}
                 for one in server.discovered(file)
@@ -76,12 +84,11 @@ def test_it_follows_the_daemon_and_reads_the_file_once_a_change(tmp_path: Path) 
     ):
         daemon.wait_for_line("published")
         with prometheus(write_config(tmp_path, path)) as server:
-            eventually(lambda: len(server.discovered(path)) == 2, "both targets are discovered")
+            eventually(discovers(server, path, 2), "both targets are discovered")
             scans = server.metric("prometheus_sd_file_scan_duration_seconds_count")
             kuma.world.add(Dataplane("c"))
-            eventually(lambda: len(server.discovered(path)) == 3, "the new target is discovered")
+            eventually(discovers(server, path, 3), "the new target is discovered")
             kuma.world.remove("a")
-            names = lambda: [one["dataplane"] for one in server.discovered(path)]  # noqa: E731 (asked twice)
-            eventually(lambda: sorted(names()) == ["b", "c"], "the removed target is gone")
+            eventually(lambda: names(server, path) == ["b", "c"], "the removed target is gone")
             assert server.metric("prometheus_sd_file_scan_duration_seconds_count") - scans <= 4
             assert server.metric("prometheus_sd_file_read_errors_total") == 0

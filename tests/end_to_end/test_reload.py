@@ -101,8 +101,7 @@ def test_a_control_plane_that_is_removed_takes_its_targets_along_whatever_the_gu
             daemon.wait_for_line("published")
             assert names(path) == ["a", "b", "c"]
             running.edit(f"cp-address = west={other.url}", section)
-            running.reload(daemon)
-            daemon.wait_for_line("output file_sd: with the new settings 0 added, 2 removed, 0 changed")
+            running.reload(daemon, "output file_sd: with the new settings 0 added, 2 removed, 0 changed")
             eventually(lambda: names(path) == ["c"], "the removed control plane's targets are gone")
 
 

@@ -102,7 +102,7 @@ def test_an_empty_value_is_a_value(application: Application) -> None:
 def test_a_large_body_is_refused_unread(application: Application) -> None:
     assert ask(application, "POST", "/echo", body=bytes(LARGEST_BODY))[0] == "200 OK"
     status, _, text = ask(application, "POST", "/echo", body=bytes(LARGEST_BODY + 1))
-    assert (status, text) == ("413 Request Entity Too Large", "the body is larger than 65536 bytes\n")
+    assert (status.split()[0], text) == ("413", "the body is larger than 65536 bytes\n")
 
 
 @pytest.mark.parametrize("length", ["-1", "1e3", "x"])
