@@ -55,7 +55,7 @@ def _advertised(api_server: Endpoint, client: HttpClient) -> Endpoint | None:
             return None
         url = msgspec.json.decode(answer.body, type=_Catalog).apis.mads.url
         endpoint = parse_address(url).replicas[0] if url else None
-    except (SourceError, ConfigError, msgspec.MsgspecError):
+    except (SourceError, ConfigError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
     if endpoint and endpoint.host in _LOCAL:
         # What it says when nobody told it its name; true for itself only.

@@ -150,6 +150,6 @@ def refusal(answer: Answer) -> SourceError:
 def _parse(body: bytes) -> _Message:
     try:
         return _DECODER.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         start = body[:_START_OF_PAGE].decode(errors="replace")
         raise SourceError(f"its answer is no MADS response ({error}); it begins with {start!r}") from error

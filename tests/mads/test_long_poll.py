@@ -200,16 +200,14 @@ def test_nothing_new_before_there_was_anything_is_an_error_that_names_the_client
 
 
 def test_after_changes_that_come_late_twice_requests_are_held_for_a_shorter_time(server: Server) -> None:
-    polling = poll(server, min_interval=0.1)
-    polling._fetch_timeout = 0.0
-    server.answer(body=body("v", "a"))
-    for number in range(3):
-        server.answer(304)
-        server.answer(body=body(f"v{number}", "a"))
-    responses = iter(polling)
-    for _ in range(7):
-        next(responses)
-    assert polling._late == 3
+    polling = poll(server)
+    polling._fetch_timeout = 30.0
+    polling._notice_late(late=True)
+    polling._notice_late(late=False)
+    polling._notice_late(late=True)
+    assert polling._fetch_timeout == 30.0
+    polling._notice_late(late=True)
+    assert polling._fetch_timeout == 5.0
 
 
 def test_headers_and_credentials_are_sent(server: Server, tmp_path: Any) -> None:

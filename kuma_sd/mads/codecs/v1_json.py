@@ -70,7 +70,7 @@ class V1JSON:
 def _parse(data: bytes) -> _Assignment:
     try:
         assignment = _DECODER.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise SourceError(f"not a MonitoringAssignment of MADS v1: {error}") from error
     if assignment.type_url != TYPE_URL:
         raise SourceError(f"unknown type {assignment.type_url!r}")
