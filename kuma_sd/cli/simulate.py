@@ -1,21 +1,28 @@
 """Be a control plane to try things on: serve MADS as Kuma does, until stopped by SIGTERM or Ctrl-C.
 
 What it serves is generated and changes all the time, or was recorded from a real control plane. A recording is played
-once, step by step, restarts of the control plane included; then its last state stays.
+once, step by step, over all that it was recorded over, restarts of the control plane included; then its last state
+stays.
+
+It speaks every version of MADS at once, over gRPC and HTTP on one port, or what one version of Kuma spoke.
 
 The first line on stdout says where it listens; others tell when a client comes or goes, and of a recording's steps.
 
 Examples:
   kuma-sd simulate --listen 127.0.0.1:5676 --targets 100 --churn 1
+  kuma-sd simulate --kuma-version 0.7.3 --api-listen 127.0.0.1:5681
+  kuma-sd simulate --kuma-version 2.14.3 --tls-cert-file cert.pem --tls-key-file key.pem
   kuma-sd simulate --replay tests/data/kuma-2.6.15 --interval 2s
 """
 
 import argparse
 import math
 import signal
+import ssl
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from kuma_sd.cli import argument_type
 from kuma_sd.errors import ConfigError
@@ -24,6 +31,8 @@ from kuma_sd.options import DURATION, NUMBER, PATH, OptionType
 if TYPE_CHECKING:
     from kuma_sd.settings import Settings
     from kuma_sd.simulator import ControlPlane, GeneratedWorld, Recording
+
+W = TypeVar("W", "GeneratedWorld", "Recording")
 
 TAKES_SETTINGS = False
 
@@ -46,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1.0,
         help="the shortest time from one response to the next; changes in between come together (default: 1s, as Kuma)",
     )
+    _add_kuma_arguments(parser.add_argument_group("which Kuma to be"))
     generated = parser.add_argument_group("a generated world")
     add_world_arguments(generated, targets=100)
     generated.add_argument(
@@ -66,6 +76,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         type=argument_type(INTERVAL),
         help="the time from one recorded step to the next (default: 2s)",
+    )
+
+
+def _add_kuma_arguments(parser: argparse._ArgumentGroup) -> None:
+    parser.add_argument(
+        "--kuma-version",
+        metavar="VERSION",
+        help="speak what this version spoke, 0.3.2 to 3.0, with its peculiarities (default: everything)",
+    )
+    parser.add_argument(
+        "--api-listen",
+        metavar="HOST:PORT",
+        type=argument_type(ADDRESS),
+        help="where the API server listens, which tells of MADS in /catalog up to Kuma 0.7.3 (default: nowhere)",
+    )
+    for name, what in (("cert", "certificate"), ("key", "key of the certificate")):
+        parser.add_argument(
+            f"--tls-{name}-file",
+            metavar="FILE",
+            type=argument_type(PATH),
+            help=f"the {what}, as PEM, for MADS with TLS (since Kuma 2.0) and the API server",
+        )
+    parser.add_argument(
+        "--client",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a client that a MeshMetric names, repeatable; others get nothing then since Kuma 2.6 (default: none)",
     )
 
 
@@ -121,26 +159,60 @@ def interval_of(churn: float) -> float:
 
 def _generate(arguments: argparse.Namespace) -> None:
     # Late, so that help loads no gRPC.
-    from kuma_sd.simulator import ControlPlane, GeneratedWorld  # noqa: PLC0415
+    from kuma_sd.simulator import GeneratedWorld  # noqa: PLC0415
 
     targets = 100 if arguments.targets is None else arguments.targets
     churn = 1.0 if arguments.churn is None else arguments.churn
     world = GeneratedWorld(targets, 1 if arguments.seed is None else arguments.seed)
-    host, _, port = arguments.listen.rpartition(":")
-    with ControlPlane(world, host, int(port), arguments.refresh) as control_plane:
-        _say(f"listening at {control_plane.url}: {targets} dataplanes, changes a second: {churn:g}")
+    with _control_plane(arguments, world) as control_plane:
+        _announce(control_plane, f"{targets} dataplanes, changes a second: {churn:g}")
         until_stopped(interval_of(churn), world.change, _Clients(control_plane).look)
 
 
 def _replay(arguments: argparse.Namespace) -> None:
-    from kuma_sd.simulator import ControlPlane, Recording  # noqa: PLC0415 (likewise)
+    from kuma_sd.simulator import Recording  # noqa: PLC0415 (likewise)
 
     recording = Recording(arguments.replay)
-    host, _, port = arguments.listen.rpartition(":")
-    with ControlPlane(recording, host, int(port), arguments.refresh) as control_plane:
-        _say(f"listening at {control_plane.url}: step {recording.step.name} of {arguments.replay}")
+    with _control_plane(arguments, recording) as control_plane:
+        _announce(control_plane, f"step {recording.step.name} of {arguments.replay}")
         interval = 2.0 if arguments.interval is None else arguments.interval
         until_stopped(interval, lambda: _advance(control_plane), _Clients(control_plane).look)
+
+
+def _control_plane(arguments: argparse.Namespace, world: W) -> "ControlPlane[W]":
+    from kuma_sd.simulator import EVERYTHING, ApiServer, ControlPlane, kuma  # noqa: PLC0415 (likewise)
+
+    line = kuma(arguments.kuma_version) if arguments.kuma_version else EVERYTHING
+    tls = _tls(arguments.tls_cert_file, arguments.tls_key_file)
+    host, _, port = arguments.listen.rpartition(":")
+    api = None
+    if arguments.api_listen:
+        api_host, _, api_port = arguments.api_listen.rpartition(":")
+        api = ApiServer(api_host, int(api_port), tls)
+    # Before Kuma 2.0 the API server could have TLS, and MADS could not.
+    mads_tls = tls if line.tls or not api else None
+    control_plane = ControlPlane(world, host, int(port), arguments.refresh, line=line, tls=mads_tls, api=api)
+    control_plane.serve_only(*arguments.client)
+    return control_plane
+
+
+def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if not (certificate and key):
+        if certificate or key:
+            raise ConfigError("--tls-cert-file and --tls-key-file go together")
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:
+        raise ConfigError(f"--tls-cert-file or --tls-key-file cannot be used: {error}") from error
+    return context
+
+
+def _announce(control_plane: "ControlPlane[GeneratedWorld] | ControlPlane[Recording]", what: str) -> None:
+    _say(f"listening at {control_plane.url}: {what}")
+    if control_plane.api:
+        _say(f"API server at {control_plane.api.url}")
 
 
 def _advance(control_plane: "ControlPlane[Recording]") -> None:
@@ -162,13 +234,14 @@ class _Clients:
 
     def __init__(self, control_plane: "ControlPlane[Recording] | ControlPlane[GeneratedWorld]") -> None:
         self._control_plane = control_plane
-        self._open = 0
+        self._connected = 0
 
     def look(self) -> None:
-        now = self._control_plane.counts.open
-        if now != self._open:
-            self._open = now
-            _say(f"open streams: {now}")
+        counts = self._control_plane.counts
+        connected = counts.open + counts.connections
+        if connected != self._connected:
+            self._connected = connected
+            _say(f"connected clients: {connected}")
 
 
 def _say(line: str) -> None:

@@ -1,9 +1,12 @@
 """What a simulated control plane can serve."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from kuma_sd.simulator.formats import Format
+
+F = TypeVar("F", bound=Format)
 
 
 class Content(ABC):
@@ -15,6 +18,19 @@ class Content(ABC):
     @abstractmethod
     def renderer(self, format_: Format) -> Callable[[], list[bytes]]:
         """Return a function that encodes the present resources; each call encodes only what is new to it."""
+
+    @property
+    def catalog(self) -> Mapping[str, Any] | None:
+        """The catalog of the API server that belongs to it; None for an invented one."""
+        return None
+
+    def offered(self, formats: Mapping[str, F]) -> Mapping[str, F]:
+        """Return those protocols, by transport, that it can be served over.
+
+        Raises:
+            ConfigError: it can be served over none of them.
+        """
+        return formats
 
     def subscribe(self, listener: Callable[[], None]) -> None:
         """Call the listener after each change, in the thread that made it."""

@@ -1,42 +1,81 @@
 """A simulated control plane."""
 
+import socket
+import ssl
 import threading
 from collections.abc import Callable
-from typing import Generic, Self, TypeVar
+from typing import Generic, NamedTuple, Self, TypeVar
 
 import grpc
 
+from kuma_sd.errors import ConfigError
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest
+from kuma_sd.simulator.api_server import ApiServer
 from kuma_sd.simulator.content import Content
-from kuma_sd.simulator.formats import GrpcV1
+from kuma_sd.simulator.formats import GrpcFormat, HttpV1, formats_of
 from kuma_sd.simulator.grpc_server import GrpcServer
+from kuma_sd.simulator.http_server import serve
+from kuma_sd.simulator.lines import EVERYTHING, KumaLine
+from kuma_sd.simulator.long_poll import LongPoll
 from kuma_sd.simulator.snapshots import SnapshotCache
+from kuma_sd.simulator.splitter import Serve, Splitter, relay
+from kuma_sd.simulator.stream import Stream
 from kuma_sd.simulator.traffic import Counts, Traffic
 
 C = TypeVar("C", bound=Content)
 
 
+class _Running(NamedTuple):
+    """What there is between start() and close()."""
+
+    cache: SnapshotCache
+    grpc: GrpcServer | None
+    splitter: Splitter
+    threads: tuple[threading.Thread, threading.Thread]
+
+
 class ControlPlane(Generic[C]):
-    """Serves a world as a Kuma control plane does: MADS v1 over gRPC.
+    """Serves a world as a Kuma control plane does.
 
     It can be started and closed any number of times and comes back at the same port, with new version ids, like a
     control plane that is restarted. As a context manager it is started and closed.
 
     Args:
-        world: what to serve: a `World`, a `GeneratedWorld` or a `Recording`.
+        world: what to serve: a `World`, a `GeneratedWorld` or a `Recording`, of which only what was recorded is spoken.
         host: where to listen; an IPv6 address in brackets.
         port: where to listen; 0 lets the kernel choose.
         refresh: seconds from one look at the world to the next; changes in between come together. 1 as in Kuma; with 0
             a change is looked at before the call that made it returns.
+        line: which Kuma to be; see `kuma`. By default it speaks all versions of MADS over all transports.
+        tls: the certificate to show, if MADS shall be encrypted.
+        api: the API server, to be started and closed with it.
+        stale: whether, as in Kuma before 2.6, a gRPC stream after a time without any begins with the set of that time.
     """
 
-    def __init__(self, world: C, host: str = "127.0.0.1", port: int = 0, refresh: float = 1.0) -> None:
+    def __init__(  # noqa: PLR0913 (all but the first have a default)
+        self,
+        world: C,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        refresh: float = 1.0,
+        *,
+        line: KumaLine = EVERYTHING,
+        tls: ssl.SSLContext | None = None,
+        api: ApiServer | None = None,
+        stale: bool = False,
+    ) -> None:
+        if tls and not line.tls:
+            raise ConfigError("MADS has TLS since Kuma 2.0 only: choose such a version, or leave the certificate out")
         self.world = world
+        self.line = line
+        self.api = api
         self._host = host
         self._port = port
         self._refresh = refresh
+        self._tls = tls
+        self._stale = stale and line.stale
         self._traffic = Traffic()
-        self._running: tuple[SnapshotCache, threading.Thread, GrpcServer] | None = None
+        self._running: _Running | None = None
 
     @property
     def address(self) -> str:
@@ -46,7 +85,7 @@ class ControlPlane(Generic[C]):
     @property
     def url(self) -> str:
         """What to give to ``--cp-address``."""
-        return f"grpc://{self.address}"
+        return f"{'grpc' if self.line.grpc else 'http'}{'s' if self._tls else ''}://{self.address}"
 
     @property
     def counts(self) -> Counts:
@@ -60,32 +99,61 @@ class ControlPlane(Generic[C]):
             return list(self._traffic.requests)
 
     def start(self) -> str:
-        """Encode the world and listen; returns host and port.
+        """Listen; returns host and port.
 
         Raises:
             ConfigError: it cannot listen there, or the world cannot be served.
         """
-        format_ = GrpcV1()
-        cache = SnapshotCache(self.world, [format_], self._refresh, self._traffic.changed)
-        server = GrpcServer({format_.method: format_}, cache, self._traffic)
+        formats = self.world.offered(formats_of(self.line))
+        cache = SnapshotCache(self.world, self._refresh, self._traffic.changed)
+        streams = [format_ for format_ in formats.values() if isinstance(format_, GrpcFormat)]
+        server = GrpcServer(streams, cache, self._traffic, self.line, stale=self._stale) if streams else None
+        http = formats.get(HttpV1.transport)
+        poll = LongPoll(http, cache, self._traffic, self.line) if isinstance(http, HttpV1) else None
+        splitter = Splitter(_relay_to(server), self._http(poll), self._tls)
         try:
-            self._port = server.start(self.address)
+            self._port = splitter.start(self.address)
+            if self.api:
+                self.api.start(self.line, self._port, self.world.catalog)
         except BaseException:
+            splitter.close()
             cache.close()
             raise
-        thread = threading.Thread(target=cache.run, name="simulator snapshots", daemon=True)
-        thread.start()
-        self._running = (cache, thread, server)
+        if server:
+            server.start()
+        runs = {"simulator snapshots": cache.run, "simulator port": splitter.run}
+        snapshots, port = (threading.Thread(target=run, name=name, daemon=True) for name, run in runs.items())
+        snapshots.start()
+        port.start()
+        self._running = _Running(cache, server, splitter, (snapshots, port))
         return self.address
 
     def close(self) -> None:
         """Cut all connections and free the port; closing twice does no harm."""
         if self._running is None:
             return
-        (cache, thread, server), self._running = self._running, None
-        server.close()
-        cache.close()
-        thread.join()
+        running, self._running = self._running, None
+        if self.api:
+            self.api.close()
+        running.cache.close()
+        running.splitter.close()
+        if running.grpc:
+            running.grpc.close()
+        for thread in running.threads:
+            thread.join()
+
+    def _http(self, poll: LongPoll | None) -> Serve | None:
+        if poll is None:
+            return None
+
+        def follow(connection: socket.socket) -> None:
+            self._traffic.count(connections=1)
+            try:
+                serve(connection, poll)
+            finally:
+                self._traffic.count(connections=-1)
+
+        return follow
 
     def __enter__(self) -> Self:
         self.start()
@@ -117,8 +185,15 @@ class ControlPlane(Generic[C]):
             self._traffic.changed.notify_all()
 
     def refuse(self, code: grpc.StatusCode | None, details: str = "") -> None:
-        """End every new stream with this status; None accepts them again."""
+        """End every new stream with this status, and answer by what it is in HTTP there; None accepts them again."""
         self._traffic.refusal = (code, details) if code else None
+
+    def serve_only(self, *clients: str) -> None:
+        """Have MeshMetrics that name these clients and no other; without any name there is one for everybody.
+
+        What others get depends on the version of Kuma; before 2.6 it is everything.
+        """
+        self._traffic.clients = frozenset(clients) or None
 
     def send(self, response: bytes) -> int:
         """Send these bytes as a response over every open stream, outside of the protocol's course.
@@ -126,7 +201,7 @@ class ControlPlane(Generic[C]):
         Returns:
             How many streams there were.
         """
-        streams = self._running[2].streams if self._running else []
+        streams = self._streams
         for stream in streams:
             stream.inject(response)
         return len(streams)
@@ -137,7 +212,16 @@ class ControlPlane(Generic[C]):
         Returns:
             How many streams there were.
         """
-        streams = self._running[2].streams if self._running else []
+        streams = self._streams
         for stream in streams:
             stream.end(code, details)
         return len(streams)
+
+    @property
+    def _streams(self) -> list[Stream]:
+        server = self._running.grpc if self._running else None
+        return server.streams if server else []
+
+
+def _relay_to(server: GrpcServer | None) -> Serve | None:
+    return (lambda connection: relay(connection, server.address)) if server else None

@@ -1,16 +1,17 @@
 """The gRPC side of a simulated control plane."""
 
 import threading
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 from google.protobuf.message import DecodeError
 
-from kuma_sd.errors import ConfigError
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest
-from kuma_sd.simulator.formats import Format
-from kuma_sd.simulator.snapshots import SnapshotCache
+from kuma_sd.simulator.formats import GrpcFormat
+from kuma_sd.simulator.lines import KumaLine, Strangers
+from kuma_sd.simulator.snapshots import Snapshot, SnapshotCache
 from kuma_sd.simulator.stream import Stream
 from kuma_sd.simulator.traffic import Traffic
 
@@ -18,8 +19,6 @@ MOST_STREAMS = 1000
 """Each takes a thread."""
 
 _OPTIONS = (
-    # Else two could listen at one port and each get a share of the clients.
-    ("grpc.so_reuseport", 0),
     # What Kuma does since 1.0.8: it pings every 15 s, and lets clients ping as often.
     ("grpc.keepalive_time_ms", 15_000),
     ("grpc.keepalive_timeout_ms", 15_000),
@@ -31,38 +30,37 @@ _OPTIONS = (
 class GrpcServer(grpc.GenericRpcHandler):
     """Serves MADS streams; every other method is UNIMPLEMENTED, the unary ones with which old Kumas crash included.
 
+    It listens at an abstract Unix socket, to which connections are relayed: gRPC takes over none that others accepted.
+
     Args:
-        formats: the protocols to speak, by method path.
+        formats: the protocols to speak.
         cache: has the snapshots.
         traffic: counts, and says what is refused.
+        line: how this Kuma behaves.
+        stale: whether a stream after a time without any begins with the set of that time.
     """
 
-    def __init__(self, formats: dict[str, Format], cache: SnapshotCache, traffic: Traffic) -> None:
-        self._formats = formats
+    def __init__(
+        self, formats: Iterable[GrpcFormat], cache: SnapshotCache, traffic: Traffic, line: KumaLine, *, stale: bool
+    ) -> None:
+        self._formats = {format_.method: format_ for format_ in formats}
         self._cache = cache
         self._traffic = traffic
+        self._groups = line.strangers is not Strangers.ALL
+        self._stale = stale
+        self._left: Snapshot | None = None
         self._streams: set[Stream] = set()
         self._pool = ThreadPoolExecutor(MOST_STREAMS, thread_name_prefix="simulator stream")
         self._server = grpc.server(self._pool, handlers=[self], options=_OPTIONS)
+        self.address = f"kuma-sd-simulator-{uuid.uuid4()}"
 
-    def start(self, address: str) -> int:
-        """Listen; returns the port.
-
-        Args:
-            address: host and port; with port 0 the kernel chooses one.
-
-        Raises:
-            ConfigError: it cannot listen there.
-        """
-        try:
-            port = self._server.add_insecure_port(address)
-        except RuntimeError as error:
-            raise ConfigError(f"cannot listen at {address}: it is taken, or not an address of this machine") from error
+    def start(self) -> None:
+        """Listen at `address`."""
+        self._server.add_insecure_port(f"unix-abstract:{self.address}")
         self._server.start()
-        return port
 
     def close(self) -> None:
-        """Cut all connections and free the port."""
+        """Cut all connections."""
         self._server.stop(None).wait()
         self._pool.shutdown()
 
@@ -72,17 +70,31 @@ class GrpcServer(grpc.GenericRpcHandler):
         with self._traffic.changed:
             return list(self._streams)
 
-    def service(self, details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
+    def service(self, details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes]":
         """Choose what answers a call."""
         format_ = self._formats.get(details.method)
-        if format_ is None:
-            return None
 
         def serve(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-            return self._serve(Stream(format_, self._cache, self._traffic), requests, context)
+            if format_ is None:
+                return self._refuse(details.method, context)
+            return self._serve(self._stream(format_), requests, context)
 
         # Bytes both ways: responses are encoded already, and a deserializer that fails in gRPC can hang its stop().
         return grpc.stream_stream_rpc_method_handler(serve)
+
+    def _refuse(self, path: str, context: grpc.ServicerContext) -> Iterator[bytes]:
+        service, _, method = path.removeprefix("/").partition("/")
+        known = any(one.startswith(f"/{service}/") for one in self._formats)
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        # As grpc-go says it.
+        context.set_details(f"unknown method {method} for service {service}" if known else f"unknown service {service}")
+        return iter(())
+
+    def _stream(self, format_: GrpcFormat) -> Stream:
+        self._cache.use(format_)
+        with self._traffic.changed:
+            stale = self._left if self._stale and not self._streams else None
+            return Stream(format_, self._cache, self._traffic, stale, groups=self._groups)
 
     def _serve(self, stream: Stream, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         self._traffic.count(streams=1, open=1)
@@ -102,6 +114,7 @@ class GrpcServer(grpc.GenericRpcHandler):
         finally:
             with self._traffic.changed:
                 self._streams.discard(stream)
+                self._left = self._cache.snapshot
             self._traffic.count(open=-1)
 
 

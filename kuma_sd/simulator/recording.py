@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 from google.protobuf.message import DecodeError
 
 from kuma_sd.errors import ConfigError
-from kuma_sd.simulator.content import Content
+from kuma_sd.simulator.content import Content, F
 from kuma_sd.simulator.formats import Format
 
 RESTART = "cp-restart-begin"
@@ -45,6 +46,7 @@ class Recording(Content):
         super().__init__()
         try:
             self.steps = tuple(_steps(folder))
+            self._catalog = _catalog(folder / "catalog.json")
         except (OSError, ValueError, KeyError, AttributeError) as error:
             raise ConfigError(f"{str(folder)!r} is not a folder with recorded traffic: {error}") from error
         if not self.steps:
@@ -69,21 +71,47 @@ class Recording(Content):
             self._tell()
         return self.step
 
+    @property
+    def catalog(self) -> Mapping[str, Any] | None:
+        """The recorded catalog of the API server; None when it had none."""
+        return self._catalog
+
+    def offered(self, formats: Mapping[str, F]) -> Mapping[str, F]:
+        """Return the protocols that were recorded.
+
+        Raises:
+            ConfigError: none of them was, or something that was recorded cannot be read.
+        """
+        offered = {}
+        for transport, format_ in formats.items():
+            if any(transport in step.responses for step in self.steps):
+                self.renderer(format_)
+                offered[transport] = format_
+        if not offered:
+            raise ConfigError(f"the recording in {str(self._folder)!r} holds nothing over {' or '.join(formats)}")
+        return offered
+
     def renderer(self, format_: Format) -> Callable[[], list[bytes]]:
         """Return a function that encodes the resources of the present step.
 
         Raises:
-            ConfigError: the recording holds nothing of this protocol, or nothing that can be read.
+            ConfigError: a response cannot be read.
         """
-        if not any(format_.transport in step.responses for step in self.steps):
-            raise ConfigError(f"the recording in {str(self._folder)!r} holds nothing over {format_.transport}")
         try:
             rendered = [format_.recorded(step.responses.get(format_.transport, b"")) for step in self.steps]
-        except DecodeError as error:
+        except (DecodeError, msgspec.MsgspecError) as error:
             raise ConfigError(
                 f"the recording in {str(self._folder)!r} has a response over {format_.transport} that is damaged"
             ) from error
         return lambda: rendered[self._position]
+
+
+def _catalog(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    catalog: dict[str, Any] = json.loads(path.read_bytes())
+    catalog["apis"].keys()  # else it is none, and said to be so
+    return catalog
 
 
 def _steps(folder: Path) -> Iterator[Step]:

@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from kuma_sd.simulator.content import Content
@@ -14,7 +14,7 @@ class Snapshot(NamedTuple):
 
     Args:
         version: a random UUID, as Kuma makes them: equal states have other versions after a restart.
-        resources: all resources, encoded, by transport.
+        resources: all resources, encoded, by each transport in use.
     """
 
     version: str
@@ -26,25 +26,36 @@ class SnapshotCache:
 
     Args:
         content: what to take snapshots of.
-        formats: the protocols to encode it for.
         refresh: seconds from one snapshot to the next; changes in between come together. With 0 the snapshot is taken
             before the call that changed the content returns.
-        changed: notified after each new snapshot.
+        changed: notified after each new snapshot, and at the end.
     """
 
-    def __init__(
-        self, content: Content, formats: Sequence[Format], refresh: float, changed: threading.Condition
-    ) -> None:
+    def __init__(self, content: Content, refresh: float, changed: threading.Condition) -> None:
         self._content = content
-        self._renderers = {format_.transport: content.renderer(format_) for format_ in formats}
+        self._renderers: dict[str, Callable[[], list[bytes]]] = {}
         self._refresh = refresh
         self._changed = changed
         self._renewing = threading.Lock()
         self._due = threading.Event()
         self._closed = threading.Event()
-        self.snapshot = Snapshot("", {})
+        self.snapshot = Snapshot(str(uuid.uuid4()), {})
         content.subscribe(self._on_change)
-        self._renew()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the control plane ends."""
+        return self._closed.is_set()
+
+    def use(self, format_: Format) -> None:
+        """Let snapshots from now on, the present one included, hold what a protocol needs; nothing else is encoded."""
+        with self._renewing:
+            if format_.transport in self._renderers:
+                return
+            render = self._renderers[format_.transport] = self._content.renderer(format_)
+            resources = {**self.snapshot.resources, format_.transport: render()}
+            with self._changed:
+                self.snapshot = Snapshot(self.snapshot.version, resources)
 
     def run(self) -> None:
         """Follow the content until closed."""
@@ -55,10 +66,12 @@ class SnapshotCache:
             self._closed.wait(self._refresh)
 
     def close(self) -> None:
-        """End run()."""
+        """End run(), and the waiting of those who look at `closed`."""
         self._content.unsubscribe(self._on_change)
         self._closed.set()
         self._due.set()
+        with self._changed:
+            self._changed.notify_all()
 
     def _on_change(self) -> None:
         if self._refresh:
@@ -68,12 +81,9 @@ class SnapshotCache:
 
     def _renew(self) -> None:
         with self._renewing:
-            fresh = self._take()
+            resources = {transport: render() for transport, render in self._renderers.items()}
             # As in Kuma a new version means that something differs.
-            if fresh.resources != self.snapshot.resources:
+            if resources != self.snapshot.resources:
                 with self._changed:
-                    self.snapshot = fresh
+                    self.snapshot = Snapshot(str(uuid.uuid4()), resources)
                     self._changed.notify_all()
-
-    def _take(self) -> Snapshot:
-        return Snapshot(str(uuid.uuid4()), {name: render() for name, render in self._renderers.items()})

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import grpc
 
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest
-from kuma_sd.simulator.formats import Format
-from kuma_sd.simulator.snapshots import SnapshotCache
+from kuma_sd.simulator.formats import GrpcFormat
+from kuma_sd.simulator.snapshots import Snapshot, SnapshotCache
 from kuma_sd.simulator.traffic import Traffic
 
 
@@ -22,13 +22,26 @@ class Stream:
         format_: writes the responses.
         cache: has the snapshots.
         traffic: counts, and says what is held back.
+        stale: what to answer first in the place of the present snapshot.
+        groups: whether assignments are selected by the client's name.
     """
 
-    def __init__(self, format_: Format, cache: SnapshotCache, traffic: Traffic) -> None:
+    def __init__(
+        self,
+        format_: GrpcFormat,
+        cache: SnapshotCache,
+        traffic: Traffic,
+        stale: Snapshot | None = None,
+        *,
+        groups: bool = False,
+    ) -> None:
         self._format = format_
         self._cache = cache
         self._traffic = traffic
         self._changed = traffic.changed
+        self._stale = stale
+        self._groups = groups
+        self._node_id: str | None = None
         self._nonce = 0
         self._sent = ""
         self._asked: str | None = None
@@ -39,11 +52,13 @@ class Stream:
     def receive(self, request: DiscoveryRequest) -> None:
         """Take a request; one that answers another response than the last is stale and ignored, as Kuma does."""
         with self._changed:
-            self._traffic.requests.append(request)
+            self._traffic.took(request)
+            # Later requests of a stream may leave it out.
+            self._node_id = request.node.id if self._node_id is None else self._node_id
             current = not self._nonce or request.response_nonce == str(self._nonce)
             answers = current and self._nonce > 0
             refused = answers and (request.HasField("error_detail") or request.version_info != self._sent)
-            self._traffic.count(requests=1, acks=answers and not refused, nacks=refused)
+            self._traffic.count(acks=answers and not refused, nacks=refused)
             if current and request.type_url in ("", self._format.type_url):
                 self._asked = request.version_info
 
@@ -72,14 +87,19 @@ class Stream:
                 return None
             if self._injected:
                 return self._injected.popleft()
-            snapshot = self._cache.snapshot
+            snapshot, self._stale = self._present, None
             self._asked, self._sent = None, snapshot.version
             self._nonce += 1
-        resources = shuffled(snapshot.resources[self._format.transport])
+        served = not self._groups or self._traffic.serves(self._node_id or "")
+        resources = shuffled(snapshot.resources[self._format.transport]) if served else ()
         return self._format.response(snapshot.version, str(self._nonce), resources)
 
     def _owes(self) -> bool:
-        return not self._traffic.held and self._asked is not None and self._asked != self._cache.snapshot.version
+        return not self._traffic.held and self._asked is not None and self._asked != self._present.version
+
+    @property
+    def _present(self) -> Snapshot:
+        return self._stale or self._cache.snapshot
 
 
 def shuffled(resources: Sequence[bytes]) -> Iterator[bytes]:

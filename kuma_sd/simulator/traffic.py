@@ -15,20 +15,24 @@ class Counts:
     """What has happened since the control plane was made; restarts do not set it back.
 
     Args:
-        streams: how many streams were opened, refused ones included.
-        open: how many streams are open now.
-        requests: how many requests came; ACKs and NACKs are among them.
+        streams: how many gRPC streams were opened, refused ones included.
+        open: how many of them are open now.
+        connections: how many connections over HTTP are open now.
+        requests: how many requests came over either; ACKs and NACKs are among them.
         acks: how many of them accepted the last response of their stream.
         nacks: how many of them refused it.
-        responses: how many responses were handed to the network.
+        responses: how many responses with assignments were handed to the network.
+        unchanged: how many requests over HTTP were answered by 304.
     """
 
     streams: int = 0
     open: int = 0
+    connections: int = 0
     requests: int = 0
     acks: int = 0
     nacks: int = 0
     responses: int = 0
+    unchanged: int = 0
 
 
 class Traffic:
@@ -41,6 +45,18 @@ class Traffic:
         self.requests: deque[DiscoveryRequest] = deque(maxlen=1000)
         self.held = False
         self.refusal: tuple[grpc.StatusCode, str] | None = None
+        # The clients that MeshMetrics name; None when there is one for everybody.
+        self.clients: frozenset[str] | None = None
+
+    def serves(self, node_id: str) -> bool:
+        """Whether there are assignments for a client."""
+        return self.clients is None or node_id in self.clients
+
+    def took(self, request: DiscoveryRequest) -> None:
+        """Count a request and remember it."""
+        with self.changed:
+            self.requests.append(request)
+            self.count(requests=1)
 
     def count(self, **increments: int) -> None:
         """Add to counts and wake those who wait for them."""

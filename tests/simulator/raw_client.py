@@ -21,18 +21,20 @@ class Client:
         )
         self.channel = grpc.insecure_channel(address, options=options)
         self._requests: queue.SimpleQueue[DiscoveryRequest | None] = queue.SimpleQueue()
+        stream: grpc.StreamStreamMultiCallable[DiscoveryRequest, bytes]
         stream = self.channel.stream_stream(method, DiscoveryRequest.SerializeToString)
         self.call: Any = stream(iter(self._requests.get, None), timeout=10)
 
     def ask(self, version: str = "", nonce: str = "", **fields: Any) -> None:
-        fields = {"node": Node(id="test"), "type_url": GrpcV1.type_url} | fields
-        self._requests.put(DiscoveryRequest(version_info=version, response_nonce=nonce, **fields))
+        every: dict[str, Any] = {"node": Node(id="test"), "type_url": GrpcV1.type_url} | fields
+        self._requests.put(DiscoveryRequest(version_info=version, response_nonce=nonce, **every))
 
     def ack(self, response: DiscoveryResponse) -> None:
         self.ask(response.version_info, response.nonce)
 
     def raw(self) -> bytes:
-        return next(self.call)
+        message: bytes = next(self.call)
+        return message
 
     def receive(self) -> DiscoveryResponse:
         return DiscoveryResponse.FromString(self.raw())

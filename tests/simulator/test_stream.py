@@ -8,7 +8,7 @@ from raw_client import Connect
 
 from kuma_sd.proto.discovery_pb2 import DiscoveryResponse, Status
 from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
-from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.simulator import ControlPlane, Dataplane, World, kuma
 from kuma_sd.simulator.formats import GrpcV1
 from kuma_sd.simulator.stream import shuffled
 
@@ -118,7 +118,7 @@ def test_half_closing_ends_a_stream_without_error(control_plane: ControlPlane[Wo
     [
         "/kuma.observability.v1.MonitoringAssignmentDiscoveryService/DeltaMonitoringAssignments",
         "/kuma.observability.v1.MonitoringAssignmentDiscoveryService/FetchMonitoringAssignments",
-        "/kuma.observability.v1alpha1.MonitoringAssignmentDiscoveryService/StreamMonitoringAssignments",
+        "/kuma.observability.v1alpha1.MonitoringAssignmentDiscoveryService/FetchMonitoringAssignments",
     ],
 )
 def test_every_other_method_is_unimplemented(control_plane: ControlPlane[World], connect: Connect, method: str) -> None:
@@ -132,7 +132,8 @@ def test_every_other_method_is_unimplemented(control_plane: ControlPlane[World],
 
 def test_bytes_that_are_no_request_end_the_stream_only(control_plane: ControlPlane[World], connect: Connect) -> None:
     channel = connect(control_plane.address).channel
-    call = channel.stream_stream(GrpcV1.method)(iter([b"\xff\xff"]), timeout=10)
+    stream: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(GrpcV1.method)
+    call = stream(iter([b"\xff\xff"]), timeout=10)
     with pytest.raises(grpc.RpcError):
         next(call)
     client = connect(control_plane.address)
@@ -157,3 +158,33 @@ def test_each_response_has_another_order(control_plane: ControlPlane[World], con
 def test_shuffling_loses_nothing(count: int) -> None:
     resources = [str(number).encode() for number in range(count)]
     assert sorted(shuffled(resources)) == sorted(resources)
+
+
+def test_after_a_time_without_streams_the_set_of_that_time_may_come_first(connect: Connect) -> None:
+    world = World([Dataplane("backend-01")])
+    for version, first in (("2.5.11", ["backend-01"]), ("2.6.15", ["backend-01", "web-01"])):
+        world.replace([Dataplane("backend-01")])
+        with ControlPlane(world, refresh=0, line=kuma(version), stale=True) as control_plane:
+            client = connect(control_plane.address)
+            client.ask()
+            client.receive()
+            client.half_close()
+            control_plane.wait_for(lambda counts: counts.open == 0)
+            world.add(Dataplane("web-01"))
+            client = connect(control_plane.address)
+            client.ask()
+            response = client.receive()
+            assert names(response) == first
+            if len(first) == 1:
+                client.ack(response)
+                assert names(client.receive()) == ["backend-01", "web-01"]
+
+
+def test_a_client_that_no_meshmetric_names_gets_an_empty_set_from_kuma_2_6(connect: Connect) -> None:
+    world = World([Dataplane("backend-01")])
+    for version, count in (("2.5.11", 1), ("2.6.15", 0)):
+        with ControlPlane(world, refresh=0, line=kuma(version)) as control_plane:
+            control_plane.serve_only("other")
+            client = connect(control_plane.address)
+            client.ask()
+            assert len(client.receive().resources) == count

@@ -15,6 +15,9 @@ class CountingFormat:
         self.written.append(dataplane.name)
         return dataplane.name.encode() + b" " + dataplane.address.encode()
 
+    def recorded(self, response: bytes) -> list[bytes]:
+        raise AssertionError(f"a world was not recorded: {response!r}")
+
 
 @pytest.fixture
 def format_() -> CountingFormat:
@@ -58,7 +61,7 @@ def test_each_protocol_sees_every_change_once(world: World, format_: CountingFor
 
 
 def test_every_change_is_told(world: World) -> None:
-    told = []
+    told: list[int] = []
     world.subscribe(lambda: told.append(len(world)))
     world.add(Dataplane("web-01"), Dataplane("web-02"))
     world.alter("web-01", service="web")
@@ -69,9 +72,13 @@ def test_every_change_is_told(world: World) -> None:
 
 
 def test_nobody_is_told_after_unsubscribing(world: World) -> None:
-    told = []
-    world.subscribe(told.append)
-    world.unsubscribe(told.append)
+    told: list[int] = []
+
+    def listen() -> None:
+        told.append(len(world))
+
+    world.subscribe(listen)
+    world.unsubscribe(listen)
     world.clear()
     assert told == []
 

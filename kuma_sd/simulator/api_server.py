@@ -1,0 +1,92 @@
+"""The API server of a control plane, as far as it matters to those who look for MADS."""
+
+import json
+import ssl
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from kuma_sd.simulator.http_server import JSON, Answer, Request, serve
+from kuma_sd.simulator.lines import Catalog, KumaLine
+from kuma_sd.simulator.long_poll import not_found
+from kuma_sd.simulator.splitter import Splitter
+
+
+class ApiServer:
+    """Serves /catalog where Kuma did, and nothing else. A control plane starts and closes it.
+
+    Args:
+        host: where to listen; an IPv6 address in brackets.
+        port: where to listen; 0 lets the kernel choose.
+        tls: the certificate to show, if it shall be encrypted.
+        advertised: the host that the catalog names. localhost as in Kuma, when nobody told it its name.
+    """
+
+    def __init__(
+        self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None, advertised: str = "localhost"
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._tls = tls
+        self._advertised = advertised
+        self._catalog: Mapping[str, Any] | None = None
+        self._running: tuple[Splitter, threading.Thread] | None = None
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"{self._host}:{self._port}"
+
+    @property
+    def url(self) -> str:
+        """What to give to ``--cp-address``."""
+        return f"{'https' if self._tls else 'http'}://{self.address}"
+
+    def start(self, line: KumaLine, mads_port: int, recorded: Mapping[str, Any] | None = None) -> None:
+        """Listen.
+
+        Args:
+            line: which Kuma this is.
+            mads_port: where MADS is.
+            recorded: a catalog to serve in the place of an invented one; only the address of MADS is replaced.
+
+        Raises:
+            ConfigError: it cannot listen there.
+        """
+        mads = f"grpc://{self._advertised}:{mads_port}"
+        if recorded is not None:
+            self._catalog = _with_mads_at(mads, recorded)
+        else:
+            self._catalog = None if line.catalog is Catalog.NONE else _catalog(line, mads)
+        splitter = Splitter(None, lambda connection: serve(connection, self._answer), self._tls)
+        self._port = splitter.start(self.address)
+        thread = threading.Thread(target=splitter.run, name="simulator API server", daemon=True)
+        thread.start()
+        self._running = (splitter, thread)
+
+    def close(self) -> None:
+        """Cut all connections and free the port; closing twice does no harm."""
+        if self._running is None:
+            return
+        (splitter, thread), self._running = self._running, None
+        splitter.close()
+        thread.join()
+
+    def _answer(self, request: Request) -> Answer:
+        if request.path != "/catalog" or self._catalog is None:
+            return not_found()
+        if request.method != "GET":
+            return Answer(405, [b"405: Method Not Allowed"])
+        return Answer(200, [json.dumps(self._catalog, indent=1).encode()], JSON)
+
+
+def _catalog(line: KumaLine, mads: str) -> dict[str, Any]:
+    local = {"localUrl": "http://localhost:5679", "publicUrl": ""}
+    apis: dict[str, Any] = {"bootstrap": {"url": "http://localhost:5682"}, "dataplaneToken": local}
+    if line.catalog is Catalog.WITH_MADS:
+        apis |= {"admin": local, "monitoringAssignment": {"url": mads}}
+    return {"apis": apis}
+
+
+def _with_mads_at(mads: str, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    return {"apis": {**recorded["apis"], "monitoringAssignment": {"url": mads}}}
