@@ -99,4 +99,7 @@ def test_it_needs_rules(run: Run, rules: str) -> None:
     status, _, errors = run("{}", "--jsonl", "--file", rules)
     assert (status, "not allowed with" in errors) == (2, True)
     status, _, errors = run("{}", "--file", "/nowhere.yml")
-    assert (status, errors) == (2, "kuma-sd: argument --file: '/nowhere.yml' cannot be read: No such file or directory\n")
+    assert (status, errors) == (
+        2,
+        "kuma-sd: argument --file: '/nowhere.yml' cannot be read: No such file or directory\n",
+    )

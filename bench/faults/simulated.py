@@ -1,0 +1,92 @@
+"""A simulated control plane in a process of its own, which can be killed, frozen and told what to serve."""
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+
+from reader import Key
+
+from kuma_sd.simulator import ControlPlane, Dataplane, World
+
+Versions = Mapping[Key, str]
+"""What is served: the service of each target, which serves as its version."""
+
+
+class Simulated:
+    """A control plane that comes back at the same port whenever it is started."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self, versions: Versions) -> None:
+        """Start it, as a new process that serves this; returns once it listens."""
+        self._process = subprocess.Popen(  # noqa: S603 (this file)
+            [sys.executable, __file__, str(self.port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.serve(versions)
+        self.port = self._answer()
+
+    def serve(self, versions: Versions) -> None:
+        """Serve this from now on; a frozen one does when it is thawed."""
+        self._say({"serve": [[mesh, name, service] for (mesh, name), service in versions.items()]})
+
+    def send(self, data: bytes) -> None:
+        """Send bytes as a response over every stream."""
+        self._say({"send": data.hex()})
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send its process a signal: SIGSTOP freezes it, SIGCONT thaws it."""
+        assert self._process
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it at once, as kill -9 does."""
+        if self._process:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _say(self, what: Mapping[str, object]) -> None:
+        assert self._process
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(what) + "\n")
+        self._process.stdin.flush()
+
+    def _answer(self) -> int:
+        assert self._process
+        assert self._process.stdout
+        return int(self._process.stdout.readline())
+
+
+@contextlib.contextmanager
+def simulating(versions: Versions) -> Iterator[Simulated]:
+    """Run a control plane while the block runs."""
+    simulated = Simulated()
+    simulated.start(versions)
+    try:
+        yield simulated
+    finally:
+        simulated.kill()
+
+
+def main(port: int) -> None:
+    """Obey the commands on stdin until it ends."""
+    control_plane = ControlPlane(World(), port=port, refresh=0)
+    started = False
+    for line in sys.stdin:
+        command = json.loads(line)
+        if "send" in command:
+            control_plane.send(bytes.fromhex(command["send"]))
+            continue
+        control_plane.world.replace(Dataplane(name, mesh, service) for mesh, name, service in command["serve"])
+        if not started:
+            started = True
+            print(control_plane.start().rpartition(":")[2], flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

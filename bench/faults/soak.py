@@ -1,0 +1,98 @@
+"""Changes, for long: memory, descriptors and threads must stay as they are."""
+
+import statistics
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from outcome import Outcome
+from processes import Process, eventually, kuma_sd
+from reader import published
+
+from kuma_sd.simulator import ControlPlane, GeneratedWorld
+
+TARGETS = 20_000
+CHANGES = 50
+"""How many there are a second."""
+
+SAMPLE = 5.0
+"""How often is looked, in seconds."""
+
+FLAT = 0.05
+
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a process has at one moment."""
+
+    memory: int
+    descriptors: int
+    threads: int
+
+    @staticmethod
+    def of(daemon: Process) -> "Sample":
+        """Look at a process."""
+        proc = Path(f"/proc/{daemon.pid}")
+        status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
+        return Sample(
+            int(status["VmRSS"].split()[0]) * 1024, len(list((proc / "fd").iterdir())), int(status["Threads"])
+        )
+
+
+def soak(folder: Path, minutes: float, seed: int) -> Outcome:
+    """Change a large world for some minutes.
+
+    Args:
+        folder: where to write.
+        minutes: how long; the first third is warming up.
+        seed: equal seeds make equal changes.
+    """
+    outcome = Outcome(f"{CHANGES} changes a second of {TARGETS} targets for {minutes:g} min", 1)
+    path = folder / "targets.json"
+    world = GeneratedWorld(TARGETS, seed)
+    with (
+        ControlPlane(world, refresh=1.0) as kuma,
+        # Targets that are removed soon after the start are held; that shall be over long before the end.
+        kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}", "--guard-hold=10s") as daemon,
+    ):
+        daemon.wait_for_line("published")
+        samples, changes = _change(world, daemon, minutes * 60)
+        served = {one.key: one.service for one in world.dataplanes}
+        ended = time.monotonic()
+        eventually(lambda: published(path) == served, "each target's last state is published")
+        outcome.recovered(time.monotonic() - ended)
+        daemon.stop()
+    _judge(outcome, samples[len(samples) // 3 :])
+    outcome.remarks.append(f"{changes} changes")
+    return outcome
+
+
+def _change(world: GeneratedWorld, daemon: Process, seconds: float) -> tuple[list[Sample], int]:
+    """Change for so long; returns samples and how many changes there were."""
+    samples, changes, began, pause = [Sample.of(daemon)], 0, time.monotonic(), threading.Event()
+    while (spent := time.monotonic() - began) < seconds:
+        if spent >= len(samples) * SAMPLE:
+            samples.append(Sample.of(daemon))
+        if changes < spent * CHANGES:
+            world.change()
+            changes += 1
+        else:
+            pause.wait(1 / CHANGES)
+    return samples, changes
+
+
+def _judge(outcome: Outcome, samples: list[Sample]) -> None:
+    third = max(1, len(samples) // 3)
+    before = statistics.mean(one.memory for one in samples[:third])
+    after = statistics.mean(one.memory for one in samples[-third:])
+    outcome.expect(abs(after / before - 1) <= FLAT, f"memory went from {before / MIB:.1f} to {after / MIB:.1f} MiB")
+    for what in ("descriptors", "threads"):
+        counts = [getattr(one, what) for one in samples]
+        # More are there while a file is written; what leaks never goes away.
+        least = min(counts[:third]), min(counts[-third:])
+        outcome.expect(least[0] == least[1], f"{what} went from {least[0]} to {least[1]}")
+        outcome.remarks.append(f"{what} {min(counts)} to {max(counts)}")
+    outcome.remarks.append(f"memory {before / MIB:.1f} MiB after warming up, {after / MIB:.1f} MiB at the end")

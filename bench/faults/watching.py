@@ -1,0 +1,87 @@
+"""The real Prometheus of Debian, watching the published files through a fault."""
+
+import contextlib
+import threading
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from outcome import Outcome
+from processes import eventually
+from prometheus import Prometheus, prometheus
+
+_CONFIG = """
+scrape_configs:
+  - job_name: watched
+    file_sd_configs: [{{files: ["{files}"]}}]
+    relabel_configs: [{{action: drop, source_labels: [], regex: ""}}]
+"""
+
+
+class Watch:
+    """Asks Prometheus once a second which targets it has, in a thread.
+
+    Args:
+        server: the Prometheus.
+        required: the names that must never vanish from a file once they were all there.
+    """
+
+    def __init__(self, server: Prometheus, required: Collection[str]) -> None:
+        self._server = server
+        self._required = frozenset(required)
+        self._closing = threading.Event()
+        self.files: set[str] = set()
+        self.lost = 0
+        self.looks = 0
+
+    def run(self) -> None:
+        """Look until closed."""
+        while not self._closing.wait(1.0):
+            self.look()
+
+    def wait(self) -> None:
+        """Wait until Prometheus has all targets of a file; it looks for new ones every 5 s."""
+        eventually(lambda: self.files, "Prometheus has all targets")
+
+    def close(self) -> None:
+        """End run()."""
+        self._closing.set()
+
+    def look(self) -> None:
+        """Look once."""
+        names: dict[str, set[str]] = {}
+        for target in self._server.get("/api/v1/targets?state=dropped")["droppedTargets"]:
+            labels = target["discoveredLabels"]
+            names.setdefault(labels["__meta_filepath"], set()).add(labels["dataplane"])
+        self.looks += 1
+        self.lost += sum(len(self._required - names.get(file, set())) for file in self.files)
+        self.files |= {file for file, there in names.items() if there >= self._required}
+
+
+@contextlib.contextmanager
+def watched(outcome: Outcome, files: Path, required: Collection[str]) -> Iterator[Watch]:
+    """Have Prometheus watch files while the block runs, and count what it missed.
+
+    Args:
+        outcome: takes note.
+        files: where they are: a path, or a pattern.
+        required: the names that must never vanish from a file once they were all there.
+    """
+    directory = files.parent.parent / f"prometheus-of-{files.parent.name}"
+    directory.mkdir()
+    config = directory / "prometheus.yml"
+    config.write_text(_CONFIG.format(files=files))
+    with prometheus(config) as server:
+        watch = Watch(server, required)
+        thread = threading.Thread(target=watch.run, daemon=True)
+        thread.start()
+        try:
+            yield watch
+        finally:
+            watch.close()
+            thread.join()
+            watch.look()
+            errors = server.metric("prometheus_sd_file_read_errors_total")
+    outcome.lost += watch.lost
+    outcome.expect(not errors, f"Prometheus counted {errors:g} read errors")
+    outcome.expect(watch.files, "Prometheus never had all targets")
+    outcome.remarks.append(f"Prometheus looked {watch.looks} times: {errors:g} read errors, {watch.lost} lost")

@@ -1,0 +1,112 @@
+"""The transform ``labels``: adds, renames and removes labels."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from kuma_sd import ConfigError, Labels, OptionType, Target, Transform, TransformPlugin, hookimpl, list_of, option
+from kuma_sd.matcher import LABEL_NAME
+
+_REFERENCE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)\}|)")
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+def _parse_name(text: str) -> str:
+    if not LABEL_NAME.fullmatch(text):
+        raise ValueError("is no label name")
+    return text
+
+
+def _parse_pair(line: str) -> tuple[str, str]:
+    name, equals, value = (part.strip() for part in line.partition("="))
+    if not (equals and LABEL_NAME.fullmatch(name)):
+        raise ValueError(f"has {line!r}, which is no label name with = and a value")
+    if not value:
+        raise ValueError(f"has no value for {name}; remove takes a label away")
+    return name, value
+
+
+def _parse_pairs(text: str) -> Pairs:
+    pairs = tuple(_parse_pair(line) for line in text.split("\n") if line.strip())
+    _refuse_doubles(name for name, _ in pairs)
+    return pairs
+
+
+def _parse_renaming(text: str) -> Pairs:
+    pairs = _parse_pairs(text)
+    for old, new in pairs:
+        if not LABEL_NAME.fullmatch(new):
+            raise ValueError(f"has {old}={new}, of which {new!r} is no label name")
+    _refuse_doubles(new for _, new in pairs)
+    return pairs
+
+
+def _refuse_doubles(names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"has {name} twice")
+        seen.add(name)
+
+
+def _show_pairs(pairs: Pairs) -> str:
+    return "\n".join(f"{name}={value}" for name, value in pairs)
+
+
+NAME = OptionType("label", _parse_name)
+PAIRS = OptionType("name=value", _parse_pairs, _show_pairs)
+RENAMING = OptionType("old=new", _parse_renaming, _show_pairs)
+
+
+@dataclass(frozen=True)
+class LabelsOptions:
+    """What to change. First labels are removed, then renamed, then added."""
+
+    add: Pairs = option(
+        (),
+        PAIRS,
+        "Labels to add, or to set if they are there, name=value on a line each; ${SITE} is the environment variable "
+        "SITE, and $$ is $.",
+    )
+    rename: Pairs = option((), RENAMING, "Labels to rename, old=new on a line each; new is replaced if it is there.")
+    remove: tuple[str, ...] = option((), list_of(NAME), "Labels to remove.")
+
+
+def make_labels(options: LabelsOptions) -> Transform:
+    """Make the transform.
+
+    Raises:
+        ConfigError: nothing is to be changed, or an environment variable is not set.
+    """
+    if options == LabelsOptions():
+        raise ConfigError("there is nothing to change; set add, rename or remove")
+    added = {name: _expand(name, value, os.environ) for name, value in options.add}
+
+    def change_labels(labels: Labels, _target: Target) -> Iterable[Labels]:
+        kept = {name: value for name, value in labels.items() if value and name not in options.remove}
+        renamed = {new: kept.pop(old) for old, new in options.rename if old in kept}
+        return (kept | renamed | added,)
+
+    return change_labels
+
+
+def _expand(name: str, value: str, environment: Mapping[str, str]) -> str:
+    def reference(found: re.Match[str]) -> str:
+        dollar, variable = found.groups()
+        if dollar:
+            return "$"
+        if not variable:
+            raise ConfigError(f"the value of {name} in add has a $ alone; write $$ for one, ${{NAME}} for a variable")
+        if variable not in environment:
+            raise ConfigError(f"the environment variable {variable} is not set, which {name} in add needs")
+        return environment[variable]
+
+    return _REFERENCE.sub(reference, value)
+
+
+@hookimpl
+def kuma_sd_transforms() -> Iterable[TransformPlugin]:
+    """Describe labels."""
+    yield TransformPlugin("labels", make=make_labels, options=LabelsOptions)
