@@ -95,7 +95,9 @@ class Branch:
         for transform in self._transforms:
             results = _apply(transform, results, target)
         groups = []
-        for place, labels in enumerate(results):
+        for place, result in enumerate(results):
+            # A transform may make any name, like labelmap in Prometheus, which has no file to lose.
+            labels = self.profile.made_valid(result) if self._transforms else result
             if labels.get("__address__"):
                 groups.append(TargetGroup.render(GroupKey(assignment.key, place), labels))
             else:

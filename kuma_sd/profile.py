@@ -82,12 +82,16 @@ class LabelProfile:
 
     def __call__(self, target: Target) -> Labels:
         """Return the labels of a target."""
-        labels = self._labels(target)
+        return self.made_valid(self._labels(target))
+
+    def made_valid(self, labels: Labels) -> Labels:
+        """Return labels with names that every Prometheus takes; one that it does not would cost the whole file."""
         if all(map(is_valid, labels)):
             return labels
         valid: Labels = {}
         # Of names that become one, the one that was valid wins, else the smallest original.
-        for name in sorted(labels, key=lambda name: (not is_valid(name), name)):
+        present = (name for name, value in labels.items() if value)
+        for name in sorted(present, key=lambda name: (not is_valid(name), name)):
             if valid_name(name) in valid:
                 self.collided += 1
             else:

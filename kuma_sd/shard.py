@@ -30,12 +30,7 @@ def consistent(text: str, shards: int) -> int:
     Returns:
         A number from 0 to ``shards - 1``.
     """
-    state, shard, following = _hash(text), 0, 0
-    while following < shards:
-        shard = following
-        state = (state * 2862933555777941757 + 1) % (1 << 64)
-        following = int((shard + 1) * ((1 << 31) / ((state >> 33) + 1)))
-    return shard
+    return _jump(_hash(text), shards)
 
 
 METHODS: Mapping[str, Callable[[str, int], int]] = {"hashmod": hashmod, "consistent": consistent}
@@ -45,3 +40,12 @@ METHODS: Mapping[str, Callable[[str, int], int]] = {"hashmod": hashmod, "consist
 def _hash(text: str) -> int:
     """Return what Prometheus does: the last 8 bytes of the MD5 sum, big-endian."""
     return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[8:], "big")
+
+
+def _jump(key: int, shards: int) -> int:
+    shard, following = 0, 0
+    while following < shards:
+        shard = following
+        key = (key * 2862933555777941757 + 1) % (1 << 64)
+        following = int((shard + 1) * ((1 << 31) / ((key >> 33) + 1)))
+    return shard

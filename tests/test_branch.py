@@ -47,6 +47,14 @@ def test_a_result_without_an_address_is_dropped_and_counted() -> None:
     assert one.without_address == 1
 
 
+def test_names_that_a_transform_makes_are_made_valid() -> None:
+    one = branch(lambda labels, _target: [labels | {"9lives": "cat", "": "nameless", "a-b": "c"}])
+    (group,) = one.publication([assignment("a")], received=1.0).groups
+    assert {"_9lives": "cat", "_": "nameless", "a_b": "c"}.items() <= group.labels.items()
+    assert all(re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", name) for name in group.labels)
+    assert one.profile.repaired == 3
+
+
 def test_a_failing_transform_keeps_the_last_good_groups(caplog: pytest.LogCaptureFixture) -> None:
     def fragile(labels: Labels, target: Target) -> Iterable[Labels]:
         if target.service == "bad":
