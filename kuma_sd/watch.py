@@ -33,7 +33,8 @@ class Watcher:
     """Watches files in a thread of its own.
 
     Names may be symbolic links, which are followed each time, so that Kubernetes may swap a ConfigMap behind them. A
-    file that appears or vanishes changed; one that is touched, or replaced by an equal one, did not.
+    file that appears or vanishes changed, or one that others may read now; one that is touched, or replaced by an equal
+    one, did not.
 
     Args:
         paths: the files; they and their directories need not exist.
@@ -202,14 +203,14 @@ def _nearest(directory: Path) -> Path:
 
 
 def _signature(path: Path) -> object:
-    """Return what differs when the content does; None if there is no such file."""
+    """Return what differs when the content or the permissions do; None if there is no such file."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             # Reading from a pipe would take from its reader.
             return stat.S_IFMT(status.st_mode)
         if status.st_size > SMALL:
-            return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-        return hashlib.blake2b(path.read_bytes()).digest()
+            return status.st_mode, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        return status.st_mode, hashlib.blake2b(path.read_bytes()).digest()
     except OSError:
         return None

@@ -137,6 +137,10 @@ class TestRestoring:
         path.write_bytes(b"[]")
         eventually(lambda: self.is_right(path), "the file is right")
 
+    def test_permissions_that_shut_prometheus_out_are_set_again(self, path: Path) -> None:
+        path.chmod(0o600)
+        eventually(lambda: path.stat().st_mode & 0o777 == 0o644, "everybody may read the file")
+
     def test_a_directory_that_vanished_is_made_again(self, path: Path) -> None:
         path.parent.rename(path.parent.with_name("gone"))
         eventually(lambda: self.is_right(path), "the file is back")

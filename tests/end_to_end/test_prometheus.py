@@ -1,3 +1,5 @@
+import json
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -92,3 +94,39 @@ def test_it_follows_the_daemon_and_reads_the_file_once_a_change(tmp_path: Path) 
             eventually(lambda: names(server, path) == ["b", "c"], "the removed target is gone")
             assert server.metric("prometheus_sd_file_scan_duration_seconds_count") - scans <= 4
             assert server.metric("prometheus_sd_file_read_errors_total") == 0
+
+
+# As people write it for kuma_sd_configs.
+RULES = """
+      - {source_labels: [__meta_kuma_mesh], regex: "default|payments", action: keep}
+      - {source_labels: [__meta_kuma_dataplane], target_label: dataplane}
+      - {source_labels: [__meta_kuma_service, __meta_kuma_mesh], separator: "/", target_label: job}
+      - {action: labelmap, regex: "__meta_kuma_label_(.+)"}
+      - {action: labeldrop, regex: "kuma_io_.*s"}"""
+
+
+def final_labels(config: Path, job: str) -> list[dict[str, str]]:
+    """Return what the targets of a job have after relabelling."""
+    told = subprocess.run(
+        ["promtool", "check", "service-discovery", config, job], capture_output=True, text=True, check=True
+    )
+    labels: list[dict[str, str]] = [one["labels"] for one in json.loads(told.stdout)]
+    assert labels
+    return by_content([{name: value for name, value in one.items() if name != "__meta_filepath"} for one in labels])
+
+
+def test_rules_written_for_kuma_sd_configs_give_the_same_targets_behind_our_file(tmp_path: Path) -> None:
+    recorded = DATA / "kuma-2.6.15"
+    assignments, _ = Decoder("").decode(response(recorded / "http-v1-04.json"))
+    ours, _ = written(tmp_path, Branch(LabelProfile("kuma_sd_configs")).publication(assignments, 1.0).groups)
+    native = tmp_path / "native.json"
+    # What the scrape configuration added there is what it adds here.
+    theirs = [
+        {name: value for name, value in one.items() if name != "job" and "_histograms_" not in name}
+        for one in json.loads((recorded / "native-http-v1-04.json").read_bytes())
+    ]
+    native.write_text(json.dumps([{"targets": [one.pop("__address__")], "labels": one} for one in theirs]))
+    config = tmp_path / "prometheus.yml"
+    job = "\n  - job_name: {0}\n    file_sd_configs: [{{files: [{1}]}}]\n    relabel_configs:{2}"
+    config.write_text("scrape_configs:" + "".join(job.format(file.stem, file, RULES) for file in (ours, native)))
+    assert final_labels(config, ours.stem) == final_labels(config, native.stem)

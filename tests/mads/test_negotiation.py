@@ -2,6 +2,7 @@ import json
 import re
 import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,22 @@ class TestTLS:
         negotiation = negotiate(f"{scheme}://{secure.address}", tls_ca_file=trusted)
         first(negotiation)
         assert negotiation.protocol == "v1 HTTP"
+
+    def test_behind_a_gateway_with_alpn_grpc_is_spoken_over_tls(self, authority: trustme.CA, trusted: str) -> None:
+        ours = authority.issue_cert("127.0.0.1")
+        chain = b"".join(pem.bytes() for pem in ours.cert_chain_pems)
+        handler = grpc.method_handlers_generic_handler(
+            "kuma.observability.v1.MonitoringAssignmentDiscoveryService",
+            {"StreamMonitoringAssignments": grpc.stream_stream_rpc_method_handler(lambda _requests, _: iter([b""]))},
+        )
+        gateway = grpc.server(ThreadPoolExecutor(1), handlers=[handler])
+        credentials = grpc.ssl_server_credentials([(ours.private_key_pem.bytes(), chain)])
+        port = gateway.add_secure_port("127.0.0.1:0", credentials)
+        gateway.start()
+        negotiation = negotiate(f"https://127.0.0.1:{port}", tls_ca_file=trusted)
+        assert first(negotiation).resources == []
+        assert negotiation.protocol == "v1 gRPC"
+        gateway.stop(grace=None).wait(5)
 
     def test_an_unknown_certificate_is_refused_and_said(self, secure: Server) -> None:
         with pytest.raises(SourceError, match="TLS fails: unable to get local issuer certificate"):
