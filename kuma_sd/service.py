@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kuma_sd.daemon import Daemon
 from kuma_sd.errors import KumaSDError
+from kuma_sd.memory import give_back
 from kuma_sd.notify import Notifier
 from kuma_sd.options import FileContent
 from kuma_sd.settings import ControlPlane, NamedOutput, NamedTransform, Settings
@@ -108,6 +109,7 @@ class Service:
             notifier.ready(daemon.summary)
         elif self._ready:
             notifier.status(daemon.summary)
+            give_back()
             # The pipeline took what was put for it at the last look, so it moves.
             if daemon.pipeline.status.beat >= self._beat:
                 notifier.alive()

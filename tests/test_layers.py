@@ -25,7 +25,7 @@ FLOORS = (
         {"simulator"},
         {"web"},
     ],
-    [{"matcher", "pattern"}, {"shard"}, {"profile"}, {"files"}, {"mailbox"}, {"logs", "notify"}, {"proto"}],
+    [{"matcher", "pattern"}, {"shard"}, {"profile"}, {"files"}, {"mailbox"}, {"logs", "notify", "memory"}, {"proto"}],
     [{"watch"}],
     [{"hookspecs", "interfaces", "memo", "model", "options", "wording", "urls", "errors", "_version"}],
 )
