@@ -5,6 +5,8 @@ import logging
 from datetime import UTC, datetime
 from typing import TextIO
 
+from kuma_sd.urls import masked
+
 LEVELS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -47,10 +49,10 @@ def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str
         "time": time.replace("+00:00", "Z"),
         "level": _WORDS.get(record.levelno, "error"),
         "logger": record.name,
-        "msg": record.getMessage(),
+        "msg": masked(record.getMessage()),
     }
     if record.exc_info:
-        fields["traceback"] = formatter.formatException(record.exc_info)
+        fields["traceback"] = masked(formatter.formatException(record.exc_info))
     return fields
 
 

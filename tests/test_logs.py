@@ -104,3 +104,10 @@ def test_lines_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_escaping_keeps_what_is_printable() -> None:
     assert escape("a ü \t\x1b") == "a ü \\t\\u001b"
+
+
+@pytest.mark.parametrize("format_", ["logfmt", "json"])
+def test_a_password_in_an_address_is_masked(format_: str) -> None:
+    line = logged("cannot reach %s", "https://user:s3cr3t@kuma.example/path", format_=format_)
+    assert "https://********@kuma.example/path" in line
+    assert "s3cr3t" not in line

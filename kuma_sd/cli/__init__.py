@@ -35,6 +35,7 @@ from kuma_sd.errors import ConfigError, KumaSDError, PluginError
 from kuma_sd.logs import escape
 from kuma_sd.options import OptionType
 from kuma_sd.program import Program, StrictParser
+from kuma_sd.urls import masked
 from kuma_sd.wording import did_you_mean
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def report(name: str, work: Callable[[], int]) -> int:
         status = _status_of(work)
         sys.stdout.flush()
     except KumaSDError as error:
-        print(f"{name}: {escape(str(error))}", file=sys.stderr)
+        print(f"{name}: {escape(masked(str(error)))}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError | PluginError) else 1
     except KeyboardInterrupt:
         return 130

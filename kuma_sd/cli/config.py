@@ -16,6 +16,7 @@ from kuma_sd.settings import Settings
 from kuma_sd.settings.config_file import write_entry
 from kuma_sd.settings.sample import sample
 from kuma_sd.settings.values import Effective
+from kuma_sd.urls import masked
 
 TAKES_SETTINGS = True
 
@@ -56,6 +57,8 @@ class _PrintSample(argparse.Action):
 
 def _entry(one: Effective) -> str:
     value = "\n".join(one.value.split()) if one.option.type.repeated else one.value
-    entry = write_entry(one.option.name, value)
-    masked = one.option.type.secret and one.value
-    return f"# {one.origin}\n{'#' if masked else ''}{entry}"
+    shown = masked(value)
+    # What is masked cannot be read back, so it must not look as if it could.
+    hidden = shown != value or (one.option.type.secret and value)
+    entry = write_entry(one.option.name, shown)
+    return f"# {one.origin}\n" + ("\n".join(f"#{line}" for line in entry.splitlines()) if hidden else entry)

@@ -72,3 +72,12 @@ def test_secrets_are_masked_and_commented_out(
     text = capsys.readouterr().out
     assert "\n[push]\n# environment KUMA_SD_PUSH_TOKEN\n#token = ********\n# default\npin =\n" in text
     assert "s3cr3t" not in text
+
+
+def test_a_password_in_an_address_is_masked_wherever_it_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    addresses = ["--cp-address=east=https://user:s3cr3t@one,two", "--cp-address=west=grpc://u:s3cr3t@three:5676"]
+    assert main(["config", *addresses]) == 0
+    assert "#    east=https://********@one,two\n" in capsys.readouterr().out
+    assert main(["check", "--cp-address=https://user:s3cr3t@one", "--cp-address=https://user:s3cr3t@two"]) == 2
+    assert main(["check", "--cp-address=https://user:s3cr3t@one:port"]) == 2
+    assert "s3cr3t" not in capsys.readouterr().err
