@@ -31,8 +31,7 @@ class Key(NamedTuple):
     ordinal: int
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """An assignment, read. Made on demand and never kept: 100,000 of them would cost 300 MB."""
 
     control_plane: str
@@ -133,7 +132,7 @@ class TargetGroup(NamedTuple):
         Raises:
             TransformError: a name or value cannot be written.
         """
-        written = {name: value for name, value in labels.items() if value}
+        written = labels.copy() if all(labels.values()) else {name: value for name, value in labels.items() if value}
         group = _GroupInJSON([written.pop("__address__", "")], written)
         try:
             # Joining is the cheapest way to ask whether everything is text: one number would cost the whole file.

@@ -106,7 +106,7 @@ def _named(label: str, target: Target) -> Labels:
 
 def _overlay(labels: Labels, facts: Labels, control_plane: Labels) -> Labels:
     """Lay facts over labels over the control plane; what is empty is absent and covers nothing."""
-    merged = control_plane | labels | facts
+    merged = control_plane | labels | facts if control_plane else labels | facts
     if all(merged.values()):
         return merged
     present = [{name: value for name, value in layer.items() if value} for layer in (control_plane, labels, facts)]

@@ -19,7 +19,6 @@ conftest.py makes it known.
 
 import contextlib
 import copy
-import dataclasses
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -70,7 +69,7 @@ def target(name: str = "backend-01", **facts: Unpack[Facts]) -> Target:
     """
     labels = {"env": "prod", "envs": ",prod,", "kuma_io_service": "backend", "kuma_io_services": ",backend,"}
     default = Target("", "default", "backend", name, "192.0.2.1:5670", "http", "/metrics", labels)
-    return dataclasses.replace(default, **facts)
+    return default._replace(**facts)
 
 
 class JSONCodec:
