@@ -9,6 +9,7 @@ import stat
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from kuma_sd.errors import OutputError
 from kuma_sd.watch import Watcher
@@ -34,25 +35,44 @@ class Claim:
     """
 
     def __init__(self, path: Path) -> None:
-        workshop = path.parent / WORKSHOP
+        self._path = path
+        self._lock: BinaryIO | None = None
+        self.renew()
+
+    def renew(self) -> None:
+        """Make sure that it holds, since somebody may have removed the directory and the lock with it.
+
+        Raises:
+            OutputError: as when it was made.
+        """
+        workshop = self._path.parent / WORKSHOP
+        place = workshop / f"{self._path.name}.lock"
+        if self._lock and place.exists() and os.path.samestat(os.fstat(self._lock.fileno()), place.stat()):
+            return
+        self.release()
         try:
-            _make_directory(path.parent, 0o755)
+            _make_directory(self._path.parent, 0o755)
             _make_directory(workshop, 0o700)
-            self._lock = (workshop / f"{path.name}.lock").open("ab")
+            lock = place.open("ab")
         except OSError as error:
-            raise OutputError(f"cannot write into the directory {str(path.parent)!r}: {error.strerror}") from error
+            directory = str(self._path.parent)
+            raise OutputError(f"cannot write into the directory {directory!r}: {error.strerror}") from error
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self._lock.close()
-            raise OutputError(f"another kuma-sd writes {str(path)!r} already; give one of them another path") from error
+            lock.close()
+            path = str(self._path)
+            raise OutputError(f"another kuma-sd writes {path!r} already; give one of them another path") from error
+        self._lock = lock
         # What a process that was killed left behind.
-        for leftover in workshop.glob(f"{glob.escape(path.name)}.*.tmp"):
+        for leftover in workshop.glob(f"{glob.escape(self._path.name)}.*.tmp"):
             leftover.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Let others have it."""
-        self._lock.close()
+        if self._lock:
+            self._lock.close()
+            self._lock = None
 
 
 def replace(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str = "") -> None:

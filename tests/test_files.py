@@ -88,6 +88,20 @@ def test_only_one_process_may_claim_a_file(tmp_path: Path) -> None:
     files.Claim(path).release()
 
 
+def test_a_claim_outlives_the_removal_of_the_directory(tmp_path: Path) -> None:
+    path = tmp_path / "sd" / "targets.json"
+    first = files.Claim(path)
+    path.parent.rename(tmp_path / "gone")
+    second = files.Claim(path)
+    with pytest.raises(OutputError, match="another kuma-sd writes"):
+        first.renew()
+    second.release()
+    first.renew()
+    with pytest.raises(OutputError, match="another kuma-sd writes"):
+        second.renew()
+    first.release()
+
+
 def test_a_directory_that_cannot_be_made_is_said_by_name() -> None:
     with pytest.raises(OutputError, match="cannot write into the directory '/dev/null/x': Not a directory"):
         files.Claim(Path("/dev/null/x/targets.json"))

@@ -88,7 +88,7 @@ class FileSD:
                 return
             # Before the first publication the file may hold just this already: another process wrote it.
             if self._lines is not None or not files.holds(options.path, self._chunks(lines), options.mode):
-                files.replace(options.path, self._chunks(lines), options.mode, options.group)
+                self._write(lines)
             self._lines = lines
             self._watcher.saw(options.path)
 
@@ -113,7 +113,7 @@ class FileSD:
             if self._lines is None or files.holds(path, self._chunks(self._lines), mode):
                 return True
             try:
-                files.replace(path, self._chunks(self._lines), mode, self._options.group)
+                self._write(self._lines)
             except OutputError as error:
                 if not self._failing:
                     _log.warning("%s; somebody else changed or deleted it, it will be restored", error)
@@ -123,6 +123,12 @@ class FileSD:
         self._failing = False
         self._say_restored()
         return True
+
+    def _write(self, lines: Sequence[bytes]) -> None:
+        options = self._options
+        if self._claim:
+            self._claim.renew()
+        files.replace(options.path, self._chunks(lines), options.mode, options.group)
 
     def _say_restored(self) -> None:
         often = f", again; next time only after {_longer(self._pause):g} s" if self._pause else ""
