@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 
 
 class Process:
@@ -56,7 +56,7 @@ class Process:
     def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for its end and return its exit status."""
         status = self._process.wait(timeout)
-        while (line := self._fresh.get(timeout=5)) is not None:
+        while (line := self._fresh.get(timeout=PATIENCE)) is not None:
             self.lines.append(line)
         return status
 
