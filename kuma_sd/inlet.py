@@ -65,12 +65,17 @@ class Inlet:
         self._since = now if self._since is None else self._since
         return True
 
-    def accept(self, now: float) -> None:
-        """Believe the control plane: let go of what is held, and publish its set even if it is empty."""
+    def accept(self, now: float) -> bool:
+        """Believe the control plane: let go of what is held, and publish its set even if it is empty.
+
+        Returns:
+            True, for what may be published changed.
+        """
         self.guard.accept()
         self._believed = True
         if self._newest:
             self.admitted = self.guard.admit(self._newest, now)
+        return True
 
     def renew(self) -> None:
         """Expect another control plane under the same name: its first targets replace those of the old one."""

@@ -79,8 +79,8 @@ class PipelineStatus:
     beat: float = 0.0
 
 
-Message = Snapshot | Callable[[], None]
-"""What the pipeline's thread takes: a snapshot, or something to do between two of them."""
+Message = Snapshot | Callable[[], bool | None]
+"""What the pipeline's thread takes: a snapshot, or something to do between two of them, true if it changed anything."""
 
 
 class Pipeline:
@@ -128,10 +128,9 @@ class Pipeline:
             now: in seconds of ``time.monotonic()``.
         """
         snapshots = {name: one for name, one in new.items() if isinstance(one, Snapshot)}
-        for one in new.values():
-            if not isinstance(one, Snapshot):
-                one()
-        changed = len(snapshots) < len(new)
+        # A sign of life that somebody asks for changes nothing: then no target is looked at.
+        done = [one() for one in new.values() if not isinstance(one, Snapshot)]
+        changed = any(done)
         for name, inlet in self.inlets.items():
             changed |= inlet.take(snapshots.get(name), now)
             if name in snapshots and inlet.admitted:

@@ -176,3 +176,13 @@ def test_what_is_let_through_is_left_for_saving() -> None:
     assert saver.take(0) == {"": snapshot("a")}
     pipeline.step({}, 2.0)
     assert saver.take(0) == {}
+
+
+def test_a_sign_of_life_looks_at_no_target() -> None:
+    line = Line()
+    line.step(snapshot("a"), now=1.0)
+    rounds: list[object] = []
+    line.pipeline.publish = lambda: rounds.append(None)  # type: ignore[method-assign]
+    line.pipeline.step({"beat": lambda: None}, 2.0)
+    assert rounds == []
+    assert line.pipeline.status.beat == 2.0
