@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from kuma_sd.branch import Branch, Limits
-from kuma_sd.errors import KumaSDError, PluginError
+from kuma_sd.errors import ConfigError, KumaSDError, PluginError
 from kuma_sd.interfaces import Context, Output, Source, Transform
 from kuma_sd.profile import LabelProfile
 from kuma_sd.settings import ControlPlane, NamedOutput, NamedTransform, Settings
 from kuma_sd.urls import masked
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
 
 T = TypeVar("T")
 
@@ -25,11 +28,18 @@ class Assembly:
         sources: by the control plane's name, each with what it was opened from.
         outputs: by the instance's name, likewise.
         branches: those that outputs go through; outputs with an equal path share one.
+        contexts: what was handed to each source and output, by kind and name.
     """
 
     sources: Mapping[str, tuple[ControlPlane, Source]] = field(default_factory=dict)
     outputs: Mapping[str, tuple[NamedOutput, Output]] = field(default_factory=dict)
     branches: tuple[tuple[Path, Branch], ...] = ()
+    contexts: Mapping[tuple[str, str], Context] = field(default_factory=dict)
+
+    @property
+    def served(self) -> "dict[str, WSGIApplication]":
+        """What instances serve, by path."""
+        return {path: answer for context in self.contexts.values() for path, answer in context.served.items()}
 
     def branch_of(self, output: NamedOutput) -> Branch:
         """Return the branch that an output goes through."""
@@ -52,15 +62,17 @@ def assemble(settings: Settings, running: Assembly | None = None) -> Assembly:
         PluginError: a plugin fails.
     """
     running = running or Assembly()
-    sources = {one.name: (one, _open_source(one, running)) for one in settings.control_planes}
-    outputs = {one.name: (one, _open_output(one, running)) for one in settings.outputs}
+    contexts: dict[tuple[str, str], Context] = {}
+    sources = {one.name: (one, _open_source(one, running, contexts)) for one in settings.control_planes}
+    outputs = {one.name: (one, _open_output(one, running, contexts)) for one in settings.outputs}
+    _check_paths(contexts)
     limits = Limits(settings.core.max_labels, settings.core.max_label_value_length)
     branches: list[tuple[Path, Branch]] = []
     for output in settings.outputs:
         path = path_of(output)
         if all(path != other for other, _ in branches):
             branches.append((path, _make_branch(path, limits, running)))
-    return Assembly(sources, outputs, tuple(branches))
+    return Assembly(sources, outputs, tuple(branches), contexts)
 
 
 def start_outputs(outputs: Mapping[str, Output]) -> None:
@@ -91,20 +103,31 @@ def path_of(output: NamedOutput) -> Path:
     return output.label_profile, output.transforms
 
 
-def _open_source(one: ControlPlane, running: Assembly) -> Source:
+def _open_source(one: ControlPlane, running: Assembly, contexts: dict[tuple[str, str], Context]) -> Source:
     before = running.sources.get(one.name)
-    if before and before[0] == one:
+    keep = before is not None and before[0] == one
+    context = contexts["source", one.name] = running.contexts["source", one.name] if keep else Context(one.name)
+    if before and keep:
         return before[1]
-    what = Named(f"source {title(one)}", one.distribution)
-    return _guarded(what, one.plugin.open, one.address, one.options, Context(one.name))
+    return _guarded(Named(f"source {title(one)}", one.distribution), one.plugin.open, one.address, one.options, context)
 
 
-def _open_output(one: NamedOutput, running: Assembly) -> Output:
+def _open_output(one: NamedOutput, running: Assembly, contexts: dict[tuple[str, str], Context]) -> Output:
     before = running.outputs.get(one.name)
-    if before and (before[0].plugin, before[0].options) == (one.plugin, one.options):
+    keep = before is not None and (before[0].plugin, before[0].options) == (one.plugin, one.options)
+    context = contexts["output", one.name] = running.contexts["output", one.name] if keep else Context(one.name)
+    if before and keep:
         return before[1]
-    what = Named(f"output {one.name}", one.distribution)
-    return _guarded(what, one.plugin.open, one.options, Context(one.name))
+    return _guarded(Named(f"output {one.name}", one.distribution), one.plugin.open, one.options, context)
+
+
+def _check_paths(contexts: Mapping[tuple[str, str], Context]) -> None:
+    owners: dict[str, str] = {}
+    for (kind, name), context in contexts.items():
+        for path in context.served:
+            if path in owners:
+                raise ConfigError(f"{owners[path]} and {kind} {name} both want to serve {path}; give one another path")
+            owners[path] = f"{kind} {name}"
 
 
 def _make_branch(path: Path, limits: Limits, running: Assembly) -> Branch:

@@ -89,6 +89,11 @@ class Daemon:
         return stuck
 
     @property
+    def assembly(self) -> Assembly:
+        """What the present settings describe, opened; replaced whole at a reload."""
+        return self._assembly
+
+    @property
     def settled(self) -> bool:
         """Whether all is published that can be without hearing a control plane: nothing, or what was restored."""
         restored = all(inlet.admitted for inlet in self.pipeline.inlets.values())

@@ -1,11 +1,17 @@
 """What plugins implement, and what they describe themselves with."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
+from kuma_sd.errors import ConfigError
 from kuma_sd.model import Codec, Labels, Publication, Snapshot, Target
 from kuma_sd.options import NoOptions
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+    from prometheus_client.registry import Collector
 
 Transform = Callable[[Labels, Target], Iterable[Labels]]
 """A pure function of one label set: none, one or several come out.
@@ -19,11 +25,47 @@ It must not change its arguments and must depend on nothing else, for its result
 class Context:
     """All that a plugin gets from the daemon; it grows here and nowhere else.
 
+    What an instance hands over here lives as long as the instance: a reload that replaces it takes all of it away.
+
     Args:
         name: the instance's name in the settings; of a source the control plane's, empty for the only one.
     """
 
     name: str
+    served: "dict[str, WSGIApplication]" = field(default_factory=dict, init=False, repr=False)
+    collectors: "list[Collector]" = field(default_factory=list, init=False, repr=False)
+    facts: list[Callable[[], Mapping[str, str]]] = field(default_factory=list, init=False, repr=False)
+
+    def serve(self, path: str, application: "WSGIApplication") -> None:
+        """Let the daemon's listeners answer a path.
+
+        Args:
+            path: all of it, like ``/sd``; no other instance may have it.
+            application: what answers; called in several threads at a time.
+
+        Raises:
+            ConfigError: it is not a path.
+        """
+        if not path.startswith("/") or set(path) & set("?#%\\ ") or "//" in path or {".", ".."} & set(path.split("/")):
+            raise ConfigError(f"{path!r} is not a path that can be served; write it like /sd")
+        self.served[path] = application
+
+    def register(self, collector: "Collector") -> None:
+        """Add to what ``/metrics`` tells.
+
+        Args:
+            collector: its ``collect()`` yields metric families of prometheus_client; called in any thread. No label
+                may have values that grow with the mesh.
+        """
+        self.collectors.append(collector)
+
+    def report(self, facts: Callable[[], Mapping[str, str]]) -> None:
+        """Add to what the status page and ``kuma-sd status`` tell of this instance.
+
+        Args:
+            facts: returns a few facts by their names, like ``{"role": "leader"}``; called in any thread.
+        """
+        self.facts.append(facts)
 
 
 @dataclass(frozen=True, slots=True)
