@@ -24,8 +24,9 @@ DESCRIPTIONS = {
     "kuma_sd_transforms": kuma_sd.TransformPlugin,
     "kuma_sd_outputs": kuma_sd.OutputPlugin,
 }
-PLUGINS_MD = (ROOT / "docs/plugins.md").read_text()
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/*.md")]
+HOOK_PAGES = {"kuma_sd_sources": "sources.md", "kuma_sd_transforms": "transforms.md", "kuma_sd_outputs": "outputs.md"}
+PLUGIN_PAGES = [path for path in sorted((ROOT / "docs/plugins").glob("*.md")) if path.name != "tutorial.md"]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/*.md")]
 CODE = [path for folder in ("kuma_sd", "plugins") for path in (ROOT / folder).rglob("*.py") if "_pb2" not in path.name]
 
 
@@ -46,7 +47,8 @@ def examples(text: str, language: str = "python") -> list[str]:
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_is_documented_with_its_signature_and_an_example_that_works(hook: str) -> None:
     signature = f"{hook}{inspect.signature(HOOKS[hook])}".replace("'", "")
-    (example,) = examples(sections(PLUGINS_MD)[f"`{signature}`"])
+    page = (ROOT / "docs/plugins" / HOOK_PAGES[hook]).read_text()
+    (example,) = examples(sections(page)[f"`{signature}`"])
     names: dict[str, Any] = {"__name__": "example"}
     exec(example, names)  # noqa: S102 (our own documentation)
     described = list(names[hook]())
@@ -60,7 +62,7 @@ def test_every_hook_has_a_test(hook: str) -> None:
     assert any(re.search(rf"\b{hook}\b", text) for text in tests)
 
 
-@pytest.mark.parametrize("example", examples(PLUGINS_MD), ids=str.split)
+@pytest.mark.parametrize("example", [one for page in PLUGIN_PAGES for one in examples(page.read_text())], ids=str.split)
 def test_every_example_runs(example: str) -> None:
     exec(example, {"__name__": "example"})  # noqa: S102 (our own documentation)
 

@@ -1,0 +1,64 @@
+"""The kit for plugin authors: builders, contract tests, and a control plane to connect to.
+
+A plugin's tests begin like this::
+
+    from kuma_sd.testing import OutputContract, SourceContract, TransformContract
+
+    class TestMyOutput(OutputContract):
+        plugin = MY_OUTPUT
+
+        def options(self, directory):
+            return MyOptions(path=directory / "targets.json")
+
+    class TestMyTransform(TransformContract):
+        plugin = MY_TRANSFORM
+
+    class TestMySource(SourceContract):
+        plugin = MY_SOURCE
+
+        @contextlib.contextmanager
+        def address(self, directory):
+            with something_to_connect_to() as port:
+                yield f"mine://127.0.0.1:{port}"
+
+``SourceContract`` and the fixture ``kuma_control_plane`` need pytest; ``pytest_plugins = ["kuma_sd.testing"]`` in the
+topmost conftest.py makes the fixture known.
+"""
+
+import contextlib
+
+from kuma_sd.testing.builders import (
+    CODEC,
+    Facts,
+    JSONCodec,
+    assignment,
+    group,
+    labels_of,
+    publication,
+    snapshot,
+    target,
+)
+from kuma_sd.testing.outputs import OutputContract
+from kuma_sd.testing.running import control_plane
+from kuma_sd.testing.transforms import TransformContract
+
+__all__ = [
+    "CODEC",
+    "Facts",
+    "JSONCodec",
+    "OutputContract",
+    "SourceContract",
+    "TransformContract",
+    "assignment",
+    "control_plane",
+    "group",
+    "kuma_control_plane",
+    "labels_of",
+    "publication",
+    "snapshot",
+    "target",
+]
+
+with contextlib.suppress(ImportError):
+    from kuma_sd.testing.fixtures import kuma_control_plane
+    from kuma_sd.testing.sources import SourceContract

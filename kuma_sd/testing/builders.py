@@ -1,0 +1,109 @@
+"""Targets, assignments, groups, snapshots and publications with good defaults."""
+
+from typing import TypedDict, Unpack
+
+import msgspec
+
+from kuma_sd import Assignment, GroupKey, Key, Labels, Publication, Snapshot, Target, TargetGroup
+
+
+class Facts(TypedDict, total=False):
+    """What can be said of a target beside its name; everything has a default."""
+
+    control_plane: str
+    mesh: str
+    service: str
+    address: str
+    scheme: str
+    metrics_path: str
+    labels: Labels
+
+
+def target(name: str = "backend-01", **facts: Unpack[Facts]) -> Target:
+    """Build a target.
+
+    Args:
+        name: the name of the dataplane.
+        **facts: what should differ from the defaults.
+    """
+    labels = {"env": "prod", "envs": ",prod,", "kuma_io_service": "backend", "kuma_io_services": ",backend,"}
+    default = Target("", "default", "backend", name, "192.0.2.1:5670", "http", "/metrics", labels)
+    return default._replace(**facts)
+
+
+class JSONCodec:
+    """Reads the assignments that are built here: their bytes are the target's facts as JSON."""
+
+    name = "testing"
+
+    def read(self, key: Key, data: bytes) -> Target:
+        """Read one target; bytes that are no such JSON raise, as with every codec."""
+        del key  # the facts are all in the bytes
+        return msgspec.json.decode(data, type=Target)
+
+
+CODEC = JSONCodec()
+
+
+def assignment(name: str = "backend-01", *, index: int = 0, **facts: Unpack[Facts]) -> Assignment:
+    """Build an assignment, whose bytes `CODEC` reads; equal facts make equal bytes.
+
+    Args:
+        name: the name of the dataplane.
+        index: its place among assignments of the same control plane, mesh and name.
+        **facts: what should differ from the defaults.
+    """
+    built = target(name, **facts)
+    key = Key(built.control_plane, built.mesh, built.name, index)
+    return Assignment(key, msgspec.json.encode(built, order="sorted"), CODEC)
+
+
+def snapshot(
+    *assignments: Assignment | str,
+    control_plane: str = "",
+    received: float = 1.0,
+    connected: float = 0.0,
+    complete: bool = True,
+) -> Snapshot:
+    """Build a snapshot; the assignments are sorted as a source must.
+
+    Args:
+        *assignments: what it holds; a text is the name of a default assignment of this control plane.
+        control_plane: its name; empty for the only one.
+        received: when the message came, in seconds.
+        connected: when its connection was made, in seconds.
+        complete: False when something did not parse.
+    """
+    built = [assignment(a, control_plane=control_plane) if isinstance(a, str) else a for a in assignments]
+    return Snapshot(control_plane, sorted(built, key=lambda a: a.key), received, connected, complete)
+
+
+def group(name: str = "backend-01", *, place: int = 0, **facts: Unpack[Facts]) -> TargetGroup:
+    """Build the target group that the default label profile makes of a target.
+
+    Args:
+        name: the name of the dataplane.
+        place: its place among the results of its transforms.
+        **facts: what should differ from the defaults.
+    """
+    built = target(name, **facts)
+    key = GroupKey(Key(built.control_plane, built.mesh, built.name, 0), place)
+    return TargetGroup.render(key, labels_of(built))
+
+
+def labels_of(built: Target) -> Labels:
+    """Return a target's labels as the default label profile makes them, simplified: names are taken as they are."""
+    where = {"__address__": built.address, "__scheme__": built.scheme, "__metrics_path__": built.metrics_path}
+    what = {"mesh": built.mesh, "service": built.service, "job": built.service}
+    return built.labels | where | what | {"dataplane": built.name, "instance": built.name}
+
+
+def publication(*groups: TargetGroup | str, received: float = 1.0) -> Publication:
+    """Build a publication; its groups are sorted.
+
+    Args:
+        *groups: what it holds; a text is the name of a default group.
+        received: when the newest message in it came, in seconds.
+    """
+    built = [group(g) if isinstance(g, str) else g for g in groups]
+    return Publication.of(sorted(built), received)

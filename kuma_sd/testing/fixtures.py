@@ -1,0 +1,18 @@
+"""Fixtures for pytest."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kuma_sd.testing.running import control_plane
+
+if TYPE_CHECKING:
+    from kuma_sd.simulator import ControlPlane, World
+
+
+@pytest.fixture
+def kuma_control_plane() -> "Iterator[ControlPlane[World]]":
+    """Run a control plane with an empty world, which the test fills."""
+    with control_plane() as running:
+        yield running

@@ -1,0 +1,118 @@
+"""What every output must do."""
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kuma_sd import Context, Output, OutputError, OutputPlugin, Publication
+from kuma_sd.testing.builders import group, publication
+
+
+class OutputContract:
+    """What every output must do. Subclass it as ``TestSomething``, name the plugin, and run pytest.
+
+    Override `options()` when the defaults write outside the test's directory, `broken()` and `published()` for
+    outputs that can fail on purpose and whose work can be read back: more is tested then.
+    """
+
+    plugin: OutputPlugin
+
+    def options(self, directory: Path) -> Any:  # noqa: ANN401 (each plugin has its own class)
+        """Return options for one instance; whatever it writes belongs into this empty directory."""
+        del directory
+        return self.plugin.options()
+
+    def broken(self, directory: Path) -> Any:  # noqa: ANN401 (likewise)
+        """Return options with which start() or publish() must fail; None when there are none."""
+        del directory
+        return None
+
+    def published(self, options: Any) -> Iterable[Any] | None:  # noqa: ANN401 (likewise)
+        """Read back what is published, ``{"targets": […], "labels": {…}}`` for each group; None when it cannot be."""
+        del options
+        return None
+
+    def test_opening_claims_and_writes_nothing(self, tmp_path: Path) -> None:
+        """`kuma-sd check` opens every output beside a running daemon."""
+        options = self.options(tmp_path)
+        before = sorted(tmp_path.rglob("*"))
+        with contextlib.closing(self._open(options)), contextlib.closing(self._open(options)):
+            assert sorted(tmp_path.rglob("*")) == before, "open() wrote something; that is for start() and publish()"
+
+    def test_it_publishes_whatever_comes(self, tmp_path: Path) -> None:
+        """Additions, changes, removals, nothing new, an empty list, unusual text."""
+        options = self.options(tmp_path)
+        with self._started(options) as output:
+            for each in _publications():
+                output.publish(each)
+                self._assert_published(options, each)
+
+    def test_closing_takes_nothing_away_nor_does_closing_twice(self, tmp_path: Path) -> None:
+        """The end of the daemon takes no target away."""
+        options, last = self.options(tmp_path), publication("backend-01", "backend-02")
+        with self._started(options) as output:
+            output.publish(last)
+            output.close()
+        self._assert_published(options, last)
+
+    def test_a_new_instance_takes_over(self, tmp_path: Path) -> None:
+        """At a reload the new instance is opened beside the old one, and started after the old one's close()."""
+        options, last = self.options(tmp_path), publication("backend-02")
+        new = self._open(options)
+        with self._started(options) as old:
+            old.publish(publication("backend-01"))
+        with contextlib.closing(new):
+            new.start()
+            new.publish(last)
+        self._assert_published(options, last)
+
+    def test_it_fails_with_an_output_error(self, tmp_path: Path) -> None:
+        """Any other exception counts as a bug of the plugin and is logged with its traceback."""
+        options = self.broken(tmp_path)
+        if options is None:
+            return
+        error = self._failure(options)
+        assert error, "neither start() nor publish() raised an OutputError with the options of broken()"
+        assert len(str(error).splitlines()) == 1, "an OutputError's message is one line that says what to do about it"
+
+    def _open(self, options: Any) -> Output:  # noqa: ANN401 (likewise)
+        return self.plugin.open(options, Context(name=self.plugin.name))
+
+    def _failure(self, options: Any) -> OutputError | None:  # noqa: ANN401 (likewise)
+        try:
+            with self._started(options) as output:
+                output.publish(publication("backend-01"))
+        except OutputError as error:
+            return error
+        return None
+
+    @contextlib.contextmanager
+    def _started(self, options: Any) -> Iterator[Output]:  # noqa: ANN401 (likewise)
+        with contextlib.closing(self._open(options)) as output:
+            output.start()
+            yield output
+
+    def _assert_published(self, options: Any, expected: Publication) -> None:  # noqa: ANN401 (likewise)
+        found = self.published(options)
+        if found is not None:
+            encode = msgspec.json.Encoder(order="sorted").encode
+            wanted = Counter(encode({"targets": one.targets, "labels": one.labels}) for one in expected.groups)
+            present = Counter(map(encode, found))
+            assert not wanted - present, f"not published: {list(wanted - present)}"
+            assert not present - wanted, f"published, but should not be: {list(present - wanted)}"
+
+
+def _publications() -> Iterator[Publication]:
+    backend, web = group("backend-01"), group("web-01", address="[2001:db8::1]:5670")
+    yield publication()
+    yield publication(backend)
+    yield publication(backend, web)
+    yield publication(backend, web)
+    yield publication(backend, group("web-01", address="192.0.2.2:5670", labels={"env": "test"}))
+    yield publication(group("schön-01", labels={"odd": "\"quoted\" \\ <&> 'x' \x7f \u2028 ☃ 😀 {}: # %"}))
+    yield publication(*(f"backend-{number}" for number in range(1000)))
+    yield publication()

@@ -1,0 +1,23 @@
+"""A control plane to connect to."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kuma_sd.simulator import ControlPlane, Dataplane, World
+
+
+@contextlib.contextmanager
+def control_plane(*dataplanes: "Dataplane | str", refresh: float = 0.0) -> "Iterator[ControlPlane[World]]":
+    """Run a control plane on loopback while the block runs; ``.url`` is its address, ``.world`` what it serves.
+
+    Args:
+        *dataplanes: what its world holds; a text is the name of a default dataplane.
+        refresh: seconds from one look at the world to the next; with 0 each change is sent at once.
+    """
+    from kuma_sd.simulator import ControlPlane, Dataplane, World  # noqa: PLC0415 (loads gRPC)
+
+    world = World(Dataplane(one) if isinstance(one, str) else one for one in dataplanes)
+    with ControlPlane(world, refresh=refresh) as running:
+        yield running

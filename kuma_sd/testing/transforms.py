@@ -1,0 +1,76 @@
+"""What every transform must do."""
+
+import copy
+import time
+from pathlib import Path
+from typing import Any
+
+from kuma_sd import Labels, Target, Transform, TransformPlugin
+from kuma_sd.testing.builders import labels_of, target
+
+
+class TransformContract:
+    """What every transform must do. Subclass it as ``TestSomething``, name the plugin, and run pytest."""
+
+    plugin: TransformPlugin
+
+    seconds_per_call = 0.0005  # at the start every target is transformed once: 100,000 of them take 50 s then
+
+    def options(self, directory: Path) -> Any:  # noqa: ANN401 (each plugin has its own class)
+        """Return the options to make it with; files they name belong into this empty directory."""
+        del directory
+        return self.plugin.options()
+
+    def examples(self) -> list[Target]:
+        """Return targets to try it on; add those that your transform treats specially."""
+        return [
+            target(),
+            target("web-01", mesh="payments", service="web", address="[2001:db8::1]:5670", scheme="https"),
+            target("gateway-01", address=":1234", metrics_path="", labels={}),
+            target("schön-01", labels={"odd": "\"quoted\" \\ <&> 'x' \u2028 ☃ 😀 {}: # %", "empty": ""}),
+        ]
+
+    def test_it_changes_none_of_its_arguments(self, tmp_path: Path) -> None:
+        """The same target goes through several branches."""
+        transform = self._make(tmp_path)
+        for example in self.examples():
+            labels, before = labels_of(example), (labels_of(example), copy.deepcopy(example))
+            list(transform(labels, example))
+            assert (labels, example) == before, f"the arguments for {example.name} were changed; return new label sets"
+
+    def test_its_results_are_label_sets(self, tmp_path: Path) -> None:
+        """A dictionary from text to text each; none, one or several."""
+        transform = self._make(tmp_path)
+        for example in self.examples():
+            for result in transform(labels_of(example), example):
+                assert isinstance(result, dict), f"a result is no dictionary: {result!r}"
+                assert all(isinstance(text, str) for pair in result.items() for text in pair), (
+                    f"not all text: {result!r}"
+                )
+
+    def test_the_same_in_gives_the_same_out(self, tmp_path: Path) -> None:
+        """Results are remembered, so they depend on nothing but the arguments: not on calls before, nor on time."""
+        one, other = self._make(tmp_path), self._make(tmp_path)
+        examples = self.examples()
+        first = [_results(one, example) for example in examples]
+        again = [_results(one, example) for example in reversed(examples)][::-1]
+        elsewhere = [_results(other, example) for example in examples]
+        assert first == again, "called again in another order, it gave other results"
+        assert first == elsewhere, "made again of equal options, it gave other results"
+
+    def test_it_is_fast(self, tmp_path: Path) -> None:
+        """It runs once for each changed target, in the one thread that all targets go through."""
+        transform = self._make(tmp_path)
+        arguments = [(labels_of(example), example) for example in self.examples()] * 250
+        started = time.process_time()
+        for labels, example in arguments:
+            list(transform(labels, example))
+        spent = (time.process_time() - started) / len(arguments)
+        assert spent < self.seconds_per_call, f"a call takes {spent * 1e6:.0f} µs"
+
+    def _make(self, directory: Path) -> Transform:
+        return self.plugin.make(self.options(directory))
+
+
+def _results(transform: Transform, example: Target) -> list[Labels]:
+    return [dict(result) for result in transform(labels_of(example), example)]
