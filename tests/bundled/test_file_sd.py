@@ -12,6 +12,7 @@ from kuma_sd import ConfigError, Context
 from kuma_sd.testing import OutputContract, group, publication
 from kuma_sd_bundled import file_sd
 from kuma_sd_bundled.file_sd import FileSD, FileSDOptions
+from kuma_sd_bundled.file_sd.options import MODE
 
 (PLUGIN,) = file_sd.kuma_sd_outputs()
 
@@ -102,8 +103,8 @@ def test_a_path_that_does_not_tell_the_format_is_refused(tmp_path: Path) -> None
 @pytest.mark.parametrize("text", ["644x", "0999", "-1", "10000"])
 def test_a_mode_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a file mode like 0644"):
-        file_sd.MODE.parse(text)
-    assert file_sd.MODE.show(file_sd.MODE.parse("640")) == "0640"
+        MODE.parse(text)
+    assert MODE.show(MODE.parse("640")) == "0640"
 
 
 def test_groups_differ_in_their_address_only_when_labels_are_equal(tmp_path: Path) -> None:
