@@ -1,19 +1,24 @@
 """Check the settings: everything is built as `kuma-sd run` builds it, but nothing is connected, claimed or written.
 
 So it can run beside a daemon, with the settings that the daemon shall get next. Exits with 2 and says what is wrong,
-and where, if anything is.
+and where, if anything is. What is merely odd is a warning.
 
 Example:
   kuma-sd check -c /etc/kuma-sd.conf
 """
 
 import argparse
+import logging
 
+from kuma_sd.advice import warn
 from kuma_sd.assembly import assemble
 from kuma_sd.settings import Settings
+from kuma_sd.web.config import Reading
 from kuma_sd.wording import counted
 
 TAKES_SETTINGS = True
+
+_log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  # noqa: ARG001 (the contract of commands)
     """Build everything."""
     assert settings is not None
+    for note in Reading(settings.web.config_file).config().notes:
+        _log.warning("%s", note)
     assembly = assemble(settings)
+    warn(assembly)
     for _, source in assembly.sources.values():
         source.close()
     for _, output in assembly.outputs.values():

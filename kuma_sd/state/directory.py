@@ -76,7 +76,7 @@ class StateDirectory:
             OSError: that does not work; FileNotFoundError if there is none.
             ValueError: it is no file.
         """
-        return _open(self.file(identity))
+        return open_regular(self.file(identity))
 
     def set_aside(self, identity: str) -> Path | None:
         """Rename a control plane's file, so that somebody can look at it; the oldest such files are removed.
@@ -115,7 +115,13 @@ class StateDirectory:
         return self._lock is not None and os.path.samestat(os.fstat(self._lock.fileno()), present)
 
 
-def _open(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading, if it is one.
+
+    Raises:
+        OSError: that does not work; FileNotFoundError if there is none.
+        ValueError: it is something else; the reason follows its name in a sentence.
+    """
     # Not blocking, since it may be anything: opening a pipe would wait for its writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -126,7 +132,7 @@ def _open(path: Path) -> BinaryIO:
 
 def _is_snapshot(path: Path) -> bool:
     try:
-        with _open(path) as file:
+        with open_regular(path) as file:
             return file.read(len(MAGIC)) == MAGIC
     except (OSError, ValueError):
         return False

@@ -58,12 +58,12 @@ def write(snapshot: Snapshot, identity: str) -> Iterator[bytes]:
         yield payload
 
 
-def read(file: BinaryIO, identity: str, control_plane: str, codec: Callable[[str], Codec]) -> Snapshot:
+def read(file: BinaryIO, identity: str | None, control_plane: str, codec: Callable[[str], Codec]) -> Snapshot:
     """Read a snapshot back.
 
     Args:
         file: where it is.
-        identity: whose it must be.
+        identity: whose it must be; None for anybody's.
         control_plane: the name of the control plane that it becomes the snapshot of.
         codec: returns the codec of a name; raises KeyError for an unknown one.
 
@@ -78,7 +78,7 @@ def read(file: BinaryIO, identity: str, control_plane: str, codec: Callable[[str
     frames = _frames(file)
     try:
         header = msgspec.json.decode(next(frames, b""), type=_Header)
-        if header.identity != identity:
+        if identity not in (None, header.identity):
             raise ValueError(f"holds the targets of another control plane, {header.identity!r}")
         codec, assignments = functools.cache(codec), list[Assignment]()
         for payload in frames:

@@ -2,10 +2,10 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kuma_sd import ConfigError, Labels, OptionType, Target, Transform, TransformPlugin, hookimpl, list_of, option
+from kuma_sd import ConfigError, Labels, OptionType, Target, TransformPlugin, hookimpl, list_of, option
 from kuma_sd.matcher import LABEL_NAME
 
 _REFERENCE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)\}|)")
@@ -74,22 +74,43 @@ class LabelsOptions:
     remove: tuple[str, ...] = option((), list_of(NAME), "Labels to remove.")
 
 
-def make_labels(options: LabelsOptions) -> Transform:
-    """Make the transform.
+class ChangeLabels:
+    """Removes, renames and adds labels.
+
+    Args:
+        options: what to change.
 
     Raises:
         ConfigError: nothing is to be changed, or an environment variable is not set.
     """
-    if options == LabelsOptions():
-        raise ConfigError("there is nothing to change; set add, rename or remove")
-    added = {name: _expand(name, value, os.environ) for name, value in options.add}
 
-    def change_labels(labels: Labels, _target: Target) -> Iterable[Labels]:
-        kept = {name: value for name, value in labels.items() if value and name not in options.remove}
-        renamed = {new: kept.pop(old) for old, new in options.rename if old in kept}
-        return (kept | renamed | added,)
+    def __init__(self, options: LabelsOptions) -> None:
+        if options == LabelsOptions():
+            raise ConfigError("there is nothing to change; set add, rename or remove")
+        self._options = options
+        self._added = {name: _expand(name, value, os.environ) for name, value in options.add}
 
-    return change_labels
+    def __call__(self, labels: Labels, _target: Target) -> Iterable[Labels]:
+        """Return the labels after all changes."""
+        remove, rename = self._options.remove, self._options.rename
+        kept = {name: value for name, value in labels.items() if value and name not in remove}
+        renamed = {new: kept.pop(old) for old, new in rename if old in kept}
+        return (kept | renamed | self._added,)
+
+    def explain(self, labels: Labels, _target: Target) -> Iterator[tuple[str, Labels]]:
+        """Yield what is removed, renamed and added, each with the labels after it."""
+        options = self._options
+        if options.remove:
+            labels = {name: value for name, value in labels.items() if value and name not in options.remove}
+            yield f"remove {', '.join(options.remove)}", labels
+        if options.rename:
+            kept = {name: value for name, value in labels.items() if value}
+            labels = {new: kept.pop(old) for old, new in options.rename if old in kept}
+            labels = kept | labels
+            yield f"rename {', '.join(f'{old}={new}' for old, new in options.rename)}", labels
+        if options.add:
+            # As they stand in the settings: what the environment holds shows in the labels.
+            yield f"add {', '.join(f'{name}={value}' for name, value in options.add)}", labels | self._added
 
 
 def _expand(name: str, value: str, environment: Mapping[str, str]) -> str:
@@ -109,4 +130,4 @@ def _expand(name: str, value: str, environment: Mapping[str, str]) -> str:
 @hookimpl
 def kuma_sd_transforms() -> Iterable[TransformPlugin]:
     """Describe labels."""
-    yield TransformPlugin("labels", make=make_labels, options=LabelsOptions)
+    yield TransformPlugin("labels", make=ChangeLabels, options=LabelsOptions)

@@ -6,7 +6,7 @@ from kuma_sd import ConfigError, Labels
 from kuma_sd.options import options_of
 from kuma_sd.testing import TransformContract, target
 from kuma_sd_bundled import labels as labels_plugin
-from kuma_sd_bundled.labels import LabelsOptions, make_labels
+from kuma_sd_bundled.labels import ChangeLabels, LabelsOptions
 
 (PLUGIN,) = labels_plugin.kuma_sd_transforms()
 ADD, RENAME, REMOVE = options_of(LabelsOptions)
@@ -22,7 +22,7 @@ class TestLabels(TransformContract):
 
 def changed(labels: Labels, add: str = "", rename: str = "", remove: str = "") -> Labels:
     options = LabelsOptions(ADD.parse(add), RENAME.parse(rename), REMOVE.parse(remove))
-    (result,) = make_labels(options)(labels, target())
+    (result,) = ChangeLabels(options)(labels, target())
     return result
 
 
@@ -87,4 +87,4 @@ def test_what_is_set_is_shown_as_it_was_set(text: str) -> None:
 
 def test_something_must_be_set() -> None:
     with pytest.raises(ConfigError, match=r"^there is nothing to change; set add, rename or remove$"):
-        make_labels(LabelsOptions())
+        ChangeLabels(LabelsOptions())

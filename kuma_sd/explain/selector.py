@@ -1,0 +1,138 @@
+"""What people ask for: label matchers, or a word."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+from kuma_sd.errors import ConfigError
+from kuma_sd.matcher import Matchers, parse
+from kuma_sd.model import Assignment, Key, Target
+from kuma_sd.profile import LabelProfile
+
+# What no encoding of text into bytes that we know of escapes.
+_PLAIN = re.compile(r"[A-Za-z0-9._:\[\]-]*")
+
+_IS_MATCHERS = re.compile("[={}]|!~")
+
+_IN_KEY: dict[str, Callable[[Key], str]] = {
+    "mesh": lambda key: key.mesh,
+    "dataplane": lambda key: key.name,
+    "instance": lambda key: key.name,
+}
+"""Labels that are in the key already, unless they are empty there."""
+
+
+class Selector(Protocol):
+    """Chooses targets."""
+
+    def matches(self, assignment: Assignment) -> bool:
+        """Tell whether this is one.
+
+        Most are refused by their keys and bytes alone, since reading 100,000 takes a second. So texts are not found
+        where they do not stand plainly in the bytes.
+        """
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The texts that stand for a mesh or a dataplane, by that label, to look for others that are near."""
+
+
+def parse_selector(text: str) -> Selector:
+    """Read what somebody asks for.
+
+    Args:
+        text: label matchers in Prometheus's syntax, like ``mesh="payments", dataplane=~"web-.*"``; or the name of a
+            dataplane, an instance or an address, with or without its port.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if not text.strip():
+        raise ConfigError('name a dataplane or an address, or write matchers like mesh="payments"')
+    return _ByMatchers(parse(text)) if _IS_MATCHERS.search(text) else _ByWord(text.strip())
+
+
+def containing(text: str) -> Selector:
+    """Return what chooses targets that have a text in their name, mesh, service, address or any label's value.
+
+    Args:
+        text: in upper or lower case; everything has an empty one.
+    """
+    return _ByText(text.strip().lower())
+
+
+@dataclass(frozen=True)
+class _ByMatchers:
+    matchers: Matchers
+    _labels: LabelProfile = field(default_factory=lambda: LabelProfile("both"))
+
+    @cached_property
+    def _received(self) -> list[str]:
+        """Values that must stand in what was received, unlike those of settings, keys and defaults."""
+        elsewhere = (*_IN_KEY, "control_plane")
+        equal = [one for one in self.matchers if one.operator == "=" and one.value]
+        return [one.value for one in equal if one.name not in elsewhere and not one.name.startswith("__")]
+
+    @property
+    def words(self) -> dict[str, str]:
+        return {one.name: one.value for one in self.matchers if one.name in _IN_KEY and one.operator == "="}
+
+    def matches(self, assignment: Assignment) -> bool:
+        known = {name: part(assignment.key) for name, part in _IN_KEY.items()}
+        if not all(one.matches(known[one.name]) for one in self.matchers if known.get(one.name)):
+            return False
+        if not all(_may_hold(assignment.data, value) for value in self._received):
+            return False
+        target = _read(assignment)
+        if target is None:
+            return self.matchers.matches(known.get)
+        facts = {"service": target.service, "control_plane": target.control_plane}
+        labels = self._labels(target)
+        return self.matchers.matches(lambda name: labels.get(name) or facts.get(name))
+
+
+@dataclass(frozen=True)
+class _ByWord:
+    word: str
+
+    @property
+    def words(self) -> dict[str, str]:
+        return {"dataplane": self.word}
+
+    def matches(self, assignment: Assignment) -> bool:
+        if assignment.key.name == self.word:
+            return True
+        target = _read(assignment) if _may_hold(assignment.data, self.word) else None
+        if target is None:
+            return False
+        host = target.address.rpartition(":")[0]
+        return self.word in (target.address, host, host.strip("[]"), target.name, target.labels.get("instance"))
+
+
+@dataclass(frozen=True)
+class _ByText:
+    text: str
+
+    @property
+    def words(self) -> dict[str, str]:
+        return {}
+
+    def matches(self, assignment: Assignment) -> bool:
+        if self.text in assignment.key.name.lower() or self.text in assignment.key.mesh.lower():
+            return True
+        target = _read(assignment) if _may_hold(assignment.data.lower(), self.text) else None
+        texts = (target.service, target.address, *target.labels.values()) if target else ()
+        return any(self.text in one.lower() for one in texts)
+
+
+def _may_hold(data: bytes, text: str) -> bool:
+    return not _PLAIN.fullmatch(text) or text.encode() in data
+
+
+def _read(assignment: Assignment) -> Target | None:
+    try:
+        return assignment.read()
+    except Exception:  # noqa: BLE001 (codecs are plugins'; what cannot be read is found by its key, and explained)
+        return None

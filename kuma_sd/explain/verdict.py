@@ -1,0 +1,112 @@
+"""What outputs do with a target, compared with what they published."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from operator import attrgetter
+from typing import Protocol, runtime_checkable
+
+from kuma_sd.explain.scene import Course, End
+from kuma_sd.explain.trace import Traced, reason_of
+from kuma_sd.explanation import Group, Identity, Verdict
+from kuma_sd.model import GroupKey, Key, Publication, TargetGroup
+
+_KEY: Callable[[TargetGroup], GroupKey] = attrgetter("key")
+
+
+@runtime_checkable
+class _Telling(Protocol):
+    def explain(self, group: TargetGroup) -> tuple[str, bool]:
+        """What an output may offer: where it puts a group, like a file or a shard, and whether it does at all."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a branch makes of a target.
+
+    Args:
+        key: the target's.
+        state: how it is: present, held or expired.
+        groups: what comes out.
+        failure: why it cannot be converted; empty if it can.
+        drop: which step drops it; empty if none does.
+    """
+
+    key: Key
+    state: str
+    groups: Sequence[TargetGroup]
+    failure: str
+    drop: str
+
+    @classmethod
+    def of(cls, key: Key, state: str, course: Course, traced: Sequence[Traced]) -> "Outcome":
+        """Read it from the traces."""
+        ends = [one.steps[-1] for one, _ in traced]
+        reasons = {step.outcome: str(step) for step in reversed(ends)}
+        failure = reasons.get("failed", "")
+        if not failure and (error := course.branch.failure_of(key)):
+            # Not again: whatever failed is not tried anew before the target changes.
+            failure = reason_of(error)
+        groups = [group for _, group in traced if group]
+        return cls(key, state, () if failure else groups, failure, reasons.get("dropped", ""))
+
+    def at(self, end: End) -> Verdict:
+        """Say what an output does with it."""
+        published, left_out = [], ""
+        for one in _groups_of(self.key, end.publication):
+            where, taken = _placed(end, one)
+            if taken:
+                published.append(_shown(one, where))
+            else:
+                left_out = where
+        verdict, why = self._verdict(end, left_out, is_published=bool(published))
+        same = [_shown(one, same_as=twin) for one in self.groups if (twin := _twin(one, end.publication))]
+        return Verdict(end.name, verdict, why, (*published, *same))
+
+    def _verdict(self, end: End, left_out: str, *, is_published: bool) -> tuple[str, str]:
+        if not is_published and (left_out or self.state == "expired"):
+            return ("dropped", left_out) if left_out else ("expired", "its control plane was not heard within max-age")
+        if self.failure:
+            return "kept" if is_published else "failed", self.failure
+        there = _groups_of(self.key, end.publication)
+        missing = [one for one in self.groups if one not in there]
+        twins = [_twin(one, end.publication) for one in missing]
+        if not all(twins) or (is_published and not self.groups):
+            return "waiting", end.failing or "the output has not published it yet"
+        if is_published:
+            return "published", ""
+        return ("duplicate", f"the same group is published for {twins[0]}") if twins else ("dropped", self.drop)
+
+
+def _placed(end: End, group: TargetGroup) -> tuple[str, bool]:
+    if not isinstance(end.output, _Telling):
+        return "", True
+    try:
+        where, taken = end.output.explain(group)
+    except Exception as error:  # noqa: BLE001 (the boundary to plugins; that it is published is known without it)
+        return f"explain() of the output fails: {reason_of(error)}", True
+    return str(where), bool(taken)
+
+
+def _groups_of(key: Key, publication: Publication | None) -> list[TargetGroup]:
+    if publication is None:
+        return []
+    start = bisect_left(publication.groups, GroupKey(key, 0), key=_KEY)
+    following = (publication.groups[place] for place in range(start, len(publication.groups)))
+    return list(takewhile(lambda group: group.key.assignment == key, following))
+
+
+def _twin(group: TargetGroup, publication: Publication | None) -> Identity | None:
+    """Return the target under which an equal group is published, if it is not there under its own key."""
+    if publication is None or group in _groups_of(group.key.assignment, publication):
+        return None
+    try:
+        place = publication.lines.index(group.json)
+    except ValueError:
+        return None
+    return Identity.of(publication.groups[place].key.assignment)
+
+
+def _shown(group: TargetGroup, where: str = "", same_as: Identity | None = None) -> Group:
+    return Group(group.targets, group.labels, where, same_as)

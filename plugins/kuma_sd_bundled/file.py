@@ -1,0 +1,84 @@
+"""The source ``file:``: replays a snapshot that a daemon saved under its ``state-dir``."""
+
+import dataclasses
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+from kuma_sd import ConfigError, Context, NoOptions, Snapshot, SourcePlugin, SourceStatus, files, hookimpl
+from kuma_sd.saved import read_snapshot
+
+
+class SavedSnapshot:
+    """Yields the snapshot in a file, and again whenever the file changes.
+
+    Args:
+        path: the file.
+        control_plane: the name of the control plane that it stands for.
+    """
+
+    def __init__(self, path: Path, control_plane: str) -> None:
+        self.status = SourceStatus()
+        self._path = path
+        self._control_plane = control_plane
+        self._changed = threading.Event()
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        """Read the file, and wait for it to change.
+
+        Raises:
+            SourceError: it is not there, or cannot be understood.
+        """
+        watcher = files.Watcher([self._path], lambda _changed: self._changed.set())
+        threading.Thread(target=watcher.run, name=f"watch {self._path.name}", daemon=True).start()
+        connected = time.monotonic()
+        try:
+            while True:
+                # Before it is asked whether to go on, so that close() is not missed.
+                self._changed.clear()
+                if self._closed:
+                    return
+                snapshot = read_snapshot(self._path, self._control_plane)
+                self.status = SourceStatus(True, time.time(), "saved snapshot", f"in the file {str(self._path)!r}")  # noqa: FBT003 (connected)
+                yield dataclasses.replace(snapshot, connected=connected)
+                del snapshot
+                self._changed.wait()
+        finally:
+            watcher.close()
+            self.status = dataclasses.replace(self.status, connected=False, protocol="")
+
+    def close(self) -> None:
+        """End the iteration at once, from any thread."""
+        self._closed = True
+        self._changed.set()
+
+
+def parse_path(address: str) -> Path:
+    """Return the path in an address like ``file:/var/lib/kuma-sd/east.snapshot`` or ``file:///var/lib/…``.
+
+    Raises:
+        ConfigError: it names another machine, or no file.
+    """
+    rest = address.partition(":")[2]
+    if rest.startswith("//"):
+        host, slash, rest = rest[2:].partition("/")
+        if host not in ("", "localhost"):
+            raise ConfigError(f"{address!r} names another machine; write file:/PATH for a file of this one")
+        rest = slash + rest
+    path = unquote(rest)
+    if not path.strip("/") or "\0" in path:
+        raise ConfigError(f"{address!r} names no file; write it like file:/var/lib/kuma-sd/east.snapshot")
+    return Path(path)
+
+
+@hookimpl
+def kuma_sd_sources() -> Iterable[SourcePlugin]:
+    """Describe file."""
+    yield SourcePlugin("file", schemes=("file",), open=_open)
+
+
+def _open(address: str, _options: NoOptions, context: Context) -> SavedSnapshot:
+    return SavedSnapshot(parse_path(address), context.name)
