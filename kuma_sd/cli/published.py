@@ -1,0 +1,126 @@
+"""What outputs have published, wherever that is found."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from urllib.parse import urlencode
+
+import msgspec
+
+from kuma_sd.errors import KumaSDError
+from kuma_sd.model import TargetGroup
+from kuma_sd.target_files import read_target_file
+from kuma_sd.web.client import NoDaemonError, download
+from kuma_sd.web.published import groups_in
+from kuma_sd.wording import counted
+
+
+class Found(NamedTuple):
+    """What was found.
+
+    Args:
+        where: for people.
+        groups: what is published; each line of JSON once.
+    """
+
+    where: str
+    groups: Sequence[TargetGroup]
+
+
+class Published(Protocol):
+    """Where it is looked for."""
+
+    @property
+    def names(self) -> Collection[str]:
+        """The outputs that are known there, if any are by name."""
+
+    def of(self, name: str, paths: Sequence[Path]) -> Found:
+        """Return what an output has published.
+
+        Args:
+            name: the output.
+            paths: the files that it would write.
+
+        Raises:
+            KumaSDError: it cannot be told.
+        """
+
+
+def published(against: Path | None, control_socket: Path) -> Published:
+    """Choose where to look.
+
+    Args:
+        against: a file that the user named; else the daemon is asked, and where none runs, files are read.
+        control_socket: where a daemon would listen.
+
+    Raises:
+        KumaSDError: a daemon is there, and does not answer.
+    """
+    if against:
+        return _OneFile(against)
+    try:
+        with download(control_socket, "/-/published") as file:
+            return _Daemon(control_socket, msgspec.json.decode(file.read_bytes(), type=dict[str, str]))
+    except NoDaemonError:
+        return _OwnFiles()
+
+
+@dataclass(frozen=True)
+class _OneFile:
+    path: Path
+    names: Collection[str] = ()
+
+    def of(self, _name: str, _paths: Sequence[Path]) -> Found:
+        try:
+            return Found(f"the file {str(self.path)!r}", read_target_file(self.path))
+        except FileNotFoundError as error:
+            raise KumaSDError(f"there is no file {str(self.path)!r} to compare with") from error
+
+
+@dataclass(frozen=True)
+class _Daemon:
+    control_socket: Path
+    names: Collection[str]
+
+    def of(self, name: str, _paths: Sequence[Path]) -> Found:
+        if name not in self.names:
+            return Found("nothing: the daemon has no output of this name", ())
+        with download(self.control_socket, f"/-/published?{urlencode({'output': name})}") as file:
+            try:
+                return Found("what the daemon published last", list(groups_in(file)))
+            except ValueError as error:
+                raise KumaSDError(f"what the daemon says it published cannot be understood: {error}") from error
+
+
+@dataclass(frozen=True)
+class _OwnFiles:
+    names: Collection[str] = ()
+
+    def of(self, name: str, paths: Sequence[Path]) -> Found:
+        if not paths:
+            raise KumaSDError(
+                f"no daemon runs that could say what output {name} has published, and it has no file; "
+                f"compare with one by --only {name} --against FILE"
+            )
+        groups: dict[bytes, TargetGroup] = {}
+        missing = []
+        for path in paths:
+            try:
+                groups.update((one.json, one) for one in read_target_file(path))
+            except FileNotFoundError:
+                missing.append(path)
+        return Found(_where(paths, missing), list(groups.values()))
+
+
+def _where(paths: Sequence[Path], missing: Sequence[Path]) -> str:
+    if not missing:
+        return f"the file {_named(paths)}, since no daemon runs"
+    if len(missing) == len(paths):
+        return f"nothing: no daemon runs, and {_named(missing)} is not there"
+    return f"its files, of which {_named(missing)} is not there, since no daemon runs"
+
+
+def _named(paths: Sequence[Path]) -> str:
+    more = f" and {counted(len(paths) - 1, 'other file')}" if len(paths) > 1 else ""
+    return f"{str(paths[0])!r}{more}"
