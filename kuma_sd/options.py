@@ -209,6 +209,14 @@ def _parse_file_content(text: str) -> FileContent:
         raise ValueError(f"cannot be read: {error.strerror}") from error
 
 
+def _parse_host_and_port(text: str) -> str:
+    # An IPv6 address stands in brackets; without a host it means all addresses of the machine, as in Prometheus.
+    found = re.fullmatch(r"(\[[0-9a-fA-F:.]+(%[A-Za-z0-9._-]+)?\]|[A-Za-z0-9._-]*):([0-9]{1,5})", text)
+    if not found or int(found[3]) > 65535:  # noqa: PLR2004 (the highest port)
+        raise ValueError("is not HOST:PORT, like 127.0.0.1:9119, [::1]:9119 or :9119")
+    return text
+
+
 TEXT = OptionType("text", str)
 NUMBER = OptionType("number", _parse_number)
 PERCENTAGE = OptionType("percentage", _parse_percentage, lambda share: f"{share * 100:.12g}%")
@@ -219,6 +227,7 @@ DURATION_OR_FOREVER = OptionType("duration|forever", _parse_duration_or_forever,
 SIZE = OptionType("size", _parse_size, _show_size)
 SECRET = OptionType("secret", Secret, str, secret=True)
 FILE_CONTENT = OptionType("file", _parse_file_content)
+HOST_AND_PORT = OptionType("host:port", _parse_host_and_port)
 
 
 def choice(*words: str) -> OptionType:

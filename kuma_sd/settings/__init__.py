@@ -10,7 +10,16 @@ from kuma_sd.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
 from kuma_sd.options import options_of
 from kuma_sd.plugins import Plugins
 from kuma_sd.program import Program
-from kuma_sd.settings.declarations import CORE, CoreOptions, declare, declare_lists, options_for_outputs
+from kuma_sd.settings.declarations import (
+    CORE,
+    WEB,
+    CoreOptions,
+    WebOptions,
+    declare,
+    declare_lists,
+    options_for_outputs,
+)
+from kuma_sd.settings.flags import settings_parser
 from kuma_sd.settings.instances import Instance, Instances, Text, find_instances, find_outputs
 from kuma_sd.settings.spellings import Spellings
 from kuma_sd.settings.strictness import check_file
@@ -77,6 +86,7 @@ class Settings:
         core: what concerns the daemon itself.
         control_planes: at least one.
         outputs: at least one.
+        web: where and how it answers over HTTP.
         effective: every option that is in effect, by section.
         warnings: what is set and has no effect, one sentence each.
         arguments: the values of the command's own flags.
@@ -85,6 +95,7 @@ class Settings:
     core: CoreOptions
     control_planes: tuple[ControlPlane, ...]
     outputs: tuple[NamedOutput, ...]
+    web: WebOptions
     effective: tuple[Effective, ...] = field(default=(), compare=False, repr=False)
     warnings: tuple[str, ...] = field(default=(), compare=False, repr=False)
     arguments: argparse.Namespace = field(default_factory=argparse.Namespace, compare=False, repr=False)
@@ -118,7 +129,19 @@ def load(
     control_planes = tuple(_control_plane(one, values, plugins) for one in instances.control_planes)
     transforms = {one.name: _transform(one, values, plugins) for one in instances.transforms}
     outputs = tuple(_output(one, values, plugins, instances, transforms) for one in instances.outputs)
-    return Settings(core, control_planes, outputs, tuple(values.effective), tuple(warnings), namespace)
+    web = values.read(WebOptions, WEB)
+    return Settings(core, control_planes, outputs, web, tuple(values.effective), tuple(warnings), namespace)
+
+
+def parser_of(program: Program, plugins: Plugins) -> argparse.ArgumentParser:
+    """Return the parser of a command that takes settings, to describe it: with the flags there are by default.
+
+    Args:
+        program: the command, with flags of its own.
+        plugins: where the plugins that are used by default come from.
+    """
+    instances = _discover(Spellings([], {}, program))
+    return settings_parser(program, declare(instances, plugins), None, strict=True)
 
 
 def _discover(spellings: Spellings) -> Instances:

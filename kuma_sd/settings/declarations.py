@@ -7,8 +7,10 @@ from pathlib import Path
 
 from kuma_sd.errors import ConfigError, PluginError
 from kuma_sd.options import (
+    BOOL,
     DURATION,
     DURATION_OR_FOREVER,
+    HOST_AND_PORT,
     NUMBER,
     PATH,
     PERCENTAGE,
@@ -26,6 +28,7 @@ from kuma_sd.profile import PROFILES
 from kuma_sd.settings.instances import Instance, Instances
 
 CORE = "kuma-sd"
+WEB = "web"
 
 Place = tuple[str, str]
 """Where an option stands: its section and its name."""
@@ -84,6 +87,23 @@ class CoreOptions:
     )
     log_level: str = option("info", choice("debug", "info", "warn", "error", "off"), "The least level that is logged.")
     log_format: str = option("logfmt", choice("logfmt", "json"), "How log lines on stderr are written.")
+
+
+@dataclass(frozen=True)
+class WebOptions:
+    """Where and how the daemon answers over HTTP; its control socket needs none of it."""
+
+    listen_address: tuple[str, ...] = option(
+        ("127.0.0.1:9119",),
+        list_of(HOST_AND_PORT),
+        "Where to serve metrics, the status page and what outputs serve; empty for nowhere.",
+    )
+    config_file: Path | None = option(
+        None, PATH, "TLS, users and headers, in Prometheus's web configuration format; read again when it changes."
+    )
+    enable_lifecycle: bool = option(
+        False, BOOL, "Whether /-/reload and /-/accept answer here too, and not on the control socket alone."
+    )
 
 
 _LISTS = ("cp-address", "transform", "output")
@@ -201,7 +221,8 @@ def declare(instances: Instances, plugins: Plugins) -> Declarations:
         PluginError: a plugin cannot be loaded, or its options do not fit.
     """
     core = tuple(Declaration(CORE, one) for one in options_of(CoreOptions))
-    groups = [Group(CORE, "settings", core), *_declare_sources(instances, plugins)]
+    web = tuple(Declaration(WEB, one) for one in options_of(WebOptions))
+    groups = [Group(CORE, "settings", core), *_declare_sources(instances, plugins), Group(WEB, "[web]: HTTP", web)]
     for one in instances.outputs:
         shared = [Declaration(one.name, each, inherited=True) for each in options_for_outputs()]
         own = [Declaration(one.name, each) for each in _options_of_plugin(one, plugins)]

@@ -7,6 +7,7 @@ from typing import Any
 import configargparse
 
 from kuma_sd.errors import ConfigError
+from kuma_sd.options import BOOL
 from kuma_sd.program import Program, Strict
 from kuma_sd.settings import aliases
 from kuma_sd.settings.config_file import ConfigFile
@@ -98,7 +99,8 @@ class _Collect(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         given = getattr(namespace, self.dest) or []
-        setattr(namespace, self.dest, [*given, (option_string, values)])
+        # Before Python 3.13 argparse takes a value of two dashes away.
+        setattr(namespace, self.dest, [*given, (option_string, "--" if values == [] else values)])
 
 
 def _add_config(parser: Parser) -> None:
@@ -114,6 +116,8 @@ def _add_options(parser: Parser, program: Program, declarations: Declarations) -
         secrets = [one for one in group.declarations if one.option.type.secret]
         shown = parser.add_argument_group(group.title, "\n".join(map(_describe_secret, secrets)) or None)
         for one in group.declarations:
+            # A switch may stand alone.
+            alone: dict[str, Any] = {"nargs": "?", "const": "true"} if one.option.type is BOOL else {}
             alias = [aliases.FLAGS[one.place]] if one.place in aliases.FLAGS else []
             shown.add_argument(
                 *alias,
@@ -121,6 +125,7 @@ def _add_options(parser: Parser, program: Program, declarations: Declarations) -
                 dest=destination(one),
                 action=_Collect,
                 env_var=one.variable,
+                **alone,
                 metavar=one.option.type.name.upper() if not one.option.type.choices else one.option.type.name,
                 help=argparse.SUPPRESS if one.option.type.secret else _describe(one, program).replace("%", "%%"),
             )

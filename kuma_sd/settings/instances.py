@@ -39,7 +39,7 @@ class Instance:
     @property
     def plugin(self) -> str:
         """The plugin's name; of a source the URL scheme of the address."""
-        return self.value.partition("://")[0]
+        return self.value.partition(":")[0] if self.kind == "source" else self.value
 
 
 @dataclass(frozen=True)
@@ -115,16 +115,17 @@ def find_control_planes(text: Text) -> tuple[Instance, ...]:
 
 def _control_plane(item: str, origin: str) -> Instance:
     before, separator, rest = item.partition("=")
-    named = bool(separator) and "://" not in before
+    named = bool(separator) and ":" not in before
     name, address = (before, rest) if named else ("", item)
     if named:
         _check_name(name, item, origin)
-    scheme, separator, host = address.partition("://")
-    if not separator:
+    scheme, separator, rest = address.partition(":")
+    # What is before a port is a host.
+    if not separator or rest[:1].isdigit():
         raise ConfigError(
             f"{origin}: '{item}' has no scheme; did you mean '{f'{name}=' if named else ''}grpc://{address}'?"
         )
-    if not host or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
+    if not rest.strip("/") or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
         raise ConfigError(f"{origin}: '{item}' is not [NAME=]URL, like grpc://localhost:5676")
     return Instance("source", name, address, origin)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from kuma_sd.options import Option, options_of
 from kuma_sd.plugins import Plugins
 from kuma_sd.settings.config_file import write_entry
-from kuma_sd.settings.declarations import CORE, CoreOptions, options_for_outputs
+from kuma_sd.settings.declarations import CORE, WEB, CoreOptions, WebOptions, options_for_outputs
 
 DISTRIBUTION = "kuma-sd"
 
@@ -22,6 +22,7 @@ _HEAD = """\
 
 
 _OF_CONTROL_PLANES = "Options of control planes: here for all, under [NAME] for the one of that name alone."
+_OF_WEB = "Where the daemon answers over HTTP."
 _OF_OUTPUTS = "Here these replace what stands under [kuma-sd]."
 
 
@@ -37,6 +38,7 @@ def sample(plugins: Plugins) -> str:
     of_sources = [option for source in sources.values() for option in options_of(source.options)]
     lines = [_HEAD, f"[{CORE}]", *_entries(options_of(CoreOptions))]
     lines += ["", *_comment(_OF_CONTROL_PLANES), *_entries(of_sources)]
+    lines += ["", "", *_comment(_OF_WEB), f"[{WEB}]", *_entries(options_of(WebOptions))]
     for one in builtin:
         if one.kind == "transform":
             lines += [*_heading("transform", one.name), *_entries(options_of(plugins.transform(one.name).options))]

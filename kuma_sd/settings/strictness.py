@@ -6,7 +6,7 @@ from kuma_sd.errors import ConfigError, PluginError
 from kuma_sd.options import options_of
 from kuma_sd.plugins import Plugins
 from kuma_sd.settings.config_file import ConfigFile, Entry
-from kuma_sd.settings.declarations import CORE, Declarations
+from kuma_sd.settings.declarations import CORE, WEB, Declarations
 from kuma_sd.settings.instances import Instances
 from kuma_sd.wording import did_you_mean
 
@@ -26,14 +26,14 @@ def check_file(
     Raises:
         ConfigError: with the line, and a suggestion.
     """
-    known = {CORE, *instances.names, *in_file.names}
+    known = {CORE, WEB, *instances.names, *in_file.names}
     filled = {entry.section for entry in file.entries}
     samples = {one.name for one in plugins.available() if one.kind != "source"} - filled
     for section in file.sections:
         if section not in known | samples:
             _refuse_section(file, section, known)
     for entry in file.entries:
-        used = entry.section == CORE or entry.section in instances.names
+        used = entry.section in (CORE, WEB) or entry.section in instances.names
         if used and (entry.section, entry.key) not in declarations:
             if entry.section == CORE and entry.key in _options_of_sources(in_file, plugins):
                 continue

@@ -1,6 +1,7 @@
 """One WSGI application: which handler answers which path, and what everybody else is told."""
 
 import logging
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -11,7 +12,7 @@ from kuma_sd.errors import ConfigError, KumaSDError
 from kuma_sd.logs import escape
 
 if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _log = logging.getLogger(__name__)
 
@@ -28,12 +29,14 @@ class Request:
         path: without the query.
         query: its values by name; only names that the route takes, each at most once.
         body: what came with it.
+        headers: by their names in lower case.
     """
 
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,13 @@ class Response:
     """What a client is told.
 
     Args:
-        body: the content.
+        body: the content; or its pieces, made as they are sent, so that it never has to be in memory at once.
         status: the HTTP status.
         content_type: what the content is.
         headers: more headers.
     """
 
-    body: bytes
+    body: bytes | Iterable[bytes]
     status: int = 200
     content_type: str = "text/plain; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -77,13 +80,23 @@ class Refused(Exception):  # noqa: N818 (it is no error of ours)
 Handler = Callable[[Request], Response]
 
 
+def is_reserved(path: str) -> bool:
+    """Tell whether a path is the daemon's own, whether or not something is there, so that no plugin may serve it."""
+    return path in ("/", "/metrics") or path.startswith("/-/")
+
+
 class Application:
     """Hands each request to the handler of its path.
 
-    Handlers run in the threads of whatever listener calls; several may run at the same time.
+    Handlers run in the threads of whatever listener calls; several may run at the same time. HEAD is answered by what
+    answers GET.
+
+    Args:
+        served: returns what plugins serve at present, by path; asked for each request.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, served: "Callable[[], Mapping[str, WSGIApplication]]" = dict) -> None:
+        self._served = served
         self._routes: dict[str, dict[str, tuple[Handler, Collection[str]]]] = {}
         self._reported: set[tuple[str, str]] = set()
 
@@ -100,18 +113,25 @@ class Application:
 
     def __call__(self, environment: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request, as WSGI wants it."""
-        response = self._answer(environment)
-        headers = {"Content-Type": response.content_type, "Content-Length": str(len(response.body))}
-        phrase = HTTPStatus(response.status).phrase
-        start_response(f"{response.status} {phrase}", list((headers | dict(response.headers)).items()))
-        return [response.body]
+        method, path = environment["REQUEST_METHOD"], environment.get("PATH_INFO", "")
+        plugin = None if path in self._routes else self._served().get(path)
+        if plugin is None:
+            return send(self._answer(environment), method, start_response)
+        try:
+            return plugin(environment, start_response)
+        except Exception as error:  # noqa: BLE001 (the boundary to plugins)
+            # It may have begun to answer.
+            failure = sys.exc_info()
+            return send(
+                self._failed(path, error), method, lambda status, headers: start_response(status, headers, failure)
+            )
 
     def _answer(self, environment: "WSGIEnvironment") -> Response:
         method, path = environment["REQUEST_METHOD"], environment.get("PATH_INFO", "")
         try:
             handler, names = self._route(method, path)
             query = _query(environment.get("QUERY_STRING", ""), names)
-            return handler(Request(method, path, query, _body(environment)))
+            return handler(Request(method, path, query, _body(environment), _headers(environment)))
         except Refused as refusal:
             return Response.lines(str(refusal), status=refusal.status, headers=refusal.headers)
         except ConfigError as error:
@@ -119,24 +139,44 @@ class Application:
         except KumaSDError as error:
             return Response.lines(str(error), status=500)
         except Exception as error:  # noqa: BLE001 (whatever goes wrong in a handler, the daemon goes on)
-            self._report(path, error)
-            return Response.lines("internal error; the log says more", status=500)
+            return self._failed(path, error)
 
     def _route(self, method: str, path: str) -> tuple[Handler, Collection[str]]:
         methods = self._routes.get(path)
         if methods is None:
-            raise Refused(404, f"there is no {path}; there are {', '.join(sorted(self._routes))}")
+            raise Refused(404, f"there is no {path}; there are {', '.join(sorted({*self._routes, *self._served()}))}")
+        if method == "HEAD" and "GET" in methods:
+            return methods["GET"]
         if method not in methods:
-            allowed = ", ".join(sorted(methods))
+            allowed = ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
             raise Refused(405, f"{path} is asked for with {allowed}", {"Allow": allowed})
         return methods[method]
 
-    def _report(self, path: str, error: Exception) -> None:
+    def _failed(self, path: str, error: Exception) -> Response:
         # Once, since a client may ask again and again; there are only so many paths and types.
         problem = path, type(error).__name__
         if problem not in self._reported:
             self._reported.add(problem)
             _log.error("answering %s failed: %s: %s", path, type(error).__name__, error, exc_info=error)
+        return Response.lines("internal error; the log says more", status=500)
+
+
+def send(
+    response: Response, method: str, start_response: "Callable[[str, list[tuple[str, str]]], object]"
+) -> Iterable[bytes]:
+    """Answer as WSGI wants it.
+
+    Args:
+        response: what to answer.
+        method: what was asked with.
+        start_response: WSGI's.
+    """
+    headers, pieces = {"Content-Type": response.content_type}, response.body
+    if isinstance(pieces, bytes):
+        headers, pieces = headers | {"Content-Length": str(len(pieces))}, [pieces]
+    phrase = HTTPStatus(response.status).phrase
+    start_response(f"{response.status} {phrase}", list((headers | dict(response.headers)).items()))
+    return [] if method == "HEAD" else pieces
 
 
 def _query(text: str, names: Collection[str]) -> dict[str, str]:
@@ -151,6 +191,11 @@ def _query(text: str, names: Collection[str]) -> dict[str, str]:
     if len(query) < len(pairs):
         raise Refused(400, "a name stands in the query twice")
     return query
+
+
+def _headers(environment: "WSGIEnvironment") -> dict[str, str]:
+    fields = {name[5:]: value for name, value in environment.items() if name.startswith("HTTP_")}
+    return {name.replace("_", "-").lower(): value for name, value in fields.items()}
 
 
 def _body(environment: "WSGIEnvironment") -> bytes:

@@ -1,10 +1,12 @@
 """Asking a running daemon over its control socket."""
 
+import contextlib
 import http.client
 import os
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 
 from kuma_sd.errors import KumaSDError
@@ -15,8 +17,18 @@ TIMEOUT = 10.0
 LARGEST_ANSWER = 2**24
 """How much of an answer is read, in bytes."""
 
+LARGEST_DOWNLOAD = 2**32
+"""How much is downloaded, in bytes; a million targets are half a gigabyte."""
+
+PIECE = 2**20
+"""How much of it is in memory at a time, in bytes."""
+
 LONGEST_PATH = 107
 """The longest path of a unix socket, in bytes (unix(7))."""
+
+
+class NoDaemonError(KumaSDError):
+    """Nothing listens at the control socket."""
 
 
 def default_control_socket(environment: Mapping[str, str]) -> Path:
@@ -61,16 +73,47 @@ def ask(path: Path, method: str, target: str) -> tuple[int, str]:
         target: path and query, like ``/-/accept?control-plane=east``.
 
     Raises:
-        KumaSDError: no daemon answers.
+        NoDaemonError: no daemon listens.
+        KumaSDError: the daemon does not answer.
     """
+    with _answer(path, method, target) as response:
+        return response.status, response.read(LARGEST_ANSWER).decode(errors="replace")
+
+
+@contextlib.contextmanager
+def download(path: Path, target: str) -> Iterator[Path]:
+    """Ask the daemon for something large; it is in a file that is there until the block ends.
+
+    Args:
+        path: where its control socket is.
+        target: path and query, like ``/-/received?control-plane=east``.
+
+    Raises:
+        NoDaemonError: no daemon listens.
+        KumaSDError: the daemon does not answer, or refuses.
+    """
+    with tempfile.NamedTemporaryFile(prefix="kuma-sd-") as file:
+        with _answer(path, "GET", target) as response:
+            if response.status != HTTPStatus.OK:
+                reason = response.read(LARGEST_ANSWER).decode(errors="replace").strip()
+                raise KumaSDError(reason or f"the daemon answers with status {response.status}")
+            while piece := response.read(PIECE):
+                if file.tell() > LARGEST_DOWNLOAD:
+                    raise KumaSDError(f"the answer of the daemon at {str(path)!r} has no end")
+                file.write(piece)
+        file.flush()
+        yield Path(file.name)
+
+
+@contextlib.contextmanager
+def _answer(path: Path, method: str, target: str) -> Iterator[http.client.HTTPResponse]:
     check_length(path)
     connection = _Connection(path)
     try:
         connection.request(method, target)
-        response = connection.getresponse()
-        return response.status, response.read(LARGEST_ANSWER).decode(errors="replace")
+        yield connection.getresponse()
     except (FileNotFoundError, ConnectionRefusedError) as error:
-        raise KumaSDError(
+        raise NoDaemonError(
             f"no daemon listens at {str(path)!r}; start kuma-sd, or set control-socket to where it listens"
         ) from error
     except PermissionError as error:

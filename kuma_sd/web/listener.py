@@ -1,28 +1,20 @@
 """Where the daemon listens. Importing this loads cheroot, so it is done late."""
 
-import contextlib
 import logging
 import os
 import socket
 import stat
-import threading
 from pathlib import Path
-from typing import Any
-
-from cheroot import wsgi
 
 from kuma_sd.errors import KumaSDError
-from kuma_sd.web.application import LARGEST_BODY, Application
+from kuma_sd.web.application import Application
 from kuma_sd.web.client import check_length
+from kuma_sd.web.server import Limits, Serving
 
 _log = logging.getLogger(__name__)
 
-THREADS = 2
-"""How many requests on the control socket are answered at a time."""
-
-
-QUEUE = 128
-"""How many clients may wait for that; one more is turned away."""
+LIMITS = Limits(threads=2, connections=64)
+"""What those who use the control socket may take."""
 
 
 class ControlSocket:
@@ -36,15 +28,14 @@ class ControlSocket:
     def __init__(self, path: Path, application: Application) -> None:
         self._path = path
         self._application = application
-        self._socket: socket.socket | None = None
+        self._serving: Serving | None = None
         self._made: os.stat_result | None = None
-        self._closing = threading.Event()
 
     def start(self) -> None:
         """Begin to listen. If that cannot be done, this is logged, and the daemon goes on without."""
         try:
             check_length(self._path)
-            self._socket = self._bound()
+            self._serving = Serving(self._bound(), self._application, LIMITS)
         except KumaSDError as error:
             _log.warning("%s; going on without, so that commands like 'kuma-sd accept' do not work", error)
         except OSError as error:
@@ -57,27 +48,14 @@ class ControlSocket:
 
     def run(self) -> None:
         """Serve until closed."""
-        if self._socket is None:
-            return
-        server = _Server(self._socket, str(self._path), self._application)
-        server.prepare()
-        serving = threading.Thread(target=server.serve, name="control socket", daemon=True)
-        serving.start()
-        self._closing.wait()
-        stopping = threading.Thread(target=server.stop, daemon=True)
-        stopping.start()
-        while stopping.is_alive():
-            # A connection wakes the server, which looks seldom whether it shall stop.
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as poke, contextlib.suppress(OSError):
-                poke.setblocking(False)  # noqa: FBT003 (its only argument)
-                poke.connect(str(self._path))
-            stopping.join(0.01)
-        serving.join()
-        self._remove()
+        if self._serving:
+            self._serving.run()
+            self._remove()
 
     def close(self) -> None:
         """End run(), from any thread."""
-        self._closing.set()
+        if self._serving:
+            self._serving.close()
 
     def _bound(self) -> socket.socket:
         self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -92,7 +70,7 @@ class ControlSocket:
             self._path.chmod(0o600)
             self._made = self._path.lstat()
             # Already here, since a socket that does not listen would be taken for a dead one.
-            bound.listen(QUEUE)
+            bound.listen(LIMITS.connections)
         except BaseException:
             bound.close()
             raise
@@ -123,23 +101,3 @@ class ControlSocket:
         except OSError:
             # It is gone already, or somebody took the directory from us; a dead socket is replaced at the next start.
             return
-
-
-class _Server(wsgi.Server):
-    """Cheroot's server, on a socket that is bound already; its own would be open to everybody."""
-
-    max_request_header_size = 2**14
-    max_request_body_size = LARGEST_BODY
-
-    def __init__(self, bound: socket.socket, address: str, application: Application) -> None:
-        super().__init__(
-            address, application, THREADS, max=THREADS, request_queue_size=QUEUE, timeout=5, shutdown_timeout=0
-        )
-        self._bound = bound
-
-    def bind_unix_socket(self, _address: str) -> socket.socket:
-        self.socket = self._bound
-        return self._bound
-
-    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: Any = False) -> None:  # noqa: ANN401, FBT002 (cheroot's)
-        _log.log(level, "%s", msg, exc_info=bool(traceback))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kuma_sd import ConfigError, OutputError
-from kuma_sd.web.application import LARGEST_BODY, Application, Refused, Request, Response
+from kuma_sd.web.application import LARGEST_BODY, Application, Refused, Request, Response, is_reserved
 from kuma_sd.web.control import add_control
 
 
@@ -39,7 +39,7 @@ def ask(
     answer = validator(application)(whole, lambda status, headers, *_: told.extend([status, headers]))  # type: ignore[arg-type]
     content = b"".join(answer)
     answer.close()  # type: ignore[attr-defined]
-    return told[0], dict(told[1]), content.decode()
+    return told[-2], dict(told[-1]), content.decode()
 
 
 def echo(request: Request) -> Response:
@@ -189,3 +189,54 @@ def test_reloading(control: Application) -> None:
 
 def test_looking_changes_nothing(control: Application) -> None:
     assert ask(control, "GET", "/-/accept")[0] == "405 Method Not Allowed"
+
+
+def serving(*, failing: bool = False) -> Application:
+    def plugin(environment: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        if failing:
+            raise ZeroDivisionError
+        return [environment["PATH_INFO"].encode()]
+
+    application = Application(lambda: {"/sd": plugin, "/": plugin})
+    application.add("GET", "/", lambda _request: Response.lines("ours"))
+    return application
+
+
+def test_what_plugins_serve_is_looked_up_for_each_request() -> None:
+    present: dict[str, Any] = {}
+    application = Application(lambda: present)
+    assert ask(application, "GET", "/sd")[0] == "404 Not Found"
+    present.update(serving()._served())
+    assert ask(application, "GET", "/sd")[::2] == ("200 OK", "/sd")
+    assert ask(application, "GET", "/nothing")[2] == "there is no /nothing; there are /, /sd\n"
+
+
+def test_the_daemons_own_paths_win() -> None:
+    assert ask(serving(), "GET", "/")[2] == "ours\n"
+    assert [path for path in ("/", "/metrics", "/-/x", "/sd", "/-", "/metrics/x") if is_reserved(path)] == [
+        *("/", "/metrics", "/-/x")
+    ]
+
+
+def test_a_plugin_that_fails_is_logged_once_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    application = serving(failing=True)
+    for _ in range(2):
+        status, _, text = ask(application, "GET", "/sd")
+        assert (status, text) == ("500 Internal Server Error", "internal error; the log says more\n")
+    assert caplog.text.count("answering /sd failed: ZeroDivisionError") == 1
+
+
+def test_head_is_answered_by_what_answers_get_without_the_body(application: Application) -> None:
+    status, headers, text = ask(application, "HEAD", "/")
+    assert (status, headers["Content-Length"], text) == ("200 OK", "2", "")
+    assert ask(application, "HEAD", "/echo")[0] == "405 Method Not Allowed"
+    assert ask(application, "PUT", "/")[1]["Allow"] == "GET, HEAD"
+
+
+def test_a_body_may_come_in_pieces() -> None:
+    application = Application()
+    application.add("GET", "/", lambda _request: Response(iter([b"a", b"b"])))
+    status, headers, text = ask(application, "GET", "/")
+    assert (status, text) == ("200 OK", "ab")
+    assert "Content-Length" not in headers

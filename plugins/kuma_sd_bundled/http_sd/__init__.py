@@ -1,0 +1,27 @@
+"""The output for Prometheus's ``http_sd_configs``: the list of targets at a path of the daemon's listeners."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kuma_sd import TEXT, Context, OutputPlugin, hookimpl, option
+from kuma_sd_bundled.http_sd.output import HTTPSD
+
+
+@dataclass(frozen=True)
+class HTTPSDOptions:
+    """Where the list is."""
+
+    path: str = option("/sd", TEXT, "The path of the list, at every address of listen-address in [web].")
+
+
+@hookimpl
+def kuma_sd_outputs() -> Iterable[OutputPlugin]:
+    """Describe http_sd."""
+    yield OutputPlugin("http_sd", open=_open, options=HTTPSDOptions)
+
+
+def _open(options: HTTPSDOptions, context: Context) -> HTTPSD:
+    output = HTTPSD()
+    context.serve(options.path, output)
+    context.report(lambda: {"path": options.path})
+    return output
