@@ -1,0 +1,183 @@
+"""One connection to a relay: reads what is there, and then what is sent."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from kuma_sd_redis.connection import Connection, RelayError
+from kuma_sd_redis.inbox import Inbox
+from kuma_sd_redis.listener import Listener
+from kuma_sd_redis.replica import Replica, jitter
+
+_log = logging.getLogger(__name__)
+
+SETTLE = 0.02
+"""How long to wait for more after the first of several news, in seconds: one publication changes many buckets."""
+
+PACE = 0.5
+"""How often the targets are handed on at most, in a storm; in seconds."""
+
+AGAIN = 0.5
+"""After how long to look again at buckets that change while they are read, in seconds."""
+
+
+MOVES = 5
+"""How often to ask a Cluster who has what before that counts as a failure."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How an edge spares Redis.
+
+    Args:
+        look_interval: how often to see whether a notification was lost, in seconds.
+        jitter: over how long edges spread when they must read something again, in seconds.
+        timeout: how long Redis may take to answer, in seconds.
+    """
+
+    look_interval: float
+    jitter: float
+    timeout: float
+
+
+class Follower:
+    """Follows a relay until it is closed or Redis is gone, in a thread of its own.
+
+    Args:
+        title: what the relay is called in the log.
+        connection: to Redis; used by this object alone.
+        replica: what the edge has, from earlier connections.
+        pace: how to spare Redis.
+        deliver: called when there is something new, and once at the beginning.
+    """
+
+    def __init__(
+        self, title: str, connection: Connection, replica: Replica, pace: Pace, deliver: Callable[[], None]
+    ) -> None:
+        self.holder = ""
+        self._title = title
+        self._connection = connection
+        self._keys = replica.keys
+        self._replica = replica
+        self._pace = pace
+        self._deliver = deliver
+        self._inbox = Inbox()
+        self._listeners: list[Listener] = []
+        self._closing = threading.Event()
+        self._waiting = False
+        self._received_before = 0
+        self._doubtful: set[int] = set()
+        self._looked = 0.0
+        self._handed_on = 0.0
+
+    @property
+    def heard(self) -> float:
+        """When the server that was silent for longest said something last, in seconds of ``time.time()``; 0 before."""
+        return min((listener.heard for listener in self._listeners), default=0.0)
+
+    @property
+    def sent(self) -> int:
+        """How many bytes went to Redis."""
+        return self._connection.sent
+
+    @property
+    def received(self) -> int:
+        """How many bytes came."""
+        return self._connection.received + self._received_before + sum(one.received for one in self._listeners)
+
+    def run(self) -> None:
+        """Follow.
+
+        Raises:
+            RelayError: Redis is gone.
+            FormatError: another version writes there.
+        """
+        try:
+            self._subscribe()
+            self._look(self._replica.numbers, spread=lambda: None)
+            self._hand_on()
+            while not self._closing.is_set():
+                self._turn()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End run(), from any thread."""
+        self._closing.set()
+        self._inbox.close()
+        for listener in self._listeners:
+            listener.close()
+        self._connection.close()
+
+    def _turn(self) -> None:
+        """Wait for news, or until it is time to look, and take what there is."""
+        began = time.monotonic()
+        interval = AGAIN if self._doubtful else self._pace.look_interval
+        if self._inbox.wait(max(0.0, self._looked + interval - began)):
+            self._closing.wait(max(SETTLE, self._handed_on + PACE - time.monotonic()))
+        news = self._inbox.take()
+        if self._closing.is_set():
+            return
+        if news.error:
+            raise RelayError(f"the subscription ended: {news.error}")
+        doubtful: set[int] = self._doubtful | news.doubtful | self._replica.apply(news.entries)
+        if news.moved:
+            self._subscribe_again()
+            doubtful.update(self._replica.numbers)
+        elif time.monotonic() >= self._looked + self._pace.look_interval:
+            doubtful.update(self._replica.numbers)
+        if doubtful:
+            self._look(doubtful, spread=self._spread)
+        if self._replica.changed:
+            self._hand_on()
+
+    def _look(self, numbers: Iterable[int], spread: Callable[[], None]) -> None:
+        self._doubtful = self._replica.catch_up(self._connection, numbers, spread)
+        self._looked = time.monotonic()
+        (holder,) = self._connection.run([("GET", self._keys.lease)])
+        self.holder = holder.decode("utf-8", "replace") if holder else ""
+
+    def _hand_on(self) -> None:
+        missing = len(self._replica.numbers) - len(self._replica.positions)
+        if missing and not self._waiting:
+            self._waiting = True
+            _log.info(
+                "control plane %s: %d of %d buckets were never published there; is a publisher running, with the "
+                "prefix %s? Waiting for it",
+                *(self._title, missing, len(self._replica.numbers), self._keys.prefix),
+            )
+        if not missing:
+            self._handed_on = time.monotonic()
+            self._deliver()
+
+    def _spread(self) -> None:
+        self._closing.wait(jitter(self._pace.jitter))
+
+    def _subscribe(self) -> None:
+        for subscription, awaited in self._connection.subscribe(self._keys, self._replica.numbers):
+            listener = Listener(subscription, awaited, self._keys, self._inbox, self._pace.timeout)
+            self._listeners.append(listener)
+            threading.Thread(target=listener.run, name=f"relay {self._title}", daemon=True).start()
+        for listener in self._listeners:
+            if not listener.ready(self._pace.timeout):
+                error = self._inbox.take().error
+                raise RelayError(f"cannot subscribe: {error or 'Redis did not answer in time'}")
+
+    def _subscribe_again(self) -> None:
+        """Ask the Cluster anew who has which bucket; while slots move, its servers do not agree at once."""
+        _log.info("control plane %s: buckets moved within the Cluster, subscribing again", self._title)
+        for left in reversed(range(MOVES)):
+            former, self._listeners, self._inbox = self._listeners, [], Inbox()
+            self._received_before += sum(listener.received for listener in former)
+            for listener in former:
+                listener.close()
+            self._connection.renew()
+            try:
+                self._subscribe()
+            except RelayError:
+                if not left or self._closing.wait(AGAIN):
+                    raise
+            else:
+                return

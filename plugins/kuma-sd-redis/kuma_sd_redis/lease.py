@@ -1,0 +1,133 @@
+"""The lease: who of several publishers publishes."""
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+
+from kuma_sd_redis.connection import Connection, RelayError, Word
+from kuma_sd_redis.layout import Keys
+from kuma_sd_redis.scripts import LEASE, RELEASE
+
+_log = logging.getLogger(__name__)
+
+
+def identity() -> str:
+    """Return a name for this publisher: host, process id, and something that no other has."""
+    host = "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in socket.gethostname())
+    return f"{host}/{os.getpid()}/{secrets.token_hex(4)}"
+
+
+class Lease:
+    """Takes the lease when it can be had and keeps it, in a thread of its own.
+
+    With it comes a fencing token, greater than all before: what Redis compares when something is written, since a clock
+    here proves nothing there.
+
+    Args:
+        title: what this publisher is called in the log.
+        connection: to Redis; used by this object alone.
+        keys: of the relay.
+        duration: how long the lease is held without being renewed, in seconds.
+    """
+
+    def __init__(self, title: str, connection: Connection, keys: Keys, duration: float) -> None:
+        self.identity = identity()
+        self.holder = ""
+        self.failing = ""
+        self.token = 0
+        self.changed = threading.Event()
+        """Set when it was taken, or there is another reason to look at once; who waits clears it."""
+        self._title = title
+        self._connection = connection
+        self._keys = keys
+        self._duration = duration
+        self._until = 0.0
+        self._floor = 0
+        self._decided = threading.Event()
+        self._again = threading.Event()
+        self._closing = False
+        self._leading: bool | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether it is held now, by our clock."""
+        return time.monotonic() < self._until
+
+    def decided(self, timeout: float) -> bool:
+        """Wait until it is known whether it can be had.
+
+        Args:
+            timeout: how long to wait, in seconds.
+        """
+        return self._decided.wait(timeout)
+
+    def outrank(self, token: int) -> None:
+        """Get a token greater than one that was seen, if the lease is still ours; if not, this finds out."""
+        self._floor = max(self._floor, token)
+        self._until = 0.0
+        self._again.set()
+
+    def run(self) -> None:
+        """Take and renew it until closed, and then give it back."""
+        while not self._closing:
+            wait = self._attempt()
+            self._decided.set()
+            self._again.wait(wait)
+            self._again.clear()
+        if self.held:
+            self._give_back()
+        self._until = 0.0
+        self._connection.close()
+
+    def close(self) -> None:
+        """End run(), from any thread."""
+        self._closing = True
+        self._again.set()
+        # Whoever waits learns nothing any more.
+        self._decided.set()
+        self.changed.set()
+
+    def _attempt(self) -> float:
+        """Ask once; returns how long to wait until the next time."""
+        asked = time.monotonic()
+        arguments: list[Word] = [self.identity, int(self._duration * 1000), self.token, self._floor]
+        try:
+            ((token, holder, left),) = self._connection.evaluate(
+                LEASE, [([self._keys.lease, self._keys.token], arguments)]
+            )
+        except RelayError as error:
+            self._failed(str(error))
+            return min(1.0, self._duration / 6)
+        undisturbed, self.failing, self.holder = self.held and not self.failing, "", holder.decode("utf-8", "replace")
+        if not token:
+            self._until = 0.0
+            self._say(leading=False)
+            # It may run out earlier than we would look again.
+            return float(min(self._duration / 3, max(0, left) / 1000 + 0.05))
+        # From when it was asked for: the answer may have been long under way.
+        self._until = asked + self._duration
+        same, self.token = token == self.token, token
+        self._say(leading=True)
+        if not (same and undisturbed):
+            self.changed.set()
+        return self._duration / 3
+
+    def _say(self, *, leading: bool) -> None:
+        if leading != self._leading:
+            what = f"leads from now on, token {self.token}" if leading else f"stands by while {self.holder} leads"
+            _log.info("output %s: %s", self._title, what)
+        self._leading = leading
+
+    def _failed(self, why: str) -> None:
+        if not self.failing:
+            _log.warning("output %s: %s; trying again, what it published stays", self._title, why)
+        self.failing = why
+
+    def _give_back(self) -> None:
+        try:
+            self._connection.evaluate(RELEASE, [([self._keys.lease], [self.identity])])
+        except RelayError as error:
+            _log.info("output %s: the lease will run out by itself: %s", self._title, error)

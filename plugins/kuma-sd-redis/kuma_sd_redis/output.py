@@ -1,0 +1,147 @@
+"""The output ``redis``: publishes into the relay, or stands by while another does."""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+
+from kuma_sd import ConfigError, Context, OutputError, Publication
+from kuma_sd_redis.address import parse_address
+from kuma_sd_redis.connection import Connection, RelayError
+from kuma_sd_redis.layout import FormatError, Keys
+from kuma_sd_redis.lease import Lease
+from kuma_sd_redis.meters import Meters, Reading
+from kuma_sd_redis.options import RedisOutputOptions
+from kuma_sd_redis.writer import StaleError, Writer
+
+_log = logging.getLogger(__name__)
+
+LOOK_INTERVAL = 5.0
+"""How often the one who leads sees whether Redis still has what was written, in seconds."""
+
+RETRY_INTERVAL = 1.0
+"""After how long it tries again when that failed, in seconds."""
+
+
+class RedisOutput:
+    """Publishes into Redis while it has the lease; else it keeps the newest publication, and counts as ready.
+
+    Args:
+        options: where to publish, and how to share the work.
+        context: the daemon's side.
+
+    Raises:
+        ConfigError: the options cannot be used.
+    """
+
+    def __init__(self, options: RedisOutputOptions, context: Context) -> None:
+        self._address = parse_address(options.url)
+        if self._address.of > 1:
+            raise ConfigError("a publisher publishes all shards: remove shard and of from url")
+        if options.lease <= 0:
+            raise ConfigError("lease must be greater than 0")
+        keys = Keys(options.prefix)
+        self._title = context.name
+        self._timeout = options.timeout
+        # Two, since a large publication must not keep the lease from being renewed.
+        self._connections = [Connection(self._address, options) for _ in range(2)]
+        self._lease = Lease(context.name, self._connections[0], keys, options.lease)
+        self._writer = Writer(self._connections[1], keys, self._lease.identity, options.log_size)
+        self._writing = threading.Lock()
+        self._closing = threading.Event()
+        self._newest: Publication | None = None
+        self._lag: float | None = None
+        self._failing = ""
+        self._threads: list[threading.Thread] = []
+        context.register(Meters("output", context.name, self._read))
+        context.report(self._facts)
+
+    def start(self) -> None:
+        """Begin to ask for the lease; Redis may come later."""
+        for what, run in (("lease", self._lease.run), ("relay", self._run)):
+            thread = threading.Thread(target=run, name=f"output {self._title} {what}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def publish(self, publication: Publication) -> None:
+        """Make Redis look like this publication, if we lead.
+
+        Raises:
+            OutputError: Redis cannot be reached, or does not do what it is asked to.
+        """
+        self._newest = publication
+        if not self._lease.decided(2 * self._timeout + 1):
+            raise OutputError(f"Redis at {self._address} does not answer; see whether it can be reached from here")
+        if self._lease.held:
+            try:
+                self._write()
+            except (RelayError, FormatError) as error:
+                # The daemon backs off for up to half a minute; the other thread tries again every second.
+                self._lease.changed.set()
+                raise OutputError(str(error)) from error
+        elif self._lease.failing:
+            raise OutputError(self._lease.failing)
+
+    def close(self) -> None:
+        """Give the lease back. What is published stays."""
+        self._closing.set()
+        self._lease.close()
+        deadline = time.monotonic() + 0.3
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        for connection in self._connections:
+            connection.close()
+
+    def _run(self) -> None:
+        """Take over when the lease comes, and look after what was written, until closed."""
+        wait = LOOK_INTERVAL
+        while not self._closing.is_set():
+            self._lease.changed.wait(wait)
+            self._lease.changed.clear()
+            wait = LOOK_INTERVAL
+            if self._closing.is_set() or not self._lease.held or not self._newest:
+                continue
+            try:
+                self._write(tend=True)
+                self._failing = ""
+            except (RelayError, FormatError) as error:
+                wait = RETRY_INTERVAL
+                self._failed(str(error))
+
+    def _write(self, *, tend: bool = False) -> None:
+        with self._writing:
+            # The newest, which may have come while we waited for the other thread.
+            newest, token = self._newest, self._lease.token
+            assert newest
+            before = self._writer.published
+            # What is there at the beginning, or is taken over, may be old without having lost any time here.
+            timely = token == self._writer.token and before is not None and before is not newest
+            try:
+                (self._writer.tend if tend else self._writer.write)(newest, token)
+            except StaleError as error:
+                _log.warning("output %s: refused, since somebody with token %d writes", self._title, error.token)
+                self._lease.outrank(error.token)
+            else:
+                self._lag = time.time() - newest.received if timely else self._lag
+
+    def _failed(self, why: str) -> None:
+        if not self._failing and not self._closing.is_set():
+            _log.warning("output %s: %s; trying again, what it published stays", self._title, why)
+        self._failing = why
+
+    def _read(self) -> Reading:
+        positions = list(self._writer.positions.values())
+        sent, received = sum(one.sent for one in self._connections), sum(one.received for one in self._connections)
+        return Reading(positions, self._lag, sent, received, self._writer.replaced, self._lease.held)
+
+    def _facts(self) -> Mapping[str, str]:
+        reading = self._read()
+        lease = self._lease
+        role = "leader" if lease.held else f"cannot reach Redis: {lease.failing}" if lease.failing else "standby"
+        return {
+            "relay": str(self._address),
+            "role": role,
+            "leader": lease.holder or "unknown",
+            "epoch": str(reading.epoch),
+            "revision": str(reading.revision),
+        }

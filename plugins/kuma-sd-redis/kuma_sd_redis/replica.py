@@ -1,0 +1,236 @@
+"""What an edge has of the relay: buckets whose digests were checked, and the assignments in them."""
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+
+from kuma_sd import Assignment, Key
+from kuma_sd_redis.codec import GROUP
+from kuma_sd_redis.connection import Connection
+from kuma_sd_redis.layout import Entry, Head, Keys, Position, decode, digest_of, mesh_of, total, weight
+
+READ_TOGETHER = 64
+"""How many buckets are read at once."""
+
+SCANNED_TOGETHER = 1000
+"""How many groups of a bucket are read at once."""
+
+ATTEMPTS = 3
+"""How often a bucket is read that changes while it is."""
+
+
+class Replica:
+    """Follows buckets, and is never half-way between two revisions of one.
+
+    Args:
+        control_plane: the edge's name for the relay.
+        keys: of the relay.
+        buckets: the numbers of those that are wanted.
+    """
+
+    def __init__(self, control_plane: str, keys: Keys, buckets: Iterable[int]) -> None:
+        self.numbers = tuple(buckets)
+        self.positions: dict[int, Position] = {}
+        self.unpublished: set[int] = set()
+        self.reloads = 0
+        self.newest = 0.0
+        self._control_plane = control_plane
+        self.keys = keys
+        self._contents: dict[int, dict[str, Assignment]] = {number: {} for number in self.numbers}
+        self._ordered: list[Assignment] = []
+        # References, since the identity of what is freed may be another's soon.
+        self._gone: dict[int, Assignment] = {}
+        self._fresh: list[Assignment] = []
+
+    @property
+    def complete(self) -> bool:
+        """Whether every bucket was read once."""
+        return len(self.positions) == len(self.numbers)
+
+    @property
+    def changed(self) -> bool:
+        """Whether `assignments()` will return something else than before."""
+        return bool(self._gone or self._fresh)
+
+    def assignments(self) -> Sequence[Assignment]:
+        """Return all assignments, sorted; those that did not change are the same objects as before."""
+        if self.changed:
+            gone = self._gone
+            merged = [one for one in self._ordered if id(one) not in gone]
+            merged += [one for one in self._fresh if id(one) not in gone]
+            # Two sorted parts, which sorting notices.
+            merged.sort(key=attrgetter("key"))
+            self._ordered, self._gone, self._fresh = merged, {}, []
+        return self._ordered
+
+    def apply(self, entries: Mapping[int, Iterable[bytes]]) -> set[int]:
+        """Apply what was sent.
+
+        Returns:
+            The buckets for which it does not follow from what there is: they must be looked at.
+
+        Raises:
+            FormatError: another version wrote it.
+        """
+        doubtful = set()
+        for number, some in entries.items():
+            if number in self._contents and not self._follow(number, map(decode, some)):
+                doubtful.add(number)
+        return doubtful
+
+    def catch_up(self, connection: Connection, numbers: Iterable[int], spread: Callable[[], None]) -> set[int]:
+        """Look at buckets, and read what is missing: from the log if it reaches back far enough, else as a whole.
+
+        Args:
+            connection: to Redis.
+            numbers: which.
+            spread: waits, so that not all edges read at the same time; called before buckets are read as a whole.
+
+        Returns:
+            The buckets that changed all the time while they were read.
+
+        Raises:
+            RelayError: Redis cannot be read.
+            FormatError: another version wrote it.
+        """
+        wanted = sorted(numbers)
+        behind: list[int] = []
+        foreign: list[int] = []
+        for number, head in zip(wanted, self._heads(connection, wanted), strict=True):
+            position = self.positions.get(number)
+            if head is None or head == position:
+                continue
+            follows = position and (position.epoch == head.epoch and position.revision < head.revision)
+            (behind if follows else foreign).append(number)
+        foreign += self._replay(connection, behind)
+        if foreign:
+            spread()
+        for _ in range(ATTEMPTS):
+            foreign = [one for some in _batches(foreign) for one in self._read(connection, some)]
+        return set(foreign)
+
+    def _heads(self, connection: Connection, numbers: Sequence[int]) -> list[Position | None]:
+        heads = connection.run([("GET", self.keys.head(number)) for number in numbers])
+        # What was never published, or is no longer there after Redis lost it, is no news: what we have stays.
+        self.unpublished |= {number for number, head in zip(numbers, heads, strict=True) if head is None}
+        self.unpublished -= {number for number, head in zip(numbers, heads, strict=True) if head is not None}
+        return [None if head is None else Head.parse(head).position for head in heads]
+
+    def _replay(self, connection: Connection, numbers: Sequence[int]) -> Iterator[int]:
+        """Apply what the logs have; yields buckets for which that is not enough."""
+        logs = connection.run(
+            [("XRANGE", self.keys.log(one), f"{self.positions[one].revision + 1}-0", "+") for one in numbers]
+        )
+        for number, log in zip(numbers, logs, strict=True):
+            entries = _entries(log)
+            if not entries or not self._follow(number, entries):
+                yield number
+
+    def _follow(self, number: int, entries: Iterable[Entry]) -> bool:
+        """Apply those that follow; tells whether all did."""
+        followed = [self._apply(number, entry) for entry in entries]
+        return all(followed)
+
+    def _apply(self, number: int, entry: Entry) -> bool:
+        """Apply an entry if it follows from what there is, and leads where it says."""
+        position = self.positions.get(number)
+        if not position or (entry.epoch, entry.revision) != (position.epoch, position.revision + 1):
+            return False
+        if not entry.before or int(entry.before, 16) != position.digest:
+            return False
+        content = self._contents[number]
+        lines = {name: bytes(line) for name, line in entry.set.items()}
+        old = [content[name] for name in {**entry.set, **dict.fromkeys(entry.remove)} if name in content]
+        weights = [weight(name, line) for name, line in lines.items()]
+        weights += [-weight(one.key.name, one.data) for one in old]
+        digest = total(weights, position.digest)
+        if digest != int(entry.after, 16):
+            return False
+        for name in entry.remove:
+            self._forget(content.pop(name, None))
+        for name, line in lines.items():
+            self._put(content, name, line)
+        self.positions[number] = Position(entry.epoch, entry.revision, digest)
+        self.newest = max(self.newest, entry.time)
+        return True
+
+    def _read(self, connection: Connection, numbers: Sequence[int]) -> list[int]:
+        """Read buckets as a whole; returns those that changed too much meanwhile."""
+        heads = self._heads(connection, numbers)
+        present = [(number, head) for number, head in zip(numbers, heads, strict=True) if head]
+        contents = self._scan(connection, [number for number, _ in present])
+        logs = connection.run([("XRANGE", self.keys.log(one), f"{head.revision + 1}-0", "+") for one, head in present])
+        again = []
+        for (number, head), content, log in zip(present, contents, logs, strict=True):
+            position = _completed(content, head, _entries(log))
+            if position and digest_of(content) == position.digest:
+                self._replace(number, content)
+                self.positions[number] = position
+                self.reloads += 1
+            else:
+                again.append(number)
+        return again
+
+    def _scan(self, connection: Connection, numbers: Sequence[int]) -> list[dict[str, bytes]]:
+        contents: dict[int, dict[str, bytes]] = {number: {} for number in numbers}
+        cursors: dict[int, Any] = dict.fromkeys(numbers, 0)
+        while cursors:
+            commands = [
+                ("HSCAN", self.keys.groups(number), cursor, "COUNT", SCANNED_TOGETHER)
+                for number, cursor in cursors.items()
+            ]
+            for number, (cursor, part) in zip(list(cursors), connection.run(commands), strict=True):
+                contents[number].update((name.decode(), line) for name, line in part.items())
+                cursors[number] = cursor
+            cursors = {number: cursor for number, cursor in cursors.items() if int(cursor)}
+        return list(contents.values())
+
+    def _replace(self, number: int, lines: Mapping[str, bytes]) -> None:
+        content = self._contents[number]
+        for name in content.keys() - lines.keys():
+            self._forget(content.pop(name))
+        for name, line in lines.items():
+            self._put(content, name, line)
+
+    def _put(self, content: dict[str, Assignment], name: str, line: bytes) -> None:
+        old = content.get(name)
+        if old and old.data == line:
+            return
+        self._forget(old)
+        # The text of the key is the same object in the content and in the assignment.
+        key = old.key if old else Key(self._control_plane, mesh_of(name), name, 0)
+        fresh = Assignment(key, line, GROUP)
+        content[key.name] = fresh
+        self._fresh.append(fresh)
+
+    def _forget(self, old: Assignment | None) -> None:
+        if old:
+            self._gone[id(old)] = old
+
+
+def _completed(content: dict[str, bytes], head: Position, entries: Sequence[Entry]) -> Position | None:
+    """Apply to a scan what happened since it began, which may be in it already; returns where that leads."""
+    position = head
+    for entry in entries:
+        if (entry.epoch, entry.revision) != (position.epoch, position.revision + 1):
+            return None
+        for name in entry.remove:
+            content.pop(name, None)
+        content.update((name, bytes(line)) for name, line in entry.set.items())
+        position = Position(entry.epoch, entry.revision, int(entry.after, 16))
+    return position
+
+
+def _entries(log: Iterable[tuple[bytes, Mapping[bytes, bytes]]]) -> list[Entry]:
+    return [decode(fields[b"entry"]) for _, fields in log]
+
+
+def _batches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    for first in range(0, len(numbers), READ_TOGETHER):
+        yield numbers[first : first + READ_TOGETHER]
+
+
+def jitter(longest: float) -> float:
+    """Return how long to wait before reading what all edges read, in seconds."""
+    return random.uniform(0, longest)  # noqa: S311 (spreads load, guards no secret)

@@ -1,0 +1,194 @@
+"""The source ``redis://``: follows a relay, as if it were a control plane."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from kuma_sd import Context, KumaSDError, Secret, Snapshot, SourceError, SourceStatus
+from kuma_sd_redis.address import parse_address
+from kuma_sd_redis.connection import Connection
+from kuma_sd_redis.follower import Follower, Pace
+from kuma_sd_redis.layout import BUCKETS, Keys
+from kuma_sd_redis.meters import Meters, Reading
+from kuma_sd_redis.options import RedisSourceOptions
+from kuma_sd_redis.replica import Replica
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SourceAccess:
+    """How to connect, of a source's options."""
+
+    timeout: float
+    username: str
+    password: Secret
+    sentinel_password: Secret
+    tls: bool
+    tls_ca_file: str
+    tls_cert_file: str
+    tls_key_file: str
+    tls_insecure_skip_verify: bool
+
+    @classmethod
+    def of(cls, options: RedisSourceOptions) -> "SourceAccess":
+        """Take it from the options."""
+        return cls(
+            timeout=options.relay_timeout,
+            username=options.relay_username,
+            password=options.relay_password,
+            sentinel_password=options.relay_sentinel_password,
+            tls=options.relay_tls,
+            tls_ca_file=options.tls_ca_file,
+            tls_cert_file=options.tls_cert_file,
+            tls_key_file=options.tls_key_file,
+            tls_insecure_skip_verify=options.tls_insecure_skip_verify,
+        )
+
+
+class _Handover:
+    """From the thread that follows to the one that iterates: the newest snapshot, or the end."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._snapshot: Snapshot | None = None
+        self._error: BaseException | None = None
+        self._ended = False
+
+    def put(self, snapshot: Snapshot) -> None:
+        with self._changed:
+            self._snapshot = snapshot
+            self._changed.notify_all()
+
+    def end(self, error: BaseException | None = None) -> None:
+        with self._changed:
+            self._ended, self._error = True, self._error or error
+            self._changed.notify_all()
+
+    def take(self) -> Snapshot | None:
+        """Wait for a snapshot; None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._snapshot or self._ended)
+            taken, self._snapshot = self._snapshot, None
+            if self._ended and self._error:
+                raise self._error
+            return None if self._ended else taken
+
+
+class RedisSource:
+    """Follows a relay.
+
+    All that talks to Redis runs in a thread of its own, so that close() ends the iteration at once, even while a name
+    is looked up or a connection is made, which nothing can cut.
+
+    Args:
+        address: where it is.
+        options: how to follow it.
+        context: the daemon's side.
+
+    Raises:
+        ConfigError: the address or the options cannot be used.
+    """
+
+    def __init__(self, address: str, options: RedisSourceOptions, context: Context) -> None:
+        self._address = parse_address(address)
+        self._name = context.name
+        self._keys = Keys(options.relay_prefix)
+        self._access = SourceAccess.of(options)
+        self._pace = Pace(options.relay_look_interval, options.relay_jitter, options.relay_timeout)
+        # Kept over connections, so that a reconnect reads nothing that did not change.
+        self._replica = Replica(context.name, self._keys, self._address.buckets)
+        self._follower: Follower | None = None
+        self._handover: _Handover | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+        self._heard: float | None = None
+        self._lag: float | None = None
+        self._counted = [0, 0]
+        # So that what cannot be used is refused now.
+        Connection(self._address, self._access)
+        context.register(Meters("source", context.name, self._read))
+        context.report(self._facts)
+
+    @property
+    def status(self) -> SourceStatus:
+        """The present state; connected while Redis answers and the subscription holds."""
+        follower = self._follower
+        heard = (follower and follower.heard) or self._heard
+        which = f"{len(self._replica.numbers)} of {BUCKETS} buckets of {self._keys.prefix}"
+        return SourceStatus(bool(follower and follower.heard), heard, "Redis" if follower else "", f"following {which}")
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        """Connect and yield a snapshot whenever something changed."""
+        handover, connection = _Handover(), Connection(self._address, self._access)
+        connected = time.monotonic()
+
+        def deliver() -> None:
+            assignments, now = self._replica.assignments(), time.time()
+            self._lag = now - self._replica.newest if self._replica.newest else None
+            handover.put(Snapshot(self._name, assignments, now, connected))
+
+        title = self._name or str(self._address)
+        follower = Follower(title, connection, self._replica, self._pace, deliver)
+        self._begin(follower, handover)
+        threading.Thread(target=_follow, args=(follower, handover), name=f"follow {title}", daemon=True).start()
+        try:
+            while (snapshot := handover.take()) is not None:
+                yield snapshot
+                # While the next one is awaited, nothing of this one may stay.
+                del snapshot
+        except KumaSDError as error:
+            raise SourceError(str(error)) from error
+        finally:
+            self._end(follower, connection)
+
+    def close(self) -> None:
+        """End the iteration at once, from any thread."""
+        with self._lock:
+            self._closed = True
+            if self._handover and self._follower:
+                self._handover.end()
+                self._follower.close()
+
+    def _begin(self, follower: Follower, handover: _Handover) -> None:
+        with self._lock:
+            if self._closed:
+                raise SourceError("the source was closed")
+            self._follower, self._handover = follower, handover
+
+    def _end(self, follower: Follower, connection: Connection) -> None:
+        follower.close()
+        with self._lock:
+            self._heard = follower.heard or self._heard
+            self._counted = [self._counted[0] + connection.sent, self._counted[1] + follower.received]
+            self._follower = self._handover = None
+
+    def _read(self) -> Reading:
+        follower, (sent, received) = self._follower, self._counted
+        if follower:
+            sent, received = sent + follower.sent, received + follower.received
+        return Reading(list(self._replica.positions.values()), self._lag, sent, received, self._replica.reloads)
+
+    def _facts(self) -> Mapping[str, str]:
+        reading, follower = self._read(), self._follower
+        wanted = len(self._replica.numbers)
+        lag = "none came yet" if self._lag is None else f"{self._lag:.1f} s behind the control plane"
+        return {
+            "relay": str(self._address),
+            "buckets": f"{len(self._replica.positions)} read of {wanted}, {len(self._replica.unpublished)} not there",
+            "leader": (follower and follower.holder) or "none",
+            "newest change": lag,
+            "epoch": str(reading.epoch),
+            "revision": str(reading.revision),
+        }
+
+
+def _follow(follower: Follower, handover: _Handover) -> None:
+    try:
+        follower.run()
+    except BaseException as error:  # noqa: BLE001 (whoever iterates raises it)
+        handover.end(error)
+    else:
+        handover.end()
