@@ -26,12 +26,18 @@ class Threads:
 
     def __init__(self) -> None:
         self._workers: list[tuple[Worker, threading.Thread]] = []
+        self._died: list[str] = []
         self.failure: BaseException | None = None
 
     @property
     def running(self) -> list[Worker]:
         """The workers that were started and not stopped, in the order of their start."""
         return [worker for worker, _ in self._workers]
+
+    @property
+    def died(self) -> list[str]:
+        """The names of threads that an exception ended; one that had nothing to do, and said so, did not die."""
+        return list(self._died)
 
     def start(self, name: str, worker: Worker) -> None:
         """Run a worker in a new thread."""
@@ -64,6 +70,7 @@ class Threads:
         try:
             worker.run()
         except BaseException as error:  # noqa: BLE001 (the main thread raises it)
+            self._died.append(threading.current_thread().name)
             self.failure = self.failure or error
             # To that thread, not to the process: any thread that does not block the signal could get it then.
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)

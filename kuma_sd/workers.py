@@ -4,11 +4,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from kuma_sd.backoff import Backoff
 from kuma_sd.errors import OutputError, SourceError
+from kuma_sd.histogram import Histogram
 from kuma_sd.interfaces import Output, Source
 from kuma_sd.mailbox import Mailbox
 from kuma_sd.model import Publication, Snapshot
@@ -109,6 +110,8 @@ class OutputStatus:
         publications: how many it published.
         failures: how many attempts failed.
         failing: why the last attempt failed; empty when it did not.
+        attempt: when the attempt under way began, in seconds of ``time.monotonic()``; None when there is none.
+        seconds: how long it took from response received to published.
     """
 
     published: Publication | None = None
@@ -116,6 +119,8 @@ class OutputStatus:
     publications: int = 0
     failures: int = 0
     failing: str = ""
+    attempt: float | None = None
+    seconds: Histogram = field(default_factory=Histogram)
 
 
 class OutputWorker:
@@ -134,6 +139,7 @@ class OutputWorker:
         self.status = OutputStatus()
         self.min_interval = min_interval
         self.started = False
+        self._born = time.time()
         self._backoff = Backoff()
         self._closing = threading.Event()
 
@@ -163,11 +169,14 @@ class OutputWorker:
         self.mailbox.close()
 
     def _try(self, step: Callable[[], None]) -> bool:
+        self.status = replace(self.status, attempt=time.monotonic())
         try:
             step()
         except Exception as error:  # noqa: BLE001 (the boundary to plugins)
             self._failed(error)
             return False
+        finally:
+            self.status = replace(self.status, attempt=None)
         return True
 
     def _succeeded(self, publication: Publication) -> None:
@@ -176,9 +185,12 @@ class OutputWorker:
             again = " again" if status.published else ""
             _log.info("output %s: published%s, %s", self.name, again, counted(len(publication.groups), "target"))
         self._backoff.reset()
-        self.status = replace(
-            status, published=publication, when=time.time(), publications=status.publications + 1, failing=""
-        )
+        now, seconds = time.time(), status.seconds
+        # What a reload, a restart or the end of a hold published did not wait for a response.
+        if publication.received > (status.published.received if status.published else self._born):
+            seconds = seconds.observe(max(0.0, now - publication.received))
+        publications = status.publications + 1
+        self.status = OutputStatus(publication, now, publications, status.failures, failing="", seconds=seconds)
 
     def _failed(self, error: Exception) -> None:
         status = self.status

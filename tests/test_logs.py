@@ -1,23 +1,13 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from kuma_sd.logs import configure, escape
+from kuma_sd.logs import configure, escape, goes_to_journal
 
 log = logging.getLogger("kuma_sd.somewhere")
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    root, watchdog = logging.getLogger(), logging.getLogger("watchdog")
-    handlers, levels = root.handlers[:], (root.level, watchdog.level)
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    watchdog.setLevel(levels[1])
 
 
 def logged(message: str, *arguments: object, format_: str = "logfmt") -> str:
@@ -100,6 +90,31 @@ def test_lines_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     configure()
     log.warning("x")
     assert capsys.readouterr().err.endswith(' msg="x"\n')
+
+
+@pytest.mark.parametrize("format_", ["logfmt", "json"])
+def test_in_the_journal_a_line_has_its_priority_in_front(
+    format_: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "journal").open("w+") as stream:
+        stat = (tmp_path / "journal").stat()
+        monkeypatch.setenv("JOURNAL_STREAM", f"{stat.st_dev}:{stat.st_ino}")
+        configure("debug", format_, stream)
+        for number in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL):
+            log.log(number, "x")
+        stream.seek(0)
+        lines = stream.read().splitlines()
+    assert [line[:3] for line in lines] == ["<7>", "<6>", "<4>", "<3>", "<3>"]
+    assert all(line[3:].startswith(("time=", '{"time"')) for line in lines)
+
+
+def test_what_is_not_the_journal_has_none(tmp_path: Path) -> None:
+    # The variable is inherited by children, whose stderr may be something else.
+    with (tmp_path / "other").open("w") as stream:
+        assert not goes_to_journal(stream, {"JOURNAL_STREAM": "8:1"})
+        assert not goes_to_journal(stream, {})
+    assert not goes_to_journal(io.StringIO(), {"JOURNAL_STREAM": "8:1"})
+    assert not goes_to_journal(stream, {"JOURNAL_STREAM": "8:1"}), "it is closed"
 
 
 def test_escaping_keeps_what_is_printable() -> None:

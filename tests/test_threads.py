@@ -55,3 +55,4 @@ def test_an_unexpected_exception_is_kept_and_wakes_the_main_thread() -> None:
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     assert str(threads.failure) == "out of order"
+    assert threads.died == ["broken"]

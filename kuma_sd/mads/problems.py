@@ -11,6 +11,10 @@ class NotServedThereError(SourceError):
     """The server speaks HTTP but serves no MADS at this address; the API server of a control plane does so."""
 
 
+class GarbledError(SourceError):
+    """What came is no response at all."""
+
+
 class TooLargeError(SourceError):
     """The response is larger than max-message-size; no other protocol would make it smaller."""
 

@@ -1,17 +1,4 @@
-import logging
-from collections.abc import Iterator
-
 import pytest
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    root, watchdog = logging.getLogger(), logging.getLogger("watchdog")
-    handlers, levels = root.handlers[:], (root.level, watchdog.level)
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    watchdog.setLevel(levels[1])
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,42 @@
+"""What machines ask a running daemon: is it healthy, is it ready, its metrics, and all of its status."""
+
+from collections.abc import Callable, Iterable
+
+from kuma_sd.web.application import Application, Request, Response
+
+
+def add_health(
+    application: Application,
+    unhealthy: Callable[[], Iterable[str]],
+    unready: Callable[[], Iterable[str]],
+    metrics: Callable[[str], tuple[bytes, str]],
+    status: Callable[[], bytes],
+) -> None:
+    """Add ``GET /-/healthy``, ``GET /-/ready``, ``GET /metrics`` and ``GET /api/status``.
+
+    All functions are called in a thread of the listener.
+
+    Args:
+        application: where to add them.
+        unhealthy: returns what keeps the daemon from being healthy, line by line; nothing when it is.
+        unready: returns what keeps it from being ready, likewise.
+        metrics: returns all metrics and their content type, for what the client accepts.
+        status: returns all of the status, as JSON.
+    """
+
+    def answer_metrics(request: Request) -> Response:
+        content, content_type = metrics(request.headers.get("accept", ""))
+        return Response(content, content_type=content_type)
+
+    def answer_status(_request: Request) -> Response:
+        return Response(status(), content_type="application/json", headers={"Cache-Control": "no-store"})
+
+    application.add("GET", "/-/healthy", lambda _request: _verdict("healthy", unhealthy()))
+    application.add("GET", "/-/ready", lambda _request: _verdict("ready", unready()))
+    application.add("GET", "/metrics", answer_metrics)
+    application.add("GET", "/api/status", answer_status)
+
+
+def _verdict(what: str, problems: Iterable[str]) -> Response:
+    lines = list(problems)
+    return Response.lines(f"not {what}", *lines, status=503) if lines else Response.lines(what)

@@ -1,0 +1,98 @@
+"""What machines ask a daemon that runs in a process of its own."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from processes import eventually, kuma_sd
+
+from kuma_sd.simulator import ControlPlane, World
+from kuma_sd.testing import control_plane
+from kuma_sd.web.client import ask
+
+NO_WEB = "--web-listen-address="
+
+
+@pytest.fixture
+def kuma() -> Iterator[ControlPlane[World]]:
+    with control_plane("a", "b") as running:
+        yield running
+
+
+def test_health_readiness_metrics_and_status_are_served_over_the_control_socket(
+    kuma: ControlPlane[World], tmp_path: Path
+) -> None:
+    path, control = tmp_path / "targets.json", tmp_path / "control.sock"
+    (tmp_path / "kuma-sd.conf").write_text(f"[kuma-sd]\ncp-address = {kuma.url}\n[file_sd]\npath = {path}\n")
+    flags = ("-c", tmp_path / "kuma-sd.conf", f"--control-socket={control}", NO_WEB)
+    with kuma_sd("run", *flags) as daemon:
+        daemon.wait_for_line("published")
+        assert ask(control, "GET", "/-/healthy") == (200, "healthy\n")
+        assert ask(control, "GET", "/-/ready") == (200, "ready\n")
+        status, metrics = ask(control, "GET", "/metrics")
+        assert status == 200
+        assert 'kuma_sd_output_groups{output="file_sd"} 2.0\n' in metrics
+        assert ask(control, "GET", "/metrics?x=1")[0] == 400
+        told = json.loads(ask(control, "GET", "/api/status")[1])
+        (plane,) = told["control_planes"]
+        assert (plane["connected"], plane["protocol"], plane["responses"]) == (True, "v1 gRPC", 1)
+        assert plane["received"] > 100
+        (tmp_path / "kuma-sd.conf").write_text("[kuma-sd]\nno-such-key = 1\n")
+        daemon.wait_for_line("the settings were not reloaded")
+        eventually(lambda: "successful 0.0\n" in ask(control, "GET", "/metrics")[1], "the failed reload is told")
+
+
+def test_a_daemon_that_cannot_publish_is_healthy_but_not_ready_and_says_why(tmp_path: Path) -> None:
+    control = tmp_path / "control.sock"
+    flags = ("--cp-address=grpc://127.0.0.1:1", f"--output-file={tmp_path}/targets.json", f"--control-socket={control}")
+    with kuma_sd("run", *flags, NO_WEB) as daemon:
+        daemon.wait_for_line("trying again, targets stay")
+        assert ask(control, "GET", "/-/healthy") == (200, "healthy\n")
+        status, text = ask(control, "GET", "/-/ready")
+        assert status == 503
+        assert text.startswith("not ready\noutput file_sd: nothing to publish yet: control plane grpc://127.0.0.1:1: ")
+        assert "refused" in text
+        checked = [
+            subprocess.run([sys.executable, "-m", "kuma_sd", "status", *flags, *more], capture_output=True, check=False)
+            for more in ([], ["--ready"])
+        ]
+        assert [one.returncode for one in checked] == [0, 1]
+        assert all(b"not ready" in one.stdout for one in checked)
+
+
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+def test_what_cannot_be_understood_is_counted(transport: str, tmp_path: Path) -> None:
+    with (
+        control_plane("a") as kuma,
+        kuma_sd(
+            "run",
+            *(f"--cp-address={kuma.url}", f"--transport={transport}", NO_WEB),
+            *(f"--output-file={tmp_path}/targets.json", f"--control-socket={tmp_path}/control.sock"),
+        ) as daemon,
+    ):
+        daemon.wait_for_line("published")
+        (plane,) = json.loads(ask(tmp_path / "control.sock", "GET", "/api/status")[1])["control_planes"]
+        assert (plane["unparsed"], plane["parse_errors"], plane["snapshots"]) == (0, 0, 1)
+        assert plane["received"] > 100
+        assert plane["since"] <= plane["heard"]
+
+
+def test_status_is_coloured_on_a_terminal(kuma: ControlPlane[World], tmp_path: Path) -> None:
+    control = tmp_path / "control.sock"
+    flags = (f"--cp-address={kuma.url}", f"--output-file={tmp_path}/targets.json", f"--control-socket={control}")
+    with kuma_sd("run", *flags, NO_WEB) as daemon:
+        daemon.wait_for_line("published")
+        terminal, theirs = pty.openpty()
+        try:
+            environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"TERM": "xterm"}
+            command = [sys.executable, "-m", "kuma_sd", "status", *flags]
+            subprocess.run(command, stdout=theirs, env=environment, check=True)
+            assert b"\x1b[32mhealthy\x1b[0m" in os.read(terminal, 2**16)
+        finally:
+            os.close(terminal)
+            os.close(theirs)
