@@ -25,8 +25,8 @@ flag beats the variable, which beats the file. `kuma-sd config` shows what is in
 | `min-interval = 2s` under `[kuma-sd]` | `KUMA_SD_MIN_INTERVAL=2s` | `--min-interval=2s` |
 | `path = x.json` under `[file_sd]` | `KUMA_SD_FILE_SD_PATH=x.json` | `--file-sd-path=x.json` |
 
-An instance that is listed as `NAME=PLUGIN` has its options under `[NAME]`. Secrets have no flag, for command lines can be
-read by others.
+An instance that is listed as `NAME=PLUGIN` has its options under `[NAME]`. Secrets have no flag, for command lines can
+be read by others.
 """
 
 COMMANDS_HEAD = """\
