@@ -93,11 +93,11 @@ class SourceWorker:
         self.status = replace(self.status, snapshots=self.status.snapshots + 1, up=True, failing="")
 
     def _down(self, why: str, error: Exception | None) -> None:
-        if self.status.up is not False:
+        known, self.status = self.status.up is False, replace(self.status, up=False, failing=why)
+        if not known:
             _log.warning(
                 "control plane %s: %s; trying again, targets stay as they are", self.title, why, exc_info=error
             )
-        self.status = replace(self.status, up=False, failing=why)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from disk import full, in_the_way, read_only, removed
 from disturbed import disturbed
 from killed import killed
 from meddled import fought, meddled
-from outcome import Outcome, table, write_into
+from findings import Outcome, table, write_into
 from soak import soak
 
 Fault = Callable[..., Outcome]

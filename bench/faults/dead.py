@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from allowance import allowed
-from outcome import Outcome
+from findings import Outcome
 from processes import Process, eventually, kuma_sd
 from reader import ALWAYS, published, reading
 from relay import relaying

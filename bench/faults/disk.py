@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from allowance import allowed
-from outcome import Outcome
+from findings import Outcome
 from processes import Process, eventually, kuma_sd
 from reader import ALWAYS, published, reading
 from watching import watched

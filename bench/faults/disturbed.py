@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from allowance import SLACK, allowed
-from outcome import Outcome
+from findings import Outcome
 from processes import Process, eventually, kuma_sd
 from reader import ALWAYS, Key, Published, Reader, published, reading
 from relay import Relay, garbage, relaying

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from outcome import Outcome
+from findings import Outcome
 from processes import Process, eventually, kuma_sd
 from reader import ALWAYS, Published, published, reading
 from watching import watched

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from outcome import Outcome
+from findings import Outcome
 from processes import eventually, kuma_sd
 from reader import published
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from outcome import Outcome
+from findings import Outcome
 from processes import Process, eventually, kuma_sd
 from reader import published
 

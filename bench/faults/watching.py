@@ -5,7 +5,7 @@ import threading
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from outcome import Outcome
+from findings import Outcome
 from processes import eventually
 from prometheus import Prometheus, prometheus
 
