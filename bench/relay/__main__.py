@@ -11,7 +11,7 @@ sys.path.insert(1, str(Path(__file__).parents[1] / "faults"))
 
 from killed import killed, stopped
 from measured import measured
-from outcome import Outcome, table
+from findings import Outcome, table
 
 
 def main() -> int:

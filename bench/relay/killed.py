@@ -10,7 +10,7 @@ from pathlib import Path
 
 import reader
 from fleet import Fleet, Member
-from outcome import Outcome
+from findings import Outcome
 from processes import eventually
 from reader import ALWAYS, Reader, published, reading
 from redis_server import RedisServer, running
