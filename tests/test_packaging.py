@@ -20,6 +20,9 @@ pytestmark = pytest.mark.timeout(400)
 NOT_IN_GIT = [".git", *(line.rstrip("/") for line in (ROOT / ".gitignore").read_text().split())]
 
 
+IN_THE_WHEEL = (".py", "py.typed", ".html", ".css", ".js", ".svg")
+
+
 class Built(NamedTuple):
     cloned: set[str]
     sdist: set[str]
@@ -43,7 +46,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 def test_the_wheel_holds_all_code_and_the_generated_too(built: Built) -> None:
-    names = {name.removeprefix("plugins/") for name in built.cloned if name.endswith((".py", "py.typed"))}
+    names = {name.removeprefix("plugins/") for name in built.cloned if name.endswith(IN_THE_WHEEL)}
     written = {name for name in names if name.startswith(("kuma_sd/", "kuma_sd_bundled/"))}
     protos = {path.stem for path in (ROOT / "proto").rglob("*.proto")}
     generated = {f"kuma_sd/proto/{name}_pb2.{ending}" for name in protos for ending in ("py", "pyi")}

@@ -1,0 +1,155 @@
+"""The status page: how the daemon is, which targets it publishes, and why one is published as it is, or not at all."""
+
+from kuma_sd.errors import ConfigError
+from kuma_sd.status import Status
+from kuma_sd.web.application import Application, Refused, Request, Response
+from kuma_sd.web.page.charts import DAY, HOUR, chart
+from kuma_sd.web.page.concerns import concerns
+from kuma_sd.web.page.files import add_files
+from kuma_sd.web.page.flow import flow
+from kuma_sd.web.page.rendering import render
+from kuma_sd.web.page.search import Found, Turn, search
+from kuma_sd.web.page.sight import Sight
+
+__all__ = ["PER_PAGE", "Sight", "add_page"]
+
+PER_PAGE = 50
+"""How many targets are shown at once."""
+
+EXPLAINED = 20
+"""How many targets are explained at once."""
+
+
+def add_page(application: Application, sight: Sight) -> None:
+    """Add ``GET /``, ``POST /``, ``GET /targets``, ``GET /explain``, and what they need.
+
+    ``POST /`` with a ``control-plane`` in the query lets go of what its guard holds.
+
+    Args:
+        application: where to add them.
+        sight: what there is to see.
+    """
+    page = _Page(sight)
+    application.add("GET", "/", page.overview, query=["output"])
+    application.add("POST", "/", page.accept, query=["control-plane"])
+    application.add("GET", "/targets", page.targets, query=["q", "output", "held", "offset"])
+    application.add("GET", "/explain", page.explain, query=["selector", "offset"])
+    add_files(application)
+
+
+class _Page:
+    """What answers.
+
+    Args:
+        sight: what there is to see.
+    """
+
+    def __init__(self, sight: Sight) -> None:
+        self._sight = sight
+        # All searches together take the time of one, however many ask.
+        self._turn = Turn()
+
+    def overview(self, request: Request) -> Response:
+        """Show how the daemon is."""
+        status = self._sight.status()
+        chosen = _choose(request.query.get("output"), [one.name for one in status.outputs])
+        output = next((one for one in status.outputs if one.name == chosen), None)
+        series = self._sight.history.series(chosen)
+        return render(
+            "overview.html",
+            now=status.now,
+            status=status,
+            concerns=list(concerns(status)),
+            changed=_changed(status),
+            flow=flow(status),
+            output=output,
+            charts=[chart(HOUR, series.hour, status.now), chart(DAY, series.day, status.now)],
+            recent=[one for one in self._sight.history.recent if one.output == chosen],
+            may_change=self._sight.may_change(),
+        )
+
+    def accept(self, request: Request) -> Response:
+        """Let go of what the guard of one control plane holds, and show the page again."""
+        name = request.query.get("control-plane")
+        if name is None:
+            raise Refused(400, "control-plane is missing from the query")
+        try:
+            self._sight.accept(name)
+        except KeyError as error:
+            raise Refused(404, f"there is no control plane {name!r}") from error
+        return Response(b"", 303, headers={"Location": "./"})
+
+    def targets(self, request: Request) -> Response:
+        """Show the targets that an output publishes, or those that something is found in."""
+        query, published = request.query, self._sight.published()
+        text, output = query.get("q", "").strip(), _choose(query.get("output"), list(published))
+        offset, held, wrong = _number(query.get("offset", "0")), _switch(query.get("held", "")), ""
+        found, missing = Found(), None
+        publication = published.get(output)
+        try:
+            with self._turn:
+                only = self._sight.holds if held else None
+                found = search(publication.groups if publication else (), text, range(offset, offset + PER_PAGE), only)
+                if text and not held and not found.count and found.looked == found.total:
+                    # What is not published may have been received.
+                    missing = self._sight.explained(text, EXPLAINED)
+        except ConfigError as error:
+            wrong = str(error)
+        return render(
+            "targets.html",
+            code=400 if wrong else 200,
+            outputs=list(published),
+            output=output,
+            text=text,
+            held=held,
+            wrong=wrong,
+            found=found,
+            missing=missing,
+            offset=offset,
+            per_page=PER_PAGE,
+            holds=self._sight.holds,
+        )
+
+    def explain(self, request: Request) -> Response:
+        """Tell why targets are published as they are, or not at all."""
+        text, offset = request.query.get("selector", "").strip(), _number(request.query.get("offset", "0"))
+        answer, wrong = None, ""
+        try:
+            with self._turn:
+                answer = self._sight.explained(text, EXPLAINED, offset) if text else None
+        except ConfigError as error:
+            wrong = str(error)
+        return render(
+            "explain.html",
+            code=400 if wrong else 200,
+            text=text,
+            wrong=wrong,
+            answer=answer,
+            offset=offset,
+            per_page=EXPLAINED,
+        )
+
+
+def _choose(name: str | None, names: list[str]) -> str:
+    """Return the output that is asked for, or the first."""
+    if name is not None and name not in names:
+        raise Refused(404, f"there is no output {name!r}; there are: {', '.join(names) or 'none'}")
+    return name if name is not None else next(iter(names), "")
+
+
+def _changed(status: Status) -> float | None:
+    """Return when a control plane's targets changed last."""
+    return max((one.changed for one in status.control_planes if one.changed), default=None)
+
+
+def _switch(text: str) -> bool:
+    if text not in ("", "1"):
+        raise Refused(400, "held is 1 or left out")
+    return bool(text)
+
+
+def _number(text: str) -> int:
+    # Short enough for every int.
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):  # noqa: PLR2004 (as said)
+        raise Refused(400, f"{text!r} is no whole number")
+    return int(text)

@@ -1,0 +1,190 @@
+"""How many targets there were over time, and what changed: the geometry of a chart; a template draws it."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from kuma_sd.history import COARSE, COARSE_POINTS, FINE, FINE_POINTS, Point
+from kuma_sd.web.page.words import counted
+
+WIDTH, HEIGHT = 360, 150
+"""How large a chart is, in units of its own."""
+
+LEFT, RIGHT, TOP, BASE = 40.0, 356.0, 8.0, 92.0
+"""Where the line is."""
+
+MIDDLE, REACH = 118.0, 14.0
+"""Where the bars of changes start, and how long they get."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of time.
+
+    Args:
+        name: what it is called.
+        seconds: how long it is.
+        step: how long a point of it lasts, in seconds.
+        bars: how many bars there are, each for an equal part of it.
+        ticks: how many parts its axis has.
+    """
+
+    name: str
+    seconds: float
+    step: float
+    bars: int
+    ticks: int
+
+
+HOUR = Span("hour", FINE * FINE_POINTS, FINE, 60, 4)
+DAY = Span("day", COARSE * COARSE_POINTS, COARSE, 72, 4)
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A mark on an axis."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Changes in a part of the time.
+
+    Args:
+        x: its left side.
+        width: how wide it is.
+        up: how long the part for what came is.
+        down: how long the part for what went is.
+        other: how far the mark for what has other labels reaches to both sides.
+        text: what it says.
+    """
+
+    x: float
+    width: float
+    up: float
+    down: float
+    other: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What a template draws.
+
+    Args:
+        span: the time.
+        path: the line, as SVG writes it; empty when there is none.
+        bars: the changes.
+        values: the marks of the numbers.
+        times: the marks of the time.
+        text: the same in words.
+    """
+
+    span: Span
+    path: str
+    bars: Sequence[Bar]
+    values: Sequence[Tick]
+    times: Sequence[Tick]
+    text: str
+
+
+def chart(span: Span, points: Sequence[Point], now: float) -> Chart:
+    """Draw a chart.
+
+    Args:
+        span: the time it shows.
+        points: what was so, the oldest first.
+        now: where it ends, in seconds of ``time.time()``.
+    """
+    shown = [one for one in points if 0 <= now - one.when <= span.seconds]
+    low, high = _range([one.groups for one in shown])
+    path = " ".join(_path(shown, span, now, low, high))
+    values = [Tick(_y(value, low, high), f"{value:,}") for value in (high, low)] if shown else []
+    return Chart(span, path, list(_bars(shown, span, now)), values, list(_times(span, now)), _text(span, shown))
+
+
+def _range(counts: Sequence[int]) -> tuple[int, int]:
+    """Return what the axis shows: from zero, unless everything is far above, where nothing could be seen."""
+    low, high = min(counts, default=0), max(counts, default=0)
+    step = 10 ** max(0, math.floor(math.log10(max(high - low, high / 50, 1))))
+    bottom = 0 if low < high / 2 or high < 10 else max(0, low // step * step - step)  # noqa: PLR2004 (few are counted)
+    return bottom, (high // step + 1) * step
+
+
+def _x(when: float, span: Span, now: float) -> float:
+    return RIGHT - (now - when) / span.seconds * (RIGHT - LEFT)
+
+
+def _y(value: int, low: int, high: int) -> float:
+    return round(BASE - (value - low) / (high - low) * (BASE - TOP), 1)
+
+
+def _path(points: Sequence[Point], span: Span, now: float, low: int, high: int) -> Iterator[str]:
+    """Yield a line with steps; it breaks where nothing is known."""
+    before: Point | None = None
+    for one in points:
+        x, y = max(LEFT, _x(one.when - span.step, span, now)), _y(one.groups, low, high)
+        if before is None or one.when - before.when > 2 * span.step:
+            yield f"M{x:.1f} {y}"
+        elif before.groups != one.groups:
+            yield f"H{x:.1f}V{y}"
+        before = one
+        if one is points[-1]:
+            yield f"H{_x(one.when, span, now):.1f}"
+
+
+def _bars(points: Sequence[Point], span: Span, now: float) -> Iterator[Bar]:
+    part = span.seconds / span.bars
+    parts: dict[int, list[Point]] = {}
+    for one in points:
+        if one.added or one.removed or one.changed:
+            # By the clock, so that bars keep their content while they move.
+            parts.setdefault(int(one.when // part), []).append(one)
+    sums = {
+        place: (sum(one.added for one in some), sum(one.removed for one in some), sum(one.changed for one in some))
+        for place, some in parts.items()
+    }
+    most = max((max(some) for some in sums.values()), default=1)
+    for place, (added, removed, changed) in sums.items():
+        left = max(LEFT, _x(place * part, span, now))
+        right = min(RIGHT, _x((place + 1) * part, span, now))
+        moment = f"{datetime.fromtimestamp(place * part, UTC):%H:%M}"
+        text = f"{moment}: {added:,} added, {removed:,} removed, {changed:,} changed"
+        yield Bar(
+            round(left, 1),
+            round(max(1.0, right - left - 0.8), 1),
+            _length(added, most),
+            _length(removed, most),
+            _length(changed, most),
+            text,
+        )
+
+
+def _length(count: int, most: int) -> float:
+    # By the root, so that one target beside a thousand can be seen.
+    return round(max(1.5, REACH * math.sqrt(count / most)), 1) if count else 0.0
+
+
+def _times(span: Span, now: float) -> Iterator[Tick]:
+    part = span.seconds / span.ticks
+    latest = now // part * part
+    for number in range(span.ticks):
+        when = latest - number * part
+        x = _x(when, span, now)
+        # Nearer to a side its text would not fit.
+        if LEFT + 12 <= x <= RIGHT - 12:
+            yield Tick(round(x, 1), f"{datetime.fromtimestamp(when, UTC):%H:%M}")
+
+
+def _text(span: Span, points: Sequence[Point]) -> str:
+    if not points:
+        return f"Nothing was published within the last {span.name}."
+    counts = [one.groups for one in points]
+    sums = [sum(getattr(one, name) for one in points) for name in ("added", "removed", "changed")]
+    return (
+        f"{counted(counts[-1], 'target')} now, {min(counts):,} to {max(counts):,} within the last {span.name}; "
+        f"{sums[0]:,} added, {sums[1]:,} removed, {sums[2]:,} changed"
+    )

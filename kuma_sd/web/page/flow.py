@@ -1,0 +1,167 @@
+"""The way of targets through the daemon, with the numbers of this moment: the geometry; a template draws it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import TypeVar
+
+from kuma_sd.status import ControlPlaneStatus, OutputStatus, Status
+from kuma_sd.web.page.words import ago, duration, short
+
+WIDTH = 1320
+"""How wide the picture is, in units of its own."""
+
+MOST_ROWS = 4
+"""How many control planes, ways and outputs are drawn; there may be any number."""
+
+ROW, GAP, TOP = 38.0, 10.0, 20.0
+"""How high a box is, how far the next one is, and how much is above the first."""
+
+TITLE = 27
+"""How much of a name fits into a box, in characters."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """Boxes of one kind stand below one another."""
+
+    title: str
+    x: float
+    width: float
+
+
+PLANES = Column("control planes", 0, 250)
+TAKEN = Column("mailbox", 292, 88)
+GUARDS = Column("guard", 422, 168)
+BRANCHES = Column("label profile and transforms", 646, 240)
+HANDED = Column("mailbox", 942, 88)
+OUTPUTS = Column("outputs", 1072, 248)
+COLUMNS = (PLANES, TAKEN, GUARDS, BRANCHES, HANDED, OUTPUTS)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A station on the way.
+
+    Args:
+        column: where it stands.
+        y: its upper side.
+        level: ``ok``, ``warn``, ``bad`` or ``plain``.
+        title: what it is.
+        line: how it is.
+        figure: how many, if that is to be seen at once.
+    """
+
+    column: Column
+    y: float
+    level: str
+    title: str
+    line: str = ""
+    figure: str = ""
+
+    @property
+    def middle(self) -> float:
+        """Where ways begin and end."""
+        return self.y + ROW / 2
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What a template draws.
+
+    Args:
+        height: how high it is.
+        boxes: the stations.
+        ways: the lines between them, as SVG writes them.
+    """
+
+    height: float
+    boxes: Sequence[Box]
+    ways: Sequence[str]
+    width: int = WIDTH
+    row: float = ROW
+    columns: Sequence[Column] = COLUMNS
+
+
+Way = tuple[str, tuple[str, ...]]
+"""The label profile and the transforms that outputs share."""
+
+T = TypeVar("T")
+
+
+def flow(status: Status) -> Flow:
+    """Draw how a daemon is."""
+    planes, outputs = status.control_planes, status.outputs
+    ways = list(dict.fromkeys(_way_of(one) for one in outputs))
+    height = max(min(len(some), MOST_ROWS + 1) for some in (planes, ways, outputs, [None])) * (ROW + GAP) - GAP
+    left = [_from(one, y, status) for one, y in _rows(planes, height)]
+    middle = {one: _branch(one, y, outputs) for one, y in _rows(ways, height)}
+    right = [(_way_of(one), _to(one, y, status)) for one, y in _rows(outputs, height)]
+    lines = [_line(*pair) for row in left for pair in pairwise(row)]
+    lines += [_line(guard, branch) for *_, guard in left for branch in middle.values()]
+    lines += [_line(middle[way], row[0]) for way, row in right if way in middle]
+    lines += [_line(*pair) for _, row in right for pair in pairwise(row)]
+    boxes = [*chain(*left), *middle.values(), *chain(*(row for _, row in right))]
+    for column, things in ((PLANES, planes), (BRANCHES, ways), (OUTPUTS, outputs)):
+        if len(things) > MOST_ROWS:
+            boxes.append(Box(column, TOP + height - ROW, "plain", f"and {len(things) - MOST_ROWS:,} more"))
+    return Flow(TOP + height + 2, boxes, lines)
+
+
+def _way_of(output: OutputStatus) -> Way:
+    return output.label_profile, output.transforms
+
+
+def _rows(things: Sequence[T], height: float) -> Iterator[tuple[T, float]]:
+    """Yield those that are drawn, and their upper sides; they stand in the middle."""
+    count = min(len(things), MOST_ROWS + 1)
+    first = TOP + (height - (count * (ROW + GAP) - GAP)) / 2
+    for place, one in enumerate(things[:MOST_ROWS]):
+        yield one, first + place * (ROW + GAP)
+
+
+def _line(start: Box, end: Box) -> str:
+    x, to = start.column.x + start.column.width, end.column.x
+    middle = (x + to) / 2
+    return f"M{x:g} {start.middle:g}C{middle:g} {start.middle:g} {middle:g} {end.middle:g} {to:g} {end.middle:g}"
+
+
+def _from(one: ControlPlaneStatus, y: float, status: Status) -> tuple[Box, Box, Box]:
+    """Return a control plane, what was taken from it, and its guard."""
+    if one.connected:
+        since = f"heard for {duration(status.now - one.since)}" if one.since else "heard"
+        line = f"{short(one.protocol, TITLE) or 'connected'}, {since}"
+    else:
+        line = (f"not heard for {duration(one.age)}" if one.heard else "not heard yet") + _fate(one)
+    plane = Box(PLANES, y, "ok" if one.connected else "bad", short(one.title, TITLE), line, f"{one.assignments:,}")
+    taken = Box(TAKEN, y, "plain", f"{one.snapshots:,}", f"snapshot{'s' * (one.snapshots != 1)}")
+    if not one.guard.targets:
+        return plane, taken, Box(GUARDS, y, "plain", "open", "holds nothing")
+    until = "until accepted" if one.guard.until is None else f"{duration(max(0.0, one.guard.until - status.now))} more"
+    return plane, taken, Box(GUARDS, y, "warn", "holds", until, f"{one.guard.targets:,}")
+
+
+def _fate(one: ControlPlaneStatus) -> str:
+    if one.expired:
+        return ", expired"
+    if one.restored:
+        return ", restored"
+    return ", targets stay" if one.assignments else ""
+
+
+def _branch(way: Way, y: float, outputs: Sequence[OutputStatus]) -> Box:
+    profile, transforms = way
+    quarantined = max(one.quarantined for one in outputs if _way_of(one) == way)
+    line = short(" → ".join(transforms) or "no transforms", 2 * TITLE if not quarantined else TITLE // 2)
+    line += f", {quarantined:,} not converted" if quarantined else ""
+    return Box(BRANCHES, y, "warn" if quarantined else "plain", short(profile, TITLE), line)
+
+
+def _to(one: OutputStatus, y: float, status: Status) -> tuple[Box, Box]:
+    """Return what was left for an output, and the output."""
+    handed = Box(HANDED, y, "plain", f"{one.superseded:,}", "passed over")
+    level = "bad" if one.failing else "ok" if one.publications else "warn"
+    line = f"published {ago(one.published, status.now)}" if one.published else "nothing published yet"
+    title = one.name if one.name == one.plugin else f"{one.name} ({one.plugin})"
+    line = f"fails; {line}" if one.failing else line
+    return handed, Box(OUTPUTS, y, level, short(title, TITLE), line, f"{one.groups:,}")
