@@ -3,14 +3,14 @@
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from operator import attrgetter
+from itertools import islice
 
 from kuma_sd.errors import TransformError
 from kuma_sd.interfaces import Transform
 from kuma_sd.memo import Memo
 from kuma_sd.model import Assignment, GroupKey, Key, Labels, Publication, Target, TargetGroup
 from kuma_sd.profile import LabelProfile
+from kuma_sd.unchanged import flattened
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +46,29 @@ class Limits:
                 raise TransformError(f"the value of its label {name!r} is longer than max-label-value-length")
 
 
+MOST_FAILURES = 20
+"""How many targets that cannot be converted are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class BranchStatus:
+    """What a branch met; replaced whole, never changed.
+
+    Args:
+        failing: how many targets cannot be converted.
+        failures: some of them, and why.
+        without_address: how many results were dropped so far because they have no address.
+        repaired: how many label names were made valid so far.
+        collided: how many labels were lost so far to others whose valid name is the same.
+    """
+
+    failing: int = 0
+    failures: tuple[tuple[Key, str], ...] = ()
+    without_address: int = 0
+    repaired: int = 0
+    collided: int = 0
+
+
 class Branch:
     """Turns assignments into publications; an assignment that did not change is never converted again.
 
@@ -60,10 +83,11 @@ class Branch:
     ) -> None:
         self.profile = profile
         self.limits = limits or Limits()
-        self._transforms = transforms
-        self._memo: Memo[Key, Assignment, tuple[TargetGroup, ...]] = Memo(self._convert)
+        self.transforms = transforms
+        self._memo: Memo[Key, Assignment, TargetGroup | tuple[TargetGroup, ...]] = Memo(self._convert)
         self._reported: frozenset[Key] = frozenset()
         self.without_address = 0
+        self.status = BranchStatus()
 
     @property
     def converted(self) -> int:
@@ -75,6 +99,10 @@ class Branch:
         """How many targets could not be converted; they keep their last good groups, or are left out."""
         return len(self._memo.failures)
 
+    def failure_of(self, key: Key) -> Exception | None:
+        """Return why a target could not be converted, from any thread; None if it could, or is not there."""
+        return self._memo.failures.get(key)
+
     def publication(self, assignments: Iterable[Assignment], received: float) -> Publication:
         """Convert what changed and put all together.
 
@@ -82,27 +110,25 @@ class Branch:
             assignments: those of all control planes, sorted by key.
             received: when the newest of them came.
         """
-        ordered = list(assignments)
-        groups = chain.from_iterable(self._memo.round(zip(map(attrgetter("key"), ordered), ordered, strict=True)))
-        publication = Publication.of(groups, received)
+        publication = Publication.of(flattened(self._memo.round(assignments), TargetGroup), received)
         self._report()
         return publication
 
-    def _convert(self, assignment: Assignment) -> tuple[TargetGroup, ...]:
+    def _convert(self, assignment: Assignment) -> TargetGroup | tuple[TargetGroup, ...]:
         target = assignment.read()
         self.limits.check(target, len(assignment.data))
         results: Iterable[Labels] = (self.profile(target),)
-        for transform in self._transforms:
+        for transform in self.transforms:
             results = _apply(transform, results, target)
         groups = []
         for place, result in enumerate(results):
             # A transform may make any name, like labelmap in Prometheus, which has no file to lose.
-            labels = self.profile.made_valid(result) if self._transforms else result
+            labels = self.profile.made_valid(result) if self.transforms else result
             if labels.get("__address__"):
                 groups.append(TargetGroup.render(GroupKey(assignment.key, place), labels))
             else:
                 self.without_address += 1
-        return tuple(groups)
+        return groups[0] if len(groups) == 1 else tuple(groups)
 
     def _report(self) -> None:
         failures = self._memo.failures
@@ -115,6 +141,10 @@ class Branch:
                 exc_info=None if isinstance(failures[key], TransformError) else failures[key],
             )
         self._reported = frozenset(failures)
+        named = tuple((key, str(error)) for key, error in islice(failures.items(), MOST_FAILURES))
+        self.status = BranchStatus(
+            len(failures), named, self.without_address, self.profile.repaired, self.profile.collided
+        )
 
 
 def _apply(transform: Transform, labels: Iterable[Labels], target: Target) -> list[Labels]:

@@ -8,6 +8,7 @@ from operator import attrgetter
 
 from kuma_sd.model import Assignment, Key, Snapshot
 from kuma_sd.options import show_duration
+from kuma_sd.unchanged import difference
 from kuma_sd.wording import counted
 
 _log = logging.getLogger(__name__)
@@ -20,10 +21,14 @@ class GuardStatus:
     Args:
         held: how many targets of each mesh are published although the control plane no longer has them.
         why: what made the guard hold them; empty while it holds none.
+        until: when the first of them is let go, in the seconds of admit(); None while it holds none.
+        engaged: how often it began to hold something.
     """
 
     held: Mapping[str, int] = field(default_factory=dict)
     why: str = ""
+    until: float | None = None
+    engaged: int = 0
 
 
 class Guard:
@@ -55,6 +60,10 @@ class Guard:
         """When to admit the last snapshot again, since a hold will be over; in the seconds of admit()."""
         return min((self._missing[key] + self.hold for key in self._held), default=None)
 
+    def holds(self, key: Key) -> bool:
+        """Tell, in any thread, whether a target is held that the control plane does not have any more."""
+        return key in self._held
+
     def restore(self, assignments: Sequence[Assignment]) -> None:
         """Begin with what was published before a restart; the holds start anew."""
         self._published = assignments
@@ -84,12 +93,12 @@ class Guard:
 
     def _notice(self, present: Sequence[Assignment], now: float) -> dict[Key, Assignment]:
         """Update what is missing, and return what is published but not present."""
-        # Unchanged assignments are the same objects, so most fall out by identity before any key is hashed.
-        before = dict(zip(map(id, self._published), self._published, strict=True))
-        after = dict(zip(map(id, present), present, strict=True))
-        gone = {before[one].key: before[one] for one in before.keys() - after.keys()}
-        back = [after[one].key for one in after.keys() - before.keys()]
-        back += [key for key, one in self._held.items() if id(one) in after]
+        vanished, fresh = difference(self._published, present)
+        gone = {one.key: one for one in vanished}
+        back = [one.key for one in fresh]
+        if self._held:
+            # By key: what returns may be another object with the same bytes.
+            back += self._held.keys() & set(map(attrgetter("key"), present))
         self._forget(back, gone)
         for key in gone:
             self._missing.setdefault(key, now)
@@ -135,4 +144,5 @@ class Guard:
             )
         elif self.status.held and not held:
             _log.info("control plane %s: no vanished target is held any more", self._title)
-        self.status = GuardStatus(held, (why or self.status.why) if held else "")
+        engaged = self.status.engaged + bool(held and not self.status.held)
+        self.status = GuardStatus(held, (why or self.status.why) if held else "", self.deadline, engaged)

@@ -19,7 +19,8 @@ class Inlet:
         guard: decides what a snapshot may take away.
         contact: tells how the source is doing.
 
-    ``max_age`` is how long after the loss of contact its targets expire, in seconds; infinity for never.
+    ``max_age`` is how long after the loss of contact its targets expire, in seconds; infinity for never. ``changed`` is
+    when its targets changed last, in seconds of ``time.time()``; ``restored``, whether they are from before a restart.
     """
 
     def __init__(self, title: str, guard: Guard, contact: Callable[[], SourceStatus] = SourceStatus) -> None:
@@ -29,7 +30,9 @@ class Inlet:
         self.max_age = float("inf")
         self.admitted: Snapshot | None = None
         self.expired = False
-        self._born = time.time()
+        self.restored = False
+        self.changed: float | None = None
+        self.born = time.time()
         self._newest: Snapshot | None = None
         self._since: float | None = None
         self._believed = False
@@ -38,7 +41,7 @@ class Inlet:
     def restore(self, snapshot: Snapshot) -> None:
         """Begin with what was published before a restart."""
         self.guard.restore(snapshot.assignments)
-        self.admitted = snapshot
+        self.admitted, self.restored, self.changed = snapshot, True, snapshot.received
         self._believed = True
 
     def take(self, snapshot: Snapshot | None, now: float) -> bool:
@@ -61,7 +64,7 @@ class Inlet:
         self._newest = snapshot or self._newest
         if not self._newest or not (snapshot or due):
             return self.expired != expired
-        self.admitted = self.guard.admit(self._newest, now)
+        self._admit(self._newest, now)
         self._since = now if self._since is None else self._since
         return True
 
@@ -74,7 +77,7 @@ class Inlet:
         self.guard.accept()
         self._believed = True
         if self._newest:
-            self.admitted = self.guard.admit(self._newest, now)
+            self._admit(self._newest, now)
         return True
 
     def renew(self) -> None:
@@ -104,9 +107,15 @@ class Inlet:
         # While it is heard its age is 0; then this only makes sure that somebody looks in time.
         return hold if self.expired else min(hold, now + max(0.0, self.max_age - self._age()) + 0.001)
 
+    def _admit(self, snapshot: Snapshot, now: float) -> None:
+        before, self.admitted, self.restored = self.admitted, self.guard.admit(snapshot, now), False
+        # Unchanged assignments are the same objects, so that this costs next to nothing.
+        if before is None or before.assignments != self.admitted.assignments:
+            self.changed = time.time()
+
     def _age(self) -> float:
         status = self.contact()
         if status.connected:
             return 0.0
         # What was restored says when it changed last, not when it was heard: so it counts from the start.
-        return time.time() - (status.heard or self._born)
+        return time.time() - (status.heard or self.born)

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from kuma_sd.errors import TransformError
+from kuma_sd.unchanged import difference
 
 Labels = dict[str, str]
 """One label set as Prometheus would see it, ``__address__`` included; an empty value means that the label is absent."""
@@ -97,7 +98,7 @@ class GroupKey(NamedTuple):
     place: int
 
 
-_ENCODER = msgspec.json.Encoder(order="deterministic")
+_ENCODER = msgspec.json.Encoder()
 
 # JSON allows these, strict YAML readers refuse them or take them for line ends (go-yaml v2 as in Prometheus).
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufffe\uffff]")
@@ -112,6 +113,24 @@ class _GroupInJSON(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(_GroupInJSON)
+
+
+def _escaped(text: str) -> str:
+    """Return a text as it stands between the quotation marks of JSON and of YAML."""
+    in_json = _ENCODER.encode(text)[1:-1].decode()
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", in_json)
+
+
+# Most targets have the same names as others, so that all but their values is written once.
+@lru_cache(maxsize=1000)
+def _form(names: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """Return the names of labels in the order of a line, the address first, and the line with gaps for their values."""
+    address = tuple({"__address__"}.intersection(names))
+    ordered = sorted(set(names).difference(address))
+    if max(map(len, ordered), default=0) > LONGEST_LABEL_NAME:
+        raise TransformError(f"a label name is longer than {LONGEST_LABEL_NAME} characters")
+    gaps = ",".join('"{}":"%s"'.format(_escaped(name).replace("%", "%%")) for name in ordered)
+    return (*address, *ordered), f'{{"targets":["{"%s" * len(address)}"],"labels":{{{gaps}}}}}'
 
 
 class TargetGroup(NamedTuple):
@@ -132,19 +151,17 @@ class TargetGroup(NamedTuple):
         Raises:
             TransformError: a name or value cannot be written.
         """
-        written = labels.copy() if all(labels.values()) else {name: value for name, value in labels.items() if value}
-        group = _GroupInJSON([written.pop("__address__", "")], written)
+        present = labels if all(labels.values()) else {name: value for name, value in labels.items() if value}
         try:
-            # Joining is the cheapest way to ask whether everything is text: one number would cost the whole file.
-            names, _ = "".join(written), "".join(written.values())
-            line = _ENCODER.encode(group)
+            names, form = _form(tuple(present))
+            values = tuple(map(present.__getitem__, names))
+            # Joining is the cheapest way to ask whether everything is text, and plain: most is.
+            text = "".join(values)
+            if not (text.isascii() and text.isprintable()) or '"' in text or "\\" in text:
+                values = tuple(map(_escaped, values))
+            return cls(key, (form % values).encode())
         except (TypeError, UnicodeEncodeError) as error:
             raise TransformError(f"labels must be valid Unicode text: {error}") from error
-        if len(names) > LONGEST_LABEL_NAME and max(map(len, written)) > LONGEST_LABEL_NAME:
-            raise TransformError(f"a label name is longer than {LONGEST_LABEL_NAME} characters")
-        if not line.isascii() or b"\x7f" in line:
-            line = _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode()).encode()
-        return cls(key, line)
 
     @property
     def targets(self) -> list[str]:
@@ -155,6 +172,10 @@ class TargetGroup(NamedTuple):
     def labels(self) -> Labels:
         """The labels without ``__address__``, decoded from the line."""
         return _DECODER.decode(self.json).labels
+
+
+# Groups are looked at by the hundred thousand, so in C.
+_LINE = attrgetter("json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +211,11 @@ class Publication:
     def of(cls, groups: Iterable[TargetGroup], received: float) -> "Publication":
         """Make a publication of groups that are sorted by key."""
         ordered = tuple(groups)
-        unique = dict(zip(map(attrgetter("json"), reversed(ordered)), reversed(ordered), strict=True))
-        if len(unique) < len(ordered):
-            return cls(tuple(sorted(unique.values())), received, len(ordered) - len(unique))
-        return cls(ordered, received)
+        duplicates = len(ordered) - len(set(map(_LINE, ordered)))
+        if duplicates:
+            unique = dict(zip(map(_LINE, reversed(ordered)), reversed(ordered), strict=True))
+            ordered = tuple(sorted(unique.values()))
+        return cls(ordered, received, duplicates)
 
     def since(self, earlier: "Publication | None") -> Change:
         """Compare with whatever an output published last.
@@ -202,10 +224,9 @@ class Publication:
             earlier: any earlier publication, or None when nothing was published yet.
         """
         # Unchanged groups are the same objects, so most fall out by identity before any key is compared.
-        now, before = self.groups, earlier.groups if earlier else ()
-        here, there = dict(zip(map(id, now), now, strict=True)), dict(zip(map(id, before), before, strict=True))
-        fresh = {group.key: group for group in sorted(here[one] for one in here.keys() - there.keys())}
-        gone = {group.key: group for group in sorted(there[one] for one in there.keys() - here.keys())}
+        vanished, new = difference(earlier.groups if earlier else (), self.groups)
+        fresh = {group.key: group for group in new}
+        gone = {group.key: group for group in vanished}
         return Change(
             added=tuple(group for key, group in fresh.items() if key not in gone),
             removed=tuple(group for key, group in gone.items() if key not in fresh),
@@ -215,4 +236,4 @@ class Publication:
     @cached_property
     def lines(self) -> tuple[bytes, ...]:
         """The lines of JSON alone, in order."""
-        return tuple(group.json for group in self.groups)
+        return tuple(map(_LINE, self.groups))

@@ -3,13 +3,13 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from kuma_sd.branch import Branch
 from kuma_sd.inlet import Inlet
 from kuma_sd.mailbox import Mailbox
-from kuma_sd.model import Publication, Snapshot
+from kuma_sd.model import Assignment, Publication, Snapshot
 
 _log = logging.getLogger(__name__)
 
@@ -29,13 +29,17 @@ class Route:
         self.branch = branch
         self.mailboxes = mailboxes
         self.last: Publication | None = None
+        self._assignments: Sequence[Assignment] | None = None
 
     def publish(self, inlets: Collection[Inlet]) -> None:
         """Hand the union of what these admit to the outputs, if it differs from the last one."""
-        assignments = chain.from_iterable(inlet.assignments for inlet in inlets)
+        assignments = list(chain.from_iterable(inlet.assignments for inlet in inlets))
+        # Unchanged assignments and groups are the same objects, so comparing them costs next to nothing.
+        if assignments == self._assignments:
+            return
+        self._assignments = assignments
         received = max((inlet.admitted.received for inlet in inlets if inlet.admitted), default=0.0)
         publication = self.branch.publication(assignments, received)
-        # Unchanged groups are the same objects, so this costs next to nothing.
         if self.last and self.last.groups == publication.groups:
             return
         self.last = publication
@@ -72,11 +76,15 @@ class PipelineStatus:
         published: whether a first publication went out.
         assignments: how many each control plane has.
         beat: when it last took something from its mailbox, in seconds of ``time.monotonic()``.
+        rounds: how often it put publications together.
+        seconds: how long it took the last time.
     """
 
     published: bool = False
     assignments: Mapping[str, int] = field(default_factory=dict)
     beat: float = 0.0
+    rounds: int = 0
+    seconds: float = 0.0
 
 
 Message = Snapshot | Callable[[], bool | None]
@@ -141,7 +149,7 @@ class Pipeline:
                 self.publish()
             published = True
         counts = {name: len(inlet.assignments) for name, inlet in self.inlets.items()}
-        self.status = PipelineStatus(published, counts, now)
+        self.status = replace(self.status, published=published, assignments=counts, beat=now)
 
     def reconfigure(self, inlets: Mapping[str, Inlet], routes: Sequence[Route]) -> None:
         """Go on with other inlets and routes; what an operator changes is published at once.
@@ -160,8 +168,10 @@ class Pipeline:
 
     def publish(self) -> None:
         """Hand the union of what is admitted to every route."""
+        began = time.monotonic()
         for route in self.routes:
             route.publish(self.inlets.values())
+        self.status = replace(self.status, rounds=self.status.rounds + 1, seconds=time.monotonic() - began)
 
     def _deadline(self, now: float) -> float:
         deadlines = [inlet.deadline(now) for inlet in self.inlets.values()]

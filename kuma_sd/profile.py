@@ -26,6 +26,12 @@ def is_valid(name: str) -> bool:
     return valid_name(name) == name
 
 
+# Most targets have the same names as others.
+@lru_cache(maxsize=1000)
+def _are_valid(names: tuple[str, ...]) -> bool:
+    return all(map(is_valid, names))
+
+
 def kuma_prometheus_sd(target: Target) -> Labels:
     """Return the labels that the Go program wrote for MADS v1, before names are made valid."""
     facts = {
@@ -86,7 +92,7 @@ class LabelProfile:
 
     def made_valid(self, labels: Labels) -> Labels:
         """Return labels with names that every Prometheus takes; one that it does not would cost the whole file."""
-        if all(map(is_valid, labels)):
+        if _are_valid(tuple(labels)):
             return labels
         valid: Labels = {}
         # Of names that become one, the one that was valid wins, else the smallest original.

@@ -2,11 +2,9 @@
 
 import base64
 import dataclasses
-import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.request import getproxies, proxy_bypass
 
 from kuma_sd.errors import SourceError
 from kuma_sd.mads import MadsOptions
@@ -54,12 +52,14 @@ class Access:
             headers["Authorization"] = f"Bearer {token}"
         return headers
 
-    def ssl_context(self) -> ssl.SSLContext:
+    def ssl_context(self) -> "ssl.SSLContext":
         """Return the TLS settings for HTTPS.
 
         Raises:
             SourceError: a certificate cannot be used.
         """
+        import ssl  # noqa: PLC0415 (late, as whoever only checks settings needs none of it)
+
         options = self._options
         try:
             context = ssl.create_default_context(cafile=options.tls_ca_file or None)
@@ -78,6 +78,8 @@ class Access:
         Raises:
             SourceError: one cannot be read.
         """
+        import ssl  # noqa: PLC0415 (likewise)
+
         options = self._options
         # Without this, gRPC would trust a list of its own instead of the system's.
         trusted = options.tls_ca_file or ssl.get_default_verify_paths().cafile
@@ -91,6 +93,8 @@ class Access:
         """Return the URL of the proxy to use; empty for none. The environment is asked as other programs do."""
         if self._options.proxy:
             return self._options.proxy
+        from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 (likewise)
+
         if proxy_bypass(endpoint.host):
             return ""
         environment: Mapping[str, str] = getproxies()

@@ -1,25 +1,29 @@
 """From the resources of a response to the assignments of a snapshot, without decoding what did not change."""
 
 import logging
-from bisect import insort
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from itertools import chain, compress, groupby
-from operator import itemgetter
+from itertools import groupby, islice
+from operator import attrgetter, eq, itemgetter
 
 from kuma_sd.errors import SourceError
 from kuma_sd.mads.codecs import ResourceCodec
-from kuma_sd.memo import Memo
 from kuma_sd.model import Assignment, Key
+from kuma_sd.unchanged import flattened
 from kuma_sd.wording import counted
 
 _log = logging.getLogger(__name__)
 
 # Assignments are looked at by the hundred thousand, so in C where that is possible.
-_KEY, _DATA = itemgetter(0), itemgetter(1)
+_KEY = itemgetter(0)
+
+Parts = Assignment | tuple[Assignment, ...]
+"""What a resource was split into: nearly always one."""
 
 FEW = 100
-"""Up to how many new assignments are put in their places one by one."""
+"""Up to how many assignments that come or go are put in their places one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +32,22 @@ class Response:
 
     Args:
         codec: what reads its resources.
-        resources: their bytes, in any order.
-        foreign: the type URLs of resources that are something else.
+        resources: their bytes, in any order, to be read once: those that are known already are never all there twice.
+        foreign: the type URLs of resources that are something else; complete once the resources are read.
+        size: how many bytes came.
     """
 
     codec: ResourceCodec
-    resources: Sequence[bytes]
-    foreign: frozenset[str] = frozenset()
+    resources: Iterable[bytes]
+    foreign: AbstractSet[str] = frozenset()
+    size: int = 0
 
 
 class Decoder:
     """Decodes the responses of one control plane, over all its connections.
 
-    MADS repeats every assignment in every response, in random order. An assignment whose bytes were in the last
-    response is recognised by them; only the others are decoded.
+    MADS repeats every assignment in every response, in random order. A resource whose bytes were in the last response
+    is recognised by them, at the cost of a look-up; only the others are decoded.
 
     Args:
         control_plane: its name, which becomes part of each key.
@@ -50,15 +56,19 @@ class Decoder:
     def __init__(self, control_plane: str) -> None:
         self._control_plane = control_plane
         self._codec: ResourceCodec | None = None
+        # Exactly the resources of the last response, and what each was split into.
+        self._known: dict[bytes, Parts] = {}
+        self._failures: dict[bytes, Exception] = {}
         self._assignments: list[Assignment] = []
-        self._memo: Memo[bytes, bytes, tuple[Assignment, ...]] = Memo(self._split)
         self._namesakes = False
         self._reported: frozenset[object] = frozenset()
+        self.decoded = 0
+        self.parse_errors = 0
 
     @property
-    def decoded(self) -> int:
-        """How many resources were decoded so far."""
-        return self._memo.computed
+    def unparsed(self) -> int:
+        """How many kinds of things in the last response cannot be understood."""
+        return len(self._reported)
 
     def decode(self, response: Response) -> tuple[Sequence[Assignment], bool]:
         """Return all assignments of a response, sorted by key, and whether everything in it parsed.
@@ -67,50 +77,60 @@ class Decoder:
             SourceError: there are resources, and none of them parses.
         """
         if response.codec is not self._codec:
-            self._codec, self._assignments = response.codec, []
-            self._memo.round(())
-        arrived = set(response.resources)
-        known = list(map(_DATA, self._assignments))
-        kept = list(compress(self._assignments, map(arrived.__contains__, known)))
-        # What is left is new, did not parse, or is one of several targets of a resource: the memo knows the latter two.
-        rest = arrived.difference(known)
-        assignments = self._assignments
-        if rest or self._memo.failures or len(kept) != len(assignments):
-            fresh = list(chain.from_iterable(self._memo.round(zip(rest, rest, strict=True))))
-            assignments = self._number(_merged(kept, fresh))
-        complete = not (self._memo.failures or response.foreign)
+            self._codec, self._known, self._failures, self._assignments = response.codec, {}, {}, []
+        # What stays of it is not in the response any more. A resource may also be there twice.
+        gone = self._known.copy()
+        fresh = {resource for resource in response.resources if gone.pop(resource, None) is None}
+        fresh.difference_update([resource for resource in fresh if resource in self._known])
+        if gone or fresh:
+            self._assignments = self._patched(gone, fresh)
+        complete = not (self._failures or response.foreign)
         self._report(response.foreign)
-        if not complete and not assignments:
+        if not complete and not self._assignments:
             raise SourceError("nothing in the response can be understood")
-        self._assignments = assignments
-        return assignments, complete
+        return self._assignments, complete
 
-    def _split(self, resource: bytes) -> tuple[Assignment, ...]:
-        codec = self._codec
-        assert codec is not None
-        return tuple(
-            Assignment(Key(self._control_plane, mesh, name, 0), data, codec)
-            for mesh, name, data in codec.split(resource)
-        )
+    def _patched(self, gone: Mapping[bytes, Parts], fresh: Collection[bytes]) -> list[Assignment]:
+        """Return the assignments after a change; a few are put in their places without looking at the others."""
+        removed = flattened(gone.values(), Assignment)
+        for resource in gone:
+            del self._known[resource]
+            self._failures.pop(resource, None)
+        self._known.update((resource, self._attempt(resource)) for resource in fresh)
+        added = flattened(map(self._known.__getitem__, fresh), Assignment)
+        if len(removed) + len(added) <= FEW and not self._namesakes:
+            patched = self._assignments.copy()
+            for assignment in removed:
+                del patched[bisect_left(patched, assignment.key, key=_KEY)]
+            for assignment in added:
+                place = bisect_left(patched, assignment.key, key=_KEY)
+                self._namesakes |= place < len(patched) and patched[place].key == assignment.key
+                patched.insert(place, assignment)
+        else:
+            # Texts alone are compared three times as fast as keys, and equal ones stay in order.
+            patched = sorted(flattened(self._known.values(), Assignment), key=attrgetter("key.name"))
+            patched.sort(key=attrgetter("key.mesh"))
+            keys = list(map(_KEY, patched))
+            self._namesakes = any(map(eq, keys, islice(keys, 1, None)))
+        return _numbered(patched) if self._namesakes else patched
 
-    def _number(self, assignments: list[Assignment]) -> list[Assignment]:
-        """Tell targets of equal names apart by the order of their bytes."""
-        if not self._namesakes and len(set(map(_KEY, assignments))) == len(assignments):
-            return assignments
-        numbered: list[Assignment] = []
-        codec = self._codec
+    def _attempt(self, resource: bytes) -> Parts:
+        codec, control_plane = self._codec, self._control_plane
         assert codec is not None
-        for (mesh, name), equals in groupby(assignments, key=lambda one: (one.key.mesh, one.key.name)):
-            data = sorted({one.data for one in equals})
-            keys = (Key(self._control_plane, mesh, name, index) for index in range(len(data)))
-            numbered.extend(Assignment(key, one, codec) for key, one in zip(keys, data, strict=True))
-        self._namesakes = any(assignment.key.ordinal for assignment in numbered)
-        return numbered
+        self.decoded += 1
+        try:
+            parts = [
+                Assignment(Key(control_plane, mesh, name, 0), data, codec) for mesh, name, data in codec.split(resource)
+            ]
+        except Exception as error:  # noqa: BLE001 (whatever the bytes do to a codec, the others are read)
+            self._failures[resource] = error
+            return ()
+        return parts[0] if len(parts) == 1 else tuple(parts)
 
     def _report(self, foreign: Iterable[str]) -> None:
-        problems: frozenset[object] = frozenset(self._memo.failures).union(foreign)
+        problems: frozenset[object] = frozenset(self._failures).union(foreign)
         if problems - self._reported:
-            reasons = [str(error) for error in self._memo.failures.values()]
+            reasons = [str(error) for error in self._failures.values()]
             reasons += [f"unknown type {type_url}" for type_url in foreign]
             _log.warning(
                 "control plane %s: %s cannot be understood and take nothing away; first: %s",
@@ -118,13 +138,16 @@ class Decoder:
                 counted(len(problems), "assignment"),
                 reasons[0],
             )
+        self.parse_errors += len(problems - self._reported)
         self._reported = problems
 
 
-def _merged(kept: list[Assignment], fresh: list[Assignment]) -> list[Assignment]:
-    """Add assignments to others that are sorted; a few of them find their places without looking at all."""
-    if len(fresh) > FEW:
-        return sorted(chain(kept, fresh), key=_KEY)
-    for assignment in fresh:
-        insort(kept, assignment, key=_KEY)
-    return kept
+def _numbered(assignments: Iterable[Assignment]) -> list[Assignment]:
+    """Tell targets of equal names apart by the order of their bytes; equal ones are one."""
+    numbered: list[Assignment] = []
+    for _, namesakes in groupby(assignments, key=_KEY):
+        unique = {one.data: one for one in namesakes}
+        for place, data in enumerate(sorted(unique)):
+            one = unique[data]
+            numbered.append(one._replace(key=one.key._replace(ordinal=place)) if place else one)
+    return numbered

@@ -21,7 +21,8 @@ from kuma_sd.mads.codecs import ResourceCodec
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF
 from kuma_sd.mads.decoder import Response
-from kuma_sd.mads.problems import NotImplementedThereError, TooLargeError, UnreachableError
+from kuma_sd.mads.problems import GarbledError, NotImplementedThereError, TooLargeError, UnreachableError
+from kuma_sd.memory import LARGE, give_back
 from kuma_sd.options import SIZE
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, DiscoveryResponse, Node
 
@@ -83,9 +84,13 @@ class GrpcStream:
         stream: grpc.StreamStreamMultiCallable[bytes, bytes] = self._channel.stream_stream(self._dialect.method)
         try:
             for data in stream(iter(self._requests.get, None), metadata=self._metadata):
+                size = len(data)
+                if size >= LARGE:
+                    # What gRPC put it together from would stand beside what it is parsed to.
+                    give_back()
                 message = _parse(data)
                 del data
-                version, nonce, response = message.version_info, message.nonce, self._response(message)
+                version, nonce, response = message.version_info, message.nonce, self._response(message, size)
                 # Nothing of a large message may stay while the next one is awaited.
                 del message
                 yield response
@@ -110,15 +115,10 @@ class GrpcStream:
         )
         self._requests.put(request.SerializeToString())
 
-    def _response(self, message: DiscoveryResponse) -> Response:
-        ours = self._dialect.codec.type_url
-        resources, foreign = [], set()
-        for resource in message.resources:
-            if resource.type_url == ours:
-                resources.append(resource.value)
-            else:
-                foreign.add(resource.type_url)
-        return Response(self._dialect.codec, resources, frozenset(foreign))
+    def _response(self, message: DiscoveryResponse, size: int) -> Response:
+        foreign: set[str] = set()
+        codec = self._dialect.codec
+        return Response(codec, _resources(message, codec.type_url, foreign), foreign, size)
 
     def _explain(self, error: grpc.RpcError) -> SourceError:
         # Every error of a call is also a Call, which the types do not say.
@@ -161,8 +161,16 @@ def _channel(endpoint: Endpoint, dialect: Dialect, options: MadsOptions, access:
     return grpc.secure_channel(endpoint.authority, credentials, options=arguments)
 
 
+def _resources(message: DiscoveryResponse, ours: str, foreign: set[str]) -> Iterator[bytes]:
+    for resource in message.resources:
+        if resource.type_url == ours:
+            yield resource.value
+        else:
+            foreign.add(resource.type_url)
+
+
 def _parse(data: bytes) -> DiscoveryResponse:
     try:
         return DiscoveryResponse.FromString(data)
     except DecodeError as error:
-        raise SourceError(f"its answer is no DiscoveryResponse: {error}") from error
+        raise GarbledError(f"its answer is no DiscoveryResponse: {error}") from error

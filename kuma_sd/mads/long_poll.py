@@ -12,7 +12,7 @@ from kuma_sd.errors import SourceError
 from kuma_sd.mads.codecs.v1_json import TYPE_URL, V1_JSON
 from kuma_sd.mads.decoder import Response
 from kuma_sd.mads.http_client import Answer, HttpClient
-from kuma_sd.mads.problems import NotServedThereError
+from kuma_sd.mads.problems import GarbledError, NotServedThereError
 
 _log = logging.getLogger(__name__)
 
@@ -82,11 +82,11 @@ class LongPoll:
                 del answer
                 yield None
             else:
-                message = _parse(answer.body)
+                message, size = _parse(answer.body), len(answer.body)
                 # Nothing of a large message may stay while the next one is awaited.
                 del answer
                 version = message.version_info or message.version_in_camel_case
-                response = Response(V1_JSON, [bytes(raw) for raw in message.resources or ()])
+                response = Response(V1_JSON, map(bytes, message.resources or ()), size=size)
                 del message
                 self._notice_late(late=held and waited < self._min_interval)
                 held = False
@@ -152,4 +152,4 @@ def _parse(body: bytes) -> _Message:
         return _DECODER.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         start = body[:_START_OF_PAGE].decode(errors="replace")
-        raise SourceError(f"its answer is no MADS response ({error}); it begins with {start!r}") from error
+        raise GarbledError(f"its answer is no MADS response ({error}); it begins with {start!r}") from error

@@ -14,6 +14,7 @@ from kuma_sd.mads.access import Access
 from kuma_sd.mads.address import parse_address
 from kuma_sd.mads.decoder import Decoder
 from kuma_sd.mads.negotiation import Negotiation
+from kuma_sd.mads.problems import GarbledError
 from kuma_sd.model import Snapshot
 from kuma_sd.urls import masked
 from kuma_sd.watch import Watcher
@@ -46,6 +47,7 @@ class MadsSource:
         self._negotiation: Negotiation | None = None
         self._closed = False
         self._connections = 0
+        self._garbled = 0
         self._said_empty = False
         self.status = SourceStatus()
         if options.tls_insecure_skip_verify:
@@ -61,21 +63,24 @@ class MadsSource:
         try:
             for response in negotiation:
                 now = time.time()
-                self.status = SourceStatus(
-                    connected=True, heard=now, protocol=negotiation.protocol, why=negotiation.why
-                )
+                self.status = self._heard(negotiation, 0 if response is None else response.size, now)
                 if response is not None:
                     assignments, complete = self._decoder.decode(response)
+                    self.status = self._understood()
                     self._say_empty(empty=not assignments)
                     yield Snapshot(self._control_plane, assignments, now, negotiation.connected, complete)
                 # Nothing of a large response may stay while the next one is awaited.
                 del response
+        except GarbledError:
+            self._garbled += 1
+            raise
         finally:
             watcher.close()
             negotiation.close()
             # A stream was heard until it broke; a poll was when it was answered last.
             stream = self.status.connected and "gRPC" in self.status.protocol
-            self.status = replace(self.status, connected=False, heard=time.time() if stream else self.status.heard)
+            heard = time.time() if stream else self.status.heard
+            self.status = replace(self._understood(), connected=False, heard=heard, since=None)
 
     def close(self) -> None:
         """End the iteration at once, from any thread."""
@@ -83,6 +88,23 @@ class MadsSource:
             self._closed = True
             if self._negotiation:
                 self._negotiation.close()
+
+    def _heard(self, negotiation: Negotiation, size: int, now: float) -> SourceStatus:
+        before = self.status
+        return replace(
+            before,
+            connected=True,
+            heard=now,
+            protocol=negotiation.protocol,
+            why=negotiation.why,
+            since=before.since or now,
+            responses=before.responses + 1,
+            received=before.received + size,
+        )
+
+    def _understood(self) -> SourceStatus:
+        parse_errors = self._decoder.parse_errors + self._garbled
+        return replace(self.status, unparsed=self._decoder.unparsed, parse_errors=parse_errors)
 
     def _watch_files(self, negotiation: Negotiation) -> Watcher:
         """End the connection when a certificate or token changes; the next one reads them anew."""

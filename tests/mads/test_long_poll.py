@@ -79,7 +79,7 @@ def test_an_empty_set_has_no_resources(server: Server) -> None:
     server.answer(body=(DATA / "kuma-1.2.3" / "http-v1-00.json").read_bytes())
     response = next(iter(poll(server)))
     assert response is not None
-    assert response.resources == []
+    assert list(response.resources) == []
 
 
 def test_the_version_is_understood_in_both_spellings(server: Server) -> None:

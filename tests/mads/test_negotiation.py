@@ -63,7 +63,7 @@ EMPTY = b'{"version_info":"1","type_url":"type.googleapis.com/kuma.observability
 
 def test_where_grpc_is_spoken_it_is_taken(kuma: ControlPlane[World]) -> None:
     negotiation = negotiate(kuma.url)
-    assert len(first(negotiation).resources) == 1
+    assert len(list(first(negotiation).resources)) == 1
     assert negotiation.protocol == "v1 gRPC"
     assert negotiation.why == f"at {kuma.address}"
 
@@ -72,7 +72,7 @@ def test_where_grpc_is_spoken_it_is_taken(kuma: ControlPlane[World]) -> None:
 def test_where_only_http_is_spoken_it_is_taken_whatever_the_scheme_says(server: Server, scheme: str) -> None:
     server.answer(body=EMPTY)
     negotiation = negotiate(f"{scheme}://{server.address}")
-    assert first(negotiation).resources == []
+    assert list(first(negotiation).resources) == []
     assert negotiation.protocol == "v1 HTTP"
     assert negotiation.why.startswith(f"at {server.address}; not v1 gRPC at {server.address}: ")
 
@@ -81,7 +81,7 @@ def test_where_only_http_is_spoken_it_is_taken_whatever_the_scheme_says(server: 
 def test_the_address_of_an_old_api_server_leads_to_mads(server: Server, kuma: ControlPlane[World], host: str) -> None:
     api_server(server, f"grpc://{host}:{kuma.address.partition(':')[2]}")
     negotiation = negotiate(f"http://{server.address}")
-    assert len(first(negotiation).resources) == 1
+    assert len(list(first(negotiation).resources)) == 1
     assert negotiation.why.startswith(f"at {kuma.address}; ")
 
 
@@ -101,7 +101,7 @@ def test_without_a_useful_catalog_the_usual_port_of_the_same_host_is_tried(
 ) -> None:
     monkeypatch.setattr(catalog, "MADS_PORT", int(kuma.address.partition(":")[2]))
     api_server(server, url)
-    assert len(first(negotiate(f"http://{server.address}")).resources) == 1
+    assert len(list(first(negotiate(f"http://{server.address}")).resources)) == 1
 
 
 def test_when_nothing_answers_anywhere_one_line_says_what_was_tried(
@@ -199,7 +199,7 @@ class TestTLS:
         port = gateway.add_secure_port("127.0.0.1:0", credentials)
         gateway.start()
         negotiation = negotiate(f"https://127.0.0.1:{port}", tls_ca_file=trusted)
-        assert first(negotiation).resources == []
+        assert list(first(negotiation).resources) == []
         assert negotiation.protocol == "v1 gRPC"
         gateway.stop(grace=None).wait(5)
 

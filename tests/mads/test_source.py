@@ -114,6 +114,21 @@ def test_the_status_tells_what_is_spoken_and_when_contact_was_lost(kuma: Control
     assert one.status.heard >= snapshot.received
 
 
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+def test_the_status_counts_answers_and_bytes_over_all_connections(kuma: ControlPlane[World], transport: str) -> None:
+    one = source(kuma, transport=transport)
+    for connection in range(1, 3):
+        snapshots = iter(one)
+        snapshot = next(snapshots)
+        assert one.status.responses == connection
+        assert one.status.since == snapshot.received
+        received = one.status.received
+        assert received >= connection * sum(len(each.data) for each in snapshot.assignments)
+        del snapshots  # the generator closes its connection
+        assert one.status.since is None
+        assert one.status.received == received
+
+
 def test_a_control_plane_that_is_down_is_said(kuma: ControlPlane[World]) -> None:
     kuma.close()
     with pytest.raises(SourceError, match=r"v1 HTTP at 127\.0\.0\.1:\d+: Connection refused"):
@@ -144,11 +159,13 @@ def test_an_error_of_the_stream_is_said(kuma: ControlPlane[World]) -> None:
 
 
 def test_bytes_that_are_no_response_are_said(kuma: ControlPlane[World]) -> None:
-    snapshots = iter(source(kuma))
+    one = source(kuma)
+    snapshots = iter(one)
     next(snapshots)
     kuma.send(b"\xff\xff")
     with pytest.raises(SourceError, match="its answer is no DiscoveryResponse"):
         next(snapshots)
+    assert one.status.parse_errors == 1
 
 
 def test_a_response_larger_than_the_limit_is_said(kuma: ControlPlane[World]) -> None:
@@ -158,7 +175,8 @@ def test_a_response_larger_than_the_limit_is_said(kuma: ControlPlane[World]) -> 
 
 
 def test_what_cannot_be_understood_makes_a_snapshot_incomplete(kuma: ControlPlane[World]) -> None:
-    snapshots = iter(source(kuma))
+    source_ = source(kuma)
+    snapshots = iter(source_)
     first = next(snapshots)
     response = DiscoveryResponse(version_info="x", nonce="9")
     for one in first.assignments:
@@ -170,6 +188,13 @@ def test_what_cannot_be_understood_makes_a_snapshot_incomplete(kuma: ControlPlan
     second = next(snapshots)
     assert second.assignments == first.assignments
     assert not second.complete
+    assert (source_.status.unparsed, source_.status.parse_errors) == (1, 1)
+    kuma.send(response.SerializeToString())
+    next(snapshots)
+    assert (source_.status.unparsed, source_.status.parse_errors) == (1, 1), "the same again is no new error"
+    kuma.world.add(Dataplane("c"))
+    next(snapshots)
+    assert (source_.status.unparsed, source_.status.parse_errors) == (0, 1)
 
 
 def test_a_changed_token_or_certificate_renews_the_connection(kuma: ControlPlane[World], tmp_path: Path) -> None:

@@ -8,7 +8,10 @@ from google.protobuf.message import DecodeError
 from kuma_sd.errors import SourceError
 from kuma_sd.mads.codecs import Part
 from kuma_sd.model import Key, Target
-from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
+from kuma_sd.proto.mads_v1_labels_pb2 import Label, MonitoringAssignment
+
+MOST_LABELS = 10_000
+"""How many labels are remembered."""
 
 
 class V1:
@@ -18,25 +21,21 @@ class V1:
     type_url = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"
 
     def split(self, resource: bytes) -> Iterable[Part]:
-        """Split a resource into its targets."""
+        """Split a resource into its targets; their labels are looked at when they are read."""
         assignment = _parse(resource)
-        mesh = sys.intern(assignment.mesh)
-        if len(assignment.targets) == 1:
-            yield mesh, assignment.targets[0].name, resource
-            return
-        for target in assignment.targets:
-            single = MonitoringAssignment(
-                mesh=mesh, service=assignment.service, targets=[target], labels=assignment.labels
-            )
-            yield mesh, target.name, single.SerializeToString(deterministic=True)
+        mesh, targets = sys.intern(assignment.mesh), assignment.targets
+        if len(targets) == 1:
+            return ((mesh, targets[0].name, resource),)
+        return [(mesh, target.name, _only(assignment, target)) for target in targets]
 
     def read(self, key: Key, data: bytes) -> Target:
         """Read one target. Labels of the assignment win over the target's, as in the Go program and native kuma_sd."""
         assignment = _parse(data)
         target = assignment.targets[0]
-        labels = dict(target.labels)
-        if assignment.labels:
-            labels.update(assignment.labels)
+        try:
+            labels = dict(map(_label, target.labels[:] + assignment.labels[:]))
+        except DecodeError as error:
+            raise SourceError(f"not a label of MADS v1: {error}") from error
         return Target(
             control_plane=key.control_plane,
             mesh=key.mesh,
@@ -55,5 +54,25 @@ def _parse(data: bytes) -> MonitoringAssignment:
     except DecodeError as error:
         raise SourceError(f"not a MonitoringAssignment of MADS v1: {error}") from error
 
+
+class _Labels(dict[bytes, tuple[str, str]]):
+    """Names and values of labels by their bytes. They come from outside, so remembering them is bounded."""
+
+    def __missing__(self, entry: bytes) -> tuple[str, str]:
+        label = Label.FromString(entry)
+        if len(self) >= MOST_LABELS:
+            self.clear()
+        self[entry] = label.key, label.value
+        return self[entry]
+
+
+def _only(assignment: MonitoringAssignment, target: MonitoringAssignment.Target) -> bytes:
+    single = MonitoringAssignment(
+        mesh=assignment.mesh, service=assignment.service, targets=[target], labels=assignment.labels
+    )
+    return single.SerializeToString(deterministic=True)
+
+
+_label = _Labels().__getitem__
 
 V1_PROTOBUF = V1()

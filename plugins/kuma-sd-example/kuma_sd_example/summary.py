@@ -35,7 +35,7 @@ class Summary:
 
     def publish(self, publication: Publication) -> None:
         """Write the file."""
-        counts = Counter(self._values.round((group.key, group) for group in publication.groups))
+        counts = Counter(self._values.round(publication.groups))
         files.replace(self._options.path, self._lines(counts))
 
     def close(self) -> None:
