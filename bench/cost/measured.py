@@ -1,0 +1,156 @@
+"""What one configuration costs with so many targets."""
+
+import contextlib
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from plane import Plane, serving
+from watched import Watched, watching
+
+RULES = """\
+- {action: replace, source_labels: [mesh, service], separator: /, target_label: job}
+- {action: keep, source_labels: [__address__], regex: .+}
+- {action: replace, source_labels: [__address__], regex: '(.+):[0-9]+', target_label: host}
+- {action: labelmap, regex: 'k8s_kuma_io_(.+)', replacement: pod_$1}
+- {action: labeldrop, regex: 'team_.*'}
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One configuration.
+
+    Args:
+        targets: how many there are.
+        protocol: gRPC or HTTP.
+        form: JSON or YAML.
+        rules: how many relabelling rules there are, 0 or 5.
+    """
+
+    targets: int
+    protocol: str = "gRPC"
+    form: str = "JSON"
+    rules: int = 0
+
+    def __str__(self) -> str:
+        rules = f", {self.rules} rules" if self.rules else ""
+        return f"{self.targets:,}, {self.protocol}, {self.form}{rules}"
+
+
+@dataclass
+class Cost:
+    """What one step cost.
+
+    Args:
+        case: the configuration.
+        step: what happened.
+        seconds: from response received to file durable, each time; empty where no file is written.
+        floors: the floor of each.
+        cpu: what the whole process used each time, in seconds.
+        memory: the most memory so far, in MB.
+    """
+
+    case: Case
+    step: str
+    seconds: list[float] = field(default_factory=list)
+    floors: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    memory: float = 0.0
+
+    @property
+    def ratio(self) -> float:
+        """The median ratio of a time to its floor."""
+        return statistics.median(took / floor for took, floor in zip(self.seconds, self.floors, strict=True))
+
+
+class Measurement:
+    """One daemon and one control plane.
+
+    Args:
+        case: the configuration.
+        plane: the control plane.
+        path: the file that the daemon writes.
+    """
+
+    def __init__(self, case: Case, plane: Plane, path: Path) -> None:
+        self._case, self._plane, self._path = case, plane, path
+
+    def run(self, daemon: Watched, pairs: int) -> list[Cost]:
+        """Take all steps."""
+        targets = self._case.targets
+        cold = Cost(self._case, "cold start")
+        self._file(daemon, cold, 0.0)
+        costs = [cold]
+        for step, count, times in (
+            ("one change", 1, pairs),
+            ("1 % changed", max(1, targets // 100), min(3, pairs)),
+            ("everything changed", targets, min(3, pairs)),
+        ):
+            cost = Cost(self._case, step)
+            for _ in range(times):
+                # Changes soon after each other are gathered; each of these comes after a calm.
+                time.sleep(1.2)
+                self._step(daemon, cost, count)
+            costs.append(cost)
+        return [*costs, self._reconnect(daemon)]
+
+    def single(self, daemon: Watched, changes: int) -> list[float]:
+        """Make single changes, and return how long each took to the file, in seconds."""
+        daemon.seconds()
+        daemon.settle()
+        seconds = []
+        for _ in range(changes):
+            time.sleep(1.2)
+            daemon.forget()
+            self._plane.change(1)
+            seconds.append(daemon.seconds())
+        return seconds
+
+    def _step(self, daemon: Watched, cost: Cost, count: int) -> None:
+        daemon.forget()
+        before = daemon.settle()
+        self._plane.change(count)
+        self._file(daemon, cost, before)
+
+    def _file(self, daemon: Watched, cost: Cost, before: float) -> None:
+        cost.seconds.append(daemon.seconds())
+        cost.cpu.append(daemon.settle() - before)
+        cost.memory = daemon.memory()
+        cost.floors.append(self._plane.floor(self._path))
+
+    def _reconnect(self, daemon: Watched) -> Cost:
+        daemon.forget()
+        before = daemon.settle()
+        self._plane.restart()
+        daemon.receive()
+        return Cost(self._case, "reconnect", cpu=[daemon.settle() - before], memory=daemon.memory())
+
+
+def measured(case: Case, pairs: int, note: Callable[[str], None]) -> list[Cost]:
+    """Measure one configuration."""
+    note(f"{case} ...")
+    with _running(case) as (measurement, daemon):
+        return measurement.run(daemon, pairs)
+
+
+def tail(case: Case, changes: int) -> list[float]:
+    """Return how long each of so many single changes took to the file, in seconds; each comes after a calm."""
+    with _running(case) as (measurement, daemon):
+        return measurement.single(daemon, changes)
+
+
+@contextlib.contextmanager
+def _running(case: Case) -> Iterator[tuple[Measurement, Watched]]:
+    with tempfile.TemporaryDirectory() as name, serving(case.targets, case.protocol) as plane:
+        folder = Path(name)
+        path = folder / f"targets.{'json' if case.form == 'JSON' else 'yml'}"
+        flags = [f"--cp-address={plane.url}", f"--output-file={path}"]
+        if case.rules:
+            (folder / "rules.yml").write_text(RULES)
+            flags += ["--transform=rules=relabel", f"--rules-rules={folder / 'rules.yml'}"]
+        with watching(folder, *flags) as daemon:
+            yield Measurement(case, plane, path), daemon
