@@ -10,9 +10,12 @@ from kuma_sd.interfaces import Context, Output, Source, Transform
 from kuma_sd.profile import LabelProfile
 from kuma_sd.settings import ControlPlane, NamedOutput, NamedTransform, Settings
 from kuma_sd.urls import masked
+from kuma_sd.web.application import is_reserved
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
+
+    from prometheus_client.registry import Collector
 
 T = TypeVar("T")
 
@@ -40,6 +43,11 @@ class Assembly:
     def served(self) -> "dict[str, WSGIApplication]":
         """What instances serve, by path."""
         return {path: answer for context in self.contexts.values() for path, answer in context.served.items()}
+
+    @property
+    def collectors(self) -> "list[Collector]":
+        """What instances add to the metrics."""
+        return [collector for context in self.contexts.values() for collector in context.collectors]
 
     def branch_of(self, output: NamedOutput) -> Branch:
         """Return the branch that an output goes through."""
@@ -125,6 +133,8 @@ def _check_paths(contexts: Mapping[tuple[str, str], Context]) -> None:
     owners: dict[str, str] = {}
     for (kind, name), context in contexts.items():
         for path in context.served:
+            if is_reserved(path):
+                raise ConfigError(f"{kind} {name}: {path} is the daemon's own; give it another path, like /sd")
             if path in owners:
                 raise ConfigError(f"{owners[path]} and {kind} {name} both want to serve {path}; give one another path")
             owners[path] = f"{kind} {name}"

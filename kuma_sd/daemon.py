@@ -2,17 +2,23 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
+from kuma_sd.advice import warn
 from kuma_sd.assembly import Assembly, assemble, start_outputs, title
 from kuma_sd.guard import Guard
 from kuma_sd.inlet import Inlet
 from kuma_sd.interfaces import Output, Source
+from kuma_sd.model import Snapshot
 from kuma_sd.pipeline import Opening, Pipeline, Route
 from kuma_sd.settings import ControlPlane, NamedOutput, Settings
-from kuma_sd.state import State
+from kuma_sd.state import State, snapshot_file
+from kuma_sd.target_files import selected
 from kuma_sd.threads import Threads, Worker
+from kuma_sd.urls import masked
+from kuma_sd.web.published import Content, lines_of
 from kuma_sd.wording import counted
 from kuma_sd.workers import OutputWorker, SourceWorker
 
@@ -42,6 +48,7 @@ class Daemon:
         opening = Opening(time.monotonic(), settings.core.start_wait, settings.core.guard_hold)
         self.pipeline = Pipeline({}, [], opening, self.state.mailbox.put)
         self.pipeline.reconfigure(*self._adopt(settings, assemble(settings)))
+        warn(self._assembly)
 
     def start(self) -> None:
         """Start the outputs, restore what was saved, and start all threads.
@@ -76,6 +83,7 @@ class Daemon:
         self.pipeline.mailbox.put("settings", partial(self._reconfigure, settings, inlets, routes))
         self._start_threads()
         _log.info("reloaded the settings")
+        warn(assembly)
 
     def stop(self) -> Sequence[str]:
         """End all threads.
@@ -131,6 +139,17 @@ class Daemon:
             lines.append(f"{inlets[name].title}: {counted(held, 'held target')} {'is' if held == 1 else 'are'} let go")
         return lines
 
+    def published(self) -> dict[str, Content]:
+        """Return what each output published last, by its name, for whoever asks from another thread."""
+        kinds = {name: one.plugin.name for name, (one, _) in self.assembly.outputs.items()}
+        return {name: Content(kinds.get(name, ""), partial(_published, one)) for name, one in self.outputs.items()}
+
+    def received(self) -> dict[str, Content]:
+        """Return what each control plane has after its guard, by its name, likewise."""
+        addresses = {name: masked(one.address) for name, (one, _) in self.assembly.sources.items()}
+        inlets = self.pipeline.inlets
+        return {name: Content(addresses.get(name, ""), partial(_received, name, inlets[name])) for name in inlets}
+
     def _reconfigure(self, settings: Settings, inlets: dict[str, Inlet], routes: Sequence[Route]) -> None:
         # In the pipeline's thread, which is the one that leaves things for saving.
         self.state.follow(settings.control_planes)
@@ -184,3 +203,13 @@ class Daemon:
             # The operator says that this is another control plane: what the old one had is not held against it.
             inlet.renew()
         return inlet
+
+
+def _published(worker: OutputWorker) -> Iterable[bytes]:
+    publication = worker.status.published
+    return lines_of(selected(worker.output, publication)) if publication else ()
+
+
+def _received(name: str, inlet: Inlet) -> Iterable[bytes]:
+    snapshot = replace(inlet.admitted or Snapshot(name, (), 0.0, 0.0), assignments=inlet.assignments)
+    return snapshot_file.write(snapshot, name)

@@ -1,8 +1,9 @@
 """What plugins implement, and what they describe themselves with."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from kuma_sd.errors import ConfigError
 from kuma_sd.model import Codec, Labels, Publication, Snapshot, Target
@@ -77,12 +78,22 @@ class SourceStatus:
         heard: the last sign of life, in seconds of ``time.time()``; None before the first.
         protocol: what is spoken, like ``v1 gRPC``; empty while nothing is.
         why: how this protocol was found.
+        since: since when it is connected, likewise; None while it is not.
+        responses: how many answers came so far, over all connections.
+        received: how many bytes they had.
+        unparsed: how many assignments of the last answer cannot be understood.
+        parse_errors: how many assignments, or whole answers, could not be understood so far.
     """
 
     connected: bool = False
     heard: float | None = None
     protocol: str = ""
     why: str = ""
+    since: float | None = None
+    responses: int = 0
+    received: int = 0
+    unparsed: int = 0
+    parse_errors: int = 0
 
 
 class Source(Protocol):
@@ -122,6 +133,14 @@ class Output(Protocol):
 
     def close(self) -> None:
         """Let go of what start() claimed. What is published stays."""
+
+
+@runtime_checkable
+class WritesFiles(Protocol):
+    """What an output may offer besides: `kuma-sd diff` then compares with what stands in its files."""
+
+    def files(self, publication: Publication) -> Mapping[Path, Sequence[bytes]]:
+        """Return the lines of JSON that each file would hold; any thread may ask, also before start()."""
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,35 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kuma_sd.daemon import Daemon
+import msgspec
+
+from kuma_sd.daemon import STOP_TIMEOUT, Daemon
 from kuma_sd.errors import KumaSDError
+from kuma_sd.explain import Scene, answer, parse_selector
+from kuma_sd.explanation import Answer
 from kuma_sd.memory import give_back
 from kuma_sd.notify import Notifier
+from kuma_sd.observer import Observer
 from kuma_sd.options import FileContent
 from kuma_sd.settings import ControlPlane, NamedOutput, NamedTransform, Settings
+from kuma_sd.sight import sight_of
 from kuma_sd.watch import Watcher
 from kuma_sd.web.application import Application
 from kuma_sd.web.client import default_control_socket
 from kuma_sd.web.control import add_control
+from kuma_sd.web.health import add_health
+from kuma_sd.web.inspection import add_inspection
 from kuma_sd.web.listener import ControlSocket
+from kuma_sd.web.page import add_page
+from kuma_sd.web.published import add_published
+from kuma_sd.web.tcp import WebListeners
+
+if TYPE_CHECKING:
+    from kuma_sd.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +63,12 @@ class Service:
         self._reread = reread
         self._daemon = Daemon(settings)
         self._notifier = Notifier()
-        self._control = self._make_control(settings)
+        self._observer = Observer(self._daemon)
+        self._metrics: Metrics | None = None
+        application = self._make_application()
+        self._control = ControlSocket(settings.core.control_socket or default_control_socket(os.environ), application)
+        threads = self._daemon.threads
+        self._web = WebListeners(application, settings.web, threads.start, partial(threads.stop, STOP_TIMEOUT))
         self._watcher = Watcher(_files_of(settings), lambda _changed: self.reload_soon())
         self._tick = min(self._notifier.watchdog_interval or LONGEST_TICK, LONGEST_TICK)
         self._beat = 0.0
@@ -60,16 +81,20 @@ class Service:
             The names of threads that could not be ended in time, because a plugin blocks.
 
         Raises:
+            KumaSDError: an address cannot be listened on.
             OutputError: an output cannot be started.
         """
         # Blocked before the first thread starts, and waited for: no handler ever runs, so none can meet a held lock.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         daemon = self._daemon
+        self._web.open()
         daemon.start()
         try:
             daemon.threads.start("settings", self._watcher)
             self._control.start()
             daemon.threads.start("control socket", self._control)
+            self._web.start()
+            daemon.threads.start("observer", self._observer)
             while self._wait() not in STOPPING_SIGNALS:
                 pass
         finally:
@@ -84,14 +109,36 @@ class Service:
         """Let the main thread reload, from any thread."""
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGHUP)
 
-    def _make_control(self, settings: Settings) -> ControlSocket:
+    def _make_application(self) -> Application:
         def reload() -> list[str]:
             self.reload_soon()
             return ["the settings are read again; the log says what came of it"]
 
-        application = Application()
+        application = Application(lambda: self._daemon.assembly.served)
         add_control(application, self._daemon.accept, reload)
-        return ControlSocket(settings.core.control_socket or default_control_socket(os.environ), application)
+        add_inspection(application, self._explain)
+        add_published(application, self._daemon.published, self._daemon.received)
+        add_page(application, sight_of(self._daemon, self._observer, lambda: self._settings.web.enable_lifecycle))
+        add_health(
+            application,
+            unhealthy=lambda: self._observer.status(parts=False).unhealthy,
+            unready=lambda: self._observer.status(parts=False).unready,
+            metrics=self._exposition,
+            status=lambda: msgspec.json.encode(self._observer.status()),
+        )
+        return application
+
+    def _exposition(self, accept: str) -> tuple[bytes, str]:
+        from kuma_sd.metrics import Metrics  # noqa: PLC0415 (late, since a daemon that nobody scrapes never needs it)
+
+        if self._metrics is None:
+            self._metrics = Metrics(
+                lambda: self._observer.status(parts=False), lambda: self._daemon.assembly.collectors
+            )
+        return self._metrics.exposition(accept)
+
+    def _explain(self, selector: str, output: str, limit: int, offset: int) -> Answer:
+        return answer(Scene.of_daemon(self._daemon), parse_selector(selector), output, limit, offset)
 
     def _wait(self) -> int | None:
         """Wait for a signal and obey it; returns which it was, or None when it was time to look around."""
@@ -104,6 +151,7 @@ class Service:
 
     def _look_around(self) -> None:
         daemon, notifier = self._daemon, self._notifier
+        self._observer.main_thread_moves()
         if not self._ready and daemon.settled:
             self._ready = True
             notifier.ready(daemon.summary)
@@ -120,14 +168,18 @@ class Service:
         self._notifier.reloading()
         try:
             settings = self._reread()
-            if settings == self._settings:
-                _log.info("the settings were read again, nothing changed")
-            else:
-                self._daemon.reload(settings)
-                self._settings = settings
-                self._watcher.follow(_files_of(settings))
+            with self._web.changing(settings.web):
+                if settings == self._settings:
+                    _log.info("the settings were read again, nothing changed")
+                else:
+                    self._daemon.reload(settings)
+            self._settings = settings
+            self._watcher.follow(_files_of(settings))
         except KumaSDError as error:
+            self._observer.reloaded(str(error))
             _log.error("the settings were not reloaded, the old ones stay: %s", error)
+        else:
+            self._observer.reloaded()
         self._notifier.ready(self._daemon.summary)
 
 

@@ -52,7 +52,7 @@ def read_target_file(path: Path) -> list[TargetGroup]:
     try:
         groups = _yaml(content) if _is_yaml(path, content) else _json(content)
         lines = {target.json: target for target in _targets(groups)}
-    except (ValueError, TransformError) as error:
+    except (ValueError, msgspec.MsgspecError, TransformError) as error:
         reason = " ".join(str(error).split())
         raise KumaSDError(f"{str(path)!r} is no file for Prometheus's file_sd_configs: {reason}") from error
     return list(lines.values())
@@ -97,7 +97,7 @@ def _yaml(content: bytes) -> list[_Group]:
     if all(line.startswith(b"- {") for line in lines):
         try:
             return msgspec.json.Decoder(_Group).decode_lines(b"\n".join(line[2:] for line in lines))
-        except ValueError:
+        except (ValueError, msgspec.MsgspecError):
             pass  # a YAML of another hand
     return msgspec.convert(_parsed_yaml(content), list[_Group])
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from dead import dead, frozen
 from disk import full, in_the_way, read_only, removed
 from disturbed import disturbed
+from findings import Outcome, table, write_into
 from killed import killed
 from meddled import fought, meddled
-from findings import Outcome, table, write_into
 from soak import soak
 
 Fault = Callable[..., Outcome]

@@ -9,9 +9,9 @@ from pathlib import Path
 # What the fault catalogue has for the same purpose.
 sys.path.insert(1, str(Path(__file__).parents[1] / "faults"))
 
+from findings import Outcome, table
 from killed import killed, stopped
 from measured import measured
-from findings import Outcome, table
 
 
 def main() -> int:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import reader
-from fleet import Fleet, Member
 from findings import Outcome
+from fleet import Fleet, Member
 from processes import eventually
 from reader import ALWAYS, Reader, published, reading
 from redis_server import RedisServer, running

@@ -46,11 +46,15 @@ COMMANDS = {
     "run": "keep Prometheus pointed at the mesh, until stopped",
     "check": "check the settings without connecting to anything",
     "config": "show the settings in effect and where each is from, or a sample file",
+    "diff": "show what new settings, or the next snapshot, would change in each output",
+    "explain": "tell why a target is published as it is, or not at all",
+    "status": "show how a running daemon is; a health check by its exit status",
     "accept": "let go of the vanished targets that a running daemon holds",
     "plugins": "list the installed plugins and their options",
     "relabel": "apply relabelling rules to label sets, to see what they do",
     "simulate": "be a control plane to try things on",
     "demo": "show the whole job, without owning a Kuma",
+    "completion": "print what makes a shell complete commands and flags",
     "version": "print the version",
 }
 
@@ -200,7 +204,7 @@ def _print_help(name: str, commands: dict[str, str]) -> None:
     print(f"usage: {name} COMMAND [options]\n")
     print("Keeps Prometheus pointed at every dataplane of a Kuma service mesh.\n\ncommands:")
     for command, summary in commands.items():
-        print(f"  {command:<10}{summary}")
+        print(f"  {command:<12}{summary}")
     print(f"\nEach has a help of its own: {name} COMMAND --help")
 
 

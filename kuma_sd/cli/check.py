@@ -13,7 +13,6 @@ import logging
 from kuma_sd.advice import warn
 from kuma_sd.assembly import assemble
 from kuma_sd.settings import Settings
-from kuma_sd.web.config import Reading
 from kuma_sd.wording import counted
 
 TAKES_SETTINGS = True
@@ -28,8 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  # noqa: ARG001 (the contract of commands)
     """Build everything."""
     assert settings is not None
-    for note in Reading(settings.web.config_file).config().notes:
-        _log.warning("%s", note)
+    _check_web(settings)
     assembly = assemble(settings)
     warn(assembly)
     for _, source in assembly.sources.values():
@@ -38,3 +36,12 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  #
         output.close()
     print(f"OK: {counted(len(assembly.sources), 'control plane')}, {counted(len(assembly.outputs), 'output')}")
     return 0
+
+
+def _check_web(settings: Settings) -> None:
+    if settings.web.config_file:
+        # Late, since most have none, and TLS takes long to load.
+        from kuma_sd.web.config import Reading  # noqa: PLC0415
+
+        for note in Reading(settings.web.config_file).config().notes:
+            _log.warning("%s", note)

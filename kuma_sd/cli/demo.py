@@ -126,6 +126,8 @@ def _daemon(url: str, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
         "--state-dir",
         str(directory / "state"),
         "--guard-hold=5s",
+        # The port may be that of a real one.
+        "--web-listen-address=",
     ]
     command += ["--output=json=file_sd", f"--json-path={directory / 'targets.json'}"]
     command += ["--output=yaml=file_sd", f"--yaml-path={directory / 'targets.yml'}"]

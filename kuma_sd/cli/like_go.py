@@ -13,7 +13,8 @@ _IGNORED = ("--log-output-path", "--log-max-size", "--log-max-age", "--log-max-r
 PROGRAM = Program(
     name="kuma-prometheus-sd",
     environment_first=True,
-    defaults={("file_sd", "path"): "kuma.file_sd.json"},
+    # It listened nowhere, and several of it may run on a machine.
+    defaults={("file_sd", "path"): "kuma.file_sd.json", ("web", "listen-address"): ""},
     ignored_flags=_IGNORED,
 )
 

@@ -82,7 +82,7 @@ Handler = Callable[[Request], Response]
 
 def is_reserved(path: str) -> bool:
     """Tell whether a path is the daemon's own, whether or not something is there, so that no plugin may serve it."""
-    return path in ("/", "/metrics") or path.startswith("/-/")
+    return path in ("/", "/targets", "/explain", "/metrics") or path.startswith(("/-/", "/api/"))
 
 
 class Application:

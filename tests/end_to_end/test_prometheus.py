@@ -108,7 +108,10 @@ RULES = """
 def final_labels(config: Path, job: str) -> list[dict[str, str]]:
     """Return what the targets of a job have after relabelling."""
     told = subprocess.run(
-        ["promtool", "check", "service-discovery", "--timeout=3s", config, job], capture_output=True, text=True, check=True
+        ["promtool", "check", "service-discovery", "--timeout=3s", config, job],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     labels: list[dict[str, str]] = [one["labels"] for one in json.loads(told.stdout)]
     assert labels

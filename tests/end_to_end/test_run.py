@@ -242,9 +242,8 @@ def test_an_unexpected_exception_ends_the_daemon_with_a_traceback(kuma: ControlP
         "def step(self, new, now): raise RuntimeError('a bug of ours')\n"
         "Pipeline.step = step; sys.exit(main(sys.argv[1:]))"
     )
-    broken = Process(
-        sys.executable, "-c", code, "run", f"--cp-address={kuma.url}", f"--output-file={tmp_path}/targets.json"
-    )
+    arguments = (f"--cp-address={kuma.url}", f"--output-file={tmp_path}/targets.json", "--web-listen-address=")
+    broken = Process(sys.executable, "-c", code, "run", *arguments)
     try:
         assert broken.wait() == 1
     finally:
