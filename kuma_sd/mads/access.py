@@ -4,11 +4,14 @@ import base64
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kuma_sd.errors import SourceError
 from kuma_sd.mads import MadsOptions
 from kuma_sd.mads.address import Endpoint
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class Access:
