@@ -64,7 +64,8 @@ class Process:
         """End it by SIGTERM; returns how long that took, in seconds."""
         started = time.monotonic()
         self.signal()
-        assert self.wait() == 0, self.output
+        status = self.wait()
+        assert status == 0, f"ended with {status}:\n{self.output}"
         return time.monotonic() - started
 
     def kill(self) -> None:

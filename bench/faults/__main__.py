@@ -53,7 +53,7 @@ def _run(fault: Fault, seed: int, *, short: bool) -> Outcome:
         try:
             return fault(Path(folder), random.Random(seed), short=short)  # noqa: S311 (random orders guard no secret)
         except AssertionError as error:
-            return Outcome(fault.__name__, 1, problems=[" ".join(str(error).split())])
+            return Outcome(fault.__name__, 1, problems=[" ".join(repr(error).split())])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -48,6 +48,8 @@ def killed(folder: Path, rng: random.Random, *, short: bool) -> Outcome:
                 outcome.expect("nothing is restored" not in daemon.output, "a state file could not be read")
         started = time.monotonic()
         with kuma_sd(*run) as daemon:
+            # The file may be right before the daemon has begun, which then would not know SIGTERM yet.
+            daemon.wait_for_line("published")
             eventually(lambda: published(path) == _served(world), "the file is right after the last start")
             outcome.recovered(time.monotonic() - started)
             daemon.stop()
