@@ -17,7 +17,7 @@ class Identity:
     @classmethod
     def of(cls, key: Key) -> "Identity":
         """Spell out a key."""
-        return cls(*key)
+        return cls(key.control_plane, key.mesh, key.name, key.ordinal)
 
     def __str__(self) -> str:
         parts = [f"dataplane {self.dataplane}", f"mesh {self.mesh}"]

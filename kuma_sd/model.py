@@ -1,11 +1,15 @@
-"""The nouns. They flow one way: an assignment is received, a target is read from it, a target group is published."""
+"""The nouns. They flow one way: an assignment is received, a target is read from it, a target group is published.
+
+Those that exist for each target are structs of msgspec: made in a quarter of the time that a named tuple takes,
+smaller, and, since they hold no cycle, none of the garbage collector's business (``gc=False``).
+"""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from operator import attrgetter
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -16,7 +20,7 @@ Labels = dict[str, str]
 """One label set as Prometheus would see it, ``__address__`` included; an empty value means that the label is absent."""
 
 
-class Key(NamedTuple):
+class Key(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
     """What makes an assignment the same one over time, protocols and upgrades of the control plane.
 
     Args:
@@ -32,7 +36,7 @@ class Key(NamedTuple):
     ordinal: int
 
 
-class Target(NamedTuple):
+class Target(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An assignment, read. Made on demand and never kept: 100,000 of them would cost 300 MB."""
 
     control_plane: str
@@ -54,7 +58,7 @@ class Codec(Protocol):
         """Read one target."""
 
 
-class Assignment(NamedTuple):
+class Assignment(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
     """One target as received.
 
     Args:
@@ -91,14 +95,12 @@ class Snapshot:
     complete: bool = True
 
 
-class GroupKey(NamedTuple):
+class GroupKey(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
     """The assignment's key, and the place among the results of its transforms."""
 
     assignment: Key
     place: int
 
-
-_ENCODER = msgspec.json.Encoder()
 
 # JSON allows these, strict YAML readers refuse them or take them for line ends (go-yaml v2 as in Prometheus).
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufffe\uffff]")
@@ -107,33 +109,24 @@ _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 LONGEST_LABEL_NAME = 1000
 
 
-class _GroupInJSON(msgspec.Struct):
+class _GroupInJSON(msgspec.Struct, gc=False):
     targets: list[str]
     labels: Labels
 
 
+# Sorts the labels.
+_ENCODER = msgspec.json.Encoder(order="deterministic")
 _DECODER = msgspec.json.Decoder(_GroupInJSON)
 
-
-def _escaped(text: str) -> str:
-    """Return a text as it stands between the quotation marks of JSON and of YAML."""
-    in_json = _ENCODER.encode(text)[1:-1].decode()
-    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", in_json)
+_DELETE = 0x7F
+"""The only one of them in ASCII."""
 
 
-# Most targets have the same names as others, so that all but their values is written once.
-@lru_cache(maxsize=1000)
-def _form(names: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
-    """Return the names of labels in the order of a line, the address first, and the line with gaps for their values."""
-    address = tuple({"__address__"}.intersection(names))
-    ordered = sorted(set(names).difference(address))
-    if max(map(len, ordered), default=0) > LONGEST_LABEL_NAME:
-        raise TransformError(f"a label name is longer than {LONGEST_LABEL_NAME} characters")
-    gaps = ",".join('"{}":"%s"'.format(_escaped(name).replace("%", "%%")) for name in ordered)
-    return (*address, *ordered), f'{{"targets":["{"%s" * len(address)}"],"labels":{{{gaps}}}}}'
+def _for_yaml(line: bytes) -> bytes:
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode()).encode()
 
 
-class TargetGroup(NamedTuple):
+class TargetGroup(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
     """One target as Prometheus will see it: its key and its line of JSON. Nothing else is kept.
 
     Args:
@@ -151,17 +144,18 @@ class TargetGroup(NamedTuple):
         Raises:
             TransformError: a name or value cannot be written.
         """
-        present = labels if all(labels.values()) else {name: value for name, value in labels.items() if value}
+        present = labels.copy() if all(labels.values()) else {name: value for name, value in labels.items() if value}
+        address = present.pop("__address__", "")
         try:
-            names, form = _form(tuple(present))
-            values = tuple(map(present.__getitem__, names))
-            # Joining is the cheapest way to ask whether everything is text, and plain: most is.
-            text = "".join(values)
-            if not (text.isascii() and text.isprintable()) or '"' in text or "\\" in text:
-                values = tuple(map(_escaped, values))
-            return cls(key, (form % values).encode())
+            # JSON would take numbers; joining is the cheapest way to ask whether everything is text.
+            "".join(present.values())
+            line = _ENCODER.encode(_GroupInJSON([address], present))
         except (TypeError, UnicodeEncodeError) as error:
             raise TransformError(f"labels must be valid Unicode text: {error}") from error
+        # No name is longer than the line, so that most are not looked at.
+        if len(line) > LONGEST_LABEL_NAME and max(map(len, present), default=0) > LONGEST_LABEL_NAME:
+            raise TransformError(f"a label name is longer than {LONGEST_LABEL_NAME} characters")
+        return cls(key, line if line.isascii() and _DELETE not in line else _for_yaml(line))
 
     @property
     def targets(self) -> list[str]:

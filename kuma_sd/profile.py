@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 from kuma_sd.model import Labels, Target
 
@@ -30,6 +31,22 @@ def is_valid(name: str) -> bool:
 @lru_cache(maxsize=1000)
 def _are_valid(names: tuple[str, ...]) -> bool:
     return all(map(is_valid, names))
+
+
+class _Repair(NamedTuple):
+    names: tuple[tuple[str, str], ...]
+    repaired: int
+    collided: int
+
+
+@lru_cache(maxsize=1000)
+def _repair(names: tuple[str, ...]) -> _Repair:
+    valid: dict[str, str] = {}
+    # Of names that become one, the one that was valid wins, else the smallest original.
+    for name in sorted(names, key=lambda name: (not is_valid(name), name)):
+        valid.setdefault(valid_name(name), name)
+    repaired = sum(name != original for name, original in valid.items())
+    return _Repair(tuple(valid.items()), repaired, len(names) - len(valid))
 
 
 def kuma_prometheus_sd(target: Target) -> Labels:
@@ -94,16 +111,11 @@ class LabelProfile:
         """Return labels with names that every Prometheus takes; one that it does not would cost the whole file."""
         if _are_valid(tuple(labels)):
             return labels
-        valid: Labels = {}
-        # Of names that become one, the one that was valid wins, else the smallest original.
-        present = (name for name, value in labels.items() if value)
-        for name in sorted(present, key=lambda name: (not is_valid(name), name)):
-            if valid_name(name) in valid:
-                self.collided += 1
-            else:
-                self.repaired += not is_valid(name)
-                valid[valid_name(name)] = labels[name]
-        return valid
+        present = {name: value for name, value in labels.items() if value}
+        repair = _repair(tuple(present))
+        self.repaired += repair.repaired
+        self.collided += repair.collided
+        return {valid: present[name] for valid, name in repair.names}
 
 
 def _named(label: str, target: Target) -> Labels:

@@ -3,6 +3,7 @@ import re
 from collections.abc import Iterable
 
 import pytest
+from msgspec.structs import replace
 
 from kuma_sd import Labels, Target
 from kuma_sd.branch import Branch, Limits
@@ -81,7 +82,7 @@ def test_a_target_that_never_converted_is_left_out_and_the_others_go_on() -> Non
 def test_bytes_that_cannot_be_read_keep_the_last_good_groups() -> None:
     one = branch()
     good = one.publication([assignment("a")], received=1.0)
-    broken = assignment("a")._replace(data=b"{")
+    broken = replace(assignment("a"), data=b"{")
     assert one.publication([broken], received=2.0).groups == good.groups
 
 

@@ -64,7 +64,15 @@ def explain(assignment: Assignment, plane: Plane, scene: Scene) -> Explanation:
     target: Target | None = None
     try:
         target = assignment.read()
-        received = Received(codec, size, "", *target[2:3], *target[4:7], labels=dict(target.labels))
+        received = Received(
+            codec,
+            size,
+            service=target.service,
+            address=target.address,
+            scheme=target.scheme,
+            metrics_path=target.metrics_path,
+            labels=dict(target.labels),
+        )
     except Exception as error:  # noqa: BLE001 (codecs are plugins')
         unread = failed("assignment", error)
         received = Received(codec, size, unread.reason)

@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import groupby, islice
-from operator import attrgetter, eq, itemgetter
+from operator import attrgetter, eq
+
+from msgspec.structs import replace
 
 from kuma_sd.errors import SourceError
 from kuma_sd.mads.codecs import ResourceCodec
@@ -17,7 +19,7 @@ from kuma_sd.wording import counted
 _log = logging.getLogger(__name__)
 
 # Assignments are looked at by the hundred thousand, so in C where that is possible.
-_KEY = itemgetter(0)
+_KEY = attrgetter("key")
 
 Parts = Assignment | tuple[Assignment, ...]
 """What a resource was split into: nearly always one."""
@@ -149,5 +151,5 @@ def _numbered(assignments: Iterable[Assignment]) -> list[Assignment]:
         unique = {one.data: one for one in namesakes}
         for place, data in enumerate(sorted(unique)):
             one = unique[data]
-            numbered.append(one._replace(key=one.key._replace(ordinal=place)) if place else one)
+            numbered.append(replace(one, key=replace(one.key, ordinal=place)) if place else one)
     return numbered

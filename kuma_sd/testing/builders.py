@@ -28,7 +28,7 @@ def target(name: str = "backend-01", **facts: Unpack[Facts]) -> Target:
     """
     labels = {"env": "prod", "envs": ",prod,", "kuma_io_service": "backend", "kuma_io_services": ",backend,"}
     default = Target("", "default", "backend", name, "192.0.2.1:5670", "http", "/metrics", labels)
-    return default._replace(**facts)
+    return msgspec.structs.replace(default, **facts)
 
 
 class JSONCodec:

@@ -61,7 +61,8 @@ class SourceContract:
         with self._first(tmp_path) as (_, snapshot):
             for one in snapshot.assignments:
                 assert one.read() == one.read()
-                assert (one.read().control_plane, one.read().mesh, one.read().name) == one.key[:3]
+                target, key = one.read(), one.key
+                assert (target.control_plane, target.mesh, target.name) == (key.control_plane, key.mesh, key.name)
                 if self.plugin.codec:
                     assert self.plugin.codec(one.codec.name) == one.codec, "codec() must return the very same codec"
 

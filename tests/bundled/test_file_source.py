@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from processes import kuma_sd
 
 from kuma_sd import ConfigError, Context, NoOptions, Snapshot, SourceError, files
@@ -19,7 +20,7 @@ from kuma_sd_bundled.file import SavedSnapshot, parse_path
 
 
 def saved(*names: str) -> Snapshot:
-    return snapshot(*(assignment(name)._replace(codec=V1_PROTOBUF) for name in names), received=5.0)
+    return snapshot(*(replace(assignment(name), codec=V1_PROTOBUF) for name in names), received=5.0)
 
 
 def write(path: Path, *names: str) -> None:

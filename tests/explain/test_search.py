@@ -1,6 +1,7 @@
 import time
 
 import pytest
+from msgspec.structs import replace
 from scenes import scene
 
 from kuma_sd import ConfigError, KumaSDError
@@ -11,7 +12,7 @@ from kuma_sd.testing import assignment
 WEB = assignment("web-01", mesh="payments", service="web", address="10.0.0.1:80", labels={"env": "prod", "a.b": "c"})
 DB = assignment("db", mesh="payments", service="db", address="[2001:db8::1]:5432", labels={"env": "Test"})
 ODD = assignment('odd"ü', service="web", address="10.0.0.1:81", labels={"instance": "odd-1"})
-BROKEN = assignment("broken")._replace(data=b"{")
+BROKEN = replace(assignment("broken"), data=b"{")
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_finding_goes_no_further_than_it_is_asked() -> None:
             raise AssertionError("it was read")
 
     first = [assignment(f"a-{number}") for number in range(3)]
-    where = Scene([Plane([*first, WEB._replace(codec=Counting())])], [])  # type: ignore[arg-type] # (it reads nothing)
+    where = Scene([Plane([*first, replace(WEB, codec=Counting())])], [])
     found = find(where, parse_selector("env=prod"))
     assert next(found)[1].key.name == "a-0"
     assert answer(where, parse_selector("env=prod"), limit=1, offset=1).targets[0].target.dataplane == "a-1"

@@ -2,6 +2,7 @@ import random
 from collections.abc import Iterable, Iterator
 
 import pytest
+from msgspec.structs import replace
 from scenes import explained, scene, steps_of, traces_of, verdict_of
 
 from kuma_sd import FileContent, Labels, Target, TransformError
@@ -155,7 +156,7 @@ def test_what_a_transform_does_counts_whatever_it_tells(told: object) -> None:
 
 
 def test_what_cannot_be_read_says_why() -> None:
-    one = explained(scene(assignment("a")._replace(data=b"{")))
+    one = explained(scene(replace(assignment("a"), data=b"{")))
     assert one.received.failure.startswith("unexpected ValidationError")
     assert (verdict_of(one).verdict, verdict_of(one).why) == ("failed", f"assignment: {one.received.failure}")
 

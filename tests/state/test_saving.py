@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from processes import eventually
 
 from kuma_sd import Snapshot, SourcePlugin
@@ -269,7 +270,7 @@ def test_a_snapshot_that_cannot_be_written_is_said_once_and_ends_nothing(
     state = started(tmp_path)
     good = snapshot("a")
     nameless: Any = object()
-    bad = Snapshot("", [one._replace(codec=nameless) for one in good.assignments], 1.0, 0.0)
+    bad = Snapshot("", [replace(one, codec=nameless) for one in good.assignments], 1.0, 0.0)
     state._save({"": bad})
     state._save({})
     assert state.status.failures == 2

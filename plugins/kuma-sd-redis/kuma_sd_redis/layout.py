@@ -149,9 +149,9 @@ def check_format(found: str) -> None:
 
 def field_of(key: GroupKey) -> str:
     """Return a group's key as text: its parts between slashes, as in ``east/default/backend-01/0/0``."""
-    assignment, place = key
+    assignment = key.assignment
     names = f"{_escaped(assignment.control_plane)}/{_escaped(assignment.mesh)}/{_escaped(assignment.name)}"
-    return f"{names}/{assignment.ordinal}/{place}"
+    return f"{names}/{assignment.ordinal}/{key.place}"
 
 
 def mesh_of(field: str) -> str:
