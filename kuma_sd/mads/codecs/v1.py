@@ -33,7 +33,9 @@ class V1:
         assignment = _parse(data)
         target = assignment.targets[0]
         try:
-            labels = dict(map(_label, target.labels[:] + assignment.labels[:]))
+            labels = dict(map(_label, target.labels[:]))
+            if assignment.labels:
+                labels.update(map(_label, assignment.labels[:]))
         except DecodeError as error:
             raise SourceError(f"not a label of MADS v1: {error}") from error
         return Target(
