@@ -153,9 +153,13 @@ class State:
         """Save what comes, until closed, and then what is left."""
         if not self._usable:
             return
+        due = 0.0
         while not self._closing.is_set():
-            self._save(self.mailbox.take(timeout=0 if self._pending else None))
-            self._closing.wait(self._interval)
+            wait = max(0.0, due - time.monotonic()) if self._pending else None
+            self._note(self.mailbox.take(wait))
+            if self._pending and time.monotonic() >= due:
+                self._write()
+                due = time.monotonic() + self._interval
         self._save(self._last)
         self._directory.release()
 
@@ -166,29 +170,37 @@ class State:
         self.mailbox.close()
 
     def _save(self, snapshots: Mapping[str, Snapshot]) -> None:
-        owners = self._owners
-        self._pending.update((owners[name], one) for name, one in snapshots.items() if name in owners)
+        self._note(snapshots)
+        self._write()
+
+    def _note(self, snapshots: Mapping[str, Snapshot]) -> None:
+        """Take note of what has to be saved: what differs from what the file holds."""
+        for name, snapshot in snapshots.items():
+            if owner := self._owners.get(name):
+                # The newest objects are kept, so that equal old ones are not kept alive; once they differ, none.
+                assignments = list(snapshot.assignments)
+                owner.saved = assignments if assignments == owner.saved else None
+                if owner.saved is None:
+                    self._pending[owner] = snapshot
+
+    def _write(self) -> None:
         for owner, snapshot in list(self._pending.items()):
-            if self._owners.get(owner.name) is not owner or self._is_saved(owner, snapshot):
+            if self._owners.get(owner.name) is not owner or self._is_written(owner, snapshot):
                 del self._pending[owner]
 
-    def _is_saved(self, owner: _Owner, snapshot: Snapshot) -> bool:
-        """Save a snapshot, unless its file holds just that; tell whether it worked."""
-        assignments = list(snapshot.assignments)
-        if assignments != owner.saved:
-            try:
-                self._directory.claim()
-                path = self._directory.file(owner.identity)
-                files.replace(path, snapshot_file.write(snapshot, owner.identity), mode=0o600)
-            except KumaSDError as error:
-                self._failed(owner, str(error))
-                return False
-            except Exception as error:  # noqa: BLE001 (the boundary to plugins, whose keys and codecs these are)
-                self._failed(owner, f"unexpected {type(error).__name__}: {error}", error)
-                return False
-            self._succeeded(owner)
-        # The newest objects, so that equal old ones are not kept alive.
-        owner.saved = assignments
+    def _is_written(self, owner: _Owner, snapshot: Snapshot) -> bool:
+        try:
+            self._directory.claim()
+            path = self._directory.file(owner.identity)
+            files.replace(path, snapshot_file.write(snapshot, owner.identity), mode=0o600)
+        except KumaSDError as error:
+            self._failed(owner, str(error))
+            return False
+        except Exception as error:  # noqa: BLE001 (the boundary to plugins, whose keys and codecs these are)
+            self._failed(owner, f"unexpected {type(error).__name__}: {error}", error)
+            return False
+        self._succeeded(owner)
+        owner.saved = list(snapshot.assignments)
         return True
 
     def _succeeded(self, owner: _Owner) -> None:
