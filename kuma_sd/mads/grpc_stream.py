@@ -26,6 +26,10 @@ from kuma_sd.memory import LARGE, give_back
 from kuma_sd.options import SIZE
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, DiscoveryResponse, Node
 
+# A thread that waits for a response is woken ten times a second, in case it is the main thread, which has to look after
+# signals (grpc/grpc#19464). Ours never is, and what it waits for wakes it; this was half of an idle daemon's CPU.
+grpc._common.MAXIMUM_WAIT_TIMEOUT = 3600.0  # type: ignore[attr-defined] # noqa: SLF001 (nothing public says so)
+
 CONNECT_TIMEOUT = 5
 """How long the handshake may take, in seconds; 20 unless told otherwise."""
 
