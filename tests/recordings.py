@@ -12,7 +12,7 @@ from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1_json import V1_JSON
 from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF
 from kuma_sd.mads.decoder import Response
-from kuma_sd.proto.discovery_pb2 import DiscoveryResponse
+from kuma_sd.proto.discovery_pb2 import ReceivedResponse
 
 DATA = Path(__file__).parent / "data"
 FOLDERS = sorted(DATA.glob("kuma-*"))
@@ -51,8 +51,7 @@ def response(path: Path) -> Response:
         body = json.loads(path.read_bytes())
         return Response(V1_JSON, [msgspec.json.encode(resource) for resource in body.get("resources", [])])
     codec: ResourceCodec = V1ALPHA1_PROTOBUF if "v1alpha1" in path.name else V1_PROTOBUF
-    message = DiscoveryResponse.FromString(path.read_bytes())
-    return Response(codec, [resource.value for resource in message.resources])
+    return Response(codec, ReceivedResponse.FromString(path.read_bytes()).resources)
 
 
 Group = tuple[str, tuple[tuple[str, str], ...]]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from resources import packed
 
 from kuma_sd.branch import Branch
 from kuma_sd.guard import Guard
@@ -31,7 +32,7 @@ def in_protobuf(number: int, version: int = 0) -> bytes:
     message = MonitoringAssignment(mesh="default", service="backend")
     labels = {"env": "prod", "version": str(version)}
     message.targets.add(name=f"backend-{number:05}", address=f"192.0.2.1:{number}", labels=labels)
-    return message.SerializeToString(deterministic=True)
+    return packed(message)
 
 
 def in_json(number: int, version: int = 0) -> bytes:

@@ -9,11 +9,12 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from resources import packed
 
 from kuma_sd import SourceError
 from kuma_sd.branch import Branch
 from kuma_sd.mads import grpc_stream, long_poll
-from kuma_sd.mads.codecs import ResourceCodec
+from kuma_sd.mads.codecs import ResourceCodec, v1alpha1
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1_json import TYPE_URL, V1_JSON
 from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF
@@ -39,7 +40,7 @@ def v1_assignments(draw: st.DrawFn) -> bytes:
     for _ in range(draw(st.integers(0, 3))):
         name, address, path = draw(st.tuples(texts, texts, texts))
         message.targets.add(name=name, address=address, metrics_path=path, scheme=draw(texts), labels=draw(labels))
-    return message.SerializeToString()
+    return packed(message)
 
 
 @st.composite
@@ -47,7 +48,7 @@ def v1alpha1_assignments(draw: st.DrawFn) -> bytes:
     message = mads_v1alpha1_pb2.MonitoringAssignment(name=draw(texts), labels=draw(labels))
     for each in draw(st.lists(labels, max_size=3)):
         message.targets.add(labels=each)
-    return message.SerializeToString()
+    return packed(message, v1alpha1.TYPE_URL)
 
 
 @st.composite
@@ -138,5 +139,4 @@ def test_a_body_that_is_no_unicode_is_refused(body: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_any_message_over_grpc_is_parsed_or_refused(data: bytes) -> None:
     with contextlib.suppress(SourceError):
-        resources = [resource.value for resource in grpc_stream._parse(data).resources]
-        publish(V1_PROTOBUF, [resources], "both")
+        publish(V1_PROTOBUF, [grpc_stream._parse(data).resources], "both")

@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import atheris
@@ -43,9 +44,9 @@ def one_input(data: bytes) -> None:
     kind, rest = data[:1], data[1:]
     with contextlib.suppress(SourceError):
         if kind == bytes([V1]):
-            _publish(V1_PROTOBUF, [resource.value for resource in grpc_stream._parse(rest).resources])  # noqa: SLF001 (the boundary)
+            _publish(V1_PROTOBUF, grpc_stream._parse(rest).resources)  # noqa: SLF001 (the boundary)
         elif kind == bytes([V1ALPHA1]):
-            _publish(V1ALPHA1_PROTOBUF, [resource.value for resource in grpc_stream._parse(rest).resources])  # noqa: SLF001 (likewise)
+            _publish(V1ALPHA1_PROTOBUF, grpc_stream._parse(rest).resources)  # noqa: SLF001 (likewise)
         elif kind == bytes([HTTP]):
             _publish(V1_JSON, [bytes(raw) for raw in long_poll._parse(rest).resources or ()])  # noqa: SLF001 (likewise)
         elif kind == bytes([STATE]):
@@ -54,7 +55,7 @@ def one_input(data: bytes) -> None:
                 list(BRANCH.publication(snapshot.assignments, 1.0).lines)
 
 
-def _publish(codec: ResourceCodec, resources: list[bytes]) -> None:
+def _publish(codec: ResourceCodec, resources: Iterable[bytes]) -> None:
     assignments, _ = DECODER.decode(Response(codec, resources))
     for line in BRANCH.publication(assignments, received=1.0).lines:
         json.loads(line)
@@ -63,6 +64,7 @@ def _publish(codec: ResourceCodec, resources: list[bytes]) -> None:
 def write_corpus() -> None:
     """Write inputs to begin with: what a simulated control plane would send of a small world."""
     from kuma_sd.model import Assignment, Key, Snapshot  # noqa: PLC0415 (only here)
+    from kuma_sd.proto.discovery_pb2 import ReceivedResponse  # noqa: PLC0415 (likewise)
     from kuma_sd.simulator import GeneratedWorld  # noqa: PLC0415 (likewise)
     from kuma_sd.simulator.formats import GrpcV1, GrpcV1alpha1, HttpV1  # noqa: PLC0415 (likewise)
 
@@ -74,7 +76,7 @@ def write_corpus() -> None:
     http = HttpV1()
     body = b"".join(http.pieces("1", world.renderer(http)()))
     (CORPUS / "http").write_bytes(bytes([HTTP]) + body)
-    resource = world.renderer(GrpcV1())()[0]
+    resource = ReceivedResponse.FromString(world.renderer(GrpcV1())()[0]).resources[0]
     snapshot = Snapshot("", [Assignment(Key("", "m", "n", 0), resource, V1_PROTOBUF)], 1.0, 0.0)
     (CORPUS / "state").write_bytes(bytes([STATE]) + b"".join(snapshot_file.write(snapshot, "fuzz")))
     for kind in (V1, V1ALPHA1, HTTP, STATE):

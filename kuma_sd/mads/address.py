@@ -1,6 +1,7 @@
 """Addresses of control planes, as URLs. Scheme, path and user hold for all replicas, which stand behind commas."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from kuma_sd.errors import ConfigError
@@ -12,8 +13,7 @@ MADS_PORT = 5676
 _DEFAULT_PORTS = {"grpc": MADS_PORT, "grpcs": MADS_PORT, "http": 80, "https": 443}
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """Where one server may speak MADS.
 
     Args:
@@ -38,7 +38,7 @@ class Endpoint:
 
     def at(self, port: int, *, tls: bool) -> "Endpoint":
         """Return another port of the same host."""
-        return replace(self, port=port, tls=tls, path="")
+        return self._replace(port=port, tls=tls, path="")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import logging
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import attrgetter, eq
@@ -34,14 +33,13 @@ class Response:
 
     Args:
         codec: what reads its resources.
-        resources: their bytes, in any order, to be read once: those that are known already are never all there twice.
-        foreign: the type URLs of resources that are something else; complete once the resources are read.
+        resources: their bytes, type and all, in any order, to be read once: those that are known already are never all
+            there twice.
         size: how many bytes came.
     """
 
     codec: ResourceCodec
     resources: Iterable[bytes]
-    foreign: AbstractSet[str] = frozenset()
     size: int = 0
 
 
@@ -63,13 +61,13 @@ class Decoder:
         self._failures: dict[bytes, Exception] = {}
         self._assignments: list[Assignment] = []
         self._namesakes = False
-        self._reported: frozenset[object] = frozenset()
+        self._reported: frozenset[bytes] = frozenset()
         self.decoded = 0
         self.parse_errors = 0
 
     @property
     def unparsed(self) -> int:
-        """How many kinds of things in the last response cannot be understood."""
+        """How many resources of the last response cannot be understood."""
         return len(self._reported)
 
     def decode(self, response: Response) -> tuple[Sequence[Assignment], bool]:
@@ -86,11 +84,10 @@ class Decoder:
         fresh.difference_update([resource for resource in fresh if resource in self._known])
         if gone or fresh:
             self._assignments = self._patched(gone, fresh)
-        complete = not (self._failures or response.foreign)
-        self._report(response.foreign)
-        if not complete and not self._assignments:
+        self._report()
+        if self._failures and not self._assignments:
             raise SourceError("nothing in the response can be understood")
-        return self._assignments, complete
+        return self._assignments, not self._failures
 
     def _patched(self, gone: Mapping[bytes, Parts], fresh: Collection[bytes]) -> list[Assignment]:
         """Return the assignments after a change; a few are put in their places without looking at the others."""
@@ -129,19 +126,17 @@ class Decoder:
             return ()
         return parts[0] if len(parts) == 1 else tuple(parts)
 
-    def _report(self, foreign: Iterable[str]) -> None:
-        problems: frozenset[object] = frozenset(self._failures).union(foreign)
-        if problems - self._reported:
-            reasons = [str(error) for error in self._failures.values()]
-            reasons += [f"unknown type {type_url}" for type_url in foreign]
+    def _report(self) -> None:
+        new = self._failures.keys() - self._reported
+        if new:
             _log.warning(
                 "control plane %s: %s cannot be understood and take nothing away; first: %s",
                 self._control_plane or "(unnamed)",
-                counted(len(problems), "assignment"),
-                reasons[0],
+                counted(len(self._failures), "assignment"),
+                next(iter(self._failures.values())),
             )
-        self.parse_errors += len(problems - self._reported)
-        self._reported = problems
+        self.parse_errors += len(new)
+        self._reported = frozenset(self._failures)
 
 
 def _numbered(assignments: Iterable[Assignment]) -> list[Assignment]:

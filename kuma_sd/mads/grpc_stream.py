@@ -24,7 +24,7 @@ from kuma_sd.mads.decoder import Response
 from kuma_sd.mads.problems import GarbledError, NotImplementedThereError, TooLargeError, UnreachableError
 from kuma_sd.memory import LARGE, give_back
 from kuma_sd.options import SIZE
-from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, DiscoveryResponse, Node
+from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, Node, ReceivedResponse
 
 # A thread that waits for a response is woken ten times a second, in case it is the main thread, which has to look after
 # signals (grpc/grpc#19464). Ours never is, and what it waits for wakes it; this was half of an idle daemon's CPU.
@@ -94,7 +94,8 @@ class GrpcStream:
                     give_back()
                 message = _parse(data)
                 del data
-                version, nonce, response = message.version_info, message.nonce, self._response(message, size)
+                version, nonce = message.version_info, message.nonce
+                response = Response(self._dialect.codec, message.resources, size)
                 # Nothing of a large message may stay while the next one is awaited.
                 del message
                 yield response
@@ -118,11 +119,6 @@ class GrpcStream:
             version_info=version, node=self._node, type_url=self._dialect.codec.type_url, response_nonce=nonce
         )
         self._requests.put(request.SerializeToString())
-
-    def _response(self, message: DiscoveryResponse, size: int) -> Response:
-        foreign: set[str] = set()
-        codec = self._dialect.codec
-        return Response(codec, _resources(message, codec.type_url, foreign), foreign, size)
 
     def _explain(self, error: grpc.RpcError) -> SourceError:
         # Every error of a call is also a Call, which the types do not say.
@@ -165,16 +161,8 @@ def _channel(endpoint: Endpoint, dialect: Dialect, options: MadsOptions, access:
     return grpc.secure_channel(endpoint.authority, credentials, options=arguments)
 
 
-def _resources(message: DiscoveryResponse, ours: str, foreign: set[str]) -> Iterator[bytes]:
-    for resource in message.resources:
-        if resource.type_url == ours:
-            yield resource.value
-        else:
-            foreign.add(resource.type_url)
-
-
-def _parse(data: bytes) -> DiscoveryResponse:
+def _parse(data: bytes) -> ReceivedResponse:
     try:
-        return DiscoveryResponse.FromString(data)
+        return ReceivedResponse.FromString(data)
     except DecodeError as error:
         raise GarbledError(f"its answer is no DiscoveryResponse: {error}") from error

@@ -5,8 +5,7 @@ Control planes are upgraded and rolled back underneath us, so nothing is remembe
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kuma_sd.errors import SourceError
 from kuma_sd.mads import MadsOptions
@@ -54,8 +53,7 @@ def _http_v1(endpoint: Endpoint, options: MadsOptions, access: Access) -> Connec
     return LongPoll(HttpClient(endpoint, options, access), options.name, options.fetch_timeout)
 
 
-@dataclass(frozen=True)
-class Way:
+class Way(NamedTuple):
     """A version of MADS over a transport.
 
     Args:

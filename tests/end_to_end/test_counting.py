@@ -3,6 +3,7 @@ import random
 import tracemalloc
 
 import pytest
+from resources import packed
 
 from kuma_sd.branch import Branch
 from kuma_sd.mads import MadsOptions
@@ -19,7 +20,7 @@ def resource(number: int, version: int = 0) -> bytes:
     message = MonitoringAssignment(mesh="default", service="backend")
     labels = {"env": "prod", "version": str(version)}
     message.targets.add(name=f"backend-{number:05}", address=f"192.0.2.1:{number}", labels=labels)
-    return message.SerializeToString(deterministic=True)
+    return packed(message)
 
 
 class Way:

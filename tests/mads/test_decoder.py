@@ -1,6 +1,7 @@
 import random
 
 import pytest
+from resources import packed
 
 from kuma_sd import SourceError
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
@@ -12,11 +13,14 @@ def resource(*names: str, mesh: str = "default", service: str = "backend", addre
     message = MonitoringAssignment(mesh=mesh, service=service)
     for name in names:
         message.targets.add(name=name, address=address, scheme="http", labels={"env": "prod"})
-    return message.SerializeToString()
+    return packed(message)
 
 
-def response(*resources: bytes, foreign: str = "") -> Response:
-    return Response(V1_PROTOBUF, resources, frozenset([foreign] if foreign else []))
+FOREIGN = packed(MonitoringAssignment(mesh="default"), "type.googleapis.com/other")
+
+
+def response(*resources: bytes) -> Response:
+    return Response(V1_PROTOBUF, resources)
 
 
 def test_assignments_are_sorted_whatever_the_order_on_the_wire() -> None:
@@ -98,13 +102,13 @@ def test_what_does_not_parse_makes_the_snapshot_incomplete_and_is_logged_once(ca
 
 
 def test_an_unknown_type_makes_the_snapshot_incomplete(caplog: pytest.LogCaptureFixture) -> None:
-    assignments, complete = Decoder("").decode(response(resource("a"), foreign="type.googleapis.com/other"))
+    assignments, complete = Decoder("").decode(response(resource("a"), FOREIGN))
     assert len(assignments) == 1
     assert not complete
-    assert "unknown type type.googleapis.com/other" in caplog.text
+    assert "unknown type 'type.googleapis.com/other'" in caplog.text
 
 
-@pytest.mark.parametrize("bad", [response(b"\xff\xff"), response(foreign="type.googleapis.com/other")])
+@pytest.mark.parametrize("bad", [response(b"\xff\xff"), response(FOREIGN)])
 def test_a_response_of_which_nothing_parses_is_an_error_not_a_snapshot(bad: Response) -> None:
     with pytest.raises(SourceError, match="nothing in the response can be understood"):
         Decoder("").decode(bad)

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import grpc
 import pytest
+from resources import packed
 
 from kuma_sd import Snapshot, SourceError
 from kuma_sd.mads import MadsOptions
 from kuma_sd.mads.source import MadsSource
-from kuma_sd.proto.discovery_pb2 import DiscoveryResponse
+from kuma_sd.proto.discovery_pb2 import ReceivedResponse
+from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
 from kuma_sd.simulator import ControlPlane, Dataplane, World
 from kuma_sd.testing import control_plane
 
@@ -178,12 +180,10 @@ def test_what_cannot_be_understood_makes_a_snapshot_incomplete(kuma: ControlPlan
     source_ = source(kuma)
     snapshots = iter(source_)
     first = next(snapshots)
-    response = DiscoveryResponse(version_info="x", nonce="9")
-    for one in first.assignments:
-        response.resources.add(
-            type_url="type.googleapis.com/kuma.observability.v1.MonitoringAssignment", value=one.data
-        )
-    response.resources.add(type_url="type.googleapis.com/other", value=b"")
+    foreign = packed(MonitoringAssignment(), "type.googleapis.com/other")
+    response = ReceivedResponse(
+        version_info="x", nonce="9", resources=[*(one.data for one in first.assignments), foreign]
+    )
     kuma.send(response.SerializeToString())
     second = next(snapshots)
     assert second.assignments == first.assignments

@@ -8,7 +8,9 @@ from google.protobuf.message import DecodeError
 from kuma_sd.errors import SourceError
 from kuma_sd.mads.codecs import Part
 from kuma_sd.model import Key, Target
-from kuma_sd.proto.mads_v1_labels_pb2 import Label, MonitoringAssignment
+from kuma_sd.proto.mads_v1_labels_pb2 import Label, MonitoringAssignment, Resource
+
+TYPE_URL = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"
 
 MOST_LABELS = 10_000
 """How many labels are remembered."""
@@ -18,11 +20,14 @@ class V1:
     """MADS v1 over gRPC."""
 
     name = "v1"
-    type_url = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"
+    type_url = TYPE_URL
 
     def split(self, resource: bytes) -> Iterable[Part]:
         """Split a resource into its targets; their labels are looked at when they are read."""
-        assignment = _parse(resource)
+        received = _parse(resource)
+        if received.type_url != TYPE_URL:
+            raise SourceError(f"unknown type {received.type_url!r}")
+        assignment = received.value
         mesh, targets = sys.intern(assignment.mesh), assignment.targets
         if len(targets) == 1:
             return ((mesh, targets[0].name, resource),)
@@ -30,7 +35,7 @@ class V1:
 
     def read(self, key: Key, data: bytes) -> Target:
         """Read one target. Labels of the assignment win over the target's, as in the Go program and native kuma_sd."""
-        assignment = _parse(data)
+        assignment = _parse(data).value
         target = assignment.targets[0]
         try:
             labels = dict(map(_label, target.labels[:]))
@@ -50,9 +55,9 @@ class V1:
         )
 
 
-def _parse(data: bytes) -> MonitoringAssignment:
+def _parse(data: bytes) -> Resource:
     try:
-        return MonitoringAssignment.FromString(data)
+        return Resource.FromString(data)
     except DecodeError as error:
         raise SourceError(f"not a MonitoringAssignment of MADS v1: {error}") from error
 
@@ -72,7 +77,7 @@ def _only(assignment: MonitoringAssignment, target: MonitoringAssignment.Target)
     single = MonitoringAssignment(
         mesh=assignment.mesh, service=assignment.service, targets=[target], labels=assignment.labels
     )
-    return single.SerializeToString(deterministic=True)
+    return Resource(type_url=TYPE_URL, value=single).SerializeToString(deterministic=True)
 
 
 _label = _Labels().__getitem__

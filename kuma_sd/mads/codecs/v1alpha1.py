@@ -8,29 +8,34 @@ from google.protobuf.message import DecodeError
 from kuma_sd.errors import SourceError
 from kuma_sd.mads.codecs import Part
 from kuma_sd.model import Key, Labels, Target
-from kuma_sd.proto.mads_v1alpha1_pb2 import MonitoringAssignment
+from kuma_sd.proto.mads_v1alpha1_pb2 import MonitoringAssignment, Resource
+
+TYPE_URL = "type.googleapis.com/kuma.observability.v1alpha1.MonitoringAssignment"
 
 
 class V1alpha1:
     """MADS v1alpha1 over gRPC: what are fields in v1 are labels here."""
 
     name = "v1alpha1"
-    type_url = "type.googleapis.com/kuma.observability.v1alpha1.MonitoringAssignment"
+    type_url = TYPE_URL
 
     def split(self, resource: bytes) -> Iterable[Part]:
         """Split a resource into its targets."""
-        assignment = _parse(resource)
+        received = _parse(resource)
+        if received.type_url != TYPE_URL:
+            raise SourceError(f"unknown type {received.type_url!r}")
+        assignment = received.value
         for target in assignment.targets:
             mesh, name = _identity(assignment.name, _labels(assignment, target))
             if len(assignment.targets) == 1:
                 yield mesh, name, resource
                 return
             single = MonitoringAssignment(name=assignment.name, targets=[target], labels=assignment.labels)
-            yield mesh, name, single.SerializeToString(deterministic=True)
+            yield mesh, name, Resource(type_url=TYPE_URL, value=single).SerializeToString(deterministic=True)
 
     def read(self, key: Key, data: bytes) -> Target:
         """Read one target; its labels are left with what is no fact, so that profiles treat it like one of v1."""
-        assignment = _parse(data)
+        assignment = _parse(data).value
         labels = _labels(assignment, assignment.targets[0])
         for name in ("mesh", "dataplane", "instance"):
             labels.pop(name, None)
@@ -58,9 +63,9 @@ def _identity(resource_name: str, labels: Labels) -> tuple[str, str]:
     return sys.intern(mesh), labels.get("dataplane") or labels.get("instance") or path[-1]
 
 
-def _parse(data: bytes) -> MonitoringAssignment:
+def _parse(data: bytes) -> Resource:
     try:
-        return MonitoringAssignment.FromString(data)
+        return Resource.FromString(data)
     except DecodeError as error:
         raise SourceError(f"not a MonitoringAssignment of MADS v1alpha1: {error}") from error
 

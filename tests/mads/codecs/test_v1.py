@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from resources import packed
 
 from kuma_sd import Key, SourceError, Target
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
@@ -14,7 +15,7 @@ def test_a_v1_assignment_is_read_with_all_its_facts() -> None:
     message.targets.add(
         name="backend-01", scheme="https", address="192.168.0.1:1234", metrics_path="/x", labels={"env": "prod"}
     )
-    data = message.SerializeToString()
+    data = packed(message)
     assert list(V1_PROTOBUF.split(data)) == [("demo", "backend-01", data)]
     assert V1_PROTOBUF.read(KEY, data) == Target(
         control_plane="east",
@@ -31,14 +32,14 @@ def test_a_v1_assignment_is_read_with_all_its_facts() -> None:
 def test_labels_of_the_assignment_win_over_those_of_the_target() -> None:
     message = MonitoringAssignment(mesh="demo", service="backend", labels={"env": "assignment", "team": "a"})
     message.targets.add(name="backend-01", labels={"env": "target", "zone": "t"})
-    assert V1_PROTOBUF.read(KEY, message.SerializeToString()).labels == {"env": "assignment", "team": "a", "zone": "t"}
+    assert V1_PROTOBUF.read(KEY, packed(message)).labels == {"env": "assignment", "team": "a", "zone": "t"}
 
 
 def test_each_of_several_targets_keeps_what_they_share() -> None:
     message = MonitoringAssignment(mesh="demo", service="backend", labels={"env": "prod"})
     message.targets.add(name="one")
     message.targets.add(name="two")
-    parts = list(V1_PROTOBUF.split(message.SerializeToString()))
+    parts = list(V1_PROTOBUF.split(packed(message)))
     assert [(mesh, name) for mesh, name, _ in parts] == [("demo", "one"), ("demo", "two")]
     for _, name, data in parts:
         read = V1_PROTOBUF.read(Key("", "demo", name, 0), data)
@@ -46,7 +47,7 @@ def test_each_of_several_targets_keeps_what_they_share() -> None:
 
 
 def test_an_assignment_without_targets_is_none() -> None:
-    assert list(V1_PROTOBUF.split(MonitoringAssignment(mesh="demo").SerializeToString())) == []
+    assert list(V1_PROTOBUF.split(packed(MonitoringAssignment(mesh="demo")))) == []
 
 
 @given(st.binary(max_size=200))
@@ -57,6 +58,11 @@ def test_whatever_the_bytes_nothing_but_a_source_error_comes_out(data: bytes) ->
         return
     for mesh, name, part in parts:
         V1_PROTOBUF.read(Key("", mesh, name, 0), part)
+
+
+def test_another_type_is_said() -> None:
+    with pytest.raises(SourceError, match=r"unknown type 'type.googleapis.com/other'"):
+        V1_PROTOBUF.split(packed(MonitoringAssignment(mesh="demo"), "type.googleapis.com/other"))
 
 
 def test_bytes_that_are_no_assignment_are_said() -> None:

@@ -1,9 +1,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from resources import packed
 
 from kuma_sd import Key, SourceError, Target
-from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF
+from kuma_sd.mads.codecs.v1alpha1 import TYPE_URL, V1ALPHA1_PROTOBUF
 from kuma_sd.profile import LabelProfile
 from kuma_sd.proto.mads_v1alpha1_pb2 import MonitoringAssignment
 
@@ -22,7 +23,7 @@ def resource(name: str = "/meshes/demo/dataplanes/backend-01", *targets: dict[st
     message = MonitoringAssignment(name=name, labels=labels)
     for target in targets or ({"__address__": "192.168.0.1:8080"},):
         message.targets.add(labels=target)
-    return message.SerializeToString()
+    return packed(message, TYPE_URL)
 
 
 def read(data: bytes) -> list[Target]:
@@ -70,6 +71,11 @@ def test_whatever_the_bytes_nothing_but_a_source_error_comes_out(data: bytes) ->
         read(data)
     except SourceError:
         return
+
+
+def test_another_type_is_said() -> None:
+    with pytest.raises(SourceError, match=r"unknown type 'type.googleapis.com/other'"):
+        read(packed(MonitoringAssignment(name="a"), "type.googleapis.com/other"))
 
 
 def test_bytes_that_are_no_assignment_are_said() -> None:
