@@ -48,8 +48,11 @@ def flattened(items: Iterable[T | tuple[T, ...]], kind: type[T]) -> list[T]:
 
     A tuple around each item would cost 48 bytes a target.
     """
+    mixed = list(items)
+    if set(map(type, mixed)) <= {kind}:
+        return cast("list[T]", mixed)
     row: list[T] = []
-    for item in items:
+    for item in mixed:
         if isinstance(item, kind):
             row.append(item)
         else:
