@@ -32,9 +32,7 @@ ASSIGNMENTS_IN_A_FRAME = 256
 
 _FRAME = struct.Struct("<QI")
 
-# The one thing in an assignment that msgpack does not know is its codec.
-_ENCODER = msgspec.msgpack.Encoder(enc_hook=lambda codec: codec.name)
-_DECODER = msgspec.msgpack.Decoder(list[tuple[tuple[str, str, str, int], bytes, str]])
+_DECODER = msgspec.msgpack.Decoder(list[tuple[Key, bytes, str]])
 
 
 class _Header(msgspec.Struct):
@@ -96,7 +94,8 @@ def _payloads(snapshot: Snapshot, identity: str) -> Iterator[bytes]:
     assignments = snapshot.assignments
     yield msgspec.json.encode(_Header(identity, snapshot.received, len(assignments)))
     for start in range(0, len(assignments), ASSIGNMENTS_IN_A_FRAME):
-        yield _ENCODER.encode(assignments[start : start + ASSIGNMENTS_IN_A_FRAME])
+        some = assignments[start : start + ASSIGNMENTS_IN_A_FRAME]
+        yield msgspec.msgpack.encode([(one.key, one.data, one.codec.name) for one in some])
 
 
 def _check_first_line(line: bytes) -> None:
@@ -129,6 +128,6 @@ def _frames(file: BinaryIO) -> Iterator[bytes]:
 def _decode(payload: bytes, control_plane: str, codec: Callable[[str], Codec]) -> list[Assignment]:
     return [
         # Interned as decoders do it, so that a name that stands in every key is there once.
-        Assignment(Key(control_plane, sys.intern(mesh), name, ordinal), data, codec(codec_name))
-        for (_, mesh, name, ordinal), data, codec_name in _DECODER.decode(payload)
+        Assignment(Key(control_plane, sys.intern(key.mesh), key.name, key.ordinal), data, codec(codec_name))
+        for key, data, codec_name in _DECODER.decode(payload)
     ]
