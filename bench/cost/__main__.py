@@ -1,4 +1,4 @@
-"""Speed and memory: what the real daemon costs beside the least that anything could; prints a table.
+"""Speed and memory: what the real daemon costs beside the least that anything could; prints tables.
 
 A simulated control plane serves generated targets from a process of its own. The daemon runs with its defaults (one
 file_sd output, state on), except that it does not listen for Prometheus.
@@ -7,84 +7,169 @@ file_sd output, state on), except that it does not listen for Prometheus.
 import argparse
 import itertools
 import math
+import os
+import platform
 import statistics
 import sys
 import time
+from collections.abc import Callable, Iterator
 
-from measured import Case, measured, tail
-from page import PLOT, figures, plot, slopes, table, write
+import instructions
+import page
+from large import SIZES as LARGE
+from large import Passed, large
+from measured import Case, Cost, measured, tail
+from plot import PLOT, plot
 from started import idle, slowest_imports, starts
 
 SIZES = (1_000, 10_000, 100_000)
+MILLION = 1_000_000
+FEW_PAIRS = 3
+
+PARTS = ("steps", "starts", "tail", "idle", "instructions", "large")
 
 
 def main() -> None:
     """Measure what was asked for."""
     arguments = _parser().parse_args()
-    if arguments.tail:
-        print(_tail(arguments.tail), end="")
-        return
-    costs = [cost for case in _cases(arguments) for cost in measured(case, _pairs(case, arguments.pairs), _note)]
-    print(table(costs))
-    print(slopes(costs))
-    singles = figures(_singles(arguments.idle))
-    print(singles)
+    arguments.only = arguments.only or PARTS
+    sections = {}
+    for name, text in _sections(arguments):
+        print(text, flush=True)
+        sections[name] = text
     if arguments.write:
-        write("table", table(costs))
-        write("slopes", slopes(costs))
-        write("figures", singles)
-        write("when", f"Measured on {time.strftime('%Y-%m-%d')}.\n")
-        PLOT.write_text(plot(costs))
+        page.write(sections)
+
+
+def _sections(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """Measure one part after the other; yields what stands between the markers of the page."""
+    yield "when", _when()
+    if "steps" in arguments.only:
+        costs = _steps(arguments)
+        yield "table", page.table(costs)
+        yield "slopes", page.slopes(costs)
+        yield "simulator", page.simulator(costs)
+        lines = page.lines(costs)
+        if arguments.write and lines:
+            PLOT.write_text(plot(lines))
+    figures: dict[str, str] = {}
+    for part, measure in _FIGURES.items():
+        if part in arguments.only:
+            _note(part)
+            figures |= measure(arguments)
+    if figures:
+        yield "figures", page.figures(figures)
+    if "instructions" in arguments.only:
+        yield "instructions", _instructions()
+    if "large" in arguments.only:
+        yield "large", page.large([_large(protocol, size) for protocol, size in LARGE.items()])
+
+
+def _when() -> str:
+    machine = f"{os.cpu_count()} cores, CPython {platform.python_version()}"
+    return f"Measured on {time.strftime('%Y-%m-%d')}, {machine}: `{' '.join(['script/bench', *sys.argv[1:]])}`.\n"
+
+
+def _steps(arguments: argparse.Namespace) -> list[Cost]:
+    costs = []
+    for case in _cases(arguments):
+        _note(str(case))
+        costs += measured(case, _pairs(case, arguments.pairs))
+    return costs
 
 
 def _cases(arguments: argparse.Namespace) -> list[Case]:
-    sizes = arguments.targets or ([*SIZES, 1_000_000] if arguments.full else SIZES)
+    sizes = arguments.targets or [*SIZES, *([MILLION] if arguments.full else [])]
+    cases = [Case(*each) for each in itertools.product(sizes, ("gRPC", "HTTP"), ("JSON", "YAML"), (0, 5))]
     if arguments.plain:
-        plain = [Case(targets, protocol) for targets in sizes for protocol in ("gRPC", "HTTP")]
-        return [*plain, Case(max(sizes), rules=5)]
-    return [Case(*each) for each in itertools.product(sizes, ("gRPC", "HTTP"), ("JSON", "YAML"), (0, 5))]
+        most = max((size for size in sizes if size < MILLION), default=0)
+        chosen = (Case(most, form="YAML"), Case(most, rules=5))
+        cases = [case for case in cases if case.plain or case in chosen]
+    return [case for case in cases if arguments.protocol in {"", case.protocol}]
 
 
 def _pairs(case: Case, asked: int) -> int:
-    return asked if case.targets < SIZES[-1] * 10 else min(asked, 3)
+    return asked if case.plain and case.targets < MILLION else min(asked, FEW_PAIRS)
 
 
-def _singles(seconds: float) -> dict[str, str]:
+def _starts(_: argparse.Namespace) -> dict[str, str]:
     values = {what: f"{took * 1000:.0f} ms" for what, took in starts().items()}
     for name, took in slowest_imports("check"):
-        values[f"… `check` imports `{name}`"] = f"{took:.1f} ms"
-    if seconds:
-        _note("idle ...")
-        share, wakes = idle(100_000, seconds)
-        values |= {"idle at 100,000: CPU": f"{share:.3%}", "… wake-ups a second": f"{wakes:.1f}"}
+        values[f"`check` imports `{name}`"] = f"{took:.1f} ms"
     return values
 
 
-def _tail(changes: int) -> str:
-    seconds = sorted(tail(Case(10_000), changes))
+def _tail(arguments: argparse.Namespace) -> dict[str, str]:
+    seconds = sorted(tail(Case(10_000), arguments.tail))
     last = seconds[math.ceil(len(seconds) * 0.99) - 1]
-    return f"10,000, one change: median {statistics.median(seconds):.4f} s, 99th percentile {last:.4f} s\n"
+    what = f"{len(seconds)} single changes of 10,000, gRPC, to durable file:"
+    return {
+        f"{what} median": f"{statistics.median(seconds) * 1000:.0f} ms",
+        f"{what} 99th percentile": f"{last * 1000:.0f} ms",
+    }
+
+
+def _idle(arguments: argparse.Namespace) -> dict[str, str]:
+    values = {}
+    for protocol in ("gRPC", "HTTP"):
+        costs = idle(SIZES[-1], protocol, arguments.idle)
+        what = f"idle at {SIZES[-1]:,}, {protocol}:"
+        values[f"{what} CPU"] = f"{costs.cpu:.3%}"
+        values[f"{what} wake-ups a second of our threads"] = f"{costs.own:.1f}"
+        values[f"{what} … of gRPC's threads"] = f"{costs.grpc:.1f}"
+    return values
+
+
+_FIGURES: dict[str, Callable[[argparse.Namespace], dict[str, str]]] = {"starts": _starts, "tail": _tail, "idle": _idle}
+
+
+def _instructions() -> str:
+    if not instructions.available():
+        return "Instructions are not counted: there is no valgrind. On Debian and Ubuntu: apt-get install valgrind\n"
+    _note("instructions")
+    return page.instructions(instructions.stages(), instructions.commands())
+
+
+def _large(protocol: str, size: int) -> Passed:
+    _note(f"{size:,} bytes over {protocol}")
+    return large(protocol, size)
 
 
 def _note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    """Say what is next, and how many minutes it all took so far."""
+    print(f"{(time.monotonic() - _BEGUN) / 60:5.1f} {text} ...", file=sys.stderr, flush=True)
+
+
+_BEGUN = time.monotonic()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("script/bench", description=__doc__)
     parser.add_argument(
-        "--targets", type=int, action="append", help="this many only; repeatable (default: 1000 to 100000)"
+        "--only",
+        choices=PARTS,
+        action="append",
+        help="this part only; repeatable (default: all; large takes 5 GB of memory)",
     )
-    parser.add_argument("--full", action="store_true", help="a million as well")
+    parser.add_argument("--targets", type=int, action="append", help="so many; repeatable (default: 1000 to 100000)")
+    parser.add_argument("--full", action="store_true", help="a million as well, which takes 10 GB")
+    parser.add_argument("--protocol", choices=("gRPC", "HTTP"), default="", help="over this one only (default: both)")
     parser.add_argument(
-        "--plain", action="store_true", help="as JSON only, and with rules only the most targets over gRPC"
+        "--plain", action="store_true", help="as YAML and with rules only the most targets below a million over gRPC"
     )
-    parser.add_argument("--pairs", type=int, default=9, help="how often one change is made (default: 9)")
-    parser.add_argument("--idle", type=float, default=60.0, help="seconds of doing nothing, 0 for none (default: 60)")
     parser.add_argument(
-        "--tail", type=int, default=0, help="instead, so many single changes of 10,000, for the slowest"
+        "--pairs",
+        type=int,
+        default=9,
+        help="how often one change is made; 3 at most as YAML, with rules, and of a million (default: 9)",
     )
-    parser.add_argument("--write", action="store_true", help="put it into docs/performance.md")
+    parser.add_argument("--tail", type=int, default=200, help="single changes of 10,000 for the slowest (default: 200)")
+    parser.add_argument("--idle", type=float, default=30.0, help="seconds of doing nothing (default: 30)")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="put it into docs/performance.md; of what is left out, that it was not measured",
+    )
     return parser
 
 

@@ -4,12 +4,12 @@ import contextlib
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from plane import Plane, serving
-from watched import Watched, watching
+from watched import Watched, cpu, watching
 
 RULES = """\
 - {action: replace, source_labels: [mesh, service], separator: /, target_label: job}
@@ -36,6 +36,11 @@ class Case:
     form: str = "JSON"
     rules: int = 0
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is JSON without rules."""
+        return self.form == "JSON" and not self.rules
+
     def __str__(self) -> str:
         rules = f", {self.rules} rules" if self.rules else ""
         return f"{self.targets:,}, {self.protocol}, {self.form}{rules}"
@@ -52,6 +57,9 @@ class Cost:
         floors: the floor of each.
         cpu: what the whole process used each time, in seconds.
         memory: the most memory so far, in MB.
+        arrivals: how long a response took, from the change or from being asked for to its last byte, in seconds.
+        loopbacks: how long the same bytes take over a loopback socket.
+        serving: the CPU of the control plane's process, in seconds.
     """
 
     case: Case
@@ -60,11 +68,23 @@ class Cost:
     floors: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     memory: float = 0.0
+    arrivals: list[float] = field(default_factory=list)
+    loopbacks: list[float] = field(default_factory=list)
+    serving: list[float] = field(default_factory=list)
 
     @property
     def ratio(self) -> float:
         """The median ratio of a time to its floor."""
         return statistics.median(took / floor for took, floor in zip(self.seconds, self.floors, strict=True))
+
+
+@dataclass(frozen=True)
+class _Start:
+    """How much CPU both processes had used before a step, and when it began unless it begins with being asked."""
+
+    daemon: float
+    plane: float
+    when: float | None = None
 
 
 class Measurement:
@@ -78,12 +98,13 @@ class Measurement:
 
     def __init__(self, case: Case, plane: Plane, path: Path) -> None:
         self._case, self._plane, self._path = case, plane, path
+        self._unasked = _Start(0.0, cpu(plane.pid))
 
     def run(self, daemon: Watched, pairs: int) -> list[Cost]:
         """Take all steps."""
         targets = self._case.targets
         cold = Cost(self._case, "cold start")
-        self._file(daemon, cold, 0.0)
+        self._file(daemon, cold, self._unasked)
         costs = [cold]
         for step, count, times in (
             ("one change", 1, pairs),
@@ -100,39 +121,45 @@ class Measurement:
 
     def single(self, daemon: Watched, changes: int) -> list[float]:
         """Make single changes, and return how long each took to the file, in seconds."""
-        daemon.seconds()
+        daemon.until("durable")
         daemon.settle()
         seconds = []
         for _ in range(changes):
             time.sleep(1.2)
             daemon.forget()
             self._plane.change(1)
-            seconds.append(daemon.seconds())
+            moments = daemon.until("durable")
+            seconds.append(moments["durable"] - moments["received"])
         return seconds
 
     def _step(self, daemon: Watched, cost: Cost, count: int) -> None:
+        used = daemon.settle()
         daemon.forget()
-        before = daemon.settle()
+        start = _Start(used, cpu(self._plane.pid), time.monotonic())
         self._plane.change(count)
-        self._file(daemon, cost, before)
+        self._file(daemon, cost, start)
 
-    def _file(self, daemon: Watched, cost: Cost, before: float) -> None:
-        cost.seconds.append(daemon.seconds())
-        cost.cpu.append(daemon.settle() - before)
+    def _file(self, daemon: Watched, cost: Cost, start: _Start) -> None:
+        moments = daemon.until("durable")
+        cost.seconds.append(moments["durable"] - moments["received"])
+        cost.arrivals.append(moments["received"] - (start.when or moments["asked"]))
+        cost.cpu.append(daemon.settle() - start.daemon)
+        cost.serving.append(cpu(self._plane.pid) - start.plane)
         cost.memory = daemon.memory()
-        cost.floors.append(self._plane.floor(self._path))
+        least = self._plane.least(self._path)
+        cost.floors.append(least.seconds)
+        cost.loopbacks.append(least.loopback)
 
     def _reconnect(self, daemon: Watched) -> Cost:
+        used = daemon.settle()
         daemon.forget()
-        before = daemon.settle()
         self._plane.restart()
-        daemon.receive()
-        return Cost(self._case, "reconnect", cpu=[daemon.settle() - before], memory=daemon.memory())
+        daemon.until("received")
+        return Cost(self._case, "reconnect", cpu=[daemon.settle() - used], memory=daemon.memory())
 
 
-def measured(case: Case, pairs: int, note: Callable[[str], None]) -> list[Cost]:
+def measured(case: Case, pairs: int) -> list[Cost]:
     """Measure one configuration."""
-    note(f"{case} ...")
     with _running(case) as (measurement, daemon):
         return measurement.run(daemon, pairs)
 
@@ -152,5 +179,6 @@ def _running(case: Case) -> Iterator[tuple[Measurement, Watched]]:
         if case.rules:
             (folder / "rules.yml").write_text(RULES)
             flags += ["--transform=rules=relabel", f"--rules-rules={folder / 'rules.yml'}"]
+        measurement = Measurement(case, plane, path)
         with watching(folder, *flags) as daemon:
-            yield Measurement(case, plane, path), daemon
+            yield measurement, daemon

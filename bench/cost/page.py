@@ -1,18 +1,15 @@
-"""What was measured, as a table and a plot in docs/performance.md."""
+"""What was measured, as tables in docs/performance.md."""
 
-import math
 import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from large import Passed
 from measured import Cost
 
 PAGE = Path(__file__).parents[2] / "docs/performance.md"
-PLOT = PAGE.with_name("performance.svg")
-
-WIDTH, HEIGHT, MARGIN = 640, 360, 60
-COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd")
+NOT_MEASURED = "Not measured in this run.\n"
 
 
 def table(costs: Iterable[Cost]) -> str:
@@ -38,72 +35,64 @@ def figures(values: Mapping[str, str]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def simulator(costs: Iterable[Cost]) -> str:
+    """Return what the control plane took for a response, of those configurations that say all of it."""
+    rows = [
+        "| targets, protocol | step | to its last byte, s | over loopback, s | CPU, s | to durable file, s |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    for cost in costs:
+        if cost.case.plain and cost.step in {"cold start", "one change"}:
+            values = (cost.arrivals, cost.loopbacks, cost.serving, cost.seconds)
+            columns = " | ".join(f"{statistics.median(each):.3f}" for each in values)
+            rows.append(f"| {cost.case.targets:,}, {cost.case.protocol} | {cost.step} | {columns} |")
+    return "\n".join(rows) + "\n"
+
+
+def instructions(stages: Mapping[str, Mapping[str, float]], commands: Mapping[str, int]) -> str:
+    """Return the instructions of each stage by protocol, and those of whole commands."""
+    rows = ["| instructions for each target | gRPC | HTTP |", "|---|---:|---:|"]
+    rows += [f"| {stage} | {counts['gRPC']:,.0f} | {counts['HTTP']:,.0f} |" for stage, counts in stages.items()]
+    rows += ["", "| instructions, in millions | |", "|---|---:|"]
+    rows += [f"| {command} | {count / 1e6:,.0f} |" for command, count in commands.items()]
+    return "\n".join(rows) + "\n"
+
+
+def large(passed: Iterable[Passed]) -> str:
+    """Return a table of large responses."""
+    rows = [
+        "| response | MB | targets | of them in the file | to durable file, s | floor, s | CPU, s | peak, MB |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for one in passed:
+        response = "one gRPC message" if one.protocol == "gRPC" else "one HTTP body"
+        counts = f"{one.least.size / 1e6:.0f} | {one.targets:,} | {one.written:,}"
+        times = f"{one.seconds:.1f} | {one.least.seconds:.1f} | {one.cpu:.1f} | {one.memory:.0f}"
+        rows.append(f"| {response} | {counts} | {times} |")
+    return "\n".join(rows) + "\n"
+
+
 def slopes(costs: Sequence[Cost]) -> str:
     """Return by how many microseconds of CPU each step grows with each target."""
-    lines = []
-    for step, points in _lines(costs).items():
+    told = []
+    for step, points in lines(costs).items():
         (few, low), (many, high) = points[0], points[-1]
         if many > few:
-            lines.append(f"- {step}: {(high - low) / (many - few) * 1e6:.2f} µs of CPU for each target\n")
-    return "".join(lines)
+            told.append(f"- {step}: {(high - low) / (many - few) * 1e6:.2f} µs of CPU for each target\n")
+    return "".join(told)
 
 
-def plot(costs: Sequence[Cost]) -> str:
-    """Return the CPU of each step over the number of targets, both on logarithmic scales, as SVG."""
-    lines = _lines(costs)
-    every = [point for points in lines.values() for point in points]
-    left, right = _decades([targets for targets, _ in every])
-    low, high = _decades([cpu for _, cpu in every])
-
-    def place(targets: float, cpu: float) -> tuple[float, float]:
-        across = (_log(targets) - left) / (right - left)
-        up = (_log(cpu) - low) / (high - low)
-        return MARGIN + across * (WIDTH - 2 * MARGIN), HEIGHT - MARGIN - up * (HEIGHT - 2 * MARGIN)
-
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">']
-    parts += ['<rect width="100%" height="100%" fill="white"/>', _text(WIDTH / 2, HEIGHT - 15, "targets")]
-    parts.append(_text(MARGIN, 20, "CPU of the whole process, s"))
-    for decade in range(left, right + 1):
-        across, bottom = place(10**decade, 10**low)
-        parts += [_line([(across, bottom), place(10**decade, 10**high)], "#ddd", 1)]
-        parts += [_text(across, bottom + 18, f"{10**decade:,}")]
-    for decade in range(low, high + 1):
-        start = place(10**left, 10**decade)
-        parts += [_line([start, place(10**right, 10**decade)], "#ddd", 1), _text(30, start[1] + 4, f"{10.0**decade:g}")]
-    for number, (step, points) in enumerate(lines.items()):
-        parts.append(_line([place(*point) for point in points], COLOURS[number], 2))
-        parts.append(_text(MARGIN + 80, 45 + 17 * number, step, COLOURS[number]))
-    return "\n".join([*parts, "</svg>"]) + "\n"
+def write(sections: Mapping[str, str]) -> None:
+    """Put each text between the markers of its name; what is missing was not measured, so that no two runs mix."""
+    pattern = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
+    page = pattern.sub(lambda found: f"{found[1]}{sections.get(found[2], NOT_MEASURED)}{found[3]}", PAGE.read_text())
+    PAGE.write_text(page)
 
 
-def write(name: str, text: str) -> None:
-    """Put text between the markers of this name."""
-    pattern = re.compile(f"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
-    PAGE.write_text(pattern.sub(lambda found: f"{found[1]}{text}{found[2]}", PAGE.read_text()))
-
-
-def _lines(costs: Sequence[Cost]) -> dict[str, list[tuple[int, float]]]:
+def lines(costs: Sequence[Cost]) -> dict[str, list[tuple[int, float]]]:
     """Return the CPU by step and size, over gRPC as JSON without rules."""
-    lines: dict[str, list[tuple[int, float]]] = {}
+    steps: dict[str, list[tuple[int, float]]] = {}
     for cost in costs:
-        if (cost.case.protocol, cost.case.form, cost.case.rules) == ("gRPC", "JSON", 0) and cost.seconds:
-            lines.setdefault(cost.step, []).append((cost.case.targets, statistics.median(cost.cpu)))
-    return lines
-
-
-def _log(value: float) -> float:
-    return math.log10(value)
-
-
-def _decades(values: Sequence[float]) -> tuple[int, int]:
-    low, high = math.floor(_log(min(values))), math.ceil(_log(max(values)))
-    return low, max(high, low + 1)
-
-
-def _line(points: Iterable[tuple[float, float]], colour: str, width: int) -> str:
-    path = " ".join(f"{across:.1f},{down:.1f}" for across, down in points)
-    return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{width}"/>'
-
-
-def _text(across: float, down: float, text: str, colour: str = "black") -> str:
-    return f'<text x="{across:.1f}" y="{down:.1f}" font-size="12" fill="{colour}" text-anchor="middle">{text}</text>'
+        if cost.case.plain and cost.case.protocol == "gRPC" and cost.seconds:
+            steps.setdefault(cost.step, []).append((cost.case.targets, statistics.median(cost.cpu)))
+    return steps

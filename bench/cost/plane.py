@@ -3,10 +3,14 @@
 import contextlib
 import json
 import random
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from floor import floor
 
@@ -15,13 +19,37 @@ from kuma_sd.simulator.formats import GrpcV1, HttpV1
 from kuma_sd.simulator.stream import shuffled
 
 
-class Plane:
-    """The process, as the benchmark sees it."""
+class Least(NamedTuple):
+    """What any program has to do at least.
 
-    def __init__(self, targets: int, protocol: str) -> None:
+    Args:
+        seconds: the floor of a client.
+        loopback: how long sending the response takes to somebody who only reads, in seconds.
+        size: of the response, in bytes.
+    """
+
+    seconds: float
+    loopback: float
+    size: int
+
+
+class Plane:
+    """The process, as the benchmark sees it.
+
+    Args:
+        targets: how many there are.
+        protocol: gRPC or HTTP.
+        padding: how many bytes each of them has in a label of its own.
+    """
+
+    def __init__(self, targets: int, protocol: str, padding: int = 0) -> None:
         self._process = subprocess.Popen(  # noqa: S603 (this file)
-            [sys.executable, __file__, str(targets), protocol], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__, str(targets), protocol, str(padding)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
+        self.pid = self._process.pid
         self.url = str(self._answer())
 
     def change(self, count: int) -> None:
@@ -32,9 +60,9 @@ class Plane:
         """Break all connections, and come back with equal content."""
         self._ask("restart")
 
-    def floor(self, path: Path) -> float:
-        """Return how long the floor takes with what is served now and the file that was made of it, in seconds."""
-        return float(self._ask("floor", str(path)))
+    def least(self, path: Path) -> Least:
+        """Return the least that what is served now takes, with the file that was made of it."""
+        return Least(*json.loads(self._ask("least", str(path))))
 
     def close(self) -> None:
         """End it."""
@@ -53,9 +81,9 @@ class Plane:
 
 
 @contextlib.contextmanager
-def serving(targets: int, protocol: str) -> Iterator[Plane]:
+def serving(targets: int, protocol: str, padding: int = 0) -> Iterator[Plane]:
     """Run a control plane while the block runs."""
-    plane = Plane(targets, protocol)
+    plane = Plane(targets, protocol, padding)
     try:
         yield plane
     finally:
@@ -65,12 +93,14 @@ def serving(targets: int, protocol: str) -> Iterator[Plane]:
 class _Served:
     """The control plane, in its process."""
 
-    def __init__(self, targets: int, protocol: str) -> None:
+    def __init__(self, targets: int, protocol: str, padding: int) -> None:
         self._protocol = protocol
         self._random = random.Random(1)  # noqa: S311 (no secret)
-        self._plane = ControlPlane(
-            GeneratedWorld(targets), refresh=0.01, line=EVERYTHING if protocol == "gRPC" else kuma("2.14.3")
-        )
+        world = GeneratedWorld(targets)
+        if padding:
+            label = {"padding": "x" * padding}
+            world.add(*(one._replace(labels={**one.labels, **label}) for one in world.dataplanes))
+        self._plane = ControlPlane(world, refresh=0.01, line=EVERYTHING if protocol == "gRPC" else kuma("2.14.3"))
         self._plane.start()
         self.url = self._plane.url
         self._format = GrpcV1() if protocol == "gRPC" else HttpV1()
@@ -93,23 +123,43 @@ class _Served:
         self._plane.start()
         return ""
 
-    def floor(self, path: str) -> str:
+    def least(self, path: str) -> str:
         resources = shuffled(self._render())
         if isinstance(self._format, HttpV1):
             response = b"".join(self._format.pieces("1", resources))
         else:
             response = self._format.response("1", "1", resources)
-        return str(floor(self._protocol, response, Path(path).read_bytes(), Path(path).with_suffix(".tmp")))
+        seconds = floor(self._protocol, response, Path(path).read_bytes(), Path(path).with_suffix(".tmp"))
+        return json.dumps([seconds, _loopback(response), len(response)])
 
 
-def main(targets: int, protocol: str) -> None:
+def _loopback(response: bytes) -> float:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as sender:
+        receiver, _ = server.accept()
+        reader = threading.Thread(target=_read_all, args=(receiver,))
+        begun = time.monotonic()
+        reader.start()
+        sender.sendall(response)
+        sender.shutdown(socket.SHUT_WR)
+        reader.join()
+        return time.monotonic() - begun
+
+
+def _read_all(receiver: socket.socket) -> None:
+    buffer = bytearray(2**20)
+    with receiver:
+        while receiver.recv_into(buffer):
+            pass
+
+
+def main(targets: int, protocol: str, padding: int) -> None:
     """Obey the commands on stdin until it ends."""
-    served = _Served(targets, protocol)
+    served = _Served(targets, protocol, padding)
     print(served.url, flush=True)
     commands: dict[str, Callable[..., str]] = {
         "change": served.change,
         "restart": served.restart,
-        "floor": served.floor,
+        "least": served.least,
     }
     for line in sys.stdin:
         name, *arguments = json.loads(line)
@@ -117,4 +167,4 @@ def main(targets: int, protocol: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

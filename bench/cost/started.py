@@ -1,6 +1,5 @@
 """How long it takes to start, and what it costs to do nothing."""
 
-import contextlib
 import re
 import socket
 import statistics
@@ -9,12 +8,31 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from plane import serving
-from watched import watching
+from watched import cpu, watching
 
 TIMES = 9
+
+THREADS_OF_GRPC = ("grpc_global_tim", "event_engine", "lifeguard")
+"""What the C core of gRPC calls its threads; all others have the name of the process."""
+
+
+@dataclass(frozen=True)
+class Idle:
+    """What it costs to do nothing.
+
+    Args:
+        cpu: the share of one CPU.
+        own: wake-ups a second of our threads.
+        grpc: those of gRPC's.
+    """
+
+    cpu: float
+    own: float
+    grpc: float
 
 
 def starts() -> dict[str, float]:
@@ -37,21 +55,22 @@ def slowest_imports(command: str, count: int = 3) -> list[tuple[str, float]]:
     ]
 
 
-def idle(targets: int, seconds: float) -> tuple[float, float]:
-    """Return the share of one CPU, and the wake-ups a second, of a daemon whose targets do not change."""
-    with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        plane = stack.enter_context(serving(targets, "gRPC"))
+def idle(targets: int, protocol: str, seconds: float) -> Idle:
+    """Watch a daemon whose targets do not change for so many seconds."""
+    with tempfile.TemporaryDirectory() as folder, serving(targets, protocol) as plane:
         flags = (f"--cp-address={plane.url}", f"--output-file={folder}/targets.json")
-        daemon = stack.enter_context(watching(Path(folder), *flags))
-        daemon.seconds()
-        # The state is saved soon after the start, and memory is given back.
-        time.sleep(35)
-        daemon.settle()
-        begun, cpu, switches = time.monotonic(), daemon.cpu(), daemon.switches()
-        time.sleep(seconds)
-        took = time.monotonic() - begun
-        return (daemon.cpu() - cpu) / took, (daemon.switches() - switches) / took
+        with watching(Path(folder), *flags) as daemon:
+            daemon.until("durable")
+            # The state is saved soon after the start, and memory is given back.
+            time.sleep(35)
+            daemon.settle()
+            begun, used, before = time.monotonic(), cpu(daemon.pid), daemon.switches()
+            time.sleep(seconds)
+            took, used, after = time.monotonic() - begun, cpu(daemon.pid) - used, daemon.switches()
+    wakes = {True: 0, False: 0}
+    for thread, times in after.items():
+        wakes[thread[1] in THREADS_OF_GRPC] += times - before.get(thread, 0)
+    return Idle(used / took, wakes[False] / took, wakes[True] / took)
 
 
 def _median(measure: Callable[[], float]) -> float:

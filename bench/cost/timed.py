@@ -1,6 +1,6 @@
-"""The daemon, as its command runs it, except that it says when a response was there and when its file was durable.
+"""The daemon, as its command runs it, except that it says when it asked, got a response, and had a durable file of it.
 
-Both moments are written to the descriptor that the first argument names. A response is there when all its bytes have
+These moments are written to the descriptor that the first argument names. A response is there when all its bytes have
 come and none was looked at; a file is durable when it is renamed and its directory synced. Nothing else differs.
 """
 
@@ -13,7 +13,6 @@ from pathlib import Path
 from kuma_sd import files
 from kuma_sd.cli import main
 from kuma_sd.mads import grpc_stream, long_poll
-from kuma_sd.proto.discovery_pb2 import DiscoveryResponse
 
 
 def _say(descriptor: int, what: str) -> None:
@@ -21,15 +20,14 @@ def _say(descriptor: int, what: str) -> None:
 
 
 def _time(descriptor: int) -> None:
-    parse_grpc, parse_http, replace = grpc_stream._parse, long_poll._parse, files.replace  # noqa: SLF001 (see above)
+    replace = files.replace
 
-    def parsing_grpc(data: bytes) -> DiscoveryResponse:
-        _say(descriptor, "received")
-        return parse_grpc(data)
+    def before(what: str, function: Callable[..., object]) -> Callable[..., object]:
+        def told(*arguments: object, **named: object) -> object:
+            _say(descriptor, what)
+            return function(*arguments, **named)
 
-    def parsing_http(body: bytes) -> long_poll._Message:
-        _say(descriptor, "received")
-        return parse_http(body)
+        return told
 
     def replacing(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str = "") -> None:
         replace(path, chunks, mode, group)
@@ -37,12 +35,14 @@ def _time(descriptor: int) -> None:
             _say(descriptor, "durable")
 
     named: list[tuple[object, str, Callable[..., object]]] = [
-        (grpc_stream, "_parse", parsing_grpc),
-        (long_poll, "_parse", parsing_http),
+        (grpc_stream.GrpcStream, "_send", before("asked", grpc_stream.GrpcStream._send)),  # noqa: SLF001 (see above)
+        (grpc_stream, "_parse", before("received", grpc_stream._parse)),  # noqa: SLF001 (likewise)
+        (long_poll.LongPoll, "_poll", before("asked", long_poll.LongPoll._poll)),  # noqa: SLF001 (likewise)
+        (long_poll, "_parse", before("received", long_poll._parse)),  # noqa: SLF001 (likewise)
         (files, "replace", replacing),
     ]
-    for module, name, function in named:
-        setattr(module, name, function)
+    for owner, name, function in named:
+        setattr(owner, name, function)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,13 @@ CALM = 0.3
 """For how long next to nothing must happen for a process to be done, in seconds."""
 
 
+def cpu(pid: int) -> float:
+    """Return how much CPU a process used so far, all threads together, in seconds."""
+    # The clock of another process, see clock_getcpuclockid(3); /proc counts in hundredths of a second.
+    seconds: float = time.clock_gettime((~pid << 3) | 2)
+    return seconds
+
+
 class Watched:
     """A running daemon.
 
@@ -27,7 +34,8 @@ class Watched:
         self._moments, theirs = os.pipe()
         script = str(Path(__file__).with_name("timed.py"))
         common = [f"--state-dir={folder / 'state'}", f"--control-socket={folder / 'control.sock'}"]
-        with (folder / "log").open("wb") as log:
+        self._log = folder / "log"
+        with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 (the daemon)
                 [sys.executable, script, str(theirs), "run", *common, "--web-listen-address=", *flags],
                 stderr=log,
@@ -36,23 +44,25 @@ class Watched:
         os.close(theirs)
         self.pid = self._process.pid
 
-    def seconds(self) -> float:
-        """Wait until a file is durable; returns how long that took since its response was received."""
-        moments = self._until("durable")
-        return moments["durable"] - moments["received"]
+    def until(self, what: str) -> dict[str, float]:
+        """Wait for a moment.
 
-    def receive(self) -> None:
-        """Wait until a response is received."""
-        self._until("received")
+        Args:
+            what: received, when a response is there, or durable, when its file is.
 
-    def _until(self, what: str) -> dict[str, float]:
+        Returns:
+            All moments on the way there, by `time.monotonic()`; asked is when the response was asked for.
+        """
         moments: dict[str, float] = {}
         while what not in moments:
             readable, _, _ = select.select([self._moments], [], [], PATIENCE)
             lines = os.read(self._moments, 4096).decode().splitlines() if readable else []
             if not lines:
-                raise RuntimeError("the daemon publishes nothing")
-            moments |= {name: float(when) for name, when in map(str.split, lines)}
+                raise RuntimeError(f"nothing was {what}; the daemon's log:\n{self._log.read_text()[-1000:]}")
+            for name, when in map(str.split, lines):
+                # The next response is soon asked for.
+                if name != "asked" or "received" not in moments:
+                    moments[name] = float(when)
         return moments
 
     def forget(self) -> None:
@@ -60,16 +70,10 @@ class Watched:
         while select.select([self._moments], [], [], 0)[0]:
             os.read(self._moments, 4096)
 
-    def cpu(self) -> float:
-        """Return how much CPU the process used so far, all threads together, in seconds."""
-        # The clock of another process, see clock_getcpuclockid(3); /proc counts in hundredths of a second.
-        seconds: float = time.clock_gettime((~self.pid << 3) | 2)
-        return seconds
-
     def settle(self) -> float:
         """Wait until it does nothing any more; returns its CPU then."""
         before = -1.0
-        while (now := self.cpu()) - before > 0.002 * CALM + 0.002:
+        while (now := cpu(self.pid)) - before > 0.002 * CALM + 0.002:
             before = now
             time.sleep(CALM)
         return now
@@ -80,12 +84,14 @@ class Watched:
         assert found
         return int(found[1]) / 1000
 
-    def switches(self) -> int:
-        """Return how often its threads were put to sleep and woken."""
-        found = []
-        for status in Path(f"/proc/{self.pid}/task").glob("*/status"):
-            found += re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", status.read_text(), re.MULTILINE)
-        return sum(map(int, found))
+    def switches(self) -> dict[tuple[str, str], int]:
+        """Return how often each thread was put to sleep and woken, by its number and its name."""
+        found = {}
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            told = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(), re.MULTILINE)
+            assert told
+            found[task.name, (task / "comm").read_text().strip()] = int(told[1])
+        return found
 
     def close(self) -> None:
         """End it."""

@@ -1,0 +1,70 @@
+"""What a daemon does between a response and its file, one stage after the other, for callgrind to count.
+
+Between two stages it calls getppid(2), which nothing else here does: there callgrind begins a new part.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from kuma_sd import memory
+from kuma_sd.branch import Branch
+from kuma_sd.mads import grpc_stream, long_poll
+from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
+from kuma_sd.mads.codecs.v1_json import V1_JSON
+from kuma_sd.mads.decoder import Decoder, Response
+from kuma_sd.model import Snapshot
+from kuma_sd.profile import LabelProfile
+from kuma_sd.state import snapshot_file
+
+
+def _grpc(data: bytes) -> Response:
+    return Response(V1_PROTOBUF, grpc_stream._parse(data).resources)  # noqa: SLF001 (the daemon's own stage)
+
+
+def _http(data: bytes) -> Response:
+    return Response(V1_JSON, map(bytes, long_poll._parse(data).resources or ()))  # noqa: SLF001 (likewise)
+
+
+def stages(parse: Callable[[bytes], Response], first: bytes, second: bytes) -> Iterator[str]:
+    """Take two responses of equal content through all stages; yields the name of each when it is done."""
+    decoder, profile = Decoder(""), LabelProfile("kuma-prometheus-sd")
+    branch = Branch(profile)
+    # So that no stage pays for giving back what another one made.
+    kept: list[object] = []
+    response = parse(first)
+    yield "parse the response"
+    assignments, _ = decoder.decode(response)
+    yield "decode: take the resources apart, and sort"
+    targets = [one.read() for one in assignments]
+    yield "read the targets"
+    kept.append([profile(target) for target in targets])
+    yield "make their labels"
+    publication = branch.publication(assignments, 0.0)
+    yield "publication: read, make labels, render"
+    kept.append([*snapshot_file.write(Snapshot("", assignments, 0.0, 0.0), "bench")])
+    yield "encode the state"
+    response = parse(second)
+    yield "unchanged: parse the next response"
+    assignments, _ = decoder.decode(response)
+    yield "unchanged: decode"
+    again = branch.publication(assignments, 0.0)
+    yield "unchanged: publication"
+    assert publication.lines == again.lines
+
+
+def main(protocol: str, *responses: str) -> None:
+    """Go through the stages, and print their names; responses are the paths of two files."""
+    memory.prepare()
+    first, second = (Path(response).read_bytes() for response in responses)
+    names = []
+    os.getppid()
+    for name in stages(_grpc if protocol == "gRPC" else _http, first, second):
+        os.getppid()
+        names.append(name)
+    print("\n".join(names))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
