@@ -89,7 +89,9 @@ def _cases(arguments: argparse.Namespace) -> list[Case]:
 
 
 def _pairs(case: Case, asked: int) -> int:
-    return asked if case.plain and case.targets < MILLION else min(asked, FEW_PAIRS)
+    if case.targets >= MILLION:
+        return 1
+    return asked if case.plain else min(asked, FEW_PAIRS)
 
 
 def _starts(_: argparse.Namespace) -> dict[str, str]:
@@ -161,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         "--pairs",
         type=int,
         default=9,
-        help="how often one change is made; 3 at most as YAML, with rules, and of a million (default: 9)",
+        help="how often one change is made; 3 at most as YAML and with rules, once of a million (default: 9)",
     )
     parser.add_argument("--tail", type=int, default=200, help="single changes of 10,000 for the slowest (default: 200)")
     parser.add_argument("--idle", type=float, default=30.0, help="seconds of doing nothing (default: 30)")
