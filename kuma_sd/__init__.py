@@ -1,83 +1,15 @@
 """The public API for plugin authors, and nothing else."""
 
-from kuma_sd._version import __version__
-from kuma_sd.errors import ConfigError, KumaSDError, OutputError, PluginError, SourceError, TransformError
-from kuma_sd.hookspecs import hookimpl
-from kuma_sd.interfaces import (
-    Context,
-    Output,
-    OutputPlugin,
-    Source,
-    SourcePlugin,
-    SourceStatus,
-    Transform,
-    TransformPlugin,
-)
-from kuma_sd.memo import Memo
-from kuma_sd.model import Assignment, Change, Codec, GroupKey, Key, Labels, Publication, Snapshot, Target, TargetGroup
-from kuma_sd.options import (
-    BOOL,
-    DURATION,
-    DURATION_OR_FOREVER,
-    FILE_CONTENT,
-    NUMBER,
-    PATH,
-    PERCENTAGE,
-    SECRET,
-    SIZE,
-    TEXT,
-    FileContent,
-    NoOptions,
-    OptionType,
-    Secret,
-    choice,
-    list_of,
-    option,
-)
+import importlib
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "BOOL",
-    "DURATION",
-    "DURATION_OR_FOREVER",
-    "FILE_CONTENT",
-    "NUMBER",
-    "PATH",
-    "PERCENTAGE",
-    "SECRET",
-    "SIZE",
-    "TEXT",
-    "Assignment",
-    "Change",
-    "Codec",
-    "ConfigError",
-    "Context",
-    "FileContent",
-    "GroupKey",
-    "Key",
-    "KumaSDError",
-    "Labels",
-    "Memo",
-    "NoOptions",
-    "OptionType",
-    "Output",
-    "OutputError",
-    "OutputPlugin",
-    "PluginError",
-    "Publication",
-    "Secret",
-    "Snapshot",
-    "Source",
-    "SourceError",
-    "SourcePlugin",
-    "SourceStatus",
-    "Target",
-    "TargetGroup",
-    "Transform",
-    "TransformError",
-    "TransformPlugin",
-    "__version__",
-    "choice",
-    "hookimpl",
-    "list_of",
-    "option",
-]
+if TYPE_CHECKING:
+    from kuma_sd.api import *  # noqa: F403 (the names are its own)
+else:
+    # Unseen by type checkers, which would take any name for one of the API.
+    def __getattr__(name: str) -> object:
+        """Load the API when something of it is asked for (PEP 562), since every command passes through this package."""
+        api = importlib.import_module("kuma_sd.api")
+        if name != "__all__" and name not in api.__all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(api, name)

@@ -1,7 +1,6 @@
 """From settings to the objects that do the work: opened, but neither connected nor started."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from kuma_sd.branch import Branch, Limits
@@ -10,7 +9,7 @@ from kuma_sd.interfaces import Context, Output, Source, Transform
 from kuma_sd.profile import LabelProfile
 from kuma_sd.settings import ControlPlane, NamedOutput, NamedTransform, Settings
 from kuma_sd.urls import masked
-from kuma_sd.web.application import is_reserved
+from kuma_sd.web.paths import is_reserved
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -23,8 +22,7 @@ Path = tuple[str, tuple[NamedTransform, ...]]
 """What makes two branches the same: the label profile and the transforms."""
 
 
-@dataclass(frozen=True)
-class Assembly:
+class Assembly(NamedTuple):
     """Everything that settings describe.
 
     Args:
@@ -34,10 +32,10 @@ class Assembly:
         contexts: what was handed to each source and output, by kind and name.
     """
 
-    sources: Mapping[str, tuple[ControlPlane, Source]] = field(default_factory=dict)
-    outputs: Mapping[str, tuple[NamedOutput, Output]] = field(default_factory=dict)
+    sources: Mapping[str, tuple[ControlPlane, Source]] = {}
+    outputs: Mapping[str, tuple[NamedOutput, Output]] = {}
     branches: tuple[tuple[Path, Branch], ...] = ()
-    contexts: Mapping[tuple[str, str], Context] = field(default_factory=dict)
+    contexts: Mapping[tuple[str, str], Context] = {}
 
     @property
     def served(self) -> "dict[str, WSGIApplication]":
@@ -156,10 +154,10 @@ class Named(NamedTuple):
     """An instance, and the distribution at fault when it fails in a way that nobody expects."""
 
     what: str
-    distribution: str = ""
+    distribution: Callable[[], str] | None = None
 
     def __str__(self) -> str:
-        return f"{self.what} of the plugin distribution {self.distribution}" if self.distribution else self.what
+        return f"{self.what} of the plugin distribution {self.distribution()}" if self.distribution else self.what
 
 
 def _guarded(named: Named, make: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401 (each plugin's own options)

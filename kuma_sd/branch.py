@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from kuma_sd.errors import TransformError
 from kuma_sd.interfaces import Transform
@@ -15,8 +15,7 @@ from kuma_sd.unchanged import flattened
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """How much of a target is believed, since control planes pass on what anybody tags a dataplane with.
 
     Args:
@@ -50,8 +49,7 @@ MOST_FAILURES = 20
 """How many targets that cannot be converted are named."""
 
 
-@dataclass(frozen=True, slots=True)
-class BranchStatus:
+class BranchStatus(NamedTuple):
     """What a branch met; replaced whole, never changed.
 
     Args:

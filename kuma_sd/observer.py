@@ -4,7 +4,8 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from kuma_sd._version import __version__
 from kuma_sd.assembly import Assembly

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,7 @@ class NoOptions:
     """For plugins that take none."""
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """A declared option, as `options_of()` finds it."""
 
     field: str

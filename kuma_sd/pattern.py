@@ -12,19 +12,20 @@ asked only where a regular expression has none of the shapes that can do without
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 REMEMBERED = 1024
 """For how many texts a result is remembered. Most labels have few values, and the values of others come by once."""
 
+# All as text, which re compiles when it is first asked for and remembers: most settings need no regular expression.
+
 # What stands for itself: all but operators, and punctuation after a backslash. Letters after one are classes.
 _LITERAL = r"(?:[^\\.+*?()|\[\]{}^$]|\\[!-/:-@\[-`{-~])"
-_WORDS = re.compile(rf"(\(?)({_LITERAL}*(?:\|{_LITERAL}*)*)(\)?)")
-_WORD = re.compile(rf"(?:^|\|)({_LITERAL}*)")
-_AROUND = re.compile(rf"({_LITERAL}*)(\(?)\.([*+])(\)?)({_LITERAL}*)")
-_ESCAPED = re.compile(r"\\(.)")
+_WORDS = rf"(\(?)({_LITERAL}*(?:\|{_LITERAL}*)*)(\)?)"
+_WORD = rf"(?:^|\|)({_LITERAL}*)"
+_AROUND = rf"({_LITERAL}*)(\(?)\.([*+])(\)?)({_LITERAL}*)"
+_ESCAPED = r"\\(.)"
 
 # Without \s, which has \v in Python only, and without what Python warns of in classes.
 _CLASS = r"\[\^?(?:[0-9A-Za-z]-[0-9A-Za-z]|\\[dw./:\[\\\]-]|[^\\\[\]^&|~-])++-?\]"
@@ -32,12 +33,12 @@ _NUMBER = "(?:0|[1-9][0-9]{0,2})"
 _REPEATED = rf"(?:[*+?]|\{{{_NUMBER}(?:,{_NUMBER}?)?\}})\??"
 _ITEM = rf"(?:{_LITERAL}|\\[dw]|\.|{_CLASS})(?:{_REPEATED})?+"
 _BRANCHES = rf"(?:{_ITEM})*+(?:\|(?:{_ITEM})*+)*+"
-_SEQUENCE = re.compile(rf"(?:{_ITEM}|\((?!\?){_BRANCHES}\)|\(\?:{_BRANCHES}\)\??+)*+")
-_CHOICE = re.compile(r"([*+]|,\})|[?|]|\{(\d+),(\d+)\}")
+_SEQUENCE = rf"(?:{_ITEM}|\((?!\?){_BRANCHES}\)|\(\?:{_BRANCHES}\)\??+)*+"
+_CHOICE = r"([*+]|,\})|[?|]|\{(\d+),(\d+)\}"
 _MAX_TRIALS = 100_000
 
 # \C is one byte, which Go's engine does not have; between \Q and \E it is text.
-_ESCAPE_OR_QUOTE = re.compile(r"\\Q.*?(?:\\E|\Z)|\\(.)", re.DOTALL)
+_ESCAPE_OR_QUOTE = r"(?s)\\Q.*?(?:\\E|\Z)|\\(.)"
 
 # Prometheus takes \pL{1000}; RE2's default of 8 MiB is too little for it.
 _MEMORY = 32 << 20
@@ -71,24 +72,23 @@ def parse_pattern(regex: str) -> Pattern:
         ValueError: Prometheus refuses it; the message says why.
     """
     bare = regex.removeprefix("^").removesuffix("$")
-    if (found := _WORDS.fullmatch(bare)) and len(found[1]) == len(found[3]):
-        return _Words(frozenset(map(_unescape, _WORD.findall(found[2]))), groups=len(found[1]))
-    if (found := _AROUND.fullmatch(bare)) and len(found[2]) == len(found[4]):
+    if (found := re.fullmatch(_WORDS, bare)) and len(found[1]) == len(found[3]):
+        return _Words(frozenset(map(_unescape, re.findall(_WORD, found[2]))), groups=len(found[1]))
+    if (found := re.fullmatch(_AROUND, bare)) and len(found[2]) == len(found[4]):
         return _Around(_unescape(found[1]), _unescape(found[5]), some=found[3] == "+", groups=len(found[2]))
     # An error, as in [z-a], is RE2's to explain.
     with suppress(re.error):
-        if _SEQUENCE.fullmatch(bare):
+        if re.fullmatch(_SEQUENCE, bare):
             return _Sequence(bare)
     return _RE2(regex)
 
 
-@dataclass(frozen=True)
-class _Words:
+class _Words(NamedTuple):
     """One of these words, with or without a group around them all."""
 
     words: frozenset[str]
     groups: int
-    names: Mapping[str, int] = field(default_factory=dict)
+    names: Mapping[str, int] = {}
 
     def matches(self, text: str) -> bool:
         return text in self.words
@@ -97,15 +97,14 @@ class _Words:
         return (text,) * (1 + self.groups) if text in self.words else None
 
 
-@dataclass(frozen=True)
-class _Around:
+class _Around(NamedTuple):
     """Anything between a beginning and an end, with or without a group around it; at least one character if `some`."""
 
     beginning: str
     end: str
     some: bool
     groups: int
-    names: Mapping[str, int] = field(default_factory=dict)
+    names: Mapping[str, int] = {}
 
     def matches(self, text: str) -> bool:
         return (
@@ -148,7 +147,7 @@ class _Sequence:
 def _longest(regex: str) -> float:
     """Return the length of a text up to which all ways to divide it can be tried in about a millisecond."""
     unbounded, ways = 0, 1
-    for star, low, high in _CHOICE.findall(regex):
+    for star, low, high in re.findall(_CHOICE, regex):
         unbounded += bool(star)
         ways *= int(high) - int(low) + 1 if high else 1 if star else 2
     if ways > _MAX_TRIALS:
@@ -188,7 +187,7 @@ def _compile(regex: str) -> Any:  # noqa: ANN401 (google-re2 has no types)
         compiled = re2.compile(f"^(?s:{regex})$", options)
     except re2.error as error:
         raise ValueError(error.args[0].decode()) from error
-    if "C" in _ESCAPE_OR_QUOTE.findall(regex):
+    if "C" in re.findall(_ESCAPE_OR_QUOTE, regex):
         raise ValueError("invalid escape sequence: \\C")
     if foreign := [name for name in compiled.groupindex if not name.isascii()]:
         raise ValueError(f"invalid named capture: {foreign[0]}")
@@ -196,4 +195,4 @@ def _compile(regex: str) -> Any:  # noqa: ANN401 (google-re2 has no types)
 
 
 def _unescape(literal: str) -> str:
-    return _ESCAPED.sub(r"\1", literal)
+    return re.sub(_ESCAPED, r"\1", literal)

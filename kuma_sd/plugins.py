@@ -5,7 +5,6 @@ pluggy's own loader stops at the first broken plugin and passes over a second on
 
 import importlib.metadata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
@@ -44,8 +43,7 @@ class EntryPoint(Protocol):
         """Import what it stands for."""
 
 
-@dataclass(frozen=True)
-class Direct:
+class Direct(NamedTuple):
     """An entry point that is no installed one, but an object at hand; for tests."""
 
     name: str

@@ -2,15 +2,13 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from kuma_sd.errors import ConfigError
 from kuma_sd.wording import did_you_mean
 
 
-@dataclass(frozen=True)
-class Program:
+class Program(NamedTuple):
     """A command and its ways.
 
     Args:
@@ -26,7 +24,7 @@ class Program:
     description: str = ""
     add_arguments: Callable[[argparse.ArgumentParser], None] = lambda _parser: None
     environment_first: bool = False
-    defaults: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    defaults: Mapping[tuple[str, str], str] = {}
     ignored_flags: Sequence[str] = ()
 
 

@@ -6,36 +6,25 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from kuma_sd.daemon import STOP_TIMEOUT, Daemon
 from kuma_sd.errors import KumaSDError
-from kuma_sd.explain import Scene, answer, parse_selector
-from kuma_sd.explanation import Answer
 from kuma_sd.memory import give_back
 from kuma_sd.notify import Notifier
 from kuma_sd.observer import Observer
 from kuma_sd.options import FileContent
 from kuma_sd.settings import ControlPlane, NamedOutput, NamedTransform, Settings
-from kuma_sd.sight import sight_of
 from kuma_sd.watch import Watcher
-from kuma_sd.web.application import Application
 from kuma_sd.web.client import default_control_socket
-from kuma_sd.web.control import add_control
-from kuma_sd.web.health import add_health
-from kuma_sd.web.inspection import add_inspection
 from kuma_sd.web.listener import ControlSocket
-from kuma_sd.web.page import add_page
-from kuma_sd.web.published import add_published
 from kuma_sd.web.tcp import WebListeners
 
 if TYPE_CHECKING:
-    from kuma_sd.metrics import Metrics
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _log = logging.getLogger(__name__)
 
@@ -64,11 +53,11 @@ class Service:
         self._daemon = Daemon(settings)
         self._notifier = Notifier()
         self._observer = Observer(self._daemon)
-        self._metrics: Metrics | None = None
-        application = self._make_application()
-        self._control = ControlSocket(settings.core.control_socket or default_control_socket(os.environ), application)
+        self._application: WSGIApplication | None = None
+        self._loading = threading.Lock()
+        self._control = ControlSocket(settings.core.control_socket or default_control_socket(os.environ), self._answer)
         threads = self._daemon.threads
-        self._web = WebListeners(application, settings.web, threads.start, partial(threads.stop, STOP_TIMEOUT))
+        self._web = WebListeners(self._answer, settings.web, threads.start, partial(threads.stop, STOP_TIMEOUT))
         self._watcher = Watcher(_files_of(settings), lambda _changed: self.reload_soon())
         self._tick = min(self._notifier.watchdog_interval or LONGEST_TICK, LONGEST_TICK)
         self._beat = 0.0
@@ -109,36 +98,19 @@ class Service:
         """Let the main thread reload, from any thread."""
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGHUP)
 
-    def _make_application(self) -> Application:
-        def reload() -> list[str]:
-            self.reload_soon()
-            return ["the settings are read again; the log says what came of it"]
+    def _answer(self, environment: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        return self._loaded_application()(environment, start_response)
 
-        application = Application(lambda: self._daemon.assembly.served)
-        add_control(application, self._daemon.accept, reload)
-        add_inspection(application, self._explain)
-        add_published(application, self._daemon.published, self._daemon.received)
-        add_page(application, sight_of(self._daemon, self._observer, lambda: self._settings.web.enable_lifecycle))
-        add_health(
-            application,
-            unhealthy=lambda: self._observer.status(parts=False).unhealthy,
-            unready=lambda: self._observer.status(parts=False).unready,
-            metrics=self._exposition,
-            status=lambda: msgspec.json.encode(self._observer.status()),
-        )
-        return application
+    def _loaded_application(self) -> "WSGIApplication":
+        with self._loading:
+            if self._application is None:
+                # Not at the start, since connecting to the control planes must not wait for so much to be loaded.
+                from kuma_sd.answers import application_of  # noqa: PLC0415
 
-    def _exposition(self, accept: str) -> tuple[bytes, str]:
-        from kuma_sd.metrics import Metrics  # noqa: PLC0415 (late, since a daemon that nobody scrapes never needs it)
-
-        if self._metrics is None:
-            self._metrics = Metrics(
-                lambda: self._observer.status(parts=False), lambda: self._daemon.assembly.collectors
-            )
-        return self._metrics.exposition(accept)
-
-    def _explain(self, selector: str, output: str, limit: int, offset: int) -> Answer:
-        return answer(Scene.of_daemon(self._daemon), parse_selector(selector), output, limit, offset)
+                self._application = application_of(
+                    self._daemon, self._observer, self.reload_soon, lambda: self._settings.web.enable_lifecycle
+                )
+            return self._application
 
     def _wait(self) -> int | None:
         """Wait for a signal and obey it; returns which it was, or None when it was time to look around."""
@@ -155,6 +127,8 @@ class Service:
         if not self._ready and daemon.settled:
             self._ready = True
             notifier.ready(daemon.summary)
+            # Before somebody installs another version of it beneath us.
+            self._loaded_application()
         elif self._ready:
             notifier.status(daemon.summary)
             give_back()

@@ -1,6 +1,5 @@
 """Dividing targets over several Prometheus servers: which shard each belongs to."""
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -154,6 +153,8 @@ def _rule(count: int, by: str, method: Callable[[str, int], int]) -> Callable[[T
 
 def _hash(text: str) -> int:
     """Return what Prometheus does: the last 8 bytes of the MD5 sum, big-endian."""
+    import hashlib  # noqa: PLC0415 (late, since it loads OpenSSL, and most have no shards)
+
     return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[8:], "big")
 
 

@@ -4,7 +4,8 @@ Times are seconds of ``time.time()``; what is None is not known, or has not happ
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from kuma_sd.histogram import Histogram
 
@@ -12,8 +13,7 @@ MOST_NAMES = 20
 """How many meshes, services or dataplanes are named; a mesh may have any number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reloads:
+class Reloads(msgspec.Struct, frozen=True):
     """How reading the settings again went; replaced whole, never changed.
 
     Args:
@@ -31,8 +31,7 @@ class Reloads:
     failing: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(msgspec.Struct, frozen=True):
     """How many there are of one name.
 
     Args:
@@ -46,8 +45,7 @@ class Count:
     mesh: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(msgspec.Struct, frozen=True):
     """The most frequent names; what is beyond MOST_NAMES is summed up.
 
     Args:
@@ -67,8 +65,7 @@ class Counts:
         return cls(tuple(ordered[:MOST_NAMES]), len(ordered), sum(one.count for one in ordered[MOST_NAMES:]))
 
 
-@dataclass(frozen=True, slots=True)
-class HeldStatus:
+class HeldStatus(msgspec.Struct, frozen=True):
     """What the guard of a control plane holds back.
 
     Args:
@@ -80,14 +77,13 @@ class HeldStatus:
     """
 
     targets: int = 0
-    meshes: Counts = field(default_factory=Counts)
+    meshes: Counts = msgspec.field(default_factory=Counts)
     why: str = ""
     until: float | None = None
     engaged: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ControlPlaneStatus:
+class ControlPlaneStatus(msgspec.Struct, frozen=True):
     """A control plane, and what is known of it.
 
     Args:
@@ -137,12 +133,11 @@ class ControlPlaneStatus:
     assignments: int = 0
     restored: bool = False
     expired: bool = False
-    guard: HeldStatus = field(default_factory=HeldStatus)
-    facts: Mapping[str, str] = field(default_factory=dict)
+    guard: HeldStatus = msgspec.field(default_factory=HeldStatus)
+    facts: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Quarantined:
+class Quarantined(msgspec.Struct, frozen=True):
     """A target that could not be converted: it keeps its last good labels, or is left out if it has none.
 
     Args:
@@ -158,8 +153,7 @@ class Quarantined:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class OutputStatus:
+class OutputStatus(msgspec.Struct, frozen=True):
     """An output, and what it published.
 
     Args:
@@ -203,20 +197,19 @@ class OutputStatus:
     bytes: int = 0
     duplicates: int = 0
     superseded: int = 0
-    seconds: Histogram = field(default_factory=Histogram)
+    seconds: Histogram = msgspec.field(default_factory=Histogram)
     quarantined: int = 0
     quarantine: tuple[Quarantined, ...] = ()
     without_address: int = 0
     labels_repaired: int = 0
     labels_collided: int = 0
-    meshes: Counts = field(default_factory=Counts)
-    services: Counts = field(default_factory=Counts)
+    meshes: Counts = msgspec.field(default_factory=Counts)
+    services: Counts = msgspec.field(default_factory=Counts)
     paths: tuple[str, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class StateSaving:
+class StateSaving(msgspec.Struct, frozen=True):
     """How saving the last good targets goes.
 
     Args:
@@ -232,8 +225,7 @@ class StateSaving:
     failing: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(msgspec.Struct, frozen=True):
     """How a daemon is.
 
     Args:
@@ -255,12 +247,12 @@ class Status:
     started: float
     unhealthy: tuple[str, ...] = ()
     unready: tuple[str, ...] = ()
-    reloads: Reloads = field(default_factory=Reloads)
+    reloads: Reloads = msgspec.field(default_factory=Reloads)
     control_planes: tuple[ControlPlaneStatus, ...] = ()
     outputs: tuple[OutputStatus, ...] = ()
     rounds: int = 0
     round_seconds: float = 0.0
-    state: StateSaving = field(default_factory=StateSaving)
+    state: StateSaving = msgspec.field(default_factory=StateSaving)
 
     @property
     def assignments(self) -> int:

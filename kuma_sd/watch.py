@@ -5,7 +5,6 @@ it forgets a directory that is deleted; its queue overflows without a sign; and 
 event means no more than "look now", and files are looked at now and then in any case.
 """
 
-import hashlib
 import logging
 import os
 import stat
@@ -211,6 +210,9 @@ def _signature(path: Path) -> object:
             return stat.S_IFMT(status.st_mode)
         if status.st_size > SMALL:
             return status.st_mode, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        # Late, since it loads OpenSSL, which whoever only checks settings needs nowhere else.
+        import hashlib  # noqa: PLC0415
+
         return status.st_mode, hashlib.blake2b(path.read_bytes()).digest()
     except OSError:
         return None

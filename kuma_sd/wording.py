@@ -1,11 +1,12 @@
 """Words for people: what they may have meant, and how many."""
 
-import difflib
 from collections.abc import Iterable
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that looks most like this one, if any does."""
+    import difflib  # noqa: PLC0415 (late, since most words are right)
+
     by_plain_form = {_plain(one): one for one in known}
     close = difflib.get_close_matches(_plain(word), list(by_plain_form), n=1)
     return by_plain_form[close[0]] if close else None

@@ -5,15 +5,16 @@ holds them. The day before is made up: nobody wants to wait for it.
 """
 
 import contextlib
+import dataclasses
 import logging
 import random
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from browser import browser
+from msgspec.structs import replace
 from processes import eventually
 from selenium import webdriver
 
@@ -101,7 +102,10 @@ def running(directory: Path) -> Iterator[tuple[str, World]]:
         daemon = Daemon(load(["-c", str(config)], {}, Plugins()))
         observer = Observer(daemon)
         application = Application(lambda: daemon.assembly.served)
-        add_page(application, replace(sight_of(daemon, observer, lambda: True), status=lambda: aged(observer.status())))
+        add_page(
+            application,
+            dataclasses.replace(sight_of(daemon, observer, lambda: True), status=lambda: aged(observer.status())),
+        )
         daemon.start()
         serving = Serving(bind("127.0.0.1:0"), application)
         url = f"http://{written(serving.socket.getsockname())}/"

@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[1]
 # rooms on a floor know nothing of each other.
 FLOORS = (
     [{"cli", "__main__"}, {"testing"}],
-    [{"kuma_sd"}],
-    [{"service", "sight", "observer", "daemon", "once", "collect", "explain", "advice", "assembly"}],
+    [{"kuma_sd", "api"}],
+    [{"service", "answers", "sight", "observer", "daemon", "once", "collect", "explain", "advice", "assembly"}],
     [{"settings", "program"}, {"saved"}],
     [{"plugins"}],
     [
@@ -155,4 +155,15 @@ def test_importing_the_command_line_loads_neither_grpc_nor_protobuf_nor_a_plugin
         "watchdog",
     )
     assert "kuma_sd.cli" in loaded
+    assert [name for name in loaded if name.startswith(unwanted)] == []
+
+
+def test_a_daemon_connects_before_it_loads_what_answers_over_http() -> None:
+    program = "import sys, kuma_sd.service; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+    unwanted = (
+        *("grpc", "jinja2", "prometheus_client", "urllib3", "watchdog"),
+        *("kuma_sd.answers", "kuma_sd.explain", "kuma_sd.explanation", "kuma_sd.metrics", "kuma_sd.web.page"),
+    )
+    assert "kuma_sd.service" in loaded
     assert [name for name in loaded if name.startswith(unwanted)] == []

@@ -10,11 +10,9 @@ The contract of a command module ``kuma_sd/cli/NAME.py``:
   status. ``settings`` is None for commands that do not take them. It may raise KumaSDError, which becomes one line on
   stderr: exit status 2 for ConfigError and PluginError, 1 for others. Unexpected exceptions keep their traceback.
 
-The namespace holds the values of the command's own flags, and besides:
-
-- ``arguments.plugins``: the `Plugins` of this run;
-- ``arguments.reload``: for commands that take settings, a function without arguments that reads the settings again,
-  from the same flags, environment and file, and returns them or raises ConfigError or PluginError.
+The namespace holds the values of the command's own flags, and besides, for commands that take settings,
+``arguments.reload``: a function without arguments that reads the settings again, from the same flags, environment and
+file, and returns them or raises ConfigError or PluginError.
 
 A command that does not take settings sets logging up itself, with ``kuma_sd.logs.configure()``, if it logs.
 
@@ -22,7 +20,6 @@ Only this package prints or exits.
 """
 
 import argparse
-import dataclasses
 import importlib
 import logging
 import os
@@ -33,12 +30,12 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from kuma_sd.errors import ConfigError, KumaSDError, PluginError
 from kuma_sd.logs import escape
-from kuma_sd.options import OptionType
 from kuma_sd.program import Program, StrictParser
 from kuma_sd.urls import masked
 from kuma_sd.wording import did_you_mean
 
 if TYPE_CHECKING:
+    from kuma_sd.options import OptionType
     from kuma_sd.plugins import Plugins
     from kuma_sd.settings import Settings
 
@@ -94,7 +91,7 @@ def main_like_go(arguments: Sequence[str] | None = None) -> int:
     return report(PROGRAM.name, lambda: dispatch(given, PROGRAM, COMMANDS_LIKE_GO))
 
 
-def argument_type(type_: OptionType) -> Callable[[str], Any]:
+def argument_type(type_: "OptionType") -> Callable[[str], Any]:
     """Return what a command gives as ``type=`` to argparse for a flag of its own, like ``argument_type(DURATION)``."""
 
     def parse(text: str) -> Any:  # noqa: ANN401 (whatever the type makes)
@@ -151,27 +148,23 @@ def dispatch(words: Sequence[str], program: Program, commands: dict[str, str]) -
         suggestion = did_you_mean(command, commands) or f"; there are {', '.join(commands)}"
         raise ConfigError(f"unknown command '{command}'{suggestion}")
     module = cast("Command", importlib.import_module(f"kuma_sd.cli.{command}"))
-    return _run(module, rest, dataclasses.replace(program, name=f"{program.name} {command}"))
+    return _run(module, rest, program._replace(name=f"{program.name} {command}"))
 
 
 def _run(command: Command, words: Sequence[str], program: Program) -> int:
-    from kuma_sd.plugins import Plugins  # noqa: PLC0415 (late, so that help needs nothing)
+    program = program._replace(description=command.__doc__ or "", add_arguments=command.add_arguments)
+    if not command.TAKES_SETTINGS:
+        return command.execute(_parse(words, program), None)
+    from kuma_sd.plugins import Plugins  # noqa: PLC0415 (late, for commands that do without)
 
     plugins = Plugins()
-    program = dataclasses.replace(program, description=command.__doc__ or "", add_arguments=command.add_arguments)
-    if command.TAKES_SETTINGS:
-        settings = _settings(words, plugins, program)
-        arguments = settings.arguments
-        arguments.reload = lambda: _settings(words, plugins, program)
-    else:
-        settings = None
-        arguments = _parse(words, program)
-    arguments.plugins = plugins
-    return command.execute(arguments, settings)
+    settings = _settings(words, plugins, program)
+    settings.arguments.reload = lambda: _settings(words, plugins, program)
+    return command.execute(settings.arguments, settings)
 
 
 def _settings(words: Sequence[str], plugins: "Plugins", program: Program) -> "Settings":
-    from kuma_sd import logs, settings  # noqa: PLC0415 (late, for commands that do without)
+    from kuma_sd import logs, settings  # noqa: PLC0415 (likewise)
 
     try:
         loaded = settings.load(words, os.environ, plugins, program)

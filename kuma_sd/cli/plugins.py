@@ -10,10 +10,10 @@ Example:
 import argparse
 from typing import TYPE_CHECKING
 
+from kuma_sd import plugins
 from kuma_sd.options import options_of
 
 if TYPE_CHECKING:
-    from kuma_sd.plugins import Loaded, Plugins
     from kuma_sd.settings import Settings
 
 TAKES_SETTINGS = False
@@ -25,8 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, settings: "Settings | None") -> int:  # noqa: ARG001 (the contract of commands)
     """Print the list."""
-    plugins: Plugins = arguments.plugins
-    loaded = plugins.load_all()
+    loaded = plugins.Plugins().load_all()
     rows = [("KIND", "NAME", "FROM", "OPTIONS"), *(row for one in loaded for row in _rows(one))]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
@@ -34,7 +33,7 @@ def execute(arguments: argparse.Namespace, settings: "Settings | None") -> int: 
     return 0
 
 
-def _rows(one: "Loaded") -> list[tuple[str, str, str, str]]:
+def _rows(one: plugins.Loaded) -> list[tuple[str, str, str, str]]:
     kind, name, distribution, version = one.available
     if one.plugin is None:
         lines = [f"broken: {one.error}"]

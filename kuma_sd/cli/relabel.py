@@ -23,9 +23,9 @@ from kuma_sd.errors import ConfigError, KumaSDError
 from kuma_sd.interfaces import Transform
 from kuma_sd.model import Labels, Target
 from kuma_sd.options import FILE_CONTENT, FileContent
+from kuma_sd.plugins import Plugins
 
 if TYPE_CHECKING:
-    from kuma_sd.plugins import Plugins
     from kuma_sd.settings import Settings
 
 TAKES_SETTINGS = False
@@ -52,11 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, settings: "Settings | None") -> int:  # noqa: ARG001 (the contract of commands)
     """Relabel line by line."""
+    plugins = Plugins()
     if arguments.jsonl:
         for case in _lines(_Case):
-            _print(_answer(arguments.plugins, case))
+            _print(_answer(plugins, case))
     else:
-        transform = _transform(arguments.plugins, arguments.file)
+        transform = _transform(plugins, arguments.file)
         for labels in _lines(Labels):
             _print(_result(transform, labels))
     return 0
@@ -72,14 +73,14 @@ def _lines(type_: Callable[..., T]) -> Iterator[T]:
                 raise KumaSDError(f"line {number}: {error}") from error
 
 
-def _answer(plugins: "Plugins", case: _Case) -> dict[str, object]:
+def _answer(plugins: Plugins, case: _Case) -> dict[str, object]:
     try:
         return {"result": _result(_transform(plugins, FileContent(None, case.rules.encode())), case.labels)}
     except ConfigError as error:
         return {"error": str(error)}
 
 
-def _transform(plugins: "Plugins", rules: FileContent) -> Transform:
+def _transform(plugins: Plugins, rules: FileContent) -> Transform:
     plugin = plugins.transform("relabel")
     return plugin.make(plugin.options(rules=rules))
 

@@ -1,8 +1,9 @@
 """Settings: what the daemon is told, read from flags, environment and file, checked, and each value's origin known."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from kuma_sd.errors import ConfigError
@@ -14,6 +15,7 @@ from kuma_sd.settings.declarations import (
     CORE,
     WEB,
     CoreOptions,
+    Declarations,
     WebOptions,
     declare,
     declare_lists,
@@ -21,7 +23,7 @@ from kuma_sd.settings.declarations import (
 )
 from kuma_sd.settings.flags import settings_parser
 from kuma_sd.settings.instances import Instance, Instances, Text, find_instances, find_outputs
-from kuma_sd.settings.spellings import Spellings
+from kuma_sd.settings.spellings import Spellings, Texts
 from kuma_sd.settings.strictness import check_file
 from kuma_sd.settings.values import Effective, Values
 
@@ -35,14 +37,14 @@ class ControlPlane:
         address: its URL, replicas after commas.
         plugin: what speaks to it.
         options: the plugin's.
-        distribution: where the plugin comes from, like ``kuma-sd 1.0``.
+        distribution: returns where the plugin comes from, like ``kuma-sd 1.0``.
     """
 
     name: str
     address: str
     plugin: SourcePlugin
     options: Any
-    distribution: str = field(default="", compare=False)
+    distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class NamedTransform:
     name: str
     plugin: TransformPlugin
     options: Any
-    distribution: str = field(default="", compare=False)
+    distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class NamedOutput:
         label_profile: which labels its targets have.
         transforms: what each label set goes through, in this order.
         min_interval: the shortest time between two publications, in seconds.
-        distribution: where the plugin comes from.
+        distribution: returns where the plugin comes from.
     """
 
     name: str
@@ -75,7 +77,7 @@ class NamedOutput:
     label_profile: str
     transforms: tuple[NamedTransform, ...]
     min_interval: float
-    distribution: str = field(default="", compare=False)
+    distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def load(
         PluginError: a plugin that is named cannot be loaded.
     """
     spellings = Spellings(arguments, environment, program or Program())
-    instances = _discover(spellings)
+    instances = _discover(spellings.read)
     declarations = declare(instances, plugins)
     texts, namespace = spellings.parse(declarations)
     in_file = _discover_in_file(spellings)
@@ -140,22 +142,24 @@ def parser_of(program: Program, plugins: Plugins) -> argparse.ArgumentParser:
         program: the command, with flags of its own.
         plugins: where the plugins that are used by default come from.
     """
-    instances = _discover(Spellings([], {}, program))
+    instances = _discover(Spellings([], {}, program).read)
     return settings_parser(program, declare(instances, plugins), None, strict=True)
 
 
-def _discover(spellings: Spellings) -> Instances:
+def _discover(read: Callable[[Declarations], Texts]) -> Instances:
     """Find the instances: the lists of the core name the outputs, and outputs may list transforms of their own."""
     defaults = {(CORE, one.name): Text(one.show(one.default), "default") for one in options_of(CoreOptions)}
-    outputs = find_outputs((defaults | spellings.read(declare_lists([])))[CORE, "output"])
-    texts = defaults | spellings.read(declare_lists(one.name for one in outputs))
+    outputs = find_outputs((defaults | read(declare_lists([])))[CORE, "output"])
+    texts = defaults | read(declare_lists(one.name for one in outputs))
     chains = {section: text for (section, name), text in texts.items() if name == "transform"}
     return find_instances(texts[CORE, "cp-address"], texts[CORE, "output"], chains)
 
 
 def _discover_in_file(spellings: Spellings) -> Instances:
+    if not spellings.file:
+        return _discover(lambda _declarations: {})
     try:
-        return _discover(spellings.in_file_only())
+        return _discover(spellings.in_file_only().read)
     except ConfigError:
         # What is wrong there is overridden, or it would have been found before.
         return Instances((), (), (), {})
@@ -164,13 +168,13 @@ def _discover_in_file(spellings: Spellings) -> Instances:
 def _control_plane(one: Instance, values: Values, plugins: Plugins) -> ControlPlane:
     plugin = plugins.source(one.plugin)
     options: Any = values.read(plugin.options, one.name or CORE, inherited=True)
-    return ControlPlane(one.name, one.value, plugin, options, plugins.provider("source", one.plugin))
+    return ControlPlane(one.name, one.value, plugin, options, partial(plugins.provider, "source", one.plugin))
 
 
 def _transform(one: Instance, values: Values, plugins: Plugins) -> NamedTransform:
     plugin = plugins.transform(one.plugin)
     options: Any = values.read(plugin.options, one.name)
-    return NamedTransform(one.name, plugin, options, plugins.provider("transform", one.plugin))
+    return NamedTransform(one.name, plugin, options, partial(plugins.provider, "transform", one.plugin))
 
 
 def _output(
@@ -187,5 +191,5 @@ def _output(
         label_profile=shared["label-profile"],
         transforms=tuple(transforms[name] for name in chain),
         min_interval=shared["min-interval"],
-        distribution=plugins.provider("output", one.plugin),
+        distribution=partial(plugins.provider, "output", one.plugin),
     )

@@ -7,6 +7,7 @@ import re
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from kuma_sd.errors import ConfigError
 
@@ -25,8 +26,7 @@ class Entry:
     line: int
 
 
-@dataclass(frozen=True)
-class ConfigFile:
+class ConfigFile(NamedTuple):
     """What stands in a file.
 
     Args:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kuma_sd.errors import ConfigError, PluginError
 from kuma_sd.options import (
@@ -115,8 +116,7 @@ def options_for_outputs() -> list[Option]:
     return [one for one in options_of(CoreOptions) if one.name in _FOR_OUTPUTS]
 
 
-@dataclass(frozen=True)
-class Declaration:
+class Declaration(NamedTuple):
     """An option in its section.
 
     Args:
@@ -146,8 +146,7 @@ class Declaration:
         return f"KUMA_SD_{self.flag[2:]}".replace("-", "_").upper()
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Options that are shown together.
 
     Args:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from kuma_sd.errors import ConfigError
@@ -20,8 +19,7 @@ class Text(NamedTuple):
     origin: str
 
 
-@dataclass(frozen=True)
-class Instance:
+class Instance(NamedTuple):
     """A plugin in use.
 
     Args:
@@ -42,8 +40,7 @@ class Instance:
         return self.value.partition(":")[0] if self.kind == "source" else self.value
 
 
-@dataclass(frozen=True)
-class Instances:
+class Instances(NamedTuple):
     """All instances.
 
     Args:

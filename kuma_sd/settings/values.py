@@ -1,7 +1,6 @@
 """From the texts that are set to the values that are in effect."""
 
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from kuma_sd.errors import ConfigError
 from kuma_sd.options import Option, options_of
@@ -12,8 +11,7 @@ from kuma_sd.settings.spellings import Texts
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Effective:
+class Effective(NamedTuple):
     """The value of an option that is in effect.
 
     Args:

@@ -80,11 +80,6 @@ class Refused(Exception):  # noqa: N818 (it is no error of ours)
 Handler = Callable[[Request], Response]
 
 
-def is_reserved(path: str) -> bool:
-    """Tell whether a path is the daemon's own, whether or not something is there, so that no plugin may serve it."""
-    return path in ("/", "/targets", "/explain", "/metrics") or path.startswith(("/-/", "/api/"))
-
-
 class Application:
     """Hands each request to the handler of its path.
 

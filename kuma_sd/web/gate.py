@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from kuma_sd.web.application import Refused, Response, is_reserved, send
+from kuma_sd.web.application import Refused, Response, send
 from kuma_sd.web.config import WebConfig
+from kuma_sd.web.paths import is_reserved
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

@@ -5,11 +5,14 @@ import os
 import socket
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kuma_sd.errors import KumaSDError
-from kuma_sd.web.application import Application
 from kuma_sd.web.client import check_length
 from kuma_sd.web.server import Limits, Serving
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +28,7 @@ class ControlSocket:
         application: what answers.
     """
 
-    def __init__(self, path: Path, application: Application) -> None:
+    def __init__(self, path: Path, application: "WSGIApplication") -> None:
         self._path = path
         self._application = application
         self._serving: Serving | None = None

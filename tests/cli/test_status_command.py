@@ -1,10 +1,10 @@
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from kuma_sd.cli import main
 from kuma_sd.cli.screen import screen

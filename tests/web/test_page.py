@@ -14,7 +14,7 @@ from kuma_sd.history import History
 from kuma_sd.model import Publication
 from kuma_sd.status import Count, Counts, HeldStatus, Quarantined, Reloads, StateSaving
 from kuma_sd.testing import assignment
-from kuma_sd.web.application import is_reserved
+from kuma_sd.web.paths import is_reserved
 
 HELD = HeldStatus(138, Counts.of([Count("payments", 138)]), "it is new", NOW + 100, 1)
 
