@@ -1,4 +1,4 @@
-"""What a running daemon answers over HTTP; loaded once it is ready or asked, for most of it is needed for that alone."""
+"""What a running daemon answers over HTTP; loaded once it is ready or asked: most of it is needed for that alone."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
