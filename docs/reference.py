@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from kuma_sd.cli import COMMANDS
-from kuma_sd.options import Option, options_of
-from kuma_sd.plugins import Plugins
-from kuma_sd.settings.declarations import CORE, WEB, CoreOptions, WebOptions, options_for_outputs
-from kuma_sd.settings.sample import DISTRIBUTION
+from kuma_sd.cli.main import COMMANDS
+from kuma_sd.core.options import Option, options_of
+from kuma_sd.plugin.manager import Plugins
+from kuma_sd.settings.schema import CORE, WEB, CoreOptions, WebOptions, options_for_outputs
+from kuma_sd.settings.sample_file import DISTRIBUTION
 
 FOLDER = Path(__file__).parent / "reference"
 

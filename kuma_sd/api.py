@@ -1,9 +1,9 @@
 """Where the public API is put together; plugins import it from `kuma_sd`."""
 
 from kuma_sd._version import __version__
-from kuma_sd.errors import ConfigError, KumaSDError, OutputError, PluginError, SourceError, TransformError
-from kuma_sd.hookspecs import hookimpl
-from kuma_sd.interfaces import (
+from kuma_sd.core.errors import ConfigError, KumaSDError, OutputError, PluginError, SourceError, TransformError
+from kuma_sd.plugin.hookspecs import hookimpl
+from kuma_sd.plugin.interfaces import (
     Context,
     Output,
     OutputPlugin,
@@ -13,9 +13,9 @@ from kuma_sd.interfaces import (
     Transform,
     TransformPlugin,
 )
-from kuma_sd.memo import Memo
-from kuma_sd.model import Assignment, Change, Codec, GroupKey, Key, Labels, Publication, Snapshot, Target, TargetGroup
-from kuma_sd.options import (
+from kuma_sd.core.incremental_cache import Memo
+from kuma_sd.core.model import Assignment, Change, Codec, GroupKey, Key, Labels, Publication, Snapshot, Target, TargetGroup
+from kuma_sd.core.options import (
     BOOL,
     DURATION,
     DURATION_OR_FOREVER,

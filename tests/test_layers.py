@@ -52,7 +52,7 @@ FLOORS = (
 FLOOR_OF = {module: floor for floor, rooms in enumerate(FLOORS) for room in rooms for module in room}
 ROOM_OF = {module: room for rooms in FLOORS for room in rooms for module in room}
 
-PUBLIC = {"kuma_sd", "kuma_sd.files", "kuma_sd.matcher", "kuma_sd.saved", "kuma_sd.shard", "kuma_sd.testing"}
+PUBLIC = {"kuma_sd", "kuma_sd.system.durable_file", "kuma_sd.prometheus.matchers", "kuma_sd.state.reader", "kuma_sd.prometheus.sharding", "kuma_sd.testing"}
 
 
 def modules_in(folder: str) -> dict[str, Path]:
@@ -159,11 +159,11 @@ def test_importing_the_command_line_loads_neither_grpc_nor_protobuf_nor_a_plugin
 
 
 def test_a_daemon_connects_before_it_loads_what_answers_over_http() -> None:
-    program = "import sys, kuma_sd.service; print(*sys.modules)"
+    program = "import sys, kuma_sd.service.process; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
     unwanted = (
         *("grpc", "jinja2", "prometheus_client", "urllib3", "watchdog"),
-        *("kuma_sd.answers", "kuma_sd.explain", "kuma_sd.explanation", "kuma_sd.metrics", "kuma_sd.web.page"),
+        *("kuma_sd.service.http_app", "kuma_sd.explain", "kuma_sd.telemetry.explanation", "kuma_sd.telemetry.exposition", "kuma_sd.web.page"),
     )
-    assert "kuma_sd.service" in loaded
+    assert "kuma_sd.service.process" in loaded
     assert [name for name in loaded if name.startswith(unwanted)] == []

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from floor import floor
 
 from kuma_sd.simulator import EVERYTHING, ControlPlane, GeneratedWorld, kuma
-from kuma_sd.simulator.formats import GrpcV1, HttpV1
+from kuma_sd.simulator.encoders import GrpcV1, HttpV1
 from kuma_sd.simulator.stream import shuffled
 
 

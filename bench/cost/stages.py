@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kuma_sd import memory
-from kuma_sd.branch import Branch
-from kuma_sd.mads import grpc_stream, long_poll
+from kuma_sd.pipeline.chain import Branch
+from kuma_sd.mads.plugin import grpc_stream, long_poll
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1_json import V1_JSON
 from kuma_sd.mads.decoder import Decoder, Response
-from kuma_sd.model import Snapshot
-from kuma_sd.profile import LabelProfile
-from kuma_sd.state import snapshot_file
+from kuma_sd.core.model import Snapshot
+from kuma_sd.prometheus.label_profiles import LabelProfile
+from kuma_sd.state.saver import snapshot_file
 
 
 def _grpc(data: bytes) -> Response:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from kuma_sd import files
-from kuma_sd.cli import main
-from kuma_sd.mads import grpc_stream, long_poll
+from kuma_sd.cli.main import main
+from kuma_sd.mads.plugin import grpc_stream, long_poll
 
 
 def _say(descriptor: int, what: str) -> None:

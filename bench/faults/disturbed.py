@@ -21,7 +21,7 @@ from watching import watched
 
 from kuma_sd.proto.discovery_pb2 import DiscoveryResponse
 from kuma_sd.simulator import Dataplane
-from kuma_sd.simulator.formats import GrpcV1
+from kuma_sd.simulator.encoders import GrpcV1
 
 HOLD = 4.0
 EDGE = 0.5

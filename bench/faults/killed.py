@@ -15,7 +15,7 @@ from watching import watched
 
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.simulator import ControlPlane, Dataplane, World
-from kuma_sd.state import snapshot_file
+from kuma_sd.state.saver import snapshot_file
 
 TARGETS = 500
 

@@ -19,15 +19,15 @@ import atheris
 
 with atheris.instrument_imports(include=["kuma_sd"]):
     from kuma_sd import SourceError
-    from kuma_sd.branch import Branch
-    from kuma_sd.mads import grpc_stream, long_poll
+    from kuma_sd.pipeline.chain import Branch
+    from kuma_sd.mads.plugin import grpc_stream, long_poll
     from kuma_sd.mads.codecs import ResourceCodec
     from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
     from kuma_sd.mads.codecs.v1_json import V1_JSON
     from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF
     from kuma_sd.mads.decoder import Decoder, Response
-    from kuma_sd.profile import LabelProfile
-    from kuma_sd.state import snapshot_file
+    from kuma_sd.prometheus.label_profiles import LabelProfile
+    from kuma_sd.state.saver import snapshot_file
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -63,10 +63,10 @@ def _publish(codec: ResourceCodec, resources: Iterable[bytes]) -> None:
 
 def write_corpus() -> None:
     """Write inputs to begin with: what a simulated control plane would send of a small world."""
-    from kuma_sd.model import Assignment, Key, Snapshot  # noqa: PLC0415 (only here)
+    from kuma_sd.core.model import Assignment, Key, Snapshot  # noqa: PLC0415 (only here)
     from kuma_sd.proto.discovery_pb2 import ReceivedResponse  # noqa: PLC0415 (likewise)
     from kuma_sd.simulator import GeneratedWorld  # noqa: PLC0415 (likewise)
-    from kuma_sd.simulator.formats import GrpcV1, GrpcV1alpha1, HttpV1  # noqa: PLC0415 (likewise)
+    from kuma_sd.simulator.encoders import GrpcV1, GrpcV1alpha1, HttpV1  # noqa: PLC0415 (likewise)
 
     CORPUS.mkdir(exist_ok=True)
     world = GeneratedWorld(3)

@@ -8,12 +8,12 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from kuma_sd.errors import KumaSDError
-from kuma_sd.model import TargetGroup
-from kuma_sd.target_files import read_target_file
+from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.model import TargetGroup
+from kuma_sd.prometheus.sd_files import read_target_file
 from kuma_sd.web.client import NoDaemonError, download
-from kuma_sd.web.published import groups_in
-from kuma_sd.wording import counted
+from kuma_sd.web.endpoints.published import groups_in
+from kuma_sd.core.text import counted
 
 
 class Found(NamedTuple):

@@ -4,7 +4,7 @@ What is asked is a `Scene`, of a running daemon or of snapshots: `find` finds, `
 both.
 """
 
-from kuma_sd.explain.scene import Scene
+from kuma_sd.explain.inputs import Scene
 from kuma_sd.explain.search import answer, explain, find
 from kuma_sd.explain.selector import Selector, containing, parse_selector
 

@@ -6,14 +6,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from kuma_sd.errors import KumaSDError
-from kuma_sd.explain.scene import Course, Plane, Scene
+from kuma_sd.core.errors import KumaSDError
+from kuma_sd.explain.inputs import Course, Plane, Scene
 from kuma_sd.explain.selector import Selector, parse_selector
 from kuma_sd.explain.trace import failed, trace
 from kuma_sd.explain.verdict import Outcome
-from kuma_sd.explanation import Answer, Explanation, Identity, Received, Trace, Way
-from kuma_sd.model import Assignment, Target
-from kuma_sd.wording import did_you_mean
+from kuma_sd.telemetry.explanation import Answer, Explanation, Identity, Received, Trace, Way
+from kuma_sd.core.model import Assignment, Target
+from kuma_sd.core.text import did_you_mean
 
 MOST_COMPARED = 2000
 """How many names are compared with one that is not found; each takes up to 0.1 ms."""

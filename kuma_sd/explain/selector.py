@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from kuma_sd.errors import ConfigError
-from kuma_sd.matcher import Matchers, parse
-from kuma_sd.model import Assignment, Key, Target
-from kuma_sd.profile import LabelProfile
+from kuma_sd.core.errors import ConfigError
+from kuma_sd.prometheus.matchers import Matchers, parse
+from kuma_sd.core.model import Assignment, Key, Target
+from kuma_sd.prometheus.label_profiles import LabelProfile
 
 # What no encoding of text into bytes that we know of escapes.
 _PLAIN = re.compile(r"[A-Za-z0-9._:\[\]-]*")

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
-from kuma_sd.errors import KumaSDError
-from kuma_sd.explain.scene import Course, NamedStep
-from kuma_sd.explanation import Group, Step, Trace
-from kuma_sd.interfaces import Transform
-from kuma_sd.model import Assignment, GroupKey, Labels, Target, TargetGroup
-from kuma_sd.profile import PROFILES, LabelProfile
+from kuma_sd.core.errors import KumaSDError
+from kuma_sd.explain.inputs import Course, NamedStep
+from kuma_sd.telemetry.explanation import Group, Step, Trace
+from kuma_sd.plugin.interfaces import Transform
+from kuma_sd.core.model import Assignment, GroupKey, Labels, Target, TargetGroup
+from kuma_sd.prometheus.label_profiles import PROFILES, LabelProfile
 
 _log = logging.getLogger(__name__)
 

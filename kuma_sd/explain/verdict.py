@@ -7,10 +7,10 @@ from itertools import takewhile
 from operator import attrgetter
 from typing import Protocol, runtime_checkable
 
-from kuma_sd.explain.scene import Course, End
+from kuma_sd.explain.inputs import Course, End
 from kuma_sd.explain.trace import Traced, reason_of
-from kuma_sd.explanation import Group, Identity, Verdict
-from kuma_sd.model import GroupKey, Key, Publication, TargetGroup
+from kuma_sd.telemetry.explanation import Group, Identity, Verdict
+from kuma_sd.core.model import GroupKey, Key, Publication, TargetGroup
 
 _KEY: Callable[[TargetGroup], GroupKey] = attrgetter("key")
 

@@ -9,11 +9,11 @@ from operator import attrgetter, eq
 
 from msgspec.structs import replace
 
-from kuma_sd.errors import SourceError
+from kuma_sd.core.errors import SourceError
 from kuma_sd.mads.codecs import ResourceCodec
-from kuma_sd.model import Assignment, Key
-from kuma_sd.unchanged import flattened
-from kuma_sd.wording import counted
+from kuma_sd.core.model import Assignment, Key
+from kuma_sd.core.list_diff import flattened
+from kuma_sd.core.text import counted
 
 _log = logging.getLogger(__name__)
 

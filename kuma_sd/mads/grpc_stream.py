@@ -13,17 +13,17 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 import grpc
 from google.protobuf.message import DecodeError
 
-from kuma_sd.errors import SourceError
-from kuma_sd.mads import MadsOptions
-from kuma_sd.mads.access import Access
-from kuma_sd.mads.address import Endpoint
+from kuma_sd.core.errors import SourceError
+from kuma_sd.mads.plugin import MadsOptions
+from kuma_sd.http.access import Access
+from kuma_sd.http.address import Endpoint
 from kuma_sd.mads.codecs import ResourceCodec
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF
 from kuma_sd.mads.decoder import Response
-from kuma_sd.mads.problems import GarbledError, NotImplementedThereError, TooLargeError, UnreachableError
-from kuma_sd.memory import LARGE, give_back
-from kuma_sd.options import SIZE
+from kuma_sd.mads.errors import GarbledError, NotImplementedThereError, TooLargeError, UnreachableError
+from kuma_sd.system.malloc import LARGE, give_back
+from kuma_sd.core.options import SIZE
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, Node, ReceivedResponse
 
 # A thread that waits for a response is woken ten times a second, in case it is the main thread, which has to look after

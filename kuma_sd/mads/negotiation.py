@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
-from kuma_sd.errors import SourceError
-from kuma_sd.mads import MadsOptions
-from kuma_sd.mads.access import Access
-from kuma_sd.mads.address import Endpoint
+from kuma_sd.core.errors import SourceError
+from kuma_sd.mads.plugin import MadsOptions
+from kuma_sd.http.access import Access
+from kuma_sd.http.address import Endpoint
 from kuma_sd.mads.decoder import Response
-from kuma_sd.mads.problems import NotImplementedThereError, NotServedThereError, TooLargeError, UnreachableError
+from kuma_sd.mads.errors import NotImplementedThereError, NotServedThereError, TooLargeError, UnreachableError
 
 
 class Closable(Protocol):
@@ -47,8 +47,8 @@ def _grpc_v1alpha1(endpoint: Endpoint, options: MadsOptions, access: Access) -> 
 
 
 def _http_v1(endpoint: Endpoint, options: MadsOptions, access: Access) -> Connection:
-    from kuma_sd.mads.http_client import HttpClient  # noqa: PLC0415
-    from kuma_sd.mads.long_poll import LongPoll  # noqa: PLC0415
+    from kuma_sd.http.client import HttpClient  # noqa: PLC0415
+    from kuma_sd.mads.http_long_poll import LongPoll  # noqa: PLC0415
 
     return LongPoll(HttpClient(endpoint, options, access), options.name, options.fetch_timeout)
 
@@ -174,7 +174,7 @@ class Negotiation:
 
     def _elsewhere(self) -> Iterable[Endpoint]:
         from kuma_sd.mads.catalog import mads_of  # noqa: PLC0415 (see _grpc_v1)
-        from kuma_sd.mads.http_client import HttpClient  # noqa: PLC0415
+        from kuma_sd.http.client import HttpClient  # noqa: PLC0415
 
         client = HttpClient(self._endpoint, self._options, self._access)
         self._claim(client)

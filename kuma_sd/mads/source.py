@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from kuma_sd.errors import ConfigError, SourceError
-from kuma_sd.interfaces import SourceStatus
-from kuma_sd.mads import MadsOptions
-from kuma_sd.mads.access import Access
-from kuma_sd.mads.address import parse_address
+from kuma_sd.core.errors import ConfigError, SourceError
+from kuma_sd.plugin.interfaces import SourceStatus
+from kuma_sd.mads.plugin import MadsOptions
+from kuma_sd.http.access import Access
+from kuma_sd.http.address import parse_address
 from kuma_sd.mads.decoder import Decoder
 from kuma_sd.mads.negotiation import Negotiation
-from kuma_sd.mads.problems import GarbledError
-from kuma_sd.model import Snapshot
-from kuma_sd.urls import masked
-from kuma_sd.watch import Watcher
+from kuma_sd.mads.errors import GarbledError
+from kuma_sd.core.model import Snapshot
+from kuma_sd.core.urls import masked
+from kuma_sd.system.file_watcher import Watcher
 
 _log = logging.getLogger(__name__)
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import configargparse
 
-from kuma_sd.errors import ConfigError
-from kuma_sd.options import BOOL
-from kuma_sd.program import Program, Strict
-from kuma_sd.settings import aliases
+from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.options import BOOL
+from kuma_sd.settings.cli_parser import Program, Strict
+from kuma_sd.settings.loader import aliases
 from kuma_sd.settings.config_file import ConfigFile
-from kuma_sd.settings.declarations import Declaration, Declarations
+from kuma_sd.settings.schema import Declaration, Declarations
 
 CONFIG_VARIABLE = "KUMA_SD_CONFIG"
 

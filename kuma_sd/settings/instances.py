@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from kuma_sd.errors import ConfigError
+from kuma_sd.core.errors import ConfigError
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 RESERVED = ("kuma-sd", "web")

@@ -18,7 +18,7 @@ from kuma_sd.simulator.api_server import ApiServer
 from kuma_sd.simulator.control_plane import ControlPlane
 from kuma_sd.simulator.dataplane import Dataplane
 from kuma_sd.simulator.generated import GeneratedWorld
-from kuma_sd.simulator.lines import EVERYTHING, KumaLine, kuma
+from kuma_sd.simulator.kuma_versions import EVERYTHING, KumaLine, kuma
 from kuma_sd.simulator.recording import Recording
 from kuma_sd.simulator.traffic import Counts
 from kuma_sd.simulator.world import World

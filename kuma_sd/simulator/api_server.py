@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from kuma_sd.simulator.http_server import JSON, Answer, Request, serve
-from kuma_sd.simulator.lines import Catalog, KumaLine
+from kuma_sd.simulator.kuma_versions import Catalog, KumaLine
 from kuma_sd.simulator.long_poll import not_found
-from kuma_sd.simulator.splitter import Splitter
+from kuma_sd.simulator.port_mux import Splitter
 
 
 class ApiServer:

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from kuma_sd.simulator.formats import Format
+from kuma_sd.simulator.encoders import Format
 
 F = TypeVar("F", bound=Format)
 

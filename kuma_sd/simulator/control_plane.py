@@ -8,17 +8,17 @@ from typing import Generic, NamedTuple, Self, TypeVar
 
 import grpc
 
-from kuma_sd.errors import ConfigError
+from kuma_sd.core.errors import ConfigError
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest
 from kuma_sd.simulator.api_server import ApiServer
 from kuma_sd.simulator.content import Content
-from kuma_sd.simulator.formats import GrpcFormat, HttpV1, formats_of
+from kuma_sd.simulator.encoders import GrpcFormat, HttpV1, formats_of
 from kuma_sd.simulator.grpc_server import GrpcServer
 from kuma_sd.simulator.http_server import serve
-from kuma_sd.simulator.lines import EVERYTHING, KumaLine
+from kuma_sd.simulator.kuma_versions import EVERYTHING, KumaLine
 from kuma_sd.simulator.long_poll import LongPoll
 from kuma_sd.simulator.snapshots import SnapshotCache
-from kuma_sd.simulator.splitter import Serve, Splitter, relay
+from kuma_sd.simulator.port_mux import Serve, Splitter, relay
 from kuma_sd.simulator.stream import Stream
 from kuma_sd.simulator.traffic import Counts, Traffic
 

@@ -9,8 +9,8 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest
-from kuma_sd.simulator.formats import GrpcFormat
-from kuma_sd.simulator.lines import KumaLine, Strangers
+from kuma_sd.simulator.encoders import GrpcFormat
+from kuma_sd.simulator.kuma_versions import KumaLine, Strangers
 from kuma_sd.simulator.snapshots import Snapshot, SnapshotCache
 from kuma_sd.simulator.stream import Stream
 from kuma_sd.simulator.traffic import Traffic

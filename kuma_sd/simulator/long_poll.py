@@ -8,9 +8,9 @@ from google.protobuf.json_format import Parse, ParseError
 
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest
 from kuma_sd.simulator.durations import parse_duration
-from kuma_sd.simulator.formats import HttpV1
+from kuma_sd.simulator.encoders import HttpV1
 from kuma_sd.simulator.http_server import JSON, Answer, Request
-from kuma_sd.simulator.lines import KumaLine, Strangers
+from kuma_sd.simulator.kuma_versions import KumaLine, Strangers
 from kuma_sd.simulator.snapshots import Snapshot, SnapshotCache
 from kuma_sd.simulator.stream import shuffled
 from kuma_sd.simulator.traffic import Traffic

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import msgspec
 from google.protobuf.message import DecodeError
 
-from kuma_sd.errors import ConfigError
+from kuma_sd.core.errors import ConfigError
 from kuma_sd.simulator.content import Content, F
-from kuma_sd.simulator.formats import Format
+from kuma_sd.simulator.encoders import Format
 
 RESTART = "cp-restart-begin"
 """The mark in a recording at which the control plane was killed."""

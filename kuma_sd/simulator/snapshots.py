@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from kuma_sd.simulator.content import Content
-from kuma_sd.simulator.formats import Format
+from kuma_sd.simulator.encoders import Format
 
 
 class Snapshot(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import grpc
 
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest
-from kuma_sd.simulator.formats import GrpcFormat
+from kuma_sd.simulator.encoders import GrpcFormat
 from kuma_sd.simulator.snapshots import Snapshot, SnapshotCache
 from kuma_sd.simulator.traffic import Traffic
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from kuma_sd.simulator.content import Content
 from kuma_sd.simulator.dataplane import Dataplane, DataplaneKey
-from kuma_sd.simulator.formats import Format
+from kuma_sd.simulator.encoders import Format
 
 
 class World(Content):

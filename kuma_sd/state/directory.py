@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kuma_sd import files
-from kuma_sd.errors import KumaSDError
+from kuma_sd.core.errors import KumaSDError
 from kuma_sd.state.snapshot_file import MAGIC
 
 _log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from kuma_sd.model import Assignment, Codec, Key, Snapshot
+from kuma_sd.core.model import Assignment, Codec, Key, Snapshot
 
 MAGIC = b"kuma-sd snapshot "
 FIRST_LINE = MAGIC + b"1\n"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 
-from kuma_sd.errors import KumaSDError
+from kuma_sd.core.errors import KumaSDError
 
 TIMEOUT = 10.0
 """How long the daemon may take to answer, in seconds."""

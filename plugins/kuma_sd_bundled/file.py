@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from kuma_sd import ConfigError, Context, NoOptions, Snapshot, SourcePlugin, SourceStatus, files, hookimpl
-from kuma_sd.saved import read_snapshot
+from kuma_sd.state.reader import read_snapshot
 
 
 class SavedSnapshot:

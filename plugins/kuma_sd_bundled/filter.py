@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from kuma_sd import ConfigError, Labels, Target, TransformPlugin, hookimpl, option
-from kuma_sd.matcher import MATCHERS, Matchers
+from kuma_sd.prometheus.matchers import MATCHERS, Matchers
 
 _FACTS: dict[str, Callable[[Target], str]] = {
     "mesh": attrgetter("mesh"),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kuma_sd import ConfigError, Labels, OptionType, Target, TransformPlugin, hookimpl, list_of, option
-from kuma_sd.matcher import LABEL_NAME
+from kuma_sd.prometheus.matchers import LABEL_NAME
 
 _REFERENCE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)\}|)")
 

@@ -9,9 +9,9 @@ import pytest
 from processes import eventually
 
 from kuma_sd import ConfigError, Context, OutputError, files
-from kuma_sd.plugins import Plugins
-from kuma_sd.settings import load
-from kuma_sd.shard import Shard, hashmod
+from kuma_sd.plugin.manager import Plugins
+from kuma_sd.settings.loader import load
+from kuma_sd.prometheus.sharding import Shard, hashmod
 from kuma_sd.testing import OutputContract, group, publication
 from kuma_sd_bundled.file_sd import FileSD, FileSDOptions, kuma_sd_outputs
 

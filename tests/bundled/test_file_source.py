@@ -8,10 +8,10 @@ from processes import kuma_sd
 
 from kuma_sd import ConfigError, Context, NoOptions, Snapshot, SourceError, files
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
-from kuma_sd.plugins import Plugins
-from kuma_sd.settings import load
+from kuma_sd.plugin.manager import Plugins
+from kuma_sd.settings.loader import load
 from kuma_sd.simulator import Dataplane
-from kuma_sd.state import snapshot_file
+from kuma_sd.state.saver import snapshot_file
 from kuma_sd.testing import assignment, control_plane, snapshot
 from kuma_sd_bundled import file as plugin
 from kuma_sd_bundled.file import SavedSnapshot, parse_path

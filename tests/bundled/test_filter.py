@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from kuma_sd import ConfigError
-from kuma_sd.matcher import parse
+from kuma_sd.prometheus.matchers import parse
 from kuma_sd.testing import TransformContract, labels_of, target
 from kuma_sd_bundled import filter as filter_plugin
 from kuma_sd_bundled.filter import Filter, FilterOptions

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kuma_sd import Context, GroupKey, Key, Publication, TargetGroup
-from kuma_sd.shard import hashmod
+from kuma_sd.prometheus.sharding import hashmod
 from kuma_sd_bundled.http_sd import HTTPSDOptions, kuma_sd_outputs
 from kuma_sd_bundled.http_sd.content import CODINGS
 from kuma_sd_bundled.http_sd.negotiation import choose_coding, is_known

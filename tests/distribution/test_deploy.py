@@ -14,9 +14,9 @@ import pytest
 import yaml
 from prometheus import needs_prometheus, promtool_accepts
 
-from kuma_sd.cli import COMMANDS, completion
-from kuma_sd.plugins import Plugins
-from kuma_sd.settings import Settings, load
+from kuma_sd.cli.main import COMMANDS, completion
+from kuma_sd.plugin.manager import Plugins
+from kuma_sd.settings.loader import Settings, load
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

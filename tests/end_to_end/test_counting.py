@@ -5,12 +5,12 @@ import tracemalloc
 import pytest
 from resources import packed
 
-from kuma_sd.branch import Branch
-from kuma_sd.mads import MadsOptions
+from kuma_sd.pipeline.chain import Branch
+from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.decoder import Decoder, Response
 from kuma_sd.mads.source import MadsSource
-from kuma_sd.profile import LabelProfile
+from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
 from kuma_sd.simulator import Dataplane
 from kuma_sd.testing import control_plane

@@ -12,7 +12,7 @@ import trustme
 from processes import Process, eventually, kuma_sd
 from prometheus import Prometheus, needs_prometheus, prometheus, promtool_accepts
 
-from kuma_sd.shard import hashmod
+from kuma_sd.prometheus.sharding import hashmod
 from kuma_sd.simulator import ControlPlane, Dataplane, World
 from kuma_sd.testing import control_plane
 

@@ -9,9 +9,9 @@ from prometheus import Prometheus, needs_prometheus, prometheus, promtool_accept
 from recordings import DATA, response
 
 from kuma_sd import Publication, TargetGroup
-from kuma_sd.branch import Branch
+from kuma_sd.pipeline.chain import Branch
 from kuma_sd.mads.decoder import Decoder
-from kuma_sd.profile import LabelProfile
+from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.simulator import Dataplane
 from kuma_sd.testing import control_plane, group
 from kuma_sd_bundled.file_sd import FileSD, FileSDOptions

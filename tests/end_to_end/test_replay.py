@@ -10,10 +10,10 @@ import pytest
 from recordings import DATA, as_we_write, groups
 
 from kuma_sd import Publication
-from kuma_sd.branch import Branch
-from kuma_sd.mads import MadsOptions
+from kuma_sd.pipeline.chain import Branch
+from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.source import MadsSource
-from kuma_sd.profile import LabelProfile
+from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.simulator import ApiServer, ControlPlane, Recording
 
 # Each transport that was recorded: how to speak nothing else, and which files of the Go program belong to it.

@@ -219,7 +219,7 @@ class TestSigterm:
         package = tmp_path / "blocking-1.0.dist-info"
         package.mkdir()
         (package / "METADATA").write_text("Metadata-Version: 2.1\nName: blocking\nVersion: 1.0\n")
-        (package / "entry_points.txt").write_text("[kuma_sd.plugins]\noutput.blocking = blocking_output\n")
+        (package / "entry_points.txt").write_text("[kuma_sd.plugin.manager]\noutput.blocking = blocking_output\n")
         (tmp_path / "blocking_output.py").write_text(BLOCKING)
         path = tmp_path / "targets.json"
         outputs = ("--output=blocking", "--output=file_sd", f"--file-sd-path={path}")
@@ -238,7 +238,7 @@ class TestSigterm:
 
 def test_an_unexpected_exception_ends_the_daemon_with_a_traceback(kuma: ControlPlane[World], tmp_path: Path) -> None:
     code = (
-        "import sys; from kuma_sd.pipeline import Pipeline; from kuma_sd.cli import main\n"
+        "import sys; from kuma_sd.pipeline.merge import Pipeline; from kuma_sd.cli.main import main\n"
         "def step(self, new, now): raise RuntimeError('a bug of ours')\n"
         "Pipeline.step = step; sys.exit(main(sys.argv[1:]))"
     )

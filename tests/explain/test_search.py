@@ -6,7 +6,7 @@ from scenes import scene
 
 from kuma_sd import ConfigError, KumaSDError
 from kuma_sd.explain import Scene, answer, containing, find, parse_selector
-from kuma_sd.explain.scene import Plane
+from kuma_sd.explain.inputs import Plane
 from kuma_sd.testing import assignment
 
 WEB = assignment("web-01", mesh="payments", service="web", address="10.0.0.1:80", labels={"env": "prod", "a.b": "c"})

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 from scenes import explained, scene, steps_of, traces_of, verdict_of
 
 from kuma_sd import FileContent, Labels, Target, TransformError
-from kuma_sd.branch import Limits
-from kuma_sd.explanation import Step
+from kuma_sd.pipeline.chain import Limits
+from kuma_sd.telemetry.explanation import Step
 from kuma_sd.testing import assignment
 from kuma_sd_bundled.filter import Filter, FilterOptions
 from kuma_sd_bundled.labels import ChangeLabels, LabelsOptions

@@ -5,8 +5,8 @@ from scenes import Sharded, Silent, explained, same, scene, verdict_of
 
 from kuma_sd import Labels, Publication, Target, TargetGroup
 from kuma_sd.explain import Scene, explain
-from kuma_sd.explain.scene import Plane
-from kuma_sd.explanation import Identity, Verdict
+from kuma_sd.explain.inputs import Plane
+from kuma_sd.telemetry.explanation import Identity, Verdict
 from kuma_sd.testing import assignment, publication
 
 

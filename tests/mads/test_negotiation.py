@@ -12,9 +12,9 @@ import trustme
 from http_server import Answer, Request, Server, http_server
 
 from kuma_sd import SourceError
-from kuma_sd.mads import MadsOptions, catalog
-from kuma_sd.mads.access import Access
-from kuma_sd.mads.address import parse_address
+from kuma_sd.mads.plugin import MadsOptions, catalog
+from kuma_sd.http.access import Access
+from kuma_sd.http.address import parse_address
 from kuma_sd.mads.decoder import Response
 from kuma_sd.mads.negotiation import Negotiation
 from kuma_sd.simulator import ControlPlane, World

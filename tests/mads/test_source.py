@@ -9,7 +9,7 @@ import pytest
 from resources import packed
 
 from kuma_sd import Snapshot, SourceError
-from kuma_sd.mads import MadsOptions
+from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.source import MadsSource
 from kuma_sd.proto.discovery_pb2 import ReceivedResponse
 from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kuma_sd.errors import ConfigError
+from kuma_sd.core.errors import ConfigError
 from kuma_sd.settings.config_file import parse_config, read_config_file, write_entry
 
 

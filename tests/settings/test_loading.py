@@ -7,9 +7,9 @@ import pytest
 from settings_kit import PLUGINS, FileOptions, PushOptions, ReplayOptions, StreamOptions, origin_of, settings_of, shown
 
 from kuma_sd import Secret
-from kuma_sd.errors import ConfigError, PluginError
-from kuma_sd.plugins import Direct, Plugins
-from kuma_sd.program import Program
+from kuma_sd.core.errors import ConfigError, PluginError
+from kuma_sd.plugin.manager import Direct, Plugins
+from kuma_sd.settings.cli_parser import Program
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from raw_http import HttpConnection
 from kuma_sd import ConfigError
 from kuma_sd.proto.discovery_pb2 import DiscoveryResponse
 from kuma_sd.simulator import ControlPlane, Recording, kuma
-from kuma_sd.simulator.formats import GrpcV1, GrpcV1alpha1
+from kuma_sd.simulator.encoders import GrpcV1, GrpcV1alpha1
 
 STORY = ["0-empty", "1-seeded", "2-three-added", "3-tag-changed", "4-two-deleted", "5-restarted-empty", "6-reseeded"]
 POLICIES = ["7-meshmetric-for-client-kuma_sd", "8-meshmetric-for-other-client"]

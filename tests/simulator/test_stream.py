@@ -9,7 +9,7 @@ from raw_client import Connect
 from kuma_sd.proto.discovery_pb2 import DiscoveryResponse, Status
 from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
 from kuma_sd.simulator import ControlPlane, Dataplane, World, kuma
-from kuma_sd.simulator.formats import GrpcV1
+from kuma_sd.simulator.encoders import GrpcV1
 from kuma_sd.simulator.stream import shuffled
 
 

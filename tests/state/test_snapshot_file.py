@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kuma_sd import Assignment, Codec, Key, Snapshot
-from kuma_sd.state import snapshot_file
+from kuma_sd.state.saver import snapshot_file
 from kuma_sd.testing import CODEC, assignment, snapshot
 
 CODECS = {CODEC.name: CODEC}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kuma_sd import ConfigError, OutputError
 from kuma_sd.web.application import LARGEST_BODY, Application, Refused, Request, Response
-from kuma_sd.web.control import add_control
+from kuma_sd.web.endpoints.control import add_control
 from kuma_sd.web.paths import is_reserved
 
 

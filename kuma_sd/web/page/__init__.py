@@ -1,15 +1,15 @@
 """The status page: how the daemon is, which targets it publishes, and why one is published as it is, or not at all."""
 
-from kuma_sd.errors import ConfigError
-from kuma_sd.status import Status
+from kuma_sd.core.errors import ConfigError
+from kuma_sd.telemetry.status import Status
 from kuma_sd.web.application import Application, Refused, Request, Response
 from kuma_sd.web.page.charts import DAY, HOUR, chart
-from kuma_sd.web.page.concerns import concerns
+from kuma_sd.web.page.problems import concerns
 from kuma_sd.web.page.files import add_files
 from kuma_sd.web.page.flow import flow
 from kuma_sd.web.page.rendering import render
 from kuma_sd.web.page.search import Found, Turn, search
-from kuma_sd.web.page.sight import Sight
+from kuma_sd.web.page.page_data import Sight
 
 __all__ = ["PER_PAGE", "Sight", "add_page"]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from kuma_sd.history import COARSE, COARSE_POINTS, FINE, FINE_POINTS, Point
+from kuma_sd.telemetry.history import COARSE, COARSE_POINTS, FINE, FINE_POINTS, Point
 from kuma_sd.web.page.words import counted
 
 WIDTH, HEIGHT = 360, 150

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import TypeVar
 
-from kuma_sd.status import ControlPlaneStatus, OutputStatus, Status
+from kuma_sd.telemetry.status import ControlPlaneStatus, OutputStatus, Status
 from kuma_sd.web.page.words import ago, duration, short
 
 WIDTH = 1320

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from kuma_sd.matcher import Matcher, parse
-from kuma_sd.model import Key, Labels, TargetGroup
+from kuma_sd.prometheus.matchers import Matcher, parse
+from kuma_sd.core.model import Key, Labels, TargetGroup
 from kuma_sd.web.application import Refused
 from kuma_sd.web.page.words import IS_MATCHERS
 

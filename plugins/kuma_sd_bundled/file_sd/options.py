@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kuma_sd import PATH, TEXT, ConfigError, OptionType, choice, option
-from kuma_sd.shard import METHODS, MOST_SHARDS, SHARD, SHARDS, Shard
+from kuma_sd.prometheus.sharding import METHODS, MOST_SHARDS, SHARD, SHARDS, Shard
 from kuma_sd_bundled.labels import NAME
 
 NUMBER_OF_SHARD = "{shard}"

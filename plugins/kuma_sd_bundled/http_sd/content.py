@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kuma_sd import GroupKey, Memo, Publication, TargetGroup
-from kuma_sd.shard import hashmod
+from kuma_sd.prometheus.sharding import hashmod
 
 LINES_IN_A_CHUNK = 4096
 """How many lines are joined at a time: few enough that nobody else waits for the interpreter."""

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from kuma_sd import Labels
-from kuma_sd.matcher import LABEL_NAME, REMEMBERED
-from kuma_sd.shard import hashmod
+from kuma_sd.prometheus.matchers import LABEL_NAME, REMEMBERED
+from kuma_sd.prometheus.sharding import hashmod
 from kuma_sd_bundled.relabel import letters
 from kuma_sd_bundled.relabel.rules import Rule
 from kuma_sd_bundled.relabel.templates import Template
