@@ -14,7 +14,7 @@ The namespace holds the values of the command's own flags, and besides, for comm
 ``arguments.reload``: a function without arguments that reads the settings again, from the same flags, environment and
 file, and returns them or raises ConfigError or PluginError.
 
-A command that does not take settings sets logging up itself, with ``kuma_sd.system.log_format.configure()``, if it logs.
+A command that does not take settings calls ``configure()`` of ``kuma_sd.system.log_format`` itself, if it logs.
 
 Only this package prints or exits.
 """
@@ -29,10 +29,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError
-from kuma_sd.system.log_format import escape
+from kuma_sd.core.text import did_you_mean, masked
 from kuma_sd.settings.cli_parser import Program, StrictParser
-from kuma_sd.core.urls import masked
-from kuma_sd.core.text import did_you_mean
+from kuma_sd.system.log_format import escape
 
 if TYPE_CHECKING:
     from kuma_sd.core.options import OptionType
@@ -147,7 +146,7 @@ def dispatch(words: Sequence[str], program: Program, commands: dict[str, str]) -
     if command not in commands:
         suggestion = did_you_mean(command, commands) or f"; there are {', '.join(commands)}"
         raise ConfigError(f"unknown command '{command}'{suggestion}")
-    module = cast("Command", importlib.import_module(f"kuma_sd.cli.{command}"))
+    module = cast("Command", importlib.import_module(f"kuma_sd.cli.commands.{command}"))
     return _run(module, rest, program._replace(name=f"{program.name} {command}"))
 
 
@@ -164,16 +163,17 @@ def _run(command: Command, words: Sequence[str], program: Program) -> int:
 
 
 def _settings(words: Sequence[str], plugins: "Plugins", program: Program) -> "Settings":
-    from kuma_sd import logs, settings  # noqa: PLC0415 (likewise)
+    from kuma_sd.settings.loader import load  # noqa: PLC0415 (likewise)
+    from kuma_sd.system.log_format import configure  # noqa: PLC0415 (likewise)
 
     try:
-        loaded = settings.load(words, os.environ, plugins, program)
+        loaded = load(words, os.environ, plugins, program)
     except KumaSDError:
         if {"-h", "--help"}.intersection(words):
             # Help is what somebody with wrong settings needs.
-            settings.load(["--help"], {}, plugins, program)
+            load(["--help"], {}, plugins, program)
         raise
-    logs.configure(loaded.core.log_level, loaded.core.log_format)
+    configure(loaded.core.log_level, loaded.core.log_format)
     for warning in loaded.warnings:
         _log.warning("%s", warning)
     return loaded

@@ -11,7 +11,7 @@ S = TypeVar("S")
 V = TypeVar("V")
 
 
-class Memo(Generic[K, S, V]):
+class IncrementalCache(Generic[K, S, V]):
     """Results by key, for exactly the keys of the last round, each valid while what it was computed from is equal.
 
     Items that are the same and in the same order as in the last round are not even looked up.

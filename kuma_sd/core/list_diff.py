@@ -1,7 +1,7 @@
 """What two rounds share: most items are the same objects, in the same order."""
 
+import itertools
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import TypeVar, cast
 
 T = TypeVar("T")
@@ -37,10 +37,10 @@ def changed_ranges(before: Sequence[T], after: Sequence[T]) -> list[tuple[slice,
 def difference(before: Sequence[T], after: Sequence[T]) -> tuple[list[T], list[T]]:
     """Return the objects that only the one has, and those that only the other has, each in their order."""
     ranges = changed_ranges(before, after)
-    old = list(chain.from_iterable(before[part] for part, _ in ranges))
-    new = list(chain.from_iterable(after[part] for _, part in ranges))
+    old = list(itertools.chain.from_iterable(before[part] for part, _ in ranges))
+    new = list(itertools.chain.from_iterable(after[part] for _, part in ranges))
     kept, known = set(map(id, new)), set(map(id, old))
-    return [one for one in old if id(one) not in kept], [one for one in new if id(one) not in known]
+    return [item for item in old if id(item) not in kept], [item for item in new if id(item) not in known]
 
 
 def flattened(items: Iterable[T | tuple[T, ...]], kind: type[T]) -> list[T]:
@@ -76,6 +76,6 @@ def _shared(before: Sequence[T], after: Sequence[T], old: int, new: int) -> int:
 
 def _skipped(before: Sequence[T], after: Sequence[T], old: int, new: int) -> tuple[int, int] | None:
     """Return how far it is to the next object that both have, in each; None when it is not near."""
-    places = {id(one): place for place, one in enumerate(after[new : new + WINDOW])}
+    places = {id(item): place for place, item in enumerate(after[new : new + WINDOW])}
     near = enumerate(before[old : old + WINDOW])
-    return next(((place, places[id(one)]) for place, one in near if id(one) in places), None)
+    return next(((place, places[id(suggestion)]) for place, suggestion in near if id(suggestion) in places), None)

@@ -4,6 +4,7 @@ Flags, environment variables, the sample file, the documentation and all checks 
 """
 
 import dataclasses
+import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -112,7 +113,9 @@ def options_of(declaration: type) -> tuple[Option, ...]:
     """
     if not dataclasses.is_dataclass(declaration) or not declaration.__dataclass_params__.frozen:  # type: ignore[attr-defined] # (typeshed lacks it)
         raise TypeError(f"{declaration!r} is not a frozen dataclass")
-    fields = dataclasses.fields(declaration)
+    own = inspect.get_annotations(declaration)
+    # What is special about a plugin comes before what it shares with others.
+    fields = sorted(dataclasses.fields(declaration), key=lambda field: field.name not in own)
     foreign = [field.name for field in fields if not isinstance(field.metadata.get("type"), OptionType)]
     if foreign:
         raise TypeError(f"{declaration.__name__}.{foreign[0]} is not made with option()")

@@ -1,13 +1,16 @@
-"""Words for people: what they may have meant, and how many."""
+"""Text for people: what they may have meant, how many, and URLs without passwords."""
 
+import re
 from collections.abc import Iterable
+
+_USER_INFO = re.compile(r"(?<=//)[^/@\s]*@")
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that looks most like this one, if any does."""
     import difflib  # noqa: PLC0415 (late, since most words are right)
 
-    by_plain_form = {_plain(one): one for one in known}
+    by_plain_form = {_plain(word): word for word in known}
     close = difflib.get_close_matches(_plain(word), list(by_plain_form), n=1)
     return by_plain_form[close[0]] if close else None
 
@@ -31,3 +34,8 @@ def _plain(word: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Return ``1 target``, ``2 targets``."""
     return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def masked(text: str) -> str:
+    """Return a text that holds URLs without what could be a password in them."""
+    return _USER_INFO.sub("********@", text)

@@ -1,21 +1,22 @@
 """What explanations are made from: what was received, the ways it goes, and what was published."""
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from kuma_sd.runtime.builder import Assembly, Path
-from kuma_sd.pipeline.chain import Branch
+from kuma_sd.core.model import Assignment, Key, Snapshot
+from kuma_sd.core.publication import Publication
+from kuma_sd.pipeline.chain import Chain
 from kuma_sd.plugin.interfaces import Output, Transform
-from kuma_sd.core.model import Assignment, Key, Publication, Snapshot
+from kuma_sd.runtime.builder import Components, Path
 
 if TYPE_CHECKING:
     from kuma_sd.runtime.daemon import Daemon
 
 
 @dataclass(frozen=True)
-class Plane:
+class ControlPlaneInput:
     """A control plane.
 
     Args:
@@ -35,7 +36,7 @@ class Plane:
         return "held" if self.holds(key) else "present"
 
 
-class NamedStep(NamedTuple):
+class NamedTransform(NamedTuple):
     """A transform, its name in the settings, and its kind."""
 
     name: str
@@ -44,7 +45,7 @@ class NamedStep(NamedTuple):
 
 
 @dataclass(frozen=True)
-class End:
+class OutputInput:
     """An output at the end of a way.
 
     Args:
@@ -61,56 +62,65 @@ class End:
 
 
 @dataclass(frozen=True)
-class Course:
+class ChainInput:
     """A branch with the names of its parts, and the outputs at its end."""
 
     label_profile: str
-    steps: tuple[NamedStep, ...]
-    branch: Branch
-    ends: tuple[End, ...]
+    steps: tuple[NamedTransform, ...]
+    chain: Chain
+    outputs: tuple[OutputInput, ...]
 
 
 @dataclass(frozen=True)
-class Scene:
+class ExplainInputs:
     """All that can be asked about.
 
     Args:
-        planes: in the order of their keys.
-        courses: the ways that targets go.
+        control_planes: in the order of their keys.
+        chains: the ways that targets go.
     """
 
-    planes: Sequence[Plane]
-    courses: Sequence[Course]
+    control_planes: Sequence[ControlPlaneInput]
+    chains: Sequence[ChainInput]
 
     @classmethod
-    def of_daemon(cls, daemon: "Daemon") -> "Scene":
+    def of_daemon(cls, daemon: "Daemon") -> "ExplainInputs":
         """Look at a running daemon, from any thread."""
-        assembly, workers = daemon.assembly, daemon.outputs
-        planes = [
-            Plane(inlet.admitted.assignments if inlet.admitted else (), inlet.expired, inlet.guard.holds)
-            for inlet in daemon.pipeline.inlets.values()
+        components, workers = daemon.components, daemon.outputs
+        control_planes = [
+            ControlPlaneInput(
+                control_plane.admitted.assignments if control_plane.admitted else (),
+                control_plane.expired,
+                control_plane.guard.holds,
+            )
+            for control_plane in daemon.pipeline.control_planes.values()
         ]
-        ends = [
-            End(name, worker.output, worker.status.published, worker.status.failing) for name, worker in workers.items()
+        outputs = [
+            OutputInput(name, worker.output, worker.status.published, worker.status.failing)
+            for name, worker in workers.items()
         ]
-        return cls(planes, [_course(assembly, path, branch, ends) for path, branch in assembly.branches])
+        return cls(
+            control_planes, [_chain_input(components, path, chain, outputs) for path, chain in components.chains]
+        )
 
     @classmethod
-    def of_snapshots(cls, assembly: Assembly, snapshots: Sequence[Snapshot]) -> "Scene":
+    def of_snapshots(cls, components: Components, snapshots: Sequence[Snapshot]) -> "ExplainInputs":
         """Look at what would be published of snapshots, one of each control plane in the order of their names."""
-        planes = [Plane(snapshot.assignments) for snapshot in snapshots]
+        control_planes = [ControlPlaneInput(snapshot.assignments) for snapshot in snapshots]
         received = max((snapshot.received for snapshot in snapshots), default=0.0)
-        courses = []
-        for path, branch in assembly.branches:
-            publication = branch.publication(chain.from_iterable(one.assignments for one in snapshots), received)
-            ends = [End(name, output, publication) for name, (_, output) in assembly.outputs.items()]
-            courses.append(_course(assembly, path, branch, ends))
-        return cls(planes, courses)
+        chains = []
+        for path, chain in components.chains:
+            publication = chain.publication(
+                itertools.chain.from_iterable(received.assignments for received in snapshots), received
+            )
+            outputs = [OutputInput(name, output, publication) for name, (_, output) in components.outputs.items()]
+            chains.append(_chain_input(components, path, chain, outputs))
+        return cls(control_planes, chains)
 
 
-def _course(assembly: Assembly, path: Path, branch: Branch, ends: Iterable[End]) -> Course:
+def _chain_input(components: Components, path: Path, chain: Chain, outputs: Iterable[OutputInput]) -> ChainInput:
     label_profile, transforms = path
-    named = zip(transforms, branch.transforms, strict=True)
-    steps = tuple(NamedStep(one.name, one.plugin.name, transform) for one, transform in named)
-    here = {one.name for one in assembly.outputs_through(path)}
-    return Course(label_profile, steps, branch, tuple(end for end in ends if end.name in here))
+    named = zip(transforms, chain.transforms, strict=True)
+    steps = tuple(NamedTransform(item.name, item.plugin.name, transform) for item, transform in named)
+    here = {output.name for output in components.outputs_through(path)}
+    return ChainInput(label_profile, steps, chain, tuple(end for end in outputs if end.name in here))

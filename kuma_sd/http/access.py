@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kuma_sd.core.errors import SourceError
-from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.http.address import Endpoint
+from kuma_sd.http.options import ClientOptions
 
 if TYPE_CHECKING:
     import ssl
@@ -22,7 +22,7 @@ class Access:
         user: ``user:password`` of the address; empty when it has none.
     """
 
-    def __init__(self, options: MadsOptions, user: str = "") -> None:
+    def __init__(self, options: ClientOptions, user: str = "") -> None:
         self._options = options
         self._user = user
 

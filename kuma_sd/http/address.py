@@ -5,7 +5,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from kuma_sd.core.errors import ConfigError
-from kuma_sd.core.urls import masked
+from kuma_sd.core.text import masked
 
 MADS_PORT = 5676
 """Where Kuma serves MADS unless told otherwise."""

@@ -23,11 +23,11 @@ from urllib3.exceptions import (
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
 from kuma_sd.core.errors import SourceError
-from kuma_sd.mads.plugin import MadsOptions
+from kuma_sd.core.options import SIZE, show_duration
 from kuma_sd.http.access import Access
 from kuma_sd.http.address import Endpoint
-from kuma_sd.mads.errors import TooLargeError
-from kuma_sd.core.options import SIZE, show_duration
+from kuma_sd.http.errors import TooLargeError
+from kuma_sd.http.options import ClientOptions
 
 CONNECT_TIMEOUT = 5.0
 
@@ -44,7 +44,7 @@ _PIECE = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """An HTTP response, whole."""
 
     status: int
@@ -61,7 +61,7 @@ class HttpClient:
         access: how to be let in.
     """
 
-    def __init__(self, endpoint: Endpoint, options: MadsOptions, access: Access) -> None:
+    def __init__(self, endpoint: Endpoint, options: ClientOptions, access: Access) -> None:
         self._endpoint = endpoint
         self._max_size = options.max_message_size
         self._headers = access.headers()
@@ -74,7 +74,7 @@ class HttpClient:
         self._base = f"{scheme}://{endpoint.authority}{endpoint.path}"
         self._manager = self._make_manager(access, options)
 
-    def ask(self, method: str, path: str, *, body: bytes | None, timeout: float) -> Answer:
+    def ask(self, method: str, path: str, *, body: bytes | None, timeout: float) -> HttpResponse:
         """Send a request and return the answer, whatever its status.
 
         Args:
@@ -99,7 +99,7 @@ class HttpClient:
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout),
             )
             try:
-                answer = Answer(response.status, response.headers, self._read(response))
+                answer = HttpResponse(response.status, response.headers, self._read(response))
             except BaseException:
                 response.close()
                 raise
@@ -135,7 +135,7 @@ class HttpClient:
     def _opened(self) -> None:
         self._shaken_hands = True
 
-    def _make_manager(self, access: Access, options: MadsOptions) -> urllib3.PoolManager:
+    def _make_manager(self, access: Access, options: ClientOptions) -> urllib3.PoolManager:
         endpoint, made, opened = self._endpoint, self._made, self._opened
         base: type[HTTPConnection] = HTTPSConnection if endpoint.tls else HTTPConnection
 

@@ -15,9 +15,5 @@ class GarbledError(SourceError):
     """What came is no response at all."""
 
 
-class TooLargeError(SourceError):
-    """The response is larger than max-message-size; no other protocol would make it smaller."""
-
-
 class UnreachableError(SourceError):
     """gRPC cannot connect, or the server speaks something else; what HTTP says of it is clearer."""

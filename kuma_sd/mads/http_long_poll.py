@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 import msgspec
 
 from kuma_sd.core.errors import SourceError
+from kuma_sd.http.client import HttpClient, HttpResponse
 from kuma_sd.mads.codecs.v1_json import TYPE_URL, V1_JSON
-from kuma_sd.mads.decoder import Response
-from kuma_sd.http.client import Answer, HttpClient
+from kuma_sd.mads.decoder import MadsResponse
 from kuma_sd.mads.errors import GarbledError, NotServedThereError
 
 _log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class LongPoll:
         """When the present connection was made, which a server or proxy may close after each answer."""
         return self._client.connected
 
-    def __iter__(self) -> Iterator[Response | None]:
+    def __iter__(self) -> Iterator[MadsResponse | None]:
         """Yield each response; None says that the server was heard and nothing is new.
 
         Raises:
@@ -86,7 +86,7 @@ class LongPoll:
                 # Nothing of a large message may stay while the next one is awaited.
                 del answer
                 version = message.version_info or message.version_in_camel_case
-                response = Response(V1_JSON, map(bytes, message.resources or ()), size=size)
+                response = MadsResponse(V1_JSON, map(bytes, message.resources or ()), size=size)
                 del message
                 self._notice_late(late=held and waited < self._min_interval)
                 held = False
@@ -100,7 +100,7 @@ class LongPoll:
         self._closing.set()
         self._client.close()
 
-    def _poll(self, version: str) -> Answer:
+    def _poll(self, version: str) -> HttpResponse:
         # The node must be there: without it Kuma 2.6 to 2.11 drops the connection (kumahq/kuma#13730). Fields that a
         # Kuma does not know would be refused.
         request = {
@@ -125,7 +125,7 @@ class LongPoll:
             _log.info("changes come late, so requests are held for %g s only from now on", SHORT_FETCH_TIMEOUT)
 
 
-def refusal(answer: Answer) -> SourceError:
+def refusal(answer: HttpResponse) -> SourceError:
     """Return the error that an HTTP status other than 200 and 304 means."""
     status = answer.status
     if status in (404, 405):

@@ -6,16 +6,18 @@ from itertools import islice
 from typing import NamedTuple
 
 from kuma_sd.core.errors import TransformError
-from kuma_sd.plugin.interfaces import Transform
-from kuma_sd.core.incremental_cache import Memo
-from kuma_sd.core.model import Assignment, GroupKey, Key, Labels, Publication, Target, TargetGroup
-from kuma_sd.prometheus.label_profiles import LabelProfile
+from kuma_sd.core.incremental_cache import IncrementalCache
 from kuma_sd.core.list_diff import flattened
+from kuma_sd.core.model import Assignment, Key, Labels, Target
+from kuma_sd.core.publication import Publication
+from kuma_sd.core.target_group import GroupKey, TargetGroup
+from kuma_sd.plugin.interfaces import Transform
+from kuma_sd.prometheus.label_profiles import LabelProfile
 
 _log = logging.getLogger(__name__)
 
 
-class Limits(NamedTuple):
+class LabelLimits(NamedTuple):
     """How much of a target is believed, since control planes pass on what anybody tags a dataplane with.
 
     Args:
@@ -49,7 +51,7 @@ MOST_FAILURES = 20
 """How many targets that cannot be converted are named."""
 
 
-class BranchStatus(NamedTuple):
+class ChainStatus(NamedTuple):
     """What a branch met; replaced whole, never changed.
 
     Args:
@@ -67,7 +69,7 @@ class BranchStatus(NamedTuple):
     collided: int = 0
 
 
-class Branch:
+class Chain:
     """Turns assignments into publications; an assignment that did not change is never converted again.
 
     Args:
@@ -77,15 +79,17 @@ class Branch:
     """
 
     def __init__(
-        self, profile: LabelProfile, transforms: Sequence[Transform] = (), limits: Limits | None = None
+        self, profile: LabelProfile, transforms: Sequence[Transform] = (), limits: LabelLimits | None = None
     ) -> None:
         self.profile = profile
-        self.limits = limits or Limits()
+        self.limits = limits or LabelLimits()
         self.transforms = transforms
-        self._memo: Memo[Key, Assignment, TargetGroup | tuple[TargetGroup, ...]] = Memo(self._convert)
+        self._memo: IncrementalCache[Key, Assignment, TargetGroup | tuple[TargetGroup, ...]] = IncrementalCache(
+            self._convert
+        )
         self._reported: frozenset[Key] = frozenset()
         self.without_address = 0
-        self.status = BranchStatus()
+        self.status = ChainStatus()
 
     @property
     def converted(self) -> int:
@@ -140,10 +144,10 @@ class Branch:
             )
         self._reported = frozenset(failures)
         named = tuple((key, str(error)) for key, error in islice(failures.items(), MOST_FAILURES))
-        self.status = BranchStatus(
+        self.status = ChainStatus(
             len(failures), named, self.without_address, self.profile.repaired, self.profile.collided
         )
 
 
 def _apply(transform: Transform, labels: Iterable[Labels], target: Target) -> list[Labels]:
-    return [result for one in labels for result in transform(one, target)]
+    return [result for label in labels for result in transform(label, target)]

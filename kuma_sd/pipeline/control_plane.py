@@ -4,14 +4,14 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from kuma_sd.core.model import Assignment, Snapshot
 from kuma_sd.pipeline.guard import Guard
 from kuma_sd.plugin.interfaces import SourceStatus
-from kuma_sd.core.model import Assignment, Snapshot
 
 _log = logging.getLogger(__name__)
 
 
-class Inlet:
+class ControlPlane:
     """One control plane's guard, and what it let through.
 
     Args:

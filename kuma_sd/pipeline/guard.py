@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
+from kuma_sd.core.list_diff import difference
 from kuma_sd.core.model import Assignment, Key, Snapshot
 from kuma_sd.core.options import show_duration
-from kuma_sd.core.list_diff import difference
 from kuma_sd.core.text import counted
 
 _log = logging.getLogger(__name__)
@@ -94,8 +94,8 @@ class Guard:
     def _notice(self, present: Sequence[Assignment], now: float) -> dict[Key, Assignment]:
         """Update what is missing, and return what is published but not present."""
         vanished, fresh = difference(self._published, present)
-        gone = {one.key: one for one in vanished}
-        back = [one.key for one in fresh]
+        gone = {assignment.key: assignment for assignment in vanished}
+        back = [assignment.key for assignment in fresh]
         if self._held:
             # By key: what returns may be another object with the same bytes.
             back += self._held.keys() & set(map(attrgetter("key"), present))
@@ -126,7 +126,7 @@ class Guard:
             else:
                 meshes = {mesh for mesh in missing if self._too_many(missing[mesh], present[mesh])}
                 why = f"too many vanished from the mesh {', '.join(sorted(meshes))}" if meshes else ""
-            self._held.update((key, one) for key, one in gone.items() if key.mesh in meshes)
+            self._held.update((key, missing) for key, missing in gone.items() if key.mesh in meshes)
         self._say(why)
 
     def _too_many(self, missing: int, present: int) -> bool:

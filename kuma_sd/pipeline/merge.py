@@ -1,15 +1,16 @@
 """From snapshots to publications: guard, convert, unite, hand on."""
 
+import itertools
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 
-from kuma_sd.pipeline.chain import Branch
-from kuma_sd.pipeline.control_plane import Inlet
 from kuma_sd.core.mailbox import Mailbox
-from kuma_sd.core.model import Assignment, Publication, Snapshot
+from kuma_sd.core.model import Assignment, Snapshot
+from kuma_sd.core.publication import Publication
+from kuma_sd.pipeline.chain import Chain
+from kuma_sd.pipeline.control_plane import ControlPlane
 
 _log = logging.getLogger(__name__)
 
@@ -21,25 +22,27 @@ class Route:
     """A branch and the outputs that share it.
 
     Args:
-        branch: what makes publications.
+        chain: what makes publications.
         mailboxes: where they go, by the output's name.
     """
 
-    def __init__(self, branch: Branch, mailboxes: Mapping[str, Mailbox[Publication]]) -> None:
-        self.branch = branch
+    def __init__(self, chain: Chain, mailboxes: Mapping[str, Mailbox[Publication]]) -> None:
+        self.chain = chain
         self.mailboxes = mailboxes
         self.last: Publication | None = None
         self._assignments: Sequence[Assignment] | None = None
 
-    def publish(self, inlets: Collection[Inlet]) -> None:
+    def publish(self, control_planes: Collection[ControlPlane]) -> None:
         """Hand the union of what these admit to the outputs, if it differs from the last one."""
-        assignments = list(chain.from_iterable(inlet.assignments for inlet in inlets))
+        assignments = list(itertools.chain.from_iterable(control_plane.assignments for control_plane in control_planes))
         # Unchanged assignments and groups are the same objects, so comparing them costs next to nothing.
         if assignments == self._assignments:
             return
         self._assignments = assignments
-        received = max((inlet.admitted.received for inlet in inlets if inlet.admitted), default=0.0)
-        publication = self.branch.publication(assignments, received)
+        received = max(
+            (control_plane.admitted.received for control_plane in control_planes if control_plane.admitted), default=0.0
+        )
+        publication = self.chain.publication(assignments, received)
         if self.last and self.last.groups == publication.groups:
             return
         self.last = publication
@@ -48,7 +51,7 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Opening:
+class FirstPublication:
     """When the first publication may go out.
 
     Args:
@@ -61,9 +64,9 @@ class Opening:
     start_wait: float
     guard_hold: float
 
-    def at(self, inlets: Iterable[Inlet]) -> float:
+    def at(self, control_planes: Iterable[ControlPlane]) -> float:
         """Return from when on a union may be published, if nothing else arrives."""
-        counts = [inlet.counts_from(self.guard_hold) for inlet in inlets]
+        counts = [control_plane.counts_from(self.guard_hold) for control_plane in control_planes]
         # With everybody in it; or after start-wait, with anybody.
         return min(max(counts), max(min(counts), self.started + self.start_wait))
 
@@ -95,7 +98,7 @@ class Pipeline:
     """The thread between the control planes and the outputs.
 
     Args:
-        inlets: one for each control plane that is configured, by its name.
+        control_planes: one for each control plane that is configured, by its name.
         routes: the branches and where they lead.
         opening: when to publish first.
         save: called with what was let through, by control plane, for those who save it.
@@ -103,15 +106,15 @@ class Pipeline:
 
     def __init__(
         self,
-        inlets: Mapping[str, Inlet],
+        control_planes: Mapping[str, ControlPlane],
         routes: Sequence[Route],
-        opening: Opening,
+        opening: FirstPublication,
         save: Callable[[str, Snapshot], None] = lambda _control_plane, _snapshot: None,
     ) -> None:
         self.mailbox: Mailbox[Message] = Mailbox()
         self.status = PipelineStatus()
         # In the order of their keys.
-        self.inlets = dict(sorted(inlets.items()))
+        self.control_planes = dict(sorted(control_planes.items()))
         self.routes = routes
         self._opening = opening
         self._save = save
@@ -135,29 +138,29 @@ class Pipeline:
             new: what came since the last step, by sender; the sender of a snapshot is its control plane.
             now: in seconds of ``time.monotonic()``.
         """
-        snapshots = {name: one for name, one in new.items() if isinstance(one, Snapshot)}
+        snapshots = {name: message for name, message in new.items() if isinstance(message, Snapshot)}
         # A sign of life that somebody asks for changes nothing: then no target is looked at.
-        done = [one() for one in new.values() if not isinstance(one, Snapshot)]
+        done = [message() for message in new.values() if not isinstance(message, Snapshot)]
         changed = any(done)
-        for name, inlet in self.inlets.items():
-            changed |= inlet.take(snapshots.get(name), now)
-            if name in snapshots and inlet.admitted:
-                self._save(name, inlet.admitted)
+        for name, control_plane in self.control_planes.items():
+            changed |= control_plane.take(snapshots.get(name), now)
+            if name in snapshots and control_plane.admitted:
+                self._save(name, control_plane.admitted)
         published = self.status.published
-        if published or now >= self._opening.at(self.inlets.values()):
+        if published or now >= self._opening.at(self.control_planes.values()):
             if changed or not published:
                 self.publish()
             published = True
-        counts = {name: len(inlet.assignments) for name, inlet in self.inlets.items()}
+        counts = {name: len(control_plane.assignments) for name, control_plane in self.control_planes.items()}
         self.status = replace(self.status, published=published, assignments=counts, beat=now)
 
-    def reconfigure(self, inlets: Mapping[str, Inlet], routes: Sequence[Route]) -> None:
+    def reconfigure(self, control_planes: Mapping[str, ControlPlane], routes: Sequence[Route]) -> None:
         """Go on with other inlets and routes; what an operator changes is published at once.
 
         Called in the pipeline's thread, by way of its mailbox, or before it runs.
         """
         before = {name: route.last for route in self.routes for name in route.mailboxes}
-        self.inlets, self.routes = dict(sorted(inlets.items())), routes
+        self.control_planes, self.routes = dict(sorted(control_planes.items())), routes
         if not self.status.published:
             return
         self.publish()
@@ -170,9 +173,9 @@ class Pipeline:
         """Hand the union of what is admitted to every route."""
         began = time.monotonic()
         for route in self.routes:
-            route.publish(self.inlets.values())
+            route.publish(self.control_planes.values())
         self.status = replace(self.status, rounds=self.status.rounds + 1, seconds=time.monotonic() - began)
 
     def _deadline(self, now: float) -> float:
-        deadlines = [inlet.deadline(now) for inlet in self.inlets.values()]
-        return min(deadlines if self.status.published else [self._opening.at(self.inlets.values()), *deadlines])
+        deadlines = [control_plane.deadline(now) for control_plane in self.control_planes.values()]
+        return min(deadlines if self.status.published else [self._opening.at(self.control_planes.values()), *deadlines])

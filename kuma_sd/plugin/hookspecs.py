@@ -18,7 +18,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 def kuma_sd_sources() -> "Iterable[SourcePlugin]":
     """Describe where assignments come from.
 
-    Register the module that implements it under ``source.SCHEME`` in the entry-point group ``kuma_sd.plugin.manager``, once
+    Register the module that implements it under ``source.SCHEME`` in the entry-point group ``kuma_sd.plugins``, once
     for each scheme::
 
         from kuma_sd import SourcePlugin, hookimpl
@@ -34,7 +34,7 @@ def kuma_sd_sources() -> "Iterable[SourcePlugin]":
 def kuma_sd_transforms() -> "Iterable[TransformPlugin]":
     """Describe how label sets can be changed.
 
-    Register the module that implements it under ``transform.NAME`` in the entry-point group ``kuma_sd.plugin.manager``::
+    Register the module that implements it under ``transform.NAME`` in the entry-point group ``kuma_sd.plugins``::
 
         from kuma_sd import TransformPlugin, hookimpl
 
@@ -52,7 +52,7 @@ def kuma_sd_transforms() -> "Iterable[TransformPlugin]":
 def kuma_sd_outputs() -> "Iterable[OutputPlugin]":
     """Describe where target groups go.
 
-    Register the module that implements it under ``output.NAME`` in the entry-point group ``kuma_sd.plugin.manager``::
+    Register the module that implements it under ``output.NAME`` in the entry-point group ``kuma_sd.plugins``::
 
         from kuma_sd import OutputPlugin, hookimpl
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from kuma_sd.core.errors import ConfigError
-from kuma_sd.core.model import Codec, Labels, Publication, Snapshot, Target
+from kuma_sd.core.model import Codec, Labels, Snapshot, Target
 from kuma_sd.core.options import NoOptions
+from kuma_sd.core.publication import Publication
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import pluggy
 
-from kuma_sd import hookspecs
 from kuma_sd.core.errors import PluginError
-from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
 from kuma_sd.core.options import options_of
 from kuma_sd.core.text import did_you_mean
+from kuma_sd.plugin import hookspecs
+from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
 
-GROUP = "kuma_sd.plugin.manager"
+GROUP = "kuma_sd.plugins"
 
 AnyPlugin = SourcePlugin | TransformPlugin | OutputPlugin
 P = TypeVar("P", bound=AnyPlugin)

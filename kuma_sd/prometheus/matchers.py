@@ -7,9 +7,18 @@ from functools import cached_property
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.options import OptionType
-from kuma_sd.prometheus.regex import REMEMBERED, Pattern, parse_pattern
+from kuma_sd.prometheus.regex import PATTERN_CACHE_SIZE, Pattern, parse_pattern
 
-__all__ = ["LABEL_NAME", "MATCHERS", "REMEMBERED", "Matcher", "Matchers", "Pattern", "parse", "parse_pattern"]
+__all__ = [
+    "LABEL_NAME",
+    "MATCHERS",
+    "PATTERN_CACHE_SIZE",
+    "Matcher",
+    "Matchers",
+    "Pattern",
+    "parse_matchers",
+    "parse_pattern",
+]
 
 LABEL_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 """What every Prometheus takes for a label name, if it matches as a whole."""
@@ -44,7 +53,7 @@ class Matcher:
             value: the label's; empty when the label is absent, which means the same.
 
         Raises:
-            ValueError: the regular expression is wrong; `parse()` has made sure that it is not.
+            ValueError: the regular expression is wrong; `parse_matchers()` has made sure that it is not.
         """
         return self._equals(value) is not self.operator.startswith("!")
 
@@ -74,7 +83,7 @@ class Matchers(tuple[Matcher, ...]):
         return ", ".join(map(str, self))
 
 
-def parse(text: str) -> Matchers:
+def parse_matchers(text: str) -> Matchers:
     """Parse label matchers.
 
     Args:

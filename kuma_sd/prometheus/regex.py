@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, Protocol
 
-REMEMBERED = 1024
+PATTERN_CACHE_SIZE = 1024
 """For how many texts a result is remembered. Most labels have few values, and the values of others come by once."""
 
 # All as text, which re compiles when it is first asked for and remembers: most settings need no regular expression.
@@ -164,7 +164,7 @@ class _RE2:
         self._numbers = range(1, compiled.groups + 1)
         self.groups: int = compiled.groups
         self.names: Mapping[str, int] = compiled.groupindex
-        self.matches = lru_cache(REMEMBERED)(self._matches)
+        self.matches = lru_cache(PATTERN_CACHE_SIZE)(self._matches)
 
     def _matches(self, text: str) -> bool:
         return self._search(text.encode()) is not None

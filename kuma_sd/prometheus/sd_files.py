@@ -1,16 +1,18 @@
 """What files in Prometheus's file_sd format hold, whoever wrote them, and what ours would."""
 
+import itertools
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from kuma_sd.telemetry.publication_diff import NO_KEY
 from kuma_sd.core.errors import KumaSDError, TransformError
+from kuma_sd.core.model import Labels
+from kuma_sd.core.publication import Publication
+from kuma_sd.core.target_group import TargetGroup
 from kuma_sd.plugin.interfaces import Output, WritesFiles
-from kuma_sd.core.model import Labels, Publication, TargetGroup
+from kuma_sd.telemetry.publication_diff import NO_KEY
 
 LARGEST_FILE = 2**30
 """The largest file that is read, in bytes."""
@@ -31,7 +33,7 @@ def selected(output: Output, publication: Publication) -> Sequence[TargetGroup]:
     """Return the groups that an output publishes: all of them, unless it says that only some are in its files."""
     if not isinstance(output, WritesFiles):
         return publication.groups
-    lines = set(chain.from_iterable(output.files(publication).values()))
+    lines = set(itertools.chain.from_iterable(output.files(publication).values()))
     return tuple(group for group in publication.groups if group.json in lines)
 
 

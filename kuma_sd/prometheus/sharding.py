@@ -7,11 +7,12 @@ from typing import NamedTuple
 import msgspec
 
 from kuma_sd.core.errors import ConfigError
-from kuma_sd.core.incremental_cache import Memo
-from kuma_sd.core.model import GroupKey, Publication, TargetGroup
+from kuma_sd.core.incremental_cache import IncrementalCache
 from kuma_sd.core.options import OptionType
+from kuma_sd.core.publication import Publication
+from kuma_sd.core.target_group import GroupKey, TargetGroup
 
-__all__ = ["METHODS", "MOST_SHARDS", "SHARD", "SHARDS", "Shard", "Sharding", "consistent", "hashmod"]
+__all__ = ["MOST_SHARDS", "SHARD", "SHARDING_METHODS", "SHARDS", "Shard", "Sharding", "consistent", "hashmod"]
 
 # A shard may be a file that stays locked, thus open, and most processes may open 1,024.
 MOST_SHARDS = 256
@@ -47,7 +48,7 @@ def consistent(text: str, shards: int) -> int:
     return _jump(_hash(text), shards)
 
 
-METHODS: Mapping[str, Callable[[str, int], int]] = {"hashmod": hashmod, "consistent": consistent}
+SHARDING_METHODS: Mapping[str, Callable[[str, int], int]] = {"hashmod": hashmod, "consistent": consistent}
 """The functions by the names they have in settings."""
 
 
@@ -60,7 +61,7 @@ class Sharding:
     Args:
         count: how many shards there are, from 1 to `MOST_SHARDS`.
         by: the label whose value decides; ``__address__`` is the group's target, and an absent label is empty.
-        method: a name in `METHODS`.
+        method: a name in `SHARDING_METHODS`.
 
     Raises:
         ConfigError: there cannot be so many shards, or no such method.
@@ -69,11 +70,11 @@ class Sharding:
     def __init__(self, count: int, by: str = "__address__", method: str = "hashmod") -> None:
         if not 1 <= count <= MOST_SHARDS:
             raise ConfigError(f"{count} is no number of shards; set one from 1 to {MOST_SHARDS}")
-        if method not in METHODS:
-            raise ConfigError(f"there is no shard method {method!r}; set one of {', '.join(METHODS)}")
+        if method not in SHARDING_METHODS:
+            raise ConfigError(f"there is no shard method {method!r}; set one of {', '.join(SHARDING_METHODS)}")
         self.count = count
-        self.shard_of = _rule(count, by, METHODS[method])
-        self._memo: Memo[GroupKey, TargetGroup, int] = Memo(self.shard_of)
+        self.shard_of = _rule(count, by, SHARDING_METHODS[method])
+        self._memo: IncrementalCache[GroupKey, TargetGroup, int] = IncrementalCache(self.shard_of)
 
     @property
     def computed(self) -> int:

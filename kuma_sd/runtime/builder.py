@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from kuma_sd.pipeline.chain import Branch, Limits
 from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError
+from kuma_sd.core.text import masked
+from kuma_sd.pipeline.chain import Chain, LabelLimits
 from kuma_sd.plugin.interfaces import Context, Output, Source, Transform
 from kuma_sd.prometheus.label_profiles import LabelProfile
-from kuma_sd.settings.loader import ControlPlane, NamedOutput, NamedTransform, Settings
-from kuma_sd.core.urls import masked
+from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
 from kuma_sd.web.paths import is_reserved
 
 if TYPE_CHECKING:
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Path = tuple[str, tuple[NamedTransform, ...]]
+Path = tuple[str, tuple[TransformSettings, ...]]
 """What makes two branches the same: the label profile and the transforms."""
 
 
-class Assembly(NamedTuple):
+class Components(NamedTuple):
     """Everything that settings describe.
 
     Args:
         sources: by the control plane's name, each with what it was opened from.
         outputs: by the instance's name, likewise.
-        branches: those that outputs go through; outputs with an equal path share one.
+        chains: those that outputs go through; outputs with an equal path share one.
         contexts: what was handed to each source and output, by kind and name.
     """
 
-    sources: Mapping[str, tuple[ControlPlane, Source]] = {}
-    outputs: Mapping[str, tuple[NamedOutput, Output]] = {}
-    branches: tuple[tuple[Path, Branch], ...] = ()
+    sources: Mapping[str, tuple[ControlPlaneSettings, Source]] = {}
+    outputs: Mapping[str, tuple[OutputSettings, Output]] = {}
+    chains: tuple[tuple[Path, Chain], ...] = ()
     contexts: Mapping[tuple[str, str], Context] = {}
 
     @property
@@ -47,16 +47,16 @@ class Assembly(NamedTuple):
         """What instances add to the metrics."""
         return [collector for context in self.contexts.values() for collector in context.collectors]
 
-    def branch_of(self, output: NamedOutput) -> Branch:
+    def chain_of(self, output: OutputSettings) -> Chain:
         """Return the branch that an output goes through."""
-        return next(branch for path, branch in self.branches if path == path_of(output))
+        return next(chain for path, chain in self.chains if path == path_of(output))
 
-    def outputs_through(self, path: Path) -> list[NamedOutput]:
+    def outputs_through(self, path: Path) -> list[OutputSettings]:
         """Return the outputs that share a branch."""
-        return [one for one, _ in self.outputs.values() if path_of(one) == path]
+        return [output for output, _ in self.outputs.values() if path_of(output) == path]
 
 
-def assemble(settings: Settings, running: Assembly | None = None) -> Assembly:
+def build(settings: Settings, running: Components | None = None) -> Components:
     """Open and make everything; files are read at most, so that it can be done beside a running daemon.
 
     Args:
@@ -67,18 +67,24 @@ def assemble(settings: Settings, running: Assembly | None = None) -> Assembly:
         ConfigError: options do not fit together.
         PluginError: a plugin fails.
     """
-    running = running or Assembly()
+    running = running or Components()
     contexts: dict[tuple[str, str], Context] = {}
-    sources = {one.name: (one, _open_source(one, running, contexts)) for one in settings.control_planes}
-    outputs = {one.name: (one, _open_output(one, running, contexts)) for one in settings.outputs}
+    sources = {
+        control_plane.name: (control_plane, _open_source(control_plane, running, contexts))
+        for control_plane in settings.control_planes
+    }
+    outputs = {
+        output_settings.name: (output_settings, _open_output(output_settings, running, contexts))
+        for output_settings in settings.outputs
+    }
     _check_paths(contexts)
-    limits = Limits(settings.core.max_labels, settings.core.max_label_value_length)
-    branches: list[tuple[Path, Branch]] = []
+    limits = LabelLimits(settings.core.max_labels, settings.core.max_label_value_length)
+    chains: list[tuple[Path, Chain]] = []
     for output in settings.outputs:
         path = path_of(output)
-        if all(path != other for other, _ in branches):
-            branches.append((path, _make_branch(path, limits, running)))
-    return Assembly(sources, outputs, tuple(branches), contexts)
+        if all(path != other for other, _ in chains):
+            chains.append((path, _make_chain(path, limits, running)))
+    return Components(sources, outputs, tuple(chains), contexts)
 
 
 def start_outputs(outputs: Mapping[str, Output]) -> None:
@@ -99,17 +105,17 @@ def start_outputs(outputs: Mapping[str, Output]) -> None:
         raise
 
 
-def title(control_plane: ControlPlane) -> str:
+def title(control_plane: ControlPlaneSettings) -> str:
     """Return what a control plane is called where people read it."""
     return control_plane.name or masked(control_plane.address)
 
 
-def path_of(output: NamedOutput) -> Path:
+def path_of(output: OutputSettings) -> Path:
     """Return what the branch of an output is made of."""
     return output.label_profile, output.transforms
 
 
-def _open_source(one: ControlPlane, running: Assembly, contexts: dict[tuple[str, str], Context]) -> Source:
+def _open_source(one: ControlPlaneSettings, running: Components, contexts: dict[tuple[str, str], Context]) -> Source:
     before = running.sources.get(one.name)
     keep = before is not None and before[0] == one
     context = contexts["source", one.name] = running.contexts["source", one.name] if keep else Context(one.name)
@@ -118,7 +124,7 @@ def _open_source(one: ControlPlane, running: Assembly, contexts: dict[tuple[str,
     return _guarded(Named(f"source {title(one)}", one.distribution), one.plugin.open, one.address, one.options, context)
 
 
-def _open_output(one: NamedOutput, running: Assembly, contexts: dict[tuple[str, str], Context]) -> Output:
+def _open_output(one: OutputSettings, running: Components, contexts: dict[tuple[str, str], Context]) -> Output:
     before = running.outputs.get(one.name)
     keep = before is not None and (before[0].plugin, before[0].options) == (one.plugin, one.options)
     context = contexts["output", one.name] = running.contexts["output", one.name] if keep else Context(one.name)
@@ -138,15 +144,15 @@ def _check_paths(contexts: Mapping[tuple[str, str], Context]) -> None:
             owners[path] = f"{kind} {name}"
 
 
-def _make_branch(path: Path, limits: Limits, running: Assembly) -> Branch:
-    for other, branch in running.branches:
-        if (other, branch.limits) == (path, limits):
-            return branch
+def _make_chain(path: Path, limits: LabelLimits, running: Components) -> Chain:
+    for other, chain in running.chains:
+        if (other, chain.limits) == (path, limits):
+            return chain
     profile, transforms = path
-    return Branch(LabelProfile(profile), [_make_transform(one) for one in transforms], limits)
+    return Chain(LabelProfile(profile), [_make_transform(transform) for transform in transforms], limits)
 
 
-def _make_transform(one: NamedTransform) -> Transform:
+def _make_transform(one: TransformSettings) -> Transform:
     return _guarded(Named(f"transform {one.name}", one.distribution), one.plugin.make, one.options)
 
 

@@ -6,21 +6,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from kuma_sd.runtime.setting_warnings import warn
-from kuma_sd.runtime.builder import Assembly, assemble, start_outputs, title
-from kuma_sd.pipeline.guard import Guard
-from kuma_sd.pipeline.control_plane import Inlet
-from kuma_sd.plugin.interfaces import Output, Source
 from kuma_sd.core.model import Snapshot
-from kuma_sd.pipeline.merge import Opening, Pipeline, Route
-from kuma_sd.settings.loader import ControlPlane, NamedOutput, Settings
-from kuma_sd.state.saver import State, snapshot_file
+from kuma_sd.core.text import counted, masked
+from kuma_sd.pipeline.control_plane import ControlPlane
+from kuma_sd.pipeline.guard import Guard
+from kuma_sd.pipeline.merge import FirstPublication, Pipeline, Route
+from kuma_sd.pipeline.output_worker import OutputWorker
+from kuma_sd.pipeline.source_worker import SourceWorker
+from kuma_sd.plugin.interfaces import Output, Source
 from kuma_sd.prometheus.sd_files import selected
+from kuma_sd.runtime.builder import Components, build, start_outputs, title
+from kuma_sd.runtime.setting_warnings import warn
+from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings
+from kuma_sd.state import snapshot_file
+from kuma_sd.state.saver import State
 from kuma_sd.system.threads import Threads, Worker
-from kuma_sd.core.urls import masked
-from kuma_sd.web.endpoints.published import Content, lines_of
-from kuma_sd.core.text import counted
-from kuma_sd.pipeline.workers import OutputWorker, SourceWorker
+from kuma_sd.web.endpoints.published import PublishedContent, lines_of
 
 _log = logging.getLogger(__name__)
 
@@ -44,11 +45,11 @@ class Daemon:
         self.outputs: dict[str, OutputWorker] = {}
         self.sources: dict[str, SourceWorker] = {}
         self.state = State(settings.core.state_dir, settings.control_planes)
-        self._assembly = Assembly()
-        opening = Opening(time.monotonic(), settings.core.start_wait, settings.core.guard_hold)
+        self._components = Components()
+        opening = FirstPublication(time.monotonic(), settings.core.start_wait, settings.core.guard_hold)
         self.pipeline = Pipeline({}, [], opening, self.state.mailbox.put)
-        self.pipeline.reconfigure(*self._adopt(settings, assemble(settings)))
-        warn(self._assembly)
+        self.pipeline.reconfigure(*self._adopt(settings, build(settings)))
+        warn(self._components)
 
     def start(self) -> None:
         """Start the outputs, restore what was saved, and start all threads.
@@ -60,12 +61,12 @@ class Daemon:
         for worker in self.outputs.values():
             worker.started = True
         self.state.start()
-        for name, inlet in self.pipeline.inlets.items():
+        for name, control_plane in self.pipeline.control_planes.items():
             if saved := self.state.restore(name):
-                inlet.restore(saved)
+                control_plane.restore(saved)
         self._start_threads()
-        planes = ", ".join(source.title for source in self.sources.values())
-        _log.info("started: control planes %s; outputs %s", planes, ", ".join(self.outputs))
+        control_planes = ", ".join(source.title for source in self.sources.values())
+        _log.info("started: control planes %s; outputs %s", control_planes, ", ".join(self.outputs))
 
     def reload(self, settings: Settings) -> None:
         """Go on with other settings; what they leave equal goes on undisturbed.
@@ -74,16 +75,16 @@ class Daemon:
             ConfigError: options do not fit together; everything goes on as it was.
             PluginError: a plugin cannot be made; likewise.
         """
-        assembly = assemble(settings, self._assembly)
+        components = build(settings, self._components)
         before = self._workers()
-        inlets, routes = self._adopt(settings, assembly)
+        control_planes, routes = self._adopt(settings, components)
         now = self._workers()
         # An output is started after the close() of the one that it replaces, which holds what it wants.
-        self.threads.stop(STOP_TIMEOUT, [one for one in before.values() if one not in now.values()])
-        self.pipeline.mailbox.put("settings", partial(self._reconfigure, settings, inlets, routes))
+        self.threads.stop(STOP_TIMEOUT, [worker for worker in before.values() if worker not in now.values()])
+        self.pipeline.mailbox.put("settings", partial(self._reconfigure, settings, control_planes, routes))
         self._start_threads()
         _log.info("reloaded the settings")
-        warn(assembly)
+        warn(components)
 
     def stop(self) -> Sequence[str]:
         """End all threads.
@@ -97,15 +98,17 @@ class Daemon:
         return stuck
 
     @property
-    def assembly(self) -> Assembly:
+    def components(self) -> Components:
         """What the present settings describe, opened; replaced whole at a reload."""
-        return self._assembly
+        return self._components
 
     @property
     def settled(self) -> bool:
         """Whether all is published that can be without hearing a control plane: nothing, or what was restored."""
-        restored = all(inlet.admitted for inlet in self.pipeline.inlets.values())
-        return not restored or all(one.status.publications or one.status.failures for one in self.outputs.values())
+        restored = all(control_plane.admitted for control_plane in self.pipeline.control_planes.values())
+        return not restored or all(
+            output.status.publications or output.status.failures for output in self.outputs.values()
+        )
 
     @property
     def summary(self) -> str:
@@ -113,7 +116,9 @@ class Daemon:
         targets = sum(self.pipeline.status.assignments.values())
         heard = [worker.source.status.connected for worker in self.sources.values()]
         failing = [name for name, worker in self.outputs.items() if worker.status.failing]
-        held = sum(sum(inlet.guard.status.held.values()) for inlet in self.pipeline.inlets.values())
+        held = sum(
+            sum(control_plane.guard.status.held.values()) for control_plane in self.pipeline.control_planes.values()
+        )
         parts = [counted(targets, "target"), f"{sum(heard)} of {len(heard)} control planes heard"]
         parts += [f"{held} held by the guard"] if held else []
         parts += [f"failing: {', '.join(failing)}"] if failing else []
@@ -131,29 +136,39 @@ class Daemon:
         Raises:
             KeyError: there is no such control plane.
         """
-        inlets = self.pipeline.inlets
+        control_planes = self.pipeline.control_planes
         lines = []
-        for name in inlets if control_plane is None else [control_plane]:
-            held = sum(inlets[name].guard.status.held.values())
-            self.pipeline.mailbox.put(f"accept {name}", partial(inlets[name].accept, time.monotonic()))
-            lines.append(f"{inlets[name].title}: {counted(held, 'held target')} {'is' if held == 1 else 'are'} let go")
+        for name in control_planes if control_plane is None else [control_plane]:
+            held = sum(control_planes[name].guard.status.held.values())
+            self.pipeline.mailbox.put(f"accept {name}", partial(control_planes[name].accept, time.monotonic()))
+            lines.append(
+                f"{control_planes[name].title}: {counted(held, 'held target')} {'is' if held == 1 else 'are'} let go"
+            )
         return lines
 
-    def published(self) -> dict[str, Content]:
+    def published(self) -> dict[str, PublishedContent]:
         """Return what each output published last, by its name, for whoever asks from another thread."""
-        kinds = {name: one.plugin.name for name, (one, _) in self.assembly.outputs.items()}
-        return {name: Content(kinds.get(name, ""), partial(_published, one)) for name, one in self.outputs.items()}
+        kinds = {name: output.plugin.name for name, (output, _) in self.components.outputs.items()}
+        return {
+            name: PublishedContent(kinds.get(name, ""), partial(_published, output))
+            for name, output in self.outputs.items()
+        }
 
-    def received(self) -> dict[str, Content]:
+    def received(self) -> dict[str, PublishedContent]:
         """Return what each control plane has after its guard, by its name, likewise."""
-        addresses = {name: masked(one.address) for name, (one, _) in self.assembly.sources.items()}
-        inlets = self.pipeline.inlets
-        return {name: Content(addresses.get(name, ""), partial(_received, name, inlets[name])) for name in inlets}
+        addresses = {name: masked(source.address) for name, (source, _) in self.components.sources.items()}
+        control_planes = self.pipeline.control_planes
+        return {
+            name: PublishedContent(addresses.get(name, ""), partial(_received, name, control_planes[name]))
+            for name in control_planes
+        }
 
-    def _reconfigure(self, settings: Settings, inlets: dict[str, Inlet], routes: Sequence[Route]) -> None:
+    def _reconfigure(
+        self, settings: Settings, control_planes: dict[str, ControlPlane], routes: Sequence[Route]
+    ) -> None:
         # In the pipeline's thread, which is the one that leaves things for saving.
         self.state.follow(settings.control_planes)
-        self.pipeline.reconfigure(inlets, routes)
+        self.pipeline.reconfigure(control_planes, routes)
 
     def _workers(self) -> dict[str, Worker]:
         """Return what runs in threads, by the name of the thread, in the order in which they are started."""
@@ -168,41 +183,45 @@ class Daemon:
             if worker not in self.threads.running:
                 self.threads.start(name, worker)
 
-    def _adopt(self, settings: Settings, assembly: Assembly) -> tuple[dict[str, Inlet], list[Route]]:
+    def _adopt(self, settings: Settings, components: Components) -> tuple[dict[str, ControlPlane], list[Route]]:
         """Make the workers that settings ask for, keeping those that have what they need."""
-        replaced, self._assembly = self._assembly, assembly
-        self.outputs = {name: self._output_worker(*pair) for name, pair in assembly.outputs.items()}
-        self.sources = {name: self._source_worker(*pair) for name, pair in assembly.sources.items()}
-        inlets = {one.name: self._inlet(one, settings, replaced) for one, _ in assembly.sources.values()}
+        replaced, self._components = self._components, components
+        self.outputs = {name: self._output_worker(*pair) for name, pair in components.outputs.items()}
+        self.sources = {name: self._source_worker(*pair) for name, pair in components.sources.items()}
+        control_planes = {
+            source.name: self._control_plane(source, settings, replaced) for source, _ in components.sources.values()
+        }
         routes = [
-            Route(branch, {one.name: self.outputs[one.name].mailbox for one in assembly.outputs_through(path)})
-            for path, branch in assembly.branches
+            Route(
+                chain, {output.name: self.outputs[output.name].mailbox for output in components.outputs_through(path)}
+            )
+            for path, chain in components.chains
         ]
-        return inlets, routes
+        return control_planes, routes
 
-    def _output_worker(self, one: NamedOutput, output: Output) -> OutputWorker:
+    def _output_worker(self, one: OutputSettings, output: Output) -> OutputWorker:
         worker = self.outputs.get(one.name)
         if not worker or worker.output is not output:
             return OutputWorker(one.name, output, one.min_interval)
         worker.min_interval = one.min_interval
         return worker
 
-    def _source_worker(self, one: ControlPlane, source: Source) -> SourceWorker:
+    def _source_worker(self, one: ControlPlaneSettings, source: Source) -> SourceWorker:
         worker = self.sources.get(one.name)
         if worker and worker.source is source:
             return worker
         return SourceWorker(title(one), one.name, source, self.pipeline.mailbox.put)
 
-    def _inlet(self, one: ControlPlane, settings: Settings, replaced: Assembly) -> Inlet:
+    def _control_plane(self, one: ControlPlaneSettings, settings: Settings, replaced: Components) -> ControlPlane:
         core, worker = settings.core, self.sources[one.name]
-        inlet = self.pipeline.inlets.get(one.name) or Inlet(worker.title, Guard(worker.title))
-        inlet.guard.max_drop, inlet.guard.hold = core.guard_max_drop, core.guard_hold
-        inlet.max_age, inlet.contact = core.max_age, lambda: worker.source.status
+        control_plane = self.pipeline.control_planes.get(one.name) or ControlPlane(worker.title, Guard(worker.title))
+        control_plane.guard.max_drop, control_plane.guard.hold = core.guard_max_drop, core.guard_hold
+        control_plane.max_age, control_plane.contact = core.max_age, lambda: worker.source.status
         before = replaced.sources.get(one.name)
         if before and before[0].address != one.address:
             # The operator says that this is another control plane: what the old one had is not held against it.
-            inlet.renew()
-        return inlet
+            control_plane.renew()
+        return control_plane
 
 
 def _published(worker: OutputWorker) -> Iterable[bytes]:
@@ -210,6 +229,6 @@ def _published(worker: OutputWorker) -> Iterable[bytes]:
     return lines_of(selected(worker.output, publication)) if publication else ()
 
 
-def _received(name: str, inlet: Inlet) -> Iterable[bytes]:
-    snapshot = replace(inlet.admitted or Snapshot(name, (), 0.0, 0.0), assignments=inlet.assignments)
+def _received(name: str, control_plane: ControlPlane) -> Iterable[bytes]:
+    snapshot = replace(control_plane.admitted or Snapshot(name, (), 0.0, 0.0), assignments=control_plane.assignments)
     return snapshot_file.write(snapshot, name)

@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Iterator
 
-from kuma_sd.runtime.builder import Assembly
 from kuma_sd.core.model import Labels, Target
 from kuma_sd.prometheus.label_profiles import PROFILES
+from kuma_sd.runtime.builder import Components
 
 _log = logging.getLogger(__name__)
 
@@ -13,24 +13,24 @@ _META = "__meta_kuma_"
 _ANY = Target("control plane", "mesh", "service", "name", "address", "scheme", "path", {"tag": "value"})
 
 
-def warn(assembly: Assembly) -> None:
+def warn(components: Components) -> None:
     """Log what settings may not mean."""
-    for warning in advice(assembly):
+    for warning in advice(components):
         _log.warning("%s", warning)
 
 
-def advice(assembly: Assembly) -> Iterator[str]:
+def advice(components: Components) -> Iterator[str]:
     """Yield a sentence for each transform that reads labels which its output's label profile does not have.
 
     Transforms that know which labels they read say so in an attribute ``reads``.
     """
-    for path, branch in assembly.branches:
+    for path, chain in components.chains:
         label_profile, transforms = path
         labels: Labels = PROFILES[label_profile](_ANY)
         if any(name.startswith(_META) for name in labels):
             continue
-        outputs = ", ".join(one.name for one in assembly.outputs_through(path))
-        for named, transform in zip(transforms, branch.transforms, strict=True):
+        outputs = ", ".join(output.name for output in components.outputs_through(path))
+        for named, transform in zip(transforms, chain.transforms, strict=True):
             missing = sorted(name for name in getattr(transform, "reads", ()) if name.startswith(_META))
             if missing:
                 yield (

@@ -8,26 +8,27 @@ from collections.abc import Iterator, Mapping
 from msgspec.structs import replace
 
 from kuma_sd._version import __version__
-from kuma_sd.runtime.builder import Assembly
-from kuma_sd.runtime.daemon import Daemon
-from kuma_sd.pipeline.guard import GuardStatus
-from kuma_sd.telemetry.history import FINE, History
-from kuma_sd.plugin.interfaces import Context
-from kuma_sd.telemetry.publication_counts import Measured, Parts, Size
 from kuma_sd.core.options import show_duration
+from kuma_sd.core.text import masked
+from kuma_sd.pipeline.guard import GuardStatus
+from kuma_sd.pipeline.output_worker import OutputWorker
+from kuma_sd.pipeline.source_worker import SourceWorker
+from kuma_sd.plugin.interfaces import Context
+from kuma_sd.runtime.builder import Components
+from kuma_sd.runtime.daemon import Daemon
+from kuma_sd.telemetry.history import FINE, History
+from kuma_sd.telemetry.publication_counts import Measured, Parts, Size
 from kuma_sd.telemetry.status import (
     ControlPlaneStatus,
     Count,
-    Counts,
     HeldStatus,
     OutputStatus,
     Quarantined,
     Reloads,
     StateSaving,
     Status,
+    TargetCounts,
 )
-from kuma_sd.core.urls import masked
-from kuma_sd.pipeline.workers import OutputWorker, SourceWorker
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ STUCK = 60.0
 """How long a thread of ours may not move, in seconds; what plugins do and wait for has no limit."""
 
 
-class Observer:
+class StatusCollector:
     """Looks at a daemon, in a thread of its own. Nothing that it looks at knows of it.
 
     Args:
@@ -97,16 +98,16 @@ class Observer:
         Args:
             parts: whether to count the targets of meshes and services too, which takes a moment in a large mesh.
         """
-        daemon, assembly = self._daemon, self._daemon.assembly
-        planes = tuple(
-            self._control_plane(name, one, assembly)
-            for name, one in sorted(daemon.sources.items())
-            if name in assembly.sources
+        daemon, components = self._daemon, self._daemon.components
+        control_planes = tuple(
+            self._control_plane(name, source, components)
+            for name, source in sorted(daemon.sources.items())
+            if name in components.sources
         )
         outputs = tuple(
-            self._output(name, one, assembly, parts=parts)
-            for name, one in daemon.outputs.items()
-            if name in assembly.outputs
+            self._output(name, output, components, parts=parts)
+            for name, output in daemon.outputs.items()
+            if name in components.outputs
         )
         pipeline, state = daemon.pipeline.status, daemon.state.status
         status = Status(
@@ -115,7 +116,7 @@ class Observer:
             started=self._started,
             unhealthy=tuple(self._unhealthy()),
             reloads=self.reloads,
-            control_planes=planes,
+            control_planes=control_planes,
             outputs=outputs,
             rounds=pipeline.rounds,
             round_seconds=pipeline.seconds,
@@ -134,9 +135,9 @@ class Observer:
             if now - when > STUCK:
                 yield f"{name}: it has not moved for {show_duration(round(now - when))}"
 
-    def _control_plane(self, name: str, worker: SourceWorker, assembly: Assembly) -> ControlPlaneStatus:
-        settings, context = assembly.sources[name][0], assembly.contexts["source", name]
-        inlet = self._daemon.pipeline.inlets.get(name)
+    def _control_plane(self, name: str, worker: SourceWorker, components: Components) -> ControlPlaneStatus:
+        settings, context = components.sources[name][0], components.contexts["source", name]
+        control_plane = self._daemon.pipeline.control_planes.get(name)
         source, connection, now = worker.source.status, worker.status, time.time()
         heard = now if source.connected else source.heard
         return ControlPlaneStatus(
@@ -149,8 +150,8 @@ class Observer:
             why=source.why,
             since=source.since if source.connected else None,
             heard=heard,
-            age=max(0.0, now - (heard or (inlet.born if inlet else self._started))),
-            changed=inlet.changed if inlet else None,
+            age=max(0.0, now - (heard or (control_plane.born if control_plane else self._started))),
+            changed=control_plane.changed if control_plane else None,
             failing=connection.failing,
             attempts=connection.attempts,
             responses=source.responses,
@@ -158,16 +159,16 @@ class Observer:
             received=source.received,
             unparsed=source.unparsed,
             parse_errors=source.parse_errors,
-            assignments=len(inlet.assignments) if inlet else 0,
-            restored=inlet is not None and inlet.restored,
-            expired=inlet is not None and inlet.expired,
-            guard=_held(inlet.guard.status) if inlet else HeldStatus(),
+            assignments=len(control_plane.assignments) if control_plane else 0,
+            restored=control_plane is not None and control_plane.restored,
+            expired=control_plane is not None and control_plane.expired,
+            guard=_held(control_plane.guard.status) if control_plane else HeldStatus(),
             facts=self._facts(f"control plane {worker.title}", context),
         )
 
-    def _output(self, name: str, worker: OutputWorker, assembly: Assembly, *, parts: bool) -> OutputStatus:
-        settings, context = assembly.outputs[name][0], assembly.contexts["output", name]
-        status, branch = worker.status, assembly.branch_of(settings).status
+    def _output(self, name: str, worker: OutputWorker, components: Components, *, parts: bool) -> OutputStatus:
+        settings, context = components.outputs[name][0], components.contexts["output", name]
+        status, chain = worker.status, components.chain_of(settings).status
         publication = status.published
         size = self._sizes.setdefault(name, Measured(Size.of, Size())).of(publication)
         part = self._parts.setdefault(name, Measured(Parts.of, Parts())).of(publication if parts else None)
@@ -175,7 +176,7 @@ class Observer:
             name=name,
             plugin=settings.plugin.name,
             label_profile=settings.label_profile,
-            transforms=tuple(one.name for one in settings.transforms),
+            transforms=tuple(transform.name for transform in settings.transforms),
             publications=status.publications,
             failures=status.failures,
             failing=status.failing,
@@ -187,11 +188,11 @@ class Observer:
             duplicates=publication.duplicates if publication else 0,
             superseded=worker.mailbox.superseded,
             seconds=status.seconds,
-            quarantined=branch.failing,
-            quarantine=tuple(Quarantined(key.control_plane, key.mesh, key.name, why) for key, why in branch.failures),
-            without_address=branch.without_address,
-            labels_repaired=branch.repaired,
-            labels_collided=branch.collided,
+            quarantined=chain.failing,
+            quarantine=tuple(Quarantined(key.control_plane, key.mesh, key.name, why) for key, why in chain.failures),
+            without_address=chain.without_address,
+            labels_repaired=chain.repaired,
+            labels_collided=chain.collided,
             meshes=part.meshes,
             services=part.services,
             paths=tuple(context.served),
@@ -220,7 +221,7 @@ def _held(status: GuardStatus) -> HeldStatus:
     until = None if status.until in (None, float("inf")) else status.until
     return HeldStatus(
         targets=sum(status.held.values()),
-        meshes=Counts.of(Count(mesh, count) for mesh, count in status.held.items()),
+        meshes=TargetCounts.of(Count(mesh, count) for mesh, count in status.held.items()),
         why=status.why,
         until=None if until is None else time.time() + until - time.monotonic(),
         engaged=status.engaged,
@@ -237,7 +238,8 @@ def _unready(status: Status) -> Iterator[str]:
 def _waiting(output: OutputStatus, status: Status) -> str:
     if output.busy >= 1:
         return f"its first attempt takes {show_duration(round(output.busy))} so far"
-    for one in status.control_planes:
-        if not one.snapshots and not one.restored:
-            return f"nothing to publish yet: control plane {one.title}: {one.failing or 'no answer yet'}"
+    for control_plane in status.control_planes:
+        if not control_plane.snapshots and not control_plane.restored:
+            reason = control_plane.failing or "no answer yet"
+            return f"nothing to publish yet: control plane {control_plane.title}: {reason}"
     return "nothing to publish yet: all control planes are empty" if not status.assignments else "about to publish"

@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kuma_sd.runtime.daemon import STOP_TIMEOUT, Daemon
 from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.options import FileContent
+from kuma_sd.runtime.daemon import STOP_TIMEOUT, Daemon
+from kuma_sd.runtime.status_collector import StatusCollector
+from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
+from kuma_sd.system.file_watcher import FileWatcher
 from kuma_sd.system.malloc import give_back
 from kuma_sd.system.systemd import Notifier
-from kuma_sd.runtime.status_collector import Observer
-from kuma_sd.core.options import FileContent
-from kuma_sd.settings.loader import ControlPlane, NamedOutput, NamedTransform, Settings
-from kuma_sd.system.file_watcher import Watcher
 from kuma_sd.web.client import default_control_socket
 from kuma_sd.web.server.listener import ControlSocket
 from kuma_sd.web.server.tcp import WebListeners
@@ -52,13 +52,13 @@ class Service:
         self._reread = reread
         self._daemon = Daemon(settings)
         self._notifier = Notifier()
-        self._observer = Observer(self._daemon)
+        self._collector = StatusCollector(self._daemon)
         self._application: WSGIApplication | None = None
         self._loading = threading.Lock()
         self._control = ControlSocket(settings.core.control_socket or default_control_socket(os.environ), self._answer)
         threads = self._daemon.threads
         self._web = WebListeners(self._answer, settings.web, threads.start, partial(threads.stop, STOP_TIMEOUT))
-        self._watcher = Watcher(_files_of(settings), lambda _changed: self.reload_soon())
+        self._watcher = FileWatcher(_files_of(settings), lambda _changed: self.reload_soon())
         self._tick = min(self._notifier.watchdog_interval or LONGEST_TICK, LONGEST_TICK)
         self._beat = 0.0
         self._ready = False
@@ -83,7 +83,7 @@ class Service:
             self._control.start()
             daemon.threads.start("control socket", self._control)
             self._web.start()
-            daemon.threads.start("observer", self._observer)
+            daemon.threads.start("observer", self._collector)
             while self._wait() not in STOPPING_SIGNALS:
                 pass
         finally:
@@ -108,7 +108,7 @@ class Service:
                 from kuma_sd.service.http_app import application_of  # noqa: PLC0415
 
                 self._application = application_of(
-                    self._daemon, self._observer, self.reload_soon, lambda: self._settings.web.enable_lifecycle
+                    self._daemon, self._collector, self.reload_soon, lambda: self._settings.web.enable_lifecycle
                 )
             return self._application
 
@@ -123,7 +123,7 @@ class Service:
 
     def _look_around(self) -> None:
         daemon, notifier = self._daemon, self._notifier
-        self._observer.main_thread_moves()
+        self._collector.main_thread_moves()
         if not self._ready and daemon.settled:
             self._ready = True
             notifier.ready(daemon.summary)
@@ -150,10 +150,10 @@ class Service:
             self._settings = settings
             self._watcher.follow(_files_of(settings))
         except KumaSDError as error:
-            self._observer.reloaded(str(error))
+            self._collector.reloaded(str(error))
             _log.error("the settings were not reloaded, the old ones stay: %s", error)
         else:
-            self._observer.reloaded()
+            self._collector.reloaded()
         self._notifier.ready(self._daemon.summary)
 
 
@@ -161,9 +161,12 @@ def _files_of(settings: Settings) -> Iterator[Path]:
     """Yield the files that settings were read from."""
     if config := getattr(settings.arguments, "config", None):
         yield Path(config)
-    instances: list[ControlPlane | NamedOutput | NamedTransform] = [*settings.control_planes, *settings.outputs]
+    instances: list[ControlPlaneSettings | OutputSettings | TransformSettings] = [
+        *settings.control_planes,
+        *settings.outputs,
+    ]
     instances += [transform for output in settings.outputs for transform in output.transforms]
-    for options in [one.options for one in instances]:
+    for options in [instance.options for instance in instances]:
         for field in dataclasses.fields(options):
             value = getattr(options, field.name)
             if isinstance(value, FileContent) and value.path:

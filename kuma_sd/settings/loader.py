@@ -7,29 +7,29 @@ from functools import partial
 from typing import Any
 
 from kuma_sd.core.errors import ConfigError
-from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
 from kuma_sd.core.options import options_of
+from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.cli_parser import Program
+from kuma_sd.settings.flags import settings_parser
+from kuma_sd.settings.instances import Instance, Instances, Text, find_instances, find_outputs
+from kuma_sd.settings.parsing import Effective, Values
+from kuma_sd.settings.precedence import Precedence, Texts
 from kuma_sd.settings.schema import (
     CORE,
     WEB,
     CoreOptions,
-    Declarations,
+    Schema,
     WebOptions,
     declare,
     declare_lists,
     options_for_outputs,
 )
-from kuma_sd.settings.flags import settings_parser
-from kuma_sd.settings.instances import Instance, Instances, Text, find_instances, find_outputs
-from kuma_sd.settings.precedence import Spellings, Texts
 from kuma_sd.settings.unknown_options import check_file
-from kuma_sd.settings.parsing import Effective, Values
 
 
 @dataclass(frozen=True)
-class ControlPlane:
+class ControlPlaneSettings:
     """A control plane to follow.
 
     Args:
@@ -48,7 +48,7 @@ class ControlPlane:
 
 
 @dataclass(frozen=True)
-class NamedTransform:
+class TransformSettings:
     """A transform in use; the arguments are those of the other instances."""
 
     name: str
@@ -58,7 +58,7 @@ class NamedTransform:
 
 
 @dataclass(frozen=True)
-class NamedOutput:
+class OutputSettings:
     """An output to publish to.
 
     Args:
@@ -75,7 +75,7 @@ class NamedOutput:
     plugin: OutputPlugin
     options: Any
     label_profile: str
-    transforms: tuple[NamedTransform, ...]
+    transforms: tuple[TransformSettings, ...]
     min_interval: float
     distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
 
@@ -95,8 +95,8 @@ class Settings:
     """
 
     core: CoreOptions
-    control_planes: tuple[ControlPlane, ...]
-    outputs: tuple[NamedOutput, ...]
+    control_planes: tuple[ControlPlaneSettings, ...]
+    outputs: tuple[OutputSettings, ...]
     web: WebOptions
     effective: tuple[Effective, ...] = field(default=(), compare=False, repr=False)
     warnings: tuple[str, ...] = field(default=(), compare=False, repr=False)
@@ -118,19 +118,19 @@ def load(
         ConfigError: something is wrong; the message says where and what to do.
         PluginError: a plugin that is named cannot be loaded.
     """
-    spellings = Spellings(arguments, environment, program or Program())
-    instances = _discover(spellings.read)
-    declarations = declare(instances, plugins)
-    texts, namespace = spellings.parse(declarations)
-    in_file = _discover_in_file(spellings)
-    if spellings.file:
-        check_file(spellings.file, declarations, instances, in_file, plugins)
-    warnings = spellings.ignored(declarations, namespace, set(in_file.names) - set(instances.names))
+    precedence = Precedence(arguments, environment, program or Program())
+    instances = _discover(precedence.read)
+    schema = declare(instances, plugins)
+    texts, namespace = precedence.parse(schema)
+    in_file = _discover_in_file(precedence)
+    if precedence.file:
+        check_file(precedence.file, schema, instances, in_file, plugins)
+    warnings = precedence.ignored(schema, namespace, set(in_file.names) - set(instances.names))
     values = Values(texts)
     core = values.read(CoreOptions, CORE)
-    control_planes = tuple(_control_plane(one, values, plugins) for one in instances.control_planes)
-    transforms = {one.name: _transform(one, values, plugins) for one in instances.transforms}
-    outputs = tuple(_output(one, values, plugins, instances, transforms) for one in instances.outputs)
+    control_planes = tuple(_control_plane(control_plane, values, plugins) for control_plane in instances.control_planes)
+    transforms = {transform.name: _transform(transform, values, plugins) for transform in instances.transforms}
+    outputs = tuple(_output(output, values, plugins, instances, transforms) for output in instances.outputs)
     web = values.read(WebOptions, WEB)
     return Settings(core, control_planes, outputs, web, tuple(values.effective), tuple(warnings), namespace)
 
@@ -142,49 +142,49 @@ def parser_of(program: Program, plugins: Plugins) -> argparse.ArgumentParser:
         program: the command, with flags of its own.
         plugins: where the plugins that are used by default come from.
     """
-    instances = _discover(Spellings([], {}, program).read)
+    instances = _discover(Precedence([], {}, program).read)
     return settings_parser(program, declare(instances, plugins), None, strict=True)
 
 
-def _discover(read: Callable[[Declarations], Texts]) -> Instances:
+def _discover(read: Callable[[Schema], Texts]) -> Instances:
     """Find the instances: the lists of the core name the outputs, and outputs may list transforms of their own."""
-    defaults = {(CORE, one.name): Text(one.show(one.default), "default") for one in options_of(CoreOptions)}
+    defaults = {(CORE, option.name): Text(option.show(option.default), "default") for option in options_of(CoreOptions)}
     outputs = find_outputs((defaults | read(declare_lists([])))[CORE, "output"])
-    texts = defaults | read(declare_lists(one.name for one in outputs))
+    texts = defaults | read(declare_lists(output.name for output in outputs))
     chains = {section: text for (section, name), text in texts.items() if name == "transform"}
     return find_instances(texts[CORE, "cp-address"], texts[CORE, "output"], chains)
 
 
-def _discover_in_file(spellings: Spellings) -> Instances:
-    if not spellings.file:
+def _discover_in_file(precedence: Precedence) -> Instances:
+    if not precedence.file:
         return _discover(lambda _declarations: {})
     try:
-        return _discover(spellings.in_file_only().read)
+        return _discover(precedence.in_file_only().read)
     except ConfigError:
         # What is wrong there is overridden, or it would have been found before.
         return Instances((), (), (), {})
 
 
-def _control_plane(one: Instance, values: Values, plugins: Plugins) -> ControlPlane:
+def _control_plane(one: Instance, values: Values, plugins: Plugins) -> ControlPlaneSettings:
     plugin = plugins.source(one.plugin)
     options: Any = values.read(plugin.options, one.name or CORE, inherited=True)
-    return ControlPlane(one.name, one.value, plugin, options, partial(plugins.provider, "source", one.plugin))
+    return ControlPlaneSettings(one.name, one.value, plugin, options, partial(plugins.provider, "source", one.plugin))
 
 
-def _transform(one: Instance, values: Values, plugins: Plugins) -> NamedTransform:
+def _transform(one: Instance, values: Values, plugins: Plugins) -> TransformSettings:
     plugin = plugins.transform(one.plugin)
     options: Any = values.read(plugin.options, one.name)
-    return NamedTransform(one.name, plugin, options, partial(plugins.provider, "transform", one.plugin))
+    return TransformSettings(one.name, plugin, options, partial(plugins.provider, "transform", one.plugin))
 
 
 def _output(
-    one: Instance, values: Values, plugins: Plugins, instances: Instances, transforms: Mapping[str, NamedTransform]
-) -> NamedOutput:
+    one: Instance, values: Values, plugins: Plugins, instances: Instances, transforms: Mapping[str, TransformSettings]
+) -> OutputSettings:
     plugin = plugins.output(one.plugin)
     options: Any = values.read(plugin.options, one.name)
     shared = {shared.name: values.value(shared, one.name, inherited=True) for shared in options_for_outputs()}
     chain = instances.chains.get(one.name, instances.chains[CORE])
-    return NamedOutput(
+    return OutputSettings(
         name=one.name,
         plugin=plugin,
         options=options,

@@ -4,9 +4,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.options import Option, options_of
-from kuma_sd.settings.schema import CORE
 from kuma_sd.settings.instances import Text
 from kuma_sd.settings.precedence import Texts
+from kuma_sd.settings.schema import CORE
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ class Values:
         Raises:
             ConfigError: a value is wrong, or values do not fit together.
         """
-        values = {one.field: self.value(one, section, inherited=inherited) for one in options_of(declaration)}
+        values = {option.field: self.value(option, section, inherited=inherited) for option in options_of(declaration)}
         try:
             return declaration(**values)
         except (ValueError, ConfigError) as error:

@@ -32,18 +32,31 @@ def sample(plugins: Plugins) -> str:
     Raises:
         PluginError: a plugin of kuma-sd's own distribution is broken.
     """
-    builtin = [one for one in plugins.available() if one.distribution == DISTRIBUTION]
+    builtin = [
+        available_plugin for available_plugin in plugins.available() if available_plugin.distribution == DISTRIBUTION
+    ]
     # One source may be there for several URL schemes.
-    sources = {plugin.name: plugin for plugin in (plugins.source(one.name) for one in builtin if one.kind == "source")}
+    sources = {
+        plugin.name: plugin
+        for plugin in (
+            plugins.source(builtin_plugin.name) for builtin_plugin in builtin if builtin_plugin.kind == "source"
+        )
+    }
     of_sources = [option for source in sources.values() for option in options_of(source.options)]
     lines = [_HEAD, f"[{CORE}]", *_entries(options_of(CoreOptions))]
     lines += ["", *_comment(_OF_CONTROL_PLANES), *_entries(of_sources)]
     lines += ["", "", *_comment(_OF_WEB), f"[{WEB}]", *_entries(options_of(WebOptions))]
-    for one in builtin:
-        if one.kind == "transform":
-            lines += [*_heading("transform", one.name), *_entries(options_of(plugins.transform(one.name).options))]
-        if one.kind == "output":
-            lines += [*_heading("output", one.name), *_entries(options_of(plugins.output(one.name).options))]
+    for builtin_plugin in builtin:
+        if builtin_plugin.kind == "transform":
+            lines += [
+                *_heading("transform", builtin_plugin.name),
+                *_entries(options_of(plugins.transform(builtin_plugin.name).options)),
+            ]
+        if builtin_plugin.kind == "output":
+            lines += [
+                *_heading("output", builtin_plugin.name),
+                *_entries(options_of(plugins.output(builtin_plugin.name).options)),
+            ]
             lines += ["", *_comment(_OF_OUTPUTS), *_entries(options_for_outputs(), explained=False)]
     return "\n".join(lines) + "\n"
 

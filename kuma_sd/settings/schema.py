@@ -113,7 +113,7 @@ _FOR_OUTPUTS = ("transform", "label-profile", "min-interval")
 
 def options_for_outputs() -> list[Option]:
     """List the core's options that stand in an output's section as well, and replace those in [kuma-sd] there."""
-    return [one for one in options_of(CoreOptions) if one.name in _FOR_OUTPUTS]
+    return [declaration for declaration in options_of(CoreOptions) if declaration.name in _FOR_OUTPUTS]
 
 
 class Declaration(NamedTuple):
@@ -146,21 +146,21 @@ class Declaration(NamedTuple):
         return f"KUMA_SD_{self.flag[2:]}".replace("-", "_").upper()
 
 
-class Group(NamedTuple):
+class SchemaGroup(NamedTuple):
     """Options that are shown together.
 
     Args:
         section: where they stand.
         title: what help texts call them.
-        declarations: in the order they were declared.
+        schema: in the order they were declared.
     """
 
     section: str
     title: str
-    declarations: tuple[Declaration, ...]
+    schema: tuple[Declaration, ...]
 
 
-class Declarations:
+class Schema:
     """All options there are, each with a place and a flag of its own.
 
     Raises:
@@ -168,22 +168,23 @@ class Declarations:
         PluginError: a plugin's option has a name that is taken.
     """
 
-    def __init__(self, groups: Iterable[Group]) -> None:
+    def __init__(self, groups: Iterable[SchemaGroup]) -> None:
         self.groups = tuple(groups)
         self._by_place: dict[Place, Declaration] = {}
         by_flag: dict[str, Declaration] = {}
-        for one in (declaration for group in self.groups for declaration in group.declarations):
-            other = by_flag.setdefault(one.flag, one)
-            if other is not one and other.place == one.place:
+        for declaration in (declaration for group in self.groups for declaration in group.schema):
+            other = by_flag.setdefault(declaration.flag, declaration)
+            if other is not declaration and other.place == declaration.place:
                 raise PluginError(
-                    f"the plugin of [{one.section}] has an option '{one.option.name}' that is kuma-sd's own"
+                    f"the plugin of [{declaration.section}] has an option '{declaration.option.name}' "
+                    "that is kuma-sd's own"
                 )
-            if other is not one:
+            if other is not declaration:
                 raise ConfigError(
-                    f"'{one.option.name}' in [{one.section}] and '{other.option.name}' in [{other.section}] would both "
-                    f"be {one.flag}; give an instance another name"
+                    f"'{declaration.option.name}' in [{declaration.section}] and '{other.option.name}' "
+                    f"in [{other.section}] would both be {declaration.flag}; give an instance another name"
                 )
-            self._by_place[one.place] = one
+            self._by_place[declaration.place] = declaration
 
     def __iter__(self) -> Iterator[Declaration]:
         return iter(self._by_place.values())
@@ -193,60 +194,68 @@ class Declarations:
 
     def names(self, section: str) -> list[str]:
         """List the names of a section's options."""
-        return [name for one, name in self._by_place if one == section]
+        return [name for declaration, name in self._by_place if declaration == section]
 
     def sections(self, name: str) -> list[str]:
         """List the sections that have an option of this name."""
-        return [section for section, one in self._by_place if one == name]
+        return [section for section, declaration in self._by_place if declaration == name]
 
 
-def declare_lists(outputs: Iterable[str]) -> Declarations:
+def declare_lists(outputs: Iterable[str]) -> Schema:
     """Declare only the options that name instances.
 
     Args:
         outputs: the names of the outputs, as far as they are known.
     """
-    core = [Declaration(CORE, one) for one in options_of(CoreOptions) if one.name in _LISTS]
-    chain = next(one for one in options_for_outputs() if one.name == "transform")
-    of_outputs = [Group(name, name, (Declaration(name, chain, inherited=True),)) for name in outputs]
-    return Declarations([Group(CORE, CORE, tuple(core)), *of_outputs])
+    core = [Declaration(CORE, declaration) for declaration in options_of(CoreOptions) if declaration.name in _LISTS]
+    chain = next(
+        options_for_output for options_for_output in options_for_outputs() if options_for_output.name == "transform"
+    )
+    of_outputs = [SchemaGroup(name, name, (Declaration(name, chain, inherited=True),)) for name in outputs]
+    return Schema([SchemaGroup(CORE, CORE, tuple(core)), *of_outputs])
 
 
-def declare(instances: Instances, plugins: Plugins) -> Declarations:
+def declare(instances: Instances, plugins: Plugins) -> Schema:
     """Declare all options, loading the plugins that are named.
 
     Raises:
         ConfigError: two options would have the same flag.
         PluginError: a plugin cannot be loaded, or its options do not fit.
     """
-    core = tuple(Declaration(CORE, one) for one in options_of(CoreOptions))
-    web = tuple(Declaration(WEB, one) for one in options_of(WebOptions))
-    groups = [Group(CORE, "settings", core), *_declare_sources(instances, plugins), Group(WEB, "[web]: HTTP", web)]
-    for one in instances.outputs:
-        shared = [Declaration(one.name, each, inherited=True) for each in options_for_outputs()]
-        own = [Declaration(one.name, each) for each in _options_of_plugin(one, plugins)]
-        groups.append(Group(one.name, f"[{one.name}]: output {one.value}", (*own, *shared)))
-    for one in instances.transforms:
-        own = [Declaration(one.name, each) for each in _options_of_plugin(one, plugins)]
-        groups.append(Group(one.name, f"[{one.name}]: transform {one.value}", tuple(own)))
-    return Declarations(groups)
+    core = tuple(Declaration(CORE, declaration) for declaration in options_of(CoreOptions))
+    web = tuple(Declaration(WEB, declaration) for declaration in options_of(WebOptions))
+    groups = [
+        SchemaGroup(CORE, "settings", core),
+        *_declare_sources(instances, plugins),
+        SchemaGroup(WEB, "[web]: HTTP", web),
+    ]
+    for output in instances.outputs:
+        shared = [Declaration(output.name, each, inherited=True) for each in options_for_outputs()]
+        own = [Declaration(output.name, each) for each in _options_of_plugin(output, plugins)]
+        groups.append(SchemaGroup(output.name, f"[{output.name}]: output {output.value}", (*own, *shared)))
+    for transform in instances.transforms:
+        own = [Declaration(transform.name, each) for each in _options_of_plugin(transform, plugins)]
+        groups.append(SchemaGroup(transform.name, f"[{transform.name}]: transform {transform.value}", tuple(own)))
+    return Schema(groups)
 
 
-def _declare_sources(instances: Instances, plugins: Plugins) -> list[Group]:
+def _declare_sources(instances: Instances, plugins: Plugins) -> list[SchemaGroup]:
     """Declare the options of sources: once for all control planes, and again for each that has a section."""
     for_all: dict[str, Declaration] = {}
-    of_one: list[Group] = []
-    for one in instances.control_planes:
-        options = _options_of_plugin(one, plugins)
+    of_one: list[SchemaGroup] = []
+    for control_plane in instances.control_planes:
+        options = _options_of_plugin(control_plane, plugins)
         for each in options:
             # Sources may share an option: each parses it by its own type, and the flag shows the first one's help.
             first = for_all.setdefault(each.name, Declaration(CORE, each)).option.type
             if (first.secret, first.repeated) != (each.type.secret, each.type.repeated):
                 raise PluginError(f"the sources in use do not agree on what kind of option '{each.name}' is")
-        if one.name:
-            own = tuple(Declaration(one.name, each, inherited=True) for each in options)
-            of_one.append(Group(one.name, f"[{one.name}]: control plane {one.value}", own))
-    return [Group(CORE, "control planes", tuple(for_all.values())), *of_one]
+        if control_plane.name:
+            own = tuple(Declaration(control_plane.name, each, inherited=True) for each in options)
+            of_one.append(
+                SchemaGroup(control_plane.name, f"[{control_plane.name}]: control plane {control_plane.value}", own)
+            )
+    return [SchemaGroup(CORE, "control planes", tuple(for_all.values())), *of_one]
 
 
 def _options_of_plugin(instance: Instance, plugins: Plugins) -> tuple[Option, ...]:

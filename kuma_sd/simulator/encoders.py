@@ -11,13 +11,13 @@ from kuma_sd.proto.discovery_pb2 import DiscoveryResponse
 from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
 from kuma_sd.proto.mads_v1alpha1_pb2 import MonitoringAssignment as AlphaAssignment
 from kuma_sd.simulator.dataplane import Dataplane
-from kuma_sd.simulator.kuma_versions import KumaLine
+from kuma_sd.simulator.kuma_versions import KumaVersion
 
 _SERVICE = "/kuma.observability.{}.MonitoringAssignmentDiscoveryService/"
 _TYPE_URL = "type.googleapis.com/kuma.observability.{}.MonitoringAssignment"
 
 
-class Format(Protocol):
+class Encoder(Protocol):
     """One protocol's way to write resources and responses; resources are encoded once, and only joined afterwards.
 
     Args:
@@ -35,7 +35,7 @@ class Format(Protocol):
         """Encode each resource of a recorded response, as it will stand in another."""
 
 
-class GrpcFormat:
+class GrpcEncoder:
     """What both versions over gRPC have in common."""
 
     transport: str
@@ -62,7 +62,7 @@ class GrpcFormat:
         raise NotImplementedError
 
 
-class GrpcV1(GrpcFormat):
+class GrpcV1(GrpcEncoder):
     """MADS v1 over gRPC, served by Kuma 1.2.0 to 2.6.15."""
 
     transport = "grpc-v1"
@@ -80,7 +80,7 @@ class GrpcV1(GrpcFormat):
         return MonitoringAssignment(mesh=dataplane.mesh, service=dataplane.service, targets=[target])
 
 
-class GrpcV1alpha1(GrpcFormat):
+class GrpcV1alpha1(GrpcEncoder):
     """MADS v1alpha1, served by Kuma 0.3.2 to 1.2.3: what are fields in v1 are labels.
 
     Args:
@@ -163,7 +163,7 @@ def _present(fields: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value}
 
 
-def formats_of(line: KumaLine) -> dict[str, GrpcFormat | HttpV1]:
+def formats_of(line: KumaVersion) -> dict[str, GrpcEncoder | HttpV1]:
     """Return what a line of Kuma writes, by transport."""
     every = (GrpcV1(), GrpcV1alpha1(line.service_tag), HttpV1(labels=line.labels))
     return {format_.transport: format_ for format_ in every if format_.transport in line.transports}

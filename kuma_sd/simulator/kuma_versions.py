@@ -29,7 +29,7 @@ class Strangers(Enum):
 
 
 @dataclass(frozen=True)
-class KumaLine:
+class KumaVersion:
     """One line of Kuma.
 
     Args:
@@ -80,8 +80,8 @@ _CHANGES: dict[Version, dict[str, Any]] = {
 }
 
 
-def _lines() -> tuple[KumaLine, ...]:
-    lines = [KumaLine(next(iter(_CHANGES)))]
+def _lines() -> tuple[KumaVersion, ...]:
+    lines = [KumaVersion(next(iter(_CHANGES)))]
     for since, changes in _CHANGES.items():
         lines.append(replace(lines[-1], since=since, **changes))
     return tuple(lines[1:])
@@ -90,7 +90,7 @@ def _lines() -> tuple[KumaLine, ...]:
 LINES = _lines()
 
 
-def kuma(version: str) -> KumaLine:
+def kuma(version: str) -> KumaVersion:
     """Return the line that a release belongs to.
 
     Args:

@@ -24,7 +24,7 @@ _BAD_REQUEST = (
 )
 
 
-class Splitter:
+class PortMux:
     """Listens at one port and hands each connection on; to be run in a thread.
 
     Args:

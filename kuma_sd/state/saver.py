@@ -9,20 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from kuma_sd import files
 from kuma_sd.core.errors import KumaSDError
-from kuma_sd.plugin.interfaces import SourcePlugin
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Assignment, Codec, Snapshot
 from kuma_sd.core.options import show_duration
-from kuma_sd.state.saver import snapshot_file
-from kuma_sd.state.directory import StateDirectory
 from kuma_sd.core.text import counted
+from kuma_sd.plugin.interfaces import SourcePlugin
+from kuma_sd.state import snapshot_file
+from kuma_sd.state.directory import StateDirectory
+from kuma_sd.system.durable_file import replace_file
 
 _log = logging.getLogger(__name__)
 
 
-class ControlPlane(Protocol):
+class ConfiguredControlPlane(Protocol):
     """What is asked of a control plane in the settings."""
 
     @property
@@ -81,7 +81,9 @@ class State:
         interval: the least time between two rounds of saving, in seconds.
     """
 
-    def __init__(self, directory: Path, control_planes: Iterable[ControlPlane], interval: float = 30.0) -> None:
+    def __init__(
+        self, directory: Path, control_planes: Iterable[ConfiguredControlPlane], interval: float = 30.0
+    ) -> None:
         self.mailbox: Mailbox[Snapshot] = Mailbox()
         self.status = StateStatus()
         self._directory = StateDirectory(directory)
@@ -132,7 +134,7 @@ class State:
         _log.info("control plane %s: begins with %s, received %s ago", owner.title, count, age)
         return snapshot if snapshot.assignments else None
 
-    def follow(self, control_planes: Iterable[ControlPlane]) -> None:
+    def follow(self, control_planes: Iterable[ConfiguredControlPlane]) -> None:
         """Go on with these control planes, after a reload. Call it once nothing is put for the old ones any more.
 
         What was saved of others is deleted; what was saved of new ones can be restored.
@@ -192,7 +194,7 @@ class State:
         try:
             self._directory.claim()
             path = self._directory.file(owner.identity)
-            files.replace(path, snapshot_file.write(snapshot, owner.identity), mode=0o600)
+            replace_file(path, snapshot_file.write(snapshot, owner.identity), mode=0o600)
         except KumaSDError as error:
             self._failed(owner, str(error))
             return False
@@ -237,15 +239,20 @@ class State:
         self._directory.keep_only({owner.identity for owner in self._owners.values()})
 
 
-def _owners(control_planes: Iterable[ControlPlane]) -> dict[str, _Owner]:
+def _owners(control_planes: Iterable[ConfiguredControlPlane]) -> dict[str, _Owner]:
     """Return those whose plugins can read what is saved, by name."""
     return {
-        one.name: _Owner(one.name, one.name or one.address, _identity(one), one.plugin.codec)
-        for one in control_planes
-        if one.plugin.codec
+        control_plane.name: _Owner(
+            control_plane.name,
+            control_plane.name or control_plane.address,
+            _identity(control_plane),
+            control_plane.plugin.codec,
+        )
+        for control_plane in control_planes
+        if control_plane.plugin.codec
     }
 
 
-def _identity(control_plane: ControlPlane) -> str:
+def _identity(control_plane: ConfiguredControlPlane) -> str:
     # Names have no dots, so that none looks like this.
     return control_plane.name or f"unnamed.{hashlib.sha256(control_plane.address.encode()).hexdigest()[:16]}"

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kuma_sd.core.errors import OutputError
-from kuma_sd.system.file_watcher import Watcher
+from kuma_sd.system.file_watcher import FileWatcher
 
-__all__ = ["WORKSHOP", "Claim", "Watcher", "holds", "replace"]
+__all__ = ["WORKSHOP", "FileClaim", "FileWatcher", "file_holds", "replace_file"]
 
 WORKSHOP = ".kuma-sd"
 """The folder beside a file in which its next version is written.
@@ -24,8 +24,8 @@ again whenever anything in the directory it watches changes.
 """
 
 
-class Claim:
-    """The right to write a file, which only one process has; also makes the directories that replace() needs.
+class FileClaim:
+    """The right to write a file, which only one process has; also makes the directories that replace_file() needs.
 
     Args:
         path: the file.
@@ -75,7 +75,7 @@ class Claim:
             self._lock = None
 
 
-def replace(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str = "") -> None:
+def replace_file(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str = "") -> None:
     """Replace a file by new content in one step that survives a crash at any moment.
 
     Args:
@@ -108,7 +108,7 @@ def replace(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str =
         raise OutputError(f"cannot write {str(path)!r}: {error.strerror}") from error
 
 
-def holds(path: Path, chunks: Iterable[bytes], mode: int = 0o644) -> bool:
+def file_holds(path: Path, chunks: Iterable[bytes], mode: int = 0o644) -> bool:
     """Tell whether a file has exactly this content and these permissions."""
     try:
         with path.open("rb") as file:

@@ -28,7 +28,7 @@ MOST_WAITS = 10
 _CHANGES = ("Created", "Modified", "Moved", "Deleted")
 
 
-class Watcher:
+class FileWatcher:
     """Watches files in a thread of its own.
 
     Names may be symbolic links, which are followed each time, so that Kubernetes may swap a ConfigMap behind them. A
@@ -118,7 +118,7 @@ class _Directories:
     def __init__(self, wake: Callable[[], None], interval: float) -> None:
         self._wake = wake
         self._interval = interval
-        self._observer: BaseObserver | None = None
+        self._collector: BaseObserver | None = None
         self._watches: dict[Path, tuple[ObservedWatch, os.stat_result]] = {}
         self._problem = ""
 
@@ -139,18 +139,18 @@ class _Directories:
 
     def close(self) -> None:
         """Watch nothing any more."""
-        if self._observer:
-            self._observer.stop()
-            self._observer.join()
+        if self._collector:
+            self._collector.stop()
+            self._collector.join()
 
     def _schedule(self, directory: Path) -> "ObservedWatch":
         # Late, for most commands watch nothing.
         from watchdog import events, observers  # noqa: PLC0415
 
-        if self._observer is None:
-            observer = observers.Observer()
-            observer.start()
-            self._observer = observer
+        if self._collector is None:
+            collector = observers.Observer()
+            collector.start()
+            self._collector = collector
         wake = self._wake
 
         class Handler(events.FileSystemEventHandler):
@@ -160,22 +160,22 @@ class _Directories:
 
         # Not those of reading: our own looks would wake us.
         changes = [getattr(events, f"{what}{how}Event") for what in ("File", "Dir") for how in _CHANGES]
-        return self._observer.schedule(Handler(), str(directory), event_filter=[*changes, events.FileClosedEvent])
+        return self._collector.schedule(Handler(), str(directory), event_filter=[*changes, events.FileClosedEvent])
 
     def _is_live(self, directory: Path) -> bool:
-        assert self._observer is not None
+        assert self._collector is not None
         watch, then = self._watches[directory]
         try:
             same = os.path.samestat(directory.stat(), then)
         except OSError:
             return False
         # After a directory is deleted its thread ends; a new directory may get the same inode.
-        return same and any(emitter.watch == watch and emitter.is_alive() for emitter in self._observer.emitters)
+        return same and any(emitter.watch == watch and emitter.is_alive() for emitter in self._collector.emitters)
 
     def _unwatch(self, directory: Path) -> None:
-        assert self._observer is not None
+        assert self._collector is not None
         watch, _ = self._watches.pop(directory)
-        self._observer.unschedule(watch)
+        self._collector.unschedule(watch)
 
     def _say(self, problem: str) -> None:
         if problem and problem != self._problem:

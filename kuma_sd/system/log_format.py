@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
-from kuma_sd.core.urls import masked
+from kuma_sd.core.text import masked
 
 LEVELS = {
     "debug": logging.DEBUG,
@@ -94,4 +94,4 @@ def _quoted(name: str, value: str) -> str:
 
 def escape(text: str) -> str:
     """Escape what is not printable: what comes from outside may hold line ends, and codes that terminals obey."""
-    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+    return "".join(character if character.isprintable() else json.dumps(character)[1:-1] for character in text)

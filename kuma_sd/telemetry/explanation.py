@@ -27,7 +27,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedAssignment:
     """An assignment as it was received.
 
     Args:
@@ -78,7 +78,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ExplainedGroup:
     """A target group, as Prometheus reads it.
 
     Args:
@@ -104,7 +104,7 @@ class Trace:
     """
 
     steps: tuple[Step, ...]
-    group: Group | None
+    group: ExplainedGroup | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +124,11 @@ class Verdict:
     output: str
     verdict: str
     why: str = ""
-    groups: tuple[Group, ...] = ()
+    groups: tuple[ExplainedGroup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ExplainedChain:
     """What outputs with the same label profile and transforms make of a target.
 
     Args:
@@ -152,22 +152,22 @@ class Explanation:
         target: which it is.
         state: ``present``; ``held``: its control plane does not have it any more, but the guard holds it; ``expired``.
         received: what was received.
-        ways: what became of it.
+        chains: what became of it.
     """
 
     target: Identity
     state: str
-    received: Received
-    ways: tuple[Way, ...]
+    received: ReceivedAssignment
+    chains: tuple[ExplainedChain, ...]
 
     @property
     def verdicts(self) -> list[Verdict]:
         """What each output does with it."""
-        return [verdict for way in self.ways for verdict in way.outputs]
+        return [verdict for chain in self.chains for verdict in chain.outputs]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SearchResult:
     """What is found for a selector.
 
     Args:

@@ -11,7 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from kuma_sd import metric_catalog as catalog
+from kuma_sd.telemetry import metric_definitions as catalog
 from kuma_sd.telemetry.metric_definitions import Metric
 from kuma_sd.telemetry.status import OutputStatus, Status
 
@@ -58,10 +58,10 @@ class Metrics(Collector):
         families: dict[str, Family] = {}
         for collector in self._collectors():
             try:
-                for one in _checked(collector):
-                    if one.name not in families:
-                        families[one.name] = Family(one.name, one.documentation, one.type)
-                    families[one.name].samples.extend(one.samples)
+                for family in _checked(collector):
+                    if family.name not in families:
+                        families[family.name] = Family(family.name, family.documentation, family.type)
+                    families[family.name].samples.extend(family.samples)
             except Exception as error:  # noqa: BLE001 (the boundary to plugins)
                 self._report(collector, error)
         yield from families.values()
@@ -104,12 +104,12 @@ def _of_kuma_sd(status: Status) -> Iterator[Family]:
     yield _family(catalog.BUILD_INFO, [(build, status)])
     for metric in catalog.PROCESS:
         yield _family(metric, [({}, status)])
-    planes = [({"control_plane": one.title}, one) for one in status.control_planes]
-    spoken = [({**labels, "protocol": one.protocol, "source": one.plugin}, one) for labels, one in planes]
+    planes = [({"control_plane": control_plane.title}, control_plane) for control_plane in status.control_planes]
+    spoken = [({**labels, "protocol": plane.protocol, "source": plane.plugin}, plane) for labels, plane in planes]
     yield _family(catalog.CONTROL_PLANE_INFO, spoken)
     for of_control_plane in catalog.CONTROL_PLANE:
         yield _family(of_control_plane, planes)
-    outputs = [({"output": one.name}, one) for one in status.outputs]
+    outputs = [({"output": output.name}, output) for output in status.outputs]
     for of_output in catalog.OUTPUT:
         yield _family(of_output, outputs)
     yield _latency(outputs)
@@ -128,9 +128,9 @@ def _family(metric: Metric[T], owners: Iterable[tuple[Labels, T]]) -> Family:
 def _latency(outputs: Iterable[tuple[Labels, OutputStatus]]) -> Family:
     name = catalog.LATENCY.full_name
     family = Family(name, catalog.LATENCY.help, "histogram")
-    for labels, one in outputs:
-        for end, count in one.seconds.cumulated:
+    for labels, output in outputs:
+        for end, count in output.seconds.cumulated:
             family.add_sample(f"{name}_bucket", {**labels, "le": end}, count)
-        family.add_sample(f"{name}_count", dict(labels), float(sum(one.seconds.counts)))
-        family.add_sample(f"{name}_sum", dict(labels), one.seconds.total)
+        family.add_sample(f"{name}_count", dict(labels), float(sum(output.seconds.counts)))
+        family.add_sample(f"{name}_sum", dict(labels), output.seconds.total)
     return family

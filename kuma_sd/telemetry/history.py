@@ -1,11 +1,12 @@
 """What each output published over the last hour and day; kept in memory, and bounded."""
 
+import itertools
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 
-from kuma_sd.core.model import Change, Publication
+from kuma_sd.core.publication import Change, Publication
 
 FINE, FINE_POINTS = 10.0, 360
 """An hour, in steps of seconds."""
@@ -148,9 +149,9 @@ def _sum(points: Sequence[Point]) -> Point:
     return Point(
         last.when,
         last.groups,
-        sum(one.added for one in points),
-        sum(one.removed for one in points),
-        sum(one.changed for one in points),
+        sum(point.added for point in points),
+        sum(point.removed for point in points),
+        sum(point.changed for point in points),
     )
 
 
@@ -160,4 +161,4 @@ def _examples(change: Change) -> tuple[str, ...]:
     named = (
         f"{sign}{group.key.assignment.mesh}/{group.key.assignment.name}" for sign, groups in parts for group in groups
     )
-    return tuple(islice(chain(named), EXAMPLES))
+    return tuple(islice(itertools.chain(named), EXAMPLES))

@@ -12,8 +12,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from kuma_sd.core.model import Publication
-from kuma_sd.telemetry.status import Count, Counts
+from kuma_sd.core.publication import Publication
+from kuma_sd.telemetry.status import Count, TargetCounts
 
 SHARE = 0.05
 """How much of the time may go into finding out, when publications follow one another and somebody always asks."""
@@ -66,8 +66,8 @@ class Parts:
         services: how many groups each service has.
     """
 
-    meshes: Counts = field(default_factory=Counts)
-    services: Counts = field(default_factory=Counts)
+    meshes: TargetCounts = field(default_factory=TargetCounts)
+    services: TargetCounts = field(default_factory=TargetCounts)
 
     @classmethod
     def of(cls, publication: Publication) -> "Parts":
@@ -79,8 +79,8 @@ class Parts:
             labels = _DECODER.decode(group.json).labels
             services[group.key.assignment.mesh, labels.service or labels.kuma_sd_configs or labels.job] += 1
         return cls(
-            Counts.of(Count(mesh, count) for mesh, count in meshes.items()),
-            Counts.of(Count(service, count, mesh) for (mesh, service), count in services.items()),
+            TargetCounts.of(Count(mesh, count) for mesh, count in meshes.items()),
+            TargetCounts.of(Count(service, count, mesh) for (mesh, service), count in services.items()),
         )
 
 

@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from kuma_sd.core.model import GroupKey, Key, Labels, TargetGroup
+from kuma_sd.core.model import Key, Labels
+from kuma_sd.core.target_group import GroupKey, TargetGroup
 
 NO_KEY = GroupKey(Key("", "", "", 0), 0)
 """The key of groups whose identity is not known."""
 
 
-class _Telling(msgspec.Struct, rename=lambda field: field.replace("meta_", "__meta_kuma_")):
+class _MetaLabels(msgspec.Struct, rename=lambda field: field.replace("meta_", "__meta_kuma_")):
     """The labels of all label profiles that tell what a target belongs to."""
 
     mesh: str = ""
@@ -30,7 +31,7 @@ class _Telling(msgspec.Struct, rename=lambda field: field.replace("meta_", "__me
 
 class _Group(msgspec.Struct):
     targets: list[str]
-    labels: _Telling
+    labels: _MetaLabels
 
 
 _DECODER = msgspec.json.Decoder(_Group)
@@ -88,13 +89,13 @@ class Pair(NamedTuple):
     @property
     def labels(self) -> Iterator[tuple[str, str | None, str | None]]:
         """The labels that differ: name, value before, value after; None where there is none."""
-        before, after = (one.labels if one else {} for one in self)
+        before, after = (group.labels if group else {} for group in self)
         for name in sorted(before.keys() | after.keys()):
             if before.get(name) != after.get(name):
                 yield name, before.get(name), after.get(name)
 
 
-class Counts(NamedTuple):
+class DiffCounts(NamedTuple):
     """How many targets are added, removed and changed."""
 
     added: int = 0
@@ -116,18 +117,18 @@ class Difference:
     changed: list[Pair]
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> DiffCounts:
         """How many of each."""
-        return Counts(len(self.added), len(self.removed), len(self.changed))
+        return DiffCounts(len(self.added), len(self.removed), len(self.changed))
 
     @property
-    def services(self) -> Mapping[tuple[str, str], Counts]:
+    def services(self) -> Mapping[tuple[str, str], DiffCounts]:
         """How many of each by mesh and service, the largest first."""
         found: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
         for place, pairs in enumerate((self.added, self.removed, self.changed)):
             for pair in pairs:
                 found[pair.target.mesh, pair.target.service][place] += 1
-        return {one: Counts(*found[one]) for one in sorted(found, key=lambda one: (-sum(found[one]), one))}
+        return {name: DiffCounts(*found[name]) for name in sorted(found, key=lambda place: (-sum(found[place]), place))}
 
 
 def compare(before: Iterable[TargetGroup], after: Iterable[TargetGroup]) -> Difference:
@@ -151,7 +152,7 @@ def compare(before: Iterable[TargetGroup], after: Iterable[TargetGroup]) -> Diff
         pairs, gone, come = _paired(gone, come, identity)
         changed += pairs
     changed.sort(key=attrgetter("target"))
-    return Difference([Pair(None, one) for one in come], [Pair(one, None) for one in gone], changed)
+    return Difference([Pair(None, group) for group in come], [Pair(group, None) for group in gone], changed)
 
 
 def _paired(
@@ -159,17 +160,17 @@ def _paired(
 ) -> tuple[list[Pair], list[Described], list[Described]]:
     """Pair those of equal identity in their order; returns the pairs, and what is left on both sides."""
     waiting: dict[Hashable, deque[Described]] = defaultdict(deque)
-    for one in gone:
-        waiting[identity(one)].append(one)
+    for group in gone:
+        waiting[identity(group)].append(group)
     # What has no identity waits in vain.
     hopeless = waiting.pop(None, deque())
     pairs, alone = [], []
-    for one in come:
-        if candidates := waiting.get(identity(one)):
-            pairs.append(Pair(candidates.popleft(), one))
+    for group in come:
+        if candidates := waiting.get(identity(group)):
+            pairs.append(Pair(candidates.popleft(), group))
         else:
-            alone.append(one)
-    left = [*hopeless, *(one for candidates in waiting.values() for one in candidates)]
+            alone.append(group)
+    left = [*hopeless, *(candidate for candidates in waiting.values() for candidate in candidates)]
     return pairs, sorted(left), alone
 
 

@@ -45,7 +45,7 @@ class Count(msgspec.Struct, frozen=True):
     mesh: str = ""
 
 
-class Counts(msgspec.Struct, frozen=True):
+class TargetCounts(msgspec.Struct, frozen=True):
     """The most frequent names; what is beyond MOST_NAMES is summed up.
 
     Args:
@@ -59,10 +59,10 @@ class Counts(msgspec.Struct, frozen=True):
     others: int = 0
 
     @classmethod
-    def of(cls, counts: Iterable[Count]) -> "Counts":
+    def of(cls, counts: Iterable[Count]) -> "TargetCounts":
         """Choose the largest."""
         ordered = sorted(counts, key=lambda one: (-one.count, one.mesh, one.name))
-        return cls(tuple(ordered[:MOST_NAMES]), len(ordered), sum(one.count for one in ordered[MOST_NAMES:]))
+        return cls(tuple(ordered[:MOST_NAMES]), len(ordered), sum(count.count for count in ordered[MOST_NAMES:]))
 
 
 class HeldStatus(msgspec.Struct, frozen=True):
@@ -77,7 +77,7 @@ class HeldStatus(msgspec.Struct, frozen=True):
     """
 
     targets: int = 0
-    meshes: Counts = msgspec.field(default_factory=Counts)
+    meshes: TargetCounts = msgspec.field(default_factory=TargetCounts)
     why: str = ""
     until: float | None = None
     engaged: int = 0
@@ -203,8 +203,8 @@ class OutputStatus(msgspec.Struct, frozen=True):
     without_address: int = 0
     labels_repaired: int = 0
     labels_collided: int = 0
-    meshes: Counts = msgspec.field(default_factory=Counts)
-    services: Counts = msgspec.field(default_factory=Counts)
+    meshes: TargetCounts = msgspec.field(default_factory=TargetCounts)
+    services: TargetCounts = msgspec.field(default_factory=TargetCounts)
     paths: tuple[str, ...] = ()
     facts: Mapping[str, str] = msgspec.field(default_factory=dict)
 
@@ -257,9 +257,9 @@ class Status(msgspec.Struct, frozen=True):
     @property
     def assignments(self) -> int:
         """How many targets all control planes have together."""
-        return sum(one.assignments for one in self.control_planes)
+        return sum(control_plane.assignments for control_plane in self.control_planes)
 
     @property
     def held(self) -> int:
         """How many of them the guards hold."""
-        return sum(one.guard.targets for one in self.control_planes)
+        return sum(control_plane.guard.targets for control_plane in self.control_planes)

@@ -43,7 +43,10 @@ def default_control_socket(environment: Mapping[str, str]) -> Path:
     # Those that systemd made for the service, in an order of its own, with colons between.
     if given := environment.get("RUNTIME_DIRECTORY"):
         directories = list(map(Path, given.split(":")))
-        return next((one for one in directories if one.name == "kuma-sd"), directories[0]) / "control.sock"
+        return (
+            next((directory for directory in directories if directory.name == "kuma-sd"), directories[0])
+            / "control.sock"
+        )
     if os.geteuid() == 0:
         return Path("/run/kuma-sd/control.sock")
     if own := environment.get("XDG_RUNTIME_DIR"):

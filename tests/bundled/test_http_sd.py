@@ -118,7 +118,7 @@ def test_shards_are_those_of_prometheus_and_make_up_the_whole() -> None:
     whole = addresses(ask(output)[2])
     for of in (1, 3, 8, 1024):
         shards = [addresses(ask(output, f"shard={number}&of={of}")[2]) for number in range(of)]
-        assert shards == [[one for one in whole if hashmod(one, of) == number] for number in range(of)]
+        assert shards == [[item for item in whole if hashmod(item, of) == number] for number in range(of)]
 
 
 def test_who_knows_the_list_is_told_so_and_nobody_else_is() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-import kuma_sd.cli
+import kuma_sd.cli.main
 from kuma_sd import __version__
 from kuma_sd.cli.main import COMMANDS, argument_type, main
 from kuma_sd.core.errors import ConfigError, OutputError, PluginError
@@ -188,7 +188,7 @@ def test_warnings_are_logged_as_the_settings_say(
     monkeypatch.setenv("KUMA_SD_NAM", "s3cr3t")
     assert main(["run", "--log-format=json"]) == 0
     line = json.loads(capsys.readouterr().err)
-    assert (line["level"], line["logger"]) == ("warn", "kuma_sd.cli")
+    assert (line["level"], line["logger"]) == ("warn", "kuma_sd.cli.main")
     assert line["msg"] == "unknown environment variable KUMA_SD_NAM; did you mean KUMA_SD_NAME?"
     assert main(["run", "--log-level=off"]) == 0
     assert capsys.readouterr().err == ""
@@ -206,9 +206,12 @@ def test_the_module_is_the_program() -> None:
 
 
 def test_the_console_scripts_are_there() -> None:
-    scripts = {one.name: one for one in entry_points(group="console_scripts", module="kuma_sd.cli")}
+    scripts = {
+        entry_point.name: entry_point
+        for entry_point in entry_points(group="console_scripts", module="kuma_sd.cli.main")
+    }
     assert scripts["kuma-sd"].load() is main
-    assert scripts["kuma-prometheus-sd"].load() is kuma_sd.cli.main_like_go
+    assert scripts["kuma-prometheus-sd"].load() is kuma_sd.cli.main.main_like_go
 
 
 @pytest.mark.parametrize("words", ["config --defaults", "run --help"])
@@ -225,11 +228,11 @@ def test_a_reader_that_goes_away_is_no_error(words: str) -> None:
 
 @pytest.mark.parametrize("words", [["version"], ["config", "--log-level=off"]])
 def test_neither_grpc_nor_protobuf_nor_an_unused_plugin_is_loaded(words: list[str]) -> None:
-    program = f"import sys, kuma_sd.cli; kuma_sd.cli.main({words}); print(); print(*sys.modules)"
+    program = f"import sys, kuma_sd.cli.main; kuma_sd.cli.main.main({words}); print(); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     modules = loaded.stdout.splitlines()[-1].split()
     assert [
-        one for one in modules if one.startswith(("grpc", "google.protobuf", "watchdog", "kuma_sd.simulator"))
+        module for module in modules if module.startswith(("grpc", "google.protobuf", "watchdog", "kuma_sd.simulator"))
     ] == []
     assert ("kuma_sd_bundled.file_sd" in modules) == (words[0] == "config")
     assert ("configargparse" in modules) == (words[0] == "config")
@@ -237,7 +240,15 @@ def test_neither_grpc_nor_protobuf_nor_an_unused_plugin_is_loaded(words: list[st
 
 # Each was loaded before it was looked at closely, and took from 1 to 30 per cent of the time.
 SLOW_AND_NOT_NEEDED = {
-    "version": {"dataclasses", "difflib", "importlib.metadata", "kuma_sd.api", "kuma_sd.plugin.manager", "msgspec", "pluggy"},
+    "version": {
+        "dataclasses",
+        "difflib",
+        "importlib.metadata",
+        "kuma_sd.api",
+        "kuma_sd.plugin.manager",
+        "msgspec",
+        "pluggy",
+    },
     "check": {
         "_hashlib",
         "difflib",
@@ -255,8 +266,8 @@ SLOW_AND_NOT_NEEDED = {
 def test_what_is_not_needed_does_not_delay_the_start(command: str, tmp_path: Path) -> None:
     words = [command, f"--file-sd-path={tmp_path}/targets.json"][: 1 + (command == "check")]
     program = (
-        "import sys; before = set(sys.modules); import kuma_sd.cli; "
-        f"assert not kuma_sd.cli.main({words}); print(*sys.modules.keys() - before)"
+        "import sys; before = set(sys.modules); import kuma_sd.cli.main; "
+        f"assert not kuma_sd.cli.main.main({words}); print(*sys.modules.keys() - before)"
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert SLOW_AND_NOT_NEEDED[command].intersection(done.stdout.split()) == set()

@@ -47,8 +47,8 @@ def test_the_difference_is_that_of_the_sets(before: list[object], after: list[ob
 @given(before=lists, removed=st.sets(st.integers(0, 59)), added=st.sets(st.integers(0, 59)))
 def test_a_few_changes_are_each_a_range_of_their_own(before: list[object], removed: set[int], added: set[int]) -> None:
     after: list[object] = []
-    for place, one in enumerate(before):
-        after += [object()] * (place in added) + [one] * (place not in removed)
+    for place, item in enumerate(before):
+        after += [object()] * (place in added) + [item] * (place not in removed)
     assert applied(before, after) == after
     assert applied(tuple(before), tuple(after)) == after
     assert applied(before, tuple(after)) == after
@@ -74,7 +74,7 @@ def test_scattered_changes_cost_a_few_comparisons_each(changes: int) -> None:
 
 def test_when_too_much_differs_the_rest_is_one_range() -> None:
     before = [object() for _ in range(8 * MOST_RANGES)]
-    after = [one if place % 2 else object() for place, one in enumerate(before)]
+    after = [item if place % 2 else object() for place, item in enumerate(before)]
     assert len(changed_ranges(before, after)) == MOST_RANGES + 1
     assert applied(before, after) == after
 

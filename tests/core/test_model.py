@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kuma_sd import GroupKey, Key, Publication, TargetGroup, TransformError
-from kuma_sd.core.model import LONGEST_LABEL_NAME
+from kuma_sd.core.target_group import LONGEST_LABEL_NAME
 from kuma_sd.testing import assignment, group, publication
 
 KEY = GroupKey(Key("", "default", "backend-01", 0), 0)
@@ -60,8 +60,8 @@ def test_since_tells_what_was_added_removed_and_changed() -> None:
     before = publication("a", "b", "c")
     now = publication("a", group("b", labels={"env": "test"}), "d")
     change = now.since(before)
-    assert [one.key.assignment.name for one in change.added] == ["d"]
-    assert [one.key.assignment.name for one in change.removed] == ["c"]
+    assert [changed_group.key.assignment.name for changed_group in change.added] == ["d"]
+    assert [changed_group.key.assignment.name for changed_group in change.removed] == ["c"]
     assert change.changed == (group("b", labels={"env": "test"}),)
     assert str(change) == "1 added, 1 removed, 1 changed"
 
@@ -70,8 +70,8 @@ def test_since_holds_over_publications_that_nobody_took() -> None:
     first, second, third = publication("a", "b"), publication("b"), publication("b", "c")
     del second
     change = third.since(first)
-    assert [one.key.assignment.name for one in change.added] == ["c"]
-    assert [one.key.assignment.name for one in change.removed] == ["a"]
+    assert [changed_group.key.assignment.name for changed_group in change.added] == ["c"]
+    assert [changed_group.key.assignment.name for changed_group in change.removed] == ["a"]
 
 
 def test_since_nothing_all_is_added_and_since_an_equal_one_nothing_is() -> None:

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 import kuma_sd
-from kuma_sd import hookspecs
 from kuma_sd.cli.main import COMMANDS
+from kuma_sd.plugin import hookspecs
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.loader import load
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("kuma_sd_")}
 DESCRIPTIONS = {
@@ -64,7 +64,9 @@ def test_every_hook_has_a_test(hook: str) -> None:
     assert any(re.search(rf"\b{hook}\b", text) for text in tests)
 
 
-@pytest.mark.parametrize("example", [one for page in PLUGIN_PAGES for one in examples(page.read_text())], ids=str.split)
+@pytest.mark.parametrize(
+    "example", [shown_example for page in PLUGIN_PAGES for shown_example in examples(page.read_text())], ids=str.split
+)
 def test_every_example_runs(example: str) -> None:
     exec(example, {"__name__": "example"})  # noqa: S102 (our own documentation)
 

@@ -14,11 +14,11 @@ import pytest
 from processes import Process
 from shell import Block, Shell, address_in, blocks, environment, steps
 
-from kuma_sd import cli
+from kuma_sd.cli import main as cli
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.loader import load
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # The tutorial has a test of its own; blocks of the plugins' pages are run by test_docs.py.
 MADS, KUMA, WEB = "127.0.0.1:5676", "kuma-control-plane.internal:5676", "127.0.0.1:9119"
 
@@ -34,7 +34,7 @@ class Shown(NamedTuple):
 
 
 def shown(language: str) -> list[Shown]:
-    return [Shown(page, one) for page in PAGES for one in blocks(page.read_text()) if one.language == language]
+    return [Shown(page, block) for page in PAGES for block in blocks(page.read_text()) if block.language == language]
 
 
 def here(text: str, directory: Path) -> str:
@@ -57,7 +57,7 @@ def dedented(text: str) -> str:
     return re.sub(rf"^ {{{indent}}}", "", text, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("one", [one for one in shown("ini") if "[metadata]" not in one.block.content], ids=str)
+@pytest.mark.parametrize("one", [block for block in shown("ini") if "[metadata]" not in block.block.content], ids=str)
 def test_settings_that_are_shown_load(one: Shown, tmp_path: Path) -> None:
     mentioned(tmp_path)
     text = here(dedented(one.block.content), tmp_path)
@@ -69,7 +69,7 @@ def test_settings_that_are_shown_load(one: Shown, tmp_path: Path) -> None:
     load(["-c", str(tmp_path / "kuma-sd.conf")], {"SITE": "east"}, Plugins())
 
 
-@pytest.mark.parametrize("one", [one for one in shown("yaml") if "scrape_configs" in one.block.content], ids=str)
+@pytest.mark.parametrize("one", [block for block in shown("yaml") if "scrape_configs" in block.block.content], ids=str)
 def test_prometheus_takes_what_is_shown_for_it(one: Shown, tmp_path: Path) -> None:
     (tmp_path / "prometheus.yml").write_text(dedented(one.block.content))
     command = ["promtool", "check", "config", "--syntax-only", str(tmp_path / "prometheus.yml")]
@@ -78,13 +78,13 @@ def test_prometheus_takes_what_is_shown_for_it(one: Shown, tmp_path: Path) -> No
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    for one in shown("sh"):
-        joined = dedented(one.block.content).replace("\\\n", " ")
+    for block in shown("sh"):
+        joined = dedented(block.block.content).replace("\\\n", " ")
         for line in joined.splitlines():
             command = line.rpartition("| ")[2]
             # The relay is a distribution of its own, whose tests run its commands.
             if command.startswith(("kuma-sd ", "kuma-prometheus-sd ")) and "redis" not in command:
-                yield one.page.name, command
+                yield block.page.name, command
 
 
 @pytest.mark.parametrize(("page", "command"), list(commands()))
@@ -103,7 +103,7 @@ def test_commands_that_are_shown_are_understood(
         executed.append(arguments)
         return 0
 
-    module = importlib.import_module(f"kuma_sd.cli.{name}")
+    module = importlib.import_module(f"kuma_sd.cli.commands.{name}")
     monkeypatch.setattr(module, "execute", execute)
     status = (cli.main if program == "kuma-sd" else cli.main_like_go)(words)
     assert (status, len(executed)) == (0, 1), command
@@ -154,7 +154,9 @@ class Reader:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("page", [one for one in PAGES if "```console" in one.read_text()], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "```console" in page.read_text()], ids=lambda page: page.stem
+)
 def test_commands_do_what_the_page_says(page: Path, tmp_path: Path) -> None:
     with contextlib.ExitStack() as beside:
         reader = Reader(tmp_path, beside)

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from prometheus import needs_prometheus
 
-from kuma_sd import metric_catalog as catalog
+from kuma_sd.telemetry import metric_definitions as catalog
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MIXIN = ROOT / "docs/mixin"
 
 LATENCY = catalog.LATENCY.full_name
@@ -57,10 +57,10 @@ def test_promtool_accepts_the_rules_and_they_fire_when_they_should() -> None:
 
 def test_every_alert_is_tested_to_fire_and_not_to_fire() -> None:
     tests = yaml.safe_load((MIXIN / "tests.yml").read_text())["tests"]
-    each = [one for test in tests for one in test["alert_rule_test"]]
+    each = [case for test in tests for case in test["alert_rule_test"]]
     alerts = {rule["alert"] for rule in rules("alerts.yml")}
-    assert {one["alertname"] for one in each if one.get("exp_alerts")} == alerts
-    assert {one["alertname"] for one in each if not one.get("exp_alerts")} == alerts
+    assert {case["alertname"] for case in each if case.get("exp_alerts")} == alerts
+    assert {case["alertname"] for case in each if not case.get("exp_alerts")} == alerts
 
 
 @pytest.mark.parametrize("file", ["alerts.yml", "rules.yml"])
@@ -81,7 +81,7 @@ def test_the_dashboard_asks_for_metrics_that_exist() -> None:
 @needs_prometheus
 def test_the_queries_of_the_dashboard_are_promql(tmp_path: Path) -> None:
     dashboard = json.loads((MIXIN / "dashboard.json").read_text())
-    queries = [one["expr"] for panel in dashboard["panels"] for one in panel.get("targets", ())]
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
     plain = [re.sub(r"\$__rate_interval", "5m", query) for query in queries]
     named = [{"record": f"query:number_{number}", "expr": query} for number, query in enumerate(plain)]
     (tmp_path / "queries.yml").write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": named}]}))

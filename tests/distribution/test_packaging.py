@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 # Builds fetch the compiler, and the clean environment all dependencies, from the package index.
 pytestmark = pytest.mark.timeout(400)

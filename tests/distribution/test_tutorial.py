@@ -12,7 +12,7 @@ import pytest
 from processes import Process
 from shell import Shell, address_in, blocks, environment, steps
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "plugins/kuma-sd-example"
 
 TUTORIAL = (ROOT / "docs/plugins/tutorial.md").read_text()

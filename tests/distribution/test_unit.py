@@ -11,7 +11,7 @@ from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.loader import load
 from kuma_sd.web.client import default_control_socket
 
-ETC = Path(__file__).parents[1] / "etc"
+ETC = Path(__file__).parents[2] / "etc"
 UNIT = ETC / "kuma-sd.service"
 
 

@@ -8,8 +8,8 @@ import yaml
 from recordings import DATA, Step, as_we_write, groups, response, steps
 
 from kuma_sd import Publication
-from kuma_sd.pipeline.chain import Branch
 from kuma_sd.mads.decoder import Decoder
+from kuma_sd.pipeline.chain import Chain
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd_bundled.file_sd import FileSD, FileSDOptions
 
@@ -24,7 +24,7 @@ SCRAPE_CONFIGURATION = re.compile(r"^job$|^__.*_histograms_")
 def published(recorded: Path, profile: str) -> Publication:
     assignments, complete = Decoder("").decode(response(recorded))
     assert complete
-    return Branch(LabelProfile(profile)).publication(assignments, received=1.0)
+    return Chain(LabelProfile(profile)).publication(assignments, received=1.0)
 
 
 def test_there_are_recordings_to_compare_with() -> None:

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from resources import packed
 
 from kuma_sd import SourceError
-from kuma_sd.pipeline.chain import Branch
-from kuma_sd.mads.plugin import grpc_stream, long_poll
+from kuma_sd.mads import grpc_stream, http_long_poll
 from kuma_sd.mads.codecs import ResourceCodec, v1alpha1
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1_json import TYPE_URL, V1_JSON
 from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF
-from kuma_sd.mads.decoder import Decoder, Response
+from kuma_sd.mads.decoder import Decoder, MadsResponse
+from kuma_sd.pipeline.chain import Chain
 from kuma_sd.prometheus.label_profiles import PROFILES, LabelProfile, is_valid
 from kuma_sd.proto import mads_v1_pb2, mads_v1alpha1_pb2
 
@@ -61,11 +61,11 @@ def json_assignments(draw: st.DrawFn) -> bytes:
 
 
 def publish(codec: ResourceCodec, responses: Sequence[Sequence[bytes]], profile: str) -> None:
-    decoder, branch = Decoder(""), Branch(LabelProfile(profile))
+    decoder, chain = Decoder(""), Chain(LabelProfile(profile))
     for resources in responses:
         with contextlib.suppress(SourceError):
-            assignments, _ = decoder.decode(Response(codec, resources))
-            lines = branch.publication(assignments, received=1.0).lines
+            assignments, _ = decoder.decode(MadsResponse(codec, resources))
+            lines = chain.publication(assignments, received=1.0).lines
             for line in lines:
                 assert b"\n" not in line
                 check(json.loads(line))
@@ -117,7 +117,7 @@ JSON = st.recursive(
 @given(JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=100))
 def test_any_body_over_http_is_decoded_or_refused(body: bytes) -> None:
     with contextlib.suppress(SourceError):
-        resources = long_poll._parse(body).resources or ()
+        resources = http_long_poll._parse(body).resources or ()
         publish(V1_JSON, [[bytes(raw) for raw in resources]], "both")
 
 
@@ -130,7 +130,7 @@ def test_json_that_is_no_unicode_is_decoded_or_refused(text: bytes) -> None:
 @pytest.mark.parametrize("body", [b"\xee", b'{"version_info":"\xee"}', b'{"resources":[{"mesh":"\xee"}]}'])
 def test_a_body_that_is_no_unicode_is_refused(body: bytes) -> None:
     def resources() -> list[object]:
-        return [list(V1_JSON.split(bytes(raw))) for raw in long_poll._parse(body).resources or ()]
+        return [list(V1_JSON.split(bytes(raw))) for raw in http_long_poll._parse(body).resources or ()]
 
     with pytest.raises(SourceError):
         resources()

@@ -1,8 +1,8 @@
 import pytest
 
 from kuma_sd import ConfigError
+from kuma_sd.core.text import masked
 from kuma_sd.http.address import Endpoint, parse_address
-from kuma_sd.core.urls import masked
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import grpc._common
 
-from kuma_sd.mads.plugin import grpc_stream
+from kuma_sd.mads import grpc_stream
 
 
 def test_a_thread_that_waits_for_grpc_is_woken_by_what_it_waits_for_alone() -> None:

@@ -8,13 +8,14 @@ from http_server import Server, http_server
 from recordings import DATA
 
 from kuma_sd import SourceError
-from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.http.access import Access
 from kuma_sd.http.address import parse_address
-from kuma_sd.mads.decoder import Response
 from kuma_sd.http.client import HttpClient
+from kuma_sd.http.errors import TooLargeError
+from kuma_sd.mads.decoder import MadsResponse
+from kuma_sd.mads.errors import NotServedThereError
 from kuma_sd.mads.http_long_poll import LongPoll
-from kuma_sd.mads.errors import NotServedThereError, TooLargeError
+from kuma_sd.mads.plugin import MadsOptions
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def body(version: str, *names: str) -> bytes:
     return json.dumps({"version_info": version, "resources": resources}).encode()
 
 
-def received(response: Response | None) -> list[str]:
+def received(response: MadsResponse | None) -> list[str]:
     assert response is not None
     return [json.loads(each)["targets"][0]["name"] for each in response.resources]
 

@@ -8,7 +8,7 @@ from kuma_sd.testing import assignment, snapshot
 
 
 def names(admitted: Snapshot) -> list[str]:
-    return [one.key.name for one in admitted.assignments]
+    return [entry.key.name for entry in admitted.assignments]
 
 
 def numbered(numbers: Iterable[int], mesh: str = "default") -> list[str]:

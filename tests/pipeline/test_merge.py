@@ -3,12 +3,13 @@ import time
 import pytest
 
 from kuma_sd import SourceStatus
-from kuma_sd.pipeline.chain import Branch
-from kuma_sd.pipeline.guard import Guard
-from kuma_sd.pipeline.control_plane import Inlet
 from kuma_sd.core.mailbox import Mailbox
-from kuma_sd.core.model import Publication, Snapshot
-from kuma_sd.pipeline.merge import SENDER, Opening, Pipeline, Route
+from kuma_sd.core.model import Snapshot
+from kuma_sd.core.publication import Publication
+from kuma_sd.pipeline.chain import Chain
+from kuma_sd.pipeline.control_plane import ControlPlane
+from kuma_sd.pipeline.guard import Guard
+from kuma_sd.pipeline.merge import SENDER, FirstPublication, Pipeline, Route
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.testing import assignment, snapshot
 
@@ -18,13 +19,15 @@ class Line:
 
     def __init__(self, *control_planes: str, start_wait: float = 30.0, guard_hold: float = 120.0) -> None:
         self.out: Mailbox[Publication] = Mailbox()
-        self.route = Route(Branch(LabelProfile("kuma-prometheus-sd")), {"out": self.out})
-        self.inlets = {name: Inlet(name, Guard(name, hold=guard_hold), SourceStatus) for name in control_planes or [""]}
-        self.pipeline = Pipeline(self.inlets, [self.route], Opening(0.0, start_wait, guard_hold))
+        self.route = Route(Chain(LabelProfile("kuma-prometheus-sd")), {"out": self.out})
+        self.control_planes = {
+            name: ControlPlane(name, Guard(name, hold=guard_hold), SourceStatus) for name in control_planes or [""]
+        }
+        self.pipeline = Pipeline(self.control_planes, [self.route], FirstPublication(0.0, start_wait, guard_hold))
 
     def step(self, *snapshots: Snapshot, now: float = 1.0) -> list[str] | None:
         """Return the names that are published in this step; None when nothing is."""
-        self.pipeline.step({one.control_plane: one for one in snapshots}, now)
+        self.pipeline.step({received.control_plane: received for received in snapshots}, now)
         published = self.out.take(0).get(SENDER)
         return names(published) if published else None
 
@@ -127,14 +130,14 @@ class TestTheFirstPublication:
 
     def test_goes_out_at_once_with_what_was_restored(self) -> None:
         line = Line("east", "west")
-        line.inlets["east"].restore(snapshot("a", control_plane="east"))
+        line.control_planes["east"].restore(snapshot("a", control_plane="east"))
         assert line.step(now=0.0) is None
-        line.inlets["west"].restore(snapshot("b", control_plane="west"))
+        line.control_planes["west"].restore(snapshot("b", control_plane="west"))
         assert line.step(now=0.0) == ["easta", "westb"]
 
     def test_holds_what_was_restored_when_the_control_plane_comes_back_empty(self) -> None:
         line = Line(guard_hold=120.0)
-        line.inlets[""].restore(snapshot("a", "b"))
+        line.control_planes[""].restore(snapshot("a", "b"))
         assert line.step(now=0.0) == ["a", "b"]
         assert line.step(snapshot(connected=1.0), now=2.0) is None
         assert line.step(now=122.0) == []
@@ -142,7 +145,7 @@ class TestTheFirstPublication:
     def test_believes_an_empty_control_plane_that_somebody_accepts(self) -> None:
         line = Line()
         assert line.step(snapshot(), now=1.0) is None
-        line.pipeline.step({"accept": lambda: line.inlets[""].accept(1.0)}, 1.5)
+        line.pipeline.step({"accept": lambda: line.control_planes[""].accept(1.0)}, 1.5)
         assert names(line.out.take(0)[SENDER]) == []
 
 
@@ -150,13 +153,13 @@ def test_accepting_publishes_what_the_control_plane_has() -> None:
     line = Line()
     line.step(snapshot("a", "b", "c", connected=-1000.0), now=1.0)
     assert line.step(snapshot("c", connected=-1000.0), now=2.0) is None
-    line.pipeline.step({"accept": lambda: line.inlets[""].accept(3.0)}, 3.0)
+    line.pipeline.step({"accept": lambda: line.control_planes[""].accept(3.0)}, 3.0)
     assert names(line.out.take(0)[SENDER]) == ["c"]
 
 
 def test_targets_of_a_control_plane_that_is_not_heard_expire_if_wanted() -> None:
     line = Line("east", "west")
-    east = line.inlets["east"]
+    east = line.control_planes["east"]
     east.max_age = 60.0
     now = time.time()
     east.contact = lambda: SourceStatus(connected=False, heard=now - 59.0)
@@ -171,7 +174,7 @@ def test_targets_of_a_control_plane_that_is_not_heard_expire_if_wanted() -> None
 def test_what_is_let_through_is_left_for_saving() -> None:
     saver: Mailbox[Snapshot] = Mailbox()
     line = Line()
-    pipeline = Pipeline(line.inlets, [line.route], Opening(0.0, 30.0, 120.0), saver.put)
+    pipeline = Pipeline(line.control_planes, [line.route], FirstPublication(0.0, 30.0, 120.0), saver.put)
     pipeline.step({"": snapshot("a")}, 1.0)
     assert saver.take(0) == {"": snapshot("a")}
     pipeline.step({}, 2.0)

@@ -6,9 +6,10 @@ import pytest
 
 from kuma_sd import OutputError, Publication, Snapshot, SourceError, SourceStatus
 from kuma_sd.core.mailbox import Mailbox
-from kuma_sd.testing import publication, snapshot
+from kuma_sd.pipeline.output_worker import OutputWorker
+from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.system.threads import Threads
-from kuma_sd.pipeline.workers import OutputWorker, SourceWorker
+from kuma_sd.testing import publication, snapshot
 
 
 class ScriptedSource:
@@ -55,7 +56,7 @@ def test_a_lost_connection_is_made_again_and_both_are_logged_once(
     threads.start("east", worker)
     seen: list[str] = []
     while "b" not in seen:
-        seen += [one.assignments[0].key.name for one in mailbox.take(5).values()]
+        seen += [value.assignments[0].key.name for value in mailbox.take(5).values()]
     threads.stop(timeout=5)
     assert worker.status.attempts == 3
     assert [record.getMessage() for record in caplog.records] == [

@@ -40,7 +40,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         metadata.mkdir(parents=True)
         (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
         points = "\n".join(f"{entry} = {module}" for entry in entries)
-        (metadata / "entry_points.txt").write_text(f"[kuma_sd.plugin.manager]\n{points}\n")
+        (metadata / "entry_points.txt").write_text(f"[kuma_sd.plugins]\n{points}\n")
         (folder / f"{module}.py").write_text(textwrap.dedent(source))
         monkeypatch.syspath_prepend(str(folder))
 
@@ -136,7 +136,7 @@ def test_a_broken_plugin_is_an_error_that_names_its_distribution(
 def test_a_broken_plugin_stops_no_other(install: Install) -> None:
     install("kuma-sd-bad", "bad_plugin", "import nothing_of_this_name", "output.bad")
     install("kuma-sd-good", "good_plugin", GOOD, "output.memory", "misnamed", "action.memory")
-    loaded = {".".join(one.available[:2]): one for one in Plugins().load_all()}
+    loaded = {".".join(loaded_plugin.available[:2]): loaded_plugin for loaded_plugin in Plugins().load_all()}
     assert loaded["output.memory"].plugin is not None
     assert loaded["output.memory"].error is None
     assert loaded["output.bad"].plugin is None
@@ -205,5 +205,9 @@ def test_a_class_in_place_of_its_instance_is_refused() -> None:
 
 
 def test_the_bundled_plugins_are_found() -> None:
-    names = {(one.kind, one.name) for one in Plugins().available() if one.distribution == "kuma-sd"}
+    names = {
+        (available_plugin.kind, available_plugin.name)
+        for available_plugin in Plugins().available()
+        if available_plugin.distribution == "kuma-sd"
+    }
     assert {("source", "grpc"), ("output", "file_sd")} <= names

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kuma_sd import ConfigError
-from kuma_sd.prometheus.matchers import MATCHERS, Matcher, Matchers, parse
+from kuma_sd.prometheus.matchers import MATCHERS, Matcher, Matchers, parse_matchers
 
 LABELS = {"mesh": "payments", "env": "prod", "text": 'a "b"\n', "empty": ""}
 
@@ -36,7 +36,7 @@ LABELS = {"mesh": "payments", "env": "prod", "text": 'a "b"\n', "empty": ""}
     ],
 )
 def test_it_matches(text: str) -> None:
-    assert parse(text).matches(LABELS.get)
+    assert parse_matchers(text).matches(LABELS.get)
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,12 @@ def test_it_matches(text: str) -> None:
     ],
 )
 def test_it_does_not_match(text: str) -> None:
-    assert not parse(text).matches(LABELS.get)
+    assert not parse_matchers(text).matches(LABELS.get)
 
 
 @pytest.mark.parametrize("word", ["backend-01", "10.0.0.1:80", "/metrics", "a_b", "日本"])
 def test_a_plain_word_needs_no_quotes(word: str) -> None:
-    assert parse(f"a={word},b!={word}") == Matchers([Matcher("a", "=", word), Matcher("b", "!=", word)])
+    assert parse_matchers(f"a={word},b!={word}") == Matchers([Matcher("a", "=", word), Matcher("b", "!=", word)])
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_plain_word_needs_no_quotes(word: str) -> None:
 )
 def test_an_error_says_where_and_why(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        parse(text)
+        parse_matchers(text)
     with pytest.raises(ValueError, match=r"^is wrong at character"):
         MATCHERS.parse(text)
 
@@ -94,11 +94,11 @@ equalities = st.builds(Matcher, names, st.sampled_from(["=", "!="]), st.text())
 
 @given(st.lists(equalities).map(Matchers))
 def test_what_is_shown_can_be_parsed(matchers: Matchers) -> None:
-    assert parse(str(matchers)) == matchers
+    assert parse_matchers(str(matchers)) == matchers
     assert MATCHERS.parse(MATCHERS.show(matchers)) == matchers
 
 
 @given(st.text())
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     with contextlib.suppress(ConfigError):
-        assert parse(str(parse(text))) == parse(text)
+        assert parse_matchers(str(parse_matchers(text))) == parse_matchers(text)

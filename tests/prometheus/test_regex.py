@@ -128,8 +128,8 @@ ATOMS = [*"ab-:1é\n", r"\.", r"\d", r"\w", ".", "[a-z]", "[^a]", "[^:]", r"[\d.
 QUANTIFIERS = [*[""] * 4, "*", "+", "?", "*?", "+?", "??", "{2}", "{1,2}", "{0,1}?", "{1,}"]
 
 items = st.builds("".join, st.tuples(st.sampled_from(ATOMS), st.sampled_from(QUANTIFIERS)))
-branches = st.builds("|".join, st.lists(st.builds("".join, st.lists(items, max_size=3)), min_size=1, max_size=3))
-pieces = items | branches.map("({})".format) | st.builds("(?:{}){}".format, branches, st.sampled_from(["", "?", "??"]))
+chains = st.builds("|".join, st.lists(st.builds("".join, st.lists(items, max_size=3)), min_size=1, max_size=3))
+pieces = items | chains.map("({})".format) | st.builds("(?:{}){}".format, chains, st.sampled_from(["", "?", "??"]))
 sequences = st.builds(
     "".join, st.tuples(st.sampled_from(["", "^"]), st.builds("".join, st.lists(pieces)), st.sampled_from(["", "$"]))
 )

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import FOLDERS, groups
 
-from kuma_sd import GroupKey, Key, KumaSDError, Labels, Publication, TargetGroup, target_files
-from kuma_sd.prometheus.sharding import Shard
+from kuma_sd import GroupKey, Key, KumaSDError, Labels, Publication, TargetGroup
+from kuma_sd.prometheus import sd_files
 from kuma_sd.prometheus.sd_files import read_target_file, selected
+from kuma_sd.prometheus.sharding import Shard
 from kuma_sd_bundled.file_sd import FileSD, FileSDOptions
 
 LABELS = st.dictionaries(st.sampled_from(["__address__", "a", "b", "mesh"]), st.text("a:-#'\"{}\u2028é\n", min_size=1))
@@ -24,7 +25,7 @@ def publication(labels: list[Labels]) -> Publication:
 def read(tmp_path: Path, content: str | bytes, name: str = "targets.json") -> list[bytes]:
     path = tmp_path / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return [one.json for one in read_target_file(path)]
+    return [target.json for target in read_target_file(path)]
 
 
 @given(st.lists(LABELS, max_size=5))
@@ -36,7 +37,7 @@ def test_what_file_sd_writes_is_read_back(
     output, published = FileSD(FileSDOptions(path)), publication(labels)
     output.publish(published)
     output.close()
-    assert [one.json for one in read_target_file(path)] == list(published.lines)
+    assert [target.json for target in read_target_file(path)] == list(published.lines)
 
 
 @pytest.mark.parametrize("path", [path for folder in FOLDERS for path in sorted(folder.glob("go-adapter-*.json"))])
@@ -44,7 +45,7 @@ def test_what_the_go_program_wrote_is_read(path: Path) -> None:
     parsed = json.loads(path.read_bytes())
     for group in parsed:
         group["labels"] = {name: value for name, value in group["labels"].items() if value}
-    found = [{"targets": one.targets, "labels": one.labels} for one in read_target_file(path)]
+    found = [{"targets": target.targets, "labels": target.labels} for target in read_target_file(path)]
     assert groups(found) == groups(parsed)
 
 
@@ -106,11 +107,11 @@ def test_what_is_no_such_file_is_refused_in_one_line(tmp_path: Path, name: str, 
 
 
 def test_reading_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(target_files, "MOST_TARGETS", 1000)
+    monkeypatch.setattr(sd_files, "MOST_TARGETS", 1000)
     anchors = "- &a {targets: [" + ",".join("x" * 100) + "]}\n" + "- *a\n" * 10
     with pytest.raises(KumaSDError, match="more than 1000 targets"):
         read(tmp_path, anchors, "x.yml")
-    monkeypatch.setattr(target_files, "LARGEST_FILE", 10)
+    monkeypatch.setattr(sd_files, "LARGEST_FILE", 10)
     with pytest.raises(KumaSDError, match="is larger than"):
         read(tmp_path, "[" + " " * 20 + "]")
 
@@ -129,5 +130,5 @@ def test_a_shard_publishes_its_part_only(tmp_path: Path) -> None:
     output.close()
     chosen = selected(output, published)
     assert 0 < len(chosen) < 20
-    assert [one.json for one in chosen] == [one.json for one in read_target_file(tmp_path / "x.json")]
+    assert [item.json for item in chosen] == [target.json for target in read_target_file(tmp_path / "x.json")]
     assert selected(FileSD(FileSDOptions(tmp_path / "y.json")), published) == published.groups

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kuma_sd import ConfigError, Labels, Publication
-from kuma_sd.prometheus.sharding import METHODS, MOST_SHARDS, SHARD, SHARDS, Sharding, _jump, consistent, hashmod
+from kuma_sd.prometheus.sharding import (
+    MOST_SHARDS,
+    SHARD,
+    SHARDING_METHODS,
+    SHARDS,
+    Sharding,
+    _jump,
+    consistent,
+    hashmod,
+)
 from kuma_sd.testing import group, publication
 
 ADDRESSES = [f"10.0.{number // 250}.{number % 250}:5670" for number in range(10_000)]
@@ -24,10 +33,10 @@ def test_the_consistent_hash_is_the_jump_hash_of_others(key: int, shards: int, s
     assert _jump(key, shards) == shard
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SHARDING_METHODS)
 @pytest.mark.parametrize("shards", [1, 2, 3, 8, 100])
 def test_every_target_is_in_one_shard_and_shards_are_of_about_equal_size(method: str, shards: int) -> None:
-    sizes = Counter(METHODS[method](address, shards) for address in ADDRESSES)
+    sizes = Counter(SHARDING_METHODS[method](address, shards) for address in ADDRESSES)
     assert sorted(sizes) == list(range(shards))
     assert max(sizes.values()) < 1.6 * len(ADDRESSES) / shards
 
@@ -46,13 +55,13 @@ LABELS = st.dictionaries(st.sampled_from(["mesh", "zone", "env"]), st.text(max_s
     label_sets=st.lists(LABELS, max_size=40),
     count=st.integers(1, 12),
     by=st.sampled_from(["__address__", "mesh", "zone", "none_has_it"]),
-    method=st.sampled_from(sorted(METHODS)),
+    method=st.sampled_from(sorted(SHARDING_METHODS)),
 )
 def test_all_shards_together_are_the_whole_in_order_and_no_target_is_in_two(
     label_sets: list[Labels], count: int, by: str, method: str
 ) -> None:
     whole = publication(
-        *(group(f"b-{number}", address=f"[::1]:{number}", labels=one) for number, one in enumerate(label_sets))
+        *(group(f"b-{number}", address=f"[::1]:{number}", labels=item) for number, item in enumerate(label_sets))
     )
     shards = Sharding(count, by, method).split(whole)
     assert len(shards) == count
@@ -62,13 +71,13 @@ def test_all_shards_together_are_the_whole_in_order_and_no_target_is_in_two(
     assert [Sharding(count, by, method).pick(whole, number) for number in range(count)] == shards
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SHARDING_METHODS)
 def test_the_value_of_the_label_decides_and_an_absent_one_is_empty(method: str) -> None:
     one, other = group("a", address="192.0.2.1:1", labels={"env": "prod"}), group("b", address="192.0.2.2:1", labels={})
     whole = publication(one, other)
-    assert one.json in Sharding(8, method=method).split(whole)[METHODS[method]("192.0.2.1:1", 8)]
-    assert one.json in Sharding(8, "env", method).split(whole)[METHODS[method]("prod", 8)]
-    assert other.json in Sharding(8, "env", method).split(whole)[METHODS[method]("", 8)]
+    assert one.json in Sharding(8, method=method).split(whole)[SHARDING_METHODS[method]("192.0.2.1:1", 8)]
+    assert one.json in Sharding(8, "env", method).split(whole)[SHARDING_METHODS[method]("prod", 8)]
+    assert other.json in Sharding(8, "env", method).split(whole)[SHARDING_METHODS[method]("", 8)]
 
 
 def test_a_target_stays_in_its_shard_when_something_else_of_it_changes() -> None:

@@ -15,7 +15,7 @@ from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, DiscoveryResponse, Nod
 from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment as AssignmentV1
 from kuma_sd.proto.mads_v1alpha1_pb2 import MonitoringAssignment as AssignmentV1alpha1
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RECORDED = sorted((ROOT / "tests/data").glob("*/grpc-*.binpb"))
 
 # xds-protos overwrites what other packages install (google.rpc), so it lives in an environment of its own.

@@ -9,8 +9,8 @@ import pytest
 from settings_kit import Everything, settings_of
 
 from kuma_sd import TEXT, ConfigError, Context, OutputPlugin, Publication, SourcePlugin, hookimpl, option
-from kuma_sd.runtime.builder import assemble
 from kuma_sd.plugin.manager import Direct, Plugins
+from kuma_sd.runtime.builder import build
 from kuma_sd.settings.loader import Settings
 
 if TYPE_CHECKING:
@@ -68,20 +68,20 @@ def settings(directory: Path, *sections: str) -> Settings:
 
 
 def test_what_an_instance_serves_is_found_by_its_path(tmp_path: Path) -> None:
-    assembly = assemble(settings(tmp_path, "output = page more=page", "[more]", "path = /more"))
-    assert set(assembly.served) == {"/sd", "/more"}
-    more = assembly.contexts["output", "more"]
+    components = build(settings(tmp_path, "output = page more=page", "[more]", "path = /more"))
+    assert set(components.served) == {"/sd", "/more"}
+    more = components.contexts["output", "more"]
     assert (len(more.collectors), [dict(facts()) for facts in more.facts]) == (1, [{"path": "/more"}])
 
 
 def test_two_instances_that_want_one_path_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"output page and output more both want to serve /sd; give one another path"):
-        assemble(settings(tmp_path, "output = page more=page"))
+        build(settings(tmp_path, "output = page more=page"))
 
 
 def test_what_was_handed_over_stays_with_an_instance_that_stays_and_goes_with_one_that_goes(tmp_path: Path) -> None:
-    first = assemble(settings(tmp_path, "output = page more=page", "[more]", "path = /more"))
-    second = assemble(settings(tmp_path, "output = page more=page", "[more]", "path = /other"), first)
+    first = build(settings(tmp_path, "output = page more=page", "[more]", "path = /more"))
+    second = build(settings(tmp_path, "output = page more=page", "[more]", "path = /other"), first)
     assert second.contexts["output", "page"] is first.contexts["output", "page"]
     assert second.contexts["source", ""] is first.contexts["source", ""]
     assert set(second.served) == {"/sd", "/other"}

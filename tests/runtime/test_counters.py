@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 from resources import packed
 
-from kuma_sd.pipeline.chain import Branch
-from kuma_sd.pipeline.guard import Guard
-from kuma_sd.pipeline.control_plane import Inlet
+from kuma_sd.core.mailbox import Mailbox
+from kuma_sd.core.model import Snapshot
+from kuma_sd.core.publication import Publication
 from kuma_sd.mads.codecs import ResourceCodec
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1_json import V1_JSON
-from kuma_sd.mads.decoder import Decoder, Response
-from kuma_sd.core.mailbox import Mailbox
-from kuma_sd.core.model import Publication, Snapshot
-from kuma_sd.pipeline.merge import SENDER, Opening, Pipeline, Route
+from kuma_sd.mads.decoder import Decoder, MadsResponse
+from kuma_sd.pipeline.chain import Chain
+from kuma_sd.pipeline.control_plane import ControlPlane
+from kuma_sd.pipeline.guard import Guard
+from kuma_sd.pipeline.merge import SENDER, FirstPublication, Pipeline, Route
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
 from kuma_sd.simulator import Dataplane
@@ -52,10 +53,10 @@ class House:
 
     def __init__(self, protocol: str, directory: Path, shards: int | None = None) -> None:
         self.codec, self.make = PROTOCOLS[protocol]
-        self.decoder, self.branch = Decoder(""), Branch(LabelProfile("kuma-prometheus-sd"))
+        self.decoder, self.chain = Decoder(""), Chain(LabelProfile("kuma-prometheus-sd"))
         self.box: Mailbox[Publication] = Mailbox()
-        route = Route(self.branch, {"file_sd": self.box})
-        self.pipeline = Pipeline({"": Inlet("", Guard(""))}, [route], Opening(0.0, 30.0, 120.0))
+        route = Route(self.chain, {"file_sd": self.box})
+        self.pipeline = Pipeline({"": ControlPlane("", Guard(""))}, [route], FirstPublication(0.0, 30.0, 120.0))
         name = "targets-{shard}.json" if shards else "targets.json"
         self.output = FileSD(FileSDOptions(path=directory / name, shards=shards))
         self.directory = directory
@@ -64,13 +65,13 @@ class House:
 
     def wire(self) -> list[bytes]:
         """Return the resources, newly made and in random order, as they come over the wire."""
-        fresh = [bytes(bytearray(one)) for one in self.resources]
+        fresh = [bytes(bytearray(resource)) for resource in self.resources]
         random.shuffle(fresh)
         return fresh
 
     def publication(self, wire: list[bytes]) -> Publication | None:
         """Let a response pass; returns what is published, if anything."""
-        assignments, complete = self.decoder.decode(Response(self.codec, wire))
+        assignments, complete = self.decoder.decode(MadsResponse(self.codec, wire))
         self.pipeline.step({"": Snapshot("", assignments, 1.0, 0.0, complete)}, 1000.0)
         return self.box.take(0).get(SENDER)
 
@@ -92,7 +93,7 @@ class House:
     @property
     def work(self) -> tuple[int, int]:
         """How many resources were decoded, and how many targets converted and rendered."""
-        return self.decoder.decoded, self.branch.converted
+        return self.decoder.decoded, self.chain.converted
 
     @property
     def files(self) -> dict[str, int]:

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from processes import kuma_sd
 
-from kuma_sd.runtime.setting_warnings import advice, warn
-from kuma_sd.runtime.builder import Assembly, assemble
-from kuma_sd.runtime.daemon import Daemon
 from kuma_sd.plugin.manager import Plugins
+from kuma_sd.runtime.builder import Components, build
+from kuma_sd.runtime.daemon import Daemon
+from kuma_sd.runtime.setting_warnings import advice, warn
 from kuma_sd.settings.loader import load
 
 RULES = """
@@ -30,15 +30,15 @@ path = /nowhere/some.json
 """
 
 
-def assembly(tmp_path: Path, *lines: str, rules: str = RULES) -> Assembly:
+def components(tmp_path: Path, *lines: str, rules: str = RULES) -> Components:
     file = tmp_path / "kuma-sd.conf"
     file.write_text("\n".join([rules, *lines]))
-    return assemble(load(["-c", str(file)], {}, Plugins()))
+    return build(load(["-c", str(file)], {}, Plugins()))
 
 
 def test_rules_that_read_labels_which_the_profile_does_not_have_are_named_with_the_remedy(tmp_path: Path) -> None:
     lacking = "which targets do not have with label-profile = kuma-prometheus-sd; set label-profile = both"
-    assert list(advice(assembly(tmp_path))) == [
+    assert list(advice(components(tmp_path))) == [
         f"output all, some: transform nat reads __meta_kuma_label_(.+), __meta_kuma_mesh, {lacking}",
         f"output all, some: transform only reads __meta_kuma_service, {lacking}",
     ]
@@ -46,14 +46,14 @@ def test_rules_that_read_labels_which_the_profile_does_not_have_are_named_with_t
 
 @pytest.mark.parametrize("profile", ["both", "kuma_sd_configs"])
 def test_outputs_whose_profile_has_them_are_not_warned_of(tmp_path: Path, profile: str) -> None:
-    (first, second) = advice(assembly(tmp_path, f"label-profile = {profile}"))
+    (first, second) = advice(components(tmp_path, f"label-profile = {profile}"))
     assert first.startswith("output all: transform nat")
     assert second.startswith("output all: transform only")
 
 
 def test_other_labels_are_nobodys_business(tmp_path: Path) -> None:
     rules = RULES.replace("__meta_kuma_", "__meta_other_")
-    assert list(advice(assembly(tmp_path, rules=rules))) == []
+    assert list(advice(components(tmp_path, rules=rules))) == []
 
 
 def test_check_and_the_daemon_at_its_start_warn(
@@ -71,5 +71,5 @@ def test_check_and_the_daemon_at_its_start_warn(
 
 
 def test_it_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    warn(assembly(tmp_path))
+    warn(components(tmp_path))
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2

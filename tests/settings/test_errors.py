@@ -19,7 +19,7 @@ from kuma_sd.settings.schema import CoreOptions
 DURATION = "is not a duration like 500ms, 30s, 2m or 1h30m"
 VALID = "one starts with a small letter, followed by small letters, digits, '-' and '_'"
 UNIQUE = "give one another name, as in NAME=VALUE"
-CORE = ", ".join(one.name for one in (*options_of(CoreOptions), *options_of(StreamOptions)))
+CORE = ", ".join(declared.name for declared in (*options_of(CoreOptions), *options_of(StreamOptions)))
 NOT_NAMED = "neither cp-address nor transform nor output has an item of that name"
 
 

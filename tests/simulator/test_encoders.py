@@ -123,5 +123,5 @@ def test_the_pieces_of_a_response_are_one_document(count: int) -> None:
     resources = [json.dumps({"number": number}).encode() for number in range(count)]
     pieces = list(HttpV1().pieces("v", resources))
     parsed = json.loads(b"".join(pieces))
-    assert [one["number"] for one in parsed.get("resources", [])] == list(range(count))
+    assert [resource["number"] for resource in parsed.get("resources", [])] == list(range(count))
     assert len(pieces) == 1 + (count + 499) // 500

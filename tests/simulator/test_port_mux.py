@@ -14,16 +14,16 @@ from raw_client import Connect
 from raw_http import HttpConnection
 
 from kuma_sd import ConfigError
-from kuma_sd.simulator import ControlPlane, Dataplane, World, kuma
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World, kuma
 from kuma_sd.simulator.encoders import GrpcV1, GrpcV1alpha1
 
 
-def running(version: str, tls: ssl.SSLContext | None = None) -> ControlPlane[World]:
-    return ControlPlane(World([Dataplane("a")]), refresh=0, line=kuma(version), tls=tls)
+def running(version: str, tls: ssl.SSLContext | None = None) -> SimulatedControlPlane[World]:
+    return SimulatedControlPlane(World([Dataplane("a")]), refresh=0, line=kuma(version), tls=tls)
 
 
 @contextlib.contextmanager
-def connected(control_plane: ControlPlane[World]) -> Iterator[socket.socket]:
+def connected(control_plane: SimulatedControlPlane[World]) -> Iterator[socket.socket]:
     host, _, port = control_plane.address.rpartition(":")
     with socket.create_connection((host, int(port)), timeout=5) as wire:
         yield wire

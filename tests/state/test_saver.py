@@ -20,8 +20,8 @@ from processes import eventually
 
 from kuma_sd import Snapshot, SourcePlugin
 from kuma_sd.state.saver import State
-from kuma_sd.testing import CODEC, snapshot
 from kuma_sd.system.threads import Threads
+from kuma_sd.testing import CODEC, snapshot
 
 FOREVER = float("-inf")
 
@@ -270,7 +270,7 @@ def test_a_snapshot_that_cannot_be_written_is_said_once_and_ends_nothing(
     state = started(tmp_path)
     good = snapshot("a")
     nameless: Any = object()
-    bad = Snapshot("", [replace(one, codec=nameless) for one in good.assignments], 1.0, 0.0)
+    bad = Snapshot("", [replace(assignment, codec=nameless) for assignment in good.assignments], 1.0, 0.0)
     state._save({"": bad})
     state._save({})
     assert state.status.failures == 2
@@ -388,7 +388,7 @@ WRITER = """
 import sys
 from itertools import cycle
 from pathlib import Path
-from test_saving import ControlPlane, started, worlds
+from test_saver import ControlPlane, started, worlds
 state = started(Path(sys.argv[1]))
 for one in cycle(worlds()):
     state._save({"": one})
@@ -403,7 +403,7 @@ def worlds() -> list[Snapshot]:
 def test_a_process_that_is_killed_while_it_writes_leaves_the_old_state_or_the_new(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assignments, moments = [one.assignments for one in worlds()], random.Random(7)
+    assignments, moments = [world.assignments for world in worlds()], random.Random(7)
     for _ in range(8):
         command = [sys.executable, "-c", WRITER, str(tmp_path)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -24,9 +24,9 @@ from kuma_sd import (
     SourceStatus,
     hookimpl,
 )
-from kuma_sd.runtime.daemon import Daemon
-from kuma_sd.runtime.status_collector import Observer
 from kuma_sd.plugin.manager import Direct, Plugins
+from kuma_sd.runtime.daemon import Daemon
+from kuma_sd.runtime.status_collector import StatusCollector
 from kuma_sd.settings.loader import Settings
 from kuma_sd.testing import CODEC, snapshot
 
@@ -67,14 +67,14 @@ class ToldOutput:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.problem: Exception | None = None
-        self.gate = threading.Event()
-        self.gate.set()
+        self.access_control = threading.Event()
+        self.access_control.set()
 
     def start(self) -> None: ...
 
     def publish(self, publication: Publication) -> None:
         del publication  # the worker remembers it
-        self.gate.wait(10)
+        self.access_control.wait(10)
         if self.problem:
             raise self.problem
 
@@ -110,7 +110,7 @@ class Observed:
     """A running daemon, and who looks at it."""
 
     daemon: Daemon
-    observer: Observer
+    collector: StatusCollector
     told: Told
     _plugins: Plugins
     _fixed: tuple[str, ...]
@@ -133,9 +133,9 @@ class Observed:
 
     def publish(self, *assignments: Assignment | str) -> None:
         """Let these come, and wait until they are published."""
-        publications = self.observer.status().outputs[0].publications
+        publications = self.collector.status().outputs[0].publications
         self.source.send(*assignments)
-        eventually(lambda: self.observer.status().outputs[0].publications > publications, "they are published")
+        eventually(lambda: self.collector.status().outputs[0].publications > publications, "they are published")
 
 
 @contextlib.contextmanager
@@ -151,13 +151,13 @@ def observed(directory: Path, *flags: str) -> Iterator[Observed]:
     fixed = (f"--state-dir={directory}/state", "--min-interval=0")
     chosen = flags or ("--cp-address=grpc://user:secret@192.0.2.1:5676", "--output=told")
     daemon = Daemon(settings_of(*fixed, *chosen, plugins=plugins))
-    observer = Observer(daemon)
+    collector = StatusCollector(daemon)
     daemon.start()
     try:
-        yield Observed(daemon, observer, told, plugins, fixed)
+        yield Observed(daemon, collector, told, plugins, fixed)
     finally:
         for output in told.outputs.values():
-            output.gate.set()
+            output.access_control.set()
         stuck = daemon.stop()
     assert stuck == []
     assert daemon.threads.failure is None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "script"
+SCRIPT = Path(__file__).parents[2] / "script"
 
 _TOOLS = ("apt-get", "debootstrap", "nsenter", "unshare")
 
@@ -78,7 +78,7 @@ class Machine:
         """Let nobody write anything but below these directories, which are empty and belong to owner."""
         root = self.root
         mounts = [f"mount --rbind {root} {root}", f"mount -o remount,bind,ro {root}", f"mount --bind /dev {root}/dev"]
-        mounts += [f"mount -t tmpfs -o uid={owner},gid={owner} tmpfs {root}{one}" for one in writable]
+        mounts += [f"mount -t tmpfs -o uid={owner},gid={owner} tmpfs {root}{item}" for item in writable]
         script = " && ".join(mounts)
         subprocess.run(["nsenter", "--target", self._first, "--mount", "sh", "-c", script], check=True)
 
@@ -133,7 +133,7 @@ def _make_at_home(root: Path) -> None:
     shutil.rmtree(root / "etc/apt")
     copied = [name for name in _OF_APT if (Path("/") / name).exists()]
     subprocess.run(["cp", "--archive", "--remove-destination", "--parents", *copied, root], check=True, cwd="/")
-    shutil.copy(Path(__file__).parent / "distribution/systemctl", root / "usr/bin/systemctl")
+    shutil.copy(Path(__file__).parents[1] / "distribution/systemctl", root / "usr/bin/systemctl")
     # By the second, maintainer scripts know that systemd is there.
     (root / "run/systemd/system").mkdir(parents=True)
     for device, minor in (("null", 3), ("zero", 5), ("random", 8), ("urandom", 9)):

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from kuma_sd import Assignment, Labels, Publication, Target, TargetGroup
-from kuma_sd.pipeline.chain import Branch, Limits
-from kuma_sd.explain import Scene, explain
-from kuma_sd.explain.inputs import Course, End, NamedStep, Plane
-from kuma_sd.telemetry.explanation import Explanation, Step, Trace, Verdict
+from kuma_sd.explain import ExplainInputs, explain
+from kuma_sd.explain.inputs import ChainInput, ControlPlaneInput, NamedTransform, OutputInput
+from kuma_sd.pipeline.chain import Chain, LabelLimits
 from kuma_sd.prometheus.label_profiles import LabelProfile
+from kuma_sd.telemetry.explanation import Explanation, Step, Trace, Verdict
 
 Steps = Sequence[tuple[str, Any]]
 
@@ -28,24 +28,24 @@ class Sharded(Silent):
         return ("shard 0", True) if group.targets[0].endswith("0") else ("it belongs to shard 1", False)
 
 
-def scene(
+def explain_inputs(
     *assignments: Assignment,
     steps: Steps = (),
     profile: str = "kuma-prometheus-sd",
-    limits: Limits | None = None,
+    limits: LabelLimits | None = None,
     output: Any = None,
-    plane: Callable[[Sequence[Assignment]], Plane] = Plane,
-) -> Scene:
+    plane: Callable[[Sequence[Assignment]], ControlPlaneInput] = ControlPlaneInput,
+) -> ExplainInputs:
     """Publish these, and look at it; steps are transforms by their names."""
-    branch = Branch(LabelProfile(profile), [transform for _, transform in steps], limits)
-    end = End("out", output or Silent(), branch.publication(assignments, 1.0))
-    named = tuple(NamedStep(name, "kind", transform) for name, transform in steps)
-    return Scene([plane(assignments)], [Course(profile, named, branch, (end,))])
+    chain = Chain(LabelProfile(profile), [transform for _, transform in steps], limits)
+    end = OutputInput("out", output or Silent(), chain.publication(assignments, 1.0))
+    named = tuple(NamedTransform(name, "kind", transform) for name, transform in steps)
+    return ExplainInputs([plane(assignments)], [ChainInput(profile, named, chain, (end,))])
 
 
-def explained(where: Scene, place: int = 0) -> Explanation:
+def explained(where: ExplainInputs, place: int = 0) -> Explanation:
     """Explain one of its assignments."""
-    (plane,) = where.planes
+    (plane,) = where.control_planes
     return explain(plane.assignments[place], plane, where)
 
 
@@ -56,7 +56,7 @@ def steps_of(one: Explanation) -> list[Step]:
 
 
 def traces_of(one: Explanation) -> tuple[Trace, ...]:
-    (way,) = one.ways
+    (way,) = one.chains
     return way.traces
 
 

@@ -13,7 +13,7 @@ import trustme
 from kuma_sd import SourceError
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.source import MadsSource
-from kuma_sd.simulator import ApiServer, ControlPlane, Dataplane, World, kuma
+from kuma_sd.simulator import ApiServer, Dataplane, SimulatedControlPlane, World, kuma
 
 VERSIONS = (
     *("0.3.2", "0.7.3", "1.0.8", "1.1.6", "1.2.3", "1.3.1", "1.8.8"),
@@ -51,7 +51,10 @@ class Cell:
 
 def expected() -> frozenset[tuple[str, ...]]:
     """Return what each cell must discover."""
-    return frozenset((one.mesh, one.name, one.service, one.address, one.scheme, one.metrics_path) for one in DATAPLANES)
+    return frozenset(
+        (dataplane.mesh, dataplane.name, dataplane.service, dataplane.address, dataplane.scheme, dataplane.metrics_path)
+        for dataplane in DATAPLANES
+    )
 
 
 @contextmanager
@@ -65,8 +68,8 @@ def row(version: str, folder: Path) -> Iterator[dict[str, Cell]]:
     authority.issue_cert(host).configure_cert(tls)
     with ExitStack() as stack:
         api = ApiServer(host)
-        plain = stack.enter_context(ControlPlane(world, host, 5676, line=line, api=api))
-        encrypted = stack.enter_context(ControlPlane(world, host, line=line, tls=tls)) if line.tls else plain
+        plain = stack.enter_context(SimulatedControlPlane(world, host, 5676, line=line, api=api))
+        encrypted = stack.enter_context(SimulatedControlPlane(world, host, line=line, tls=tls)) if line.tls else plain
         addresses = dict.fromkeys(FORMS, plain.address) | {FORMS[0]: api.address}
         addresses |= {form: encrypted.address for form in FORMS if "s://" in form}
         yield {
@@ -80,7 +83,7 @@ def cell(address: str, authority: Path) -> Cell:
     source = MadsSource(address, MadsOptions(tls_ca_file=str(authority)), "")
     try:
         snapshot = next(iter(source))
-        targets = [one.read() for one in snapshot.assignments]
+        targets = [assignment.read() for assignment in snapshot.assignments]
         protocol = source.status.protocol
     except SourceError as error:
         return Cell(error=str(error))
@@ -88,7 +91,10 @@ def cell(address: str, authority: Path) -> Cell:
         source.close()
     return Cell(
         protocol,
-        frozenset((one.mesh, one.name, one.service, one.address, one.scheme, one.metrics_path) for one in targets),
+        frozenset(
+            (target.mesh, target.name, target.service, target.address, target.scheme, target.metrics_path)
+            for target in targets
+        ),
     )
 
 

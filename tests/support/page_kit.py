@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scenes import Steps, scene
+from explain_kit import Steps, explain_inputs
 
 from kuma_sd import Assignment, Publication, Target, TargetGroup
+from kuma_sd.core.model import Key
+from kuma_sd.core.target_group import GroupKey
 from kuma_sd.explain import answer, containing, parse_selector
-from kuma_sd.telemetry.explanation import Answer
+from kuma_sd.telemetry.explanation import SearchResult
 from kuma_sd.telemetry.history import History
-from kuma_sd.core.model import GroupKey, Key
 from kuma_sd.telemetry.status import ControlPlaneStatus, OutputStatus, Status
 from kuma_sd.web.application import Application
-from kuma_sd.web.page import Sight, add_page
+from kuma_sd.web.page import PageData, add_page
 
 NOW = time.time()
 
@@ -44,7 +45,7 @@ class Answered:
     def all(self, tag: str, **attributes: str) -> list[ET.Element]:
         """Return elements with these attributes."""
         found = self.document.iter(tag)
-        return [one for one in found if all(one.get(name) == value for name, value in attributes.items())]
+        return [item for item in found if all(item.get(name) == value for name, value in attributes.items())]
 
 
 @dataclass
@@ -63,25 +64,25 @@ class Page:
     def get(self, path: str = "/", query: str = "", method: str = "GET", **headers: str) -> Answered:
         """Ask for a page."""
         application = Application()
-        add_page(application, self._sight())
+        add_page(application, self._page_data())
         environment: dict[str, Any] = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query}
         environment |= {"CONTENT_LENGTH": "0", "wsgi.input": io.BytesIO()} | headers
         told: list[Any] = []
         body = b"".join(application(environment, lambda status, headers: told.extend([status, headers])))  # type: ignore[arg-type]
         return Answered(int(told[0].split()[0]), dict(told[1]), body.decode())
 
-    def _sight(self) -> Sight:
-        where = scene(*self.received, steps=self.steps)
+    def _page_data(self) -> PageData:
+        where = explain_inputs(*self.received, steps=self.steps)
 
         def accept(name: str) -> None:
-            if name not in [one.name for one in self.status.control_planes]:
+            if name not in [control_plane.name for control_plane in self.status.control_planes]:
                 raise KeyError(name)
             self.accepted.append(name)
 
-        def explain(text: str, limit: int, offset: int) -> Answer:
+        def explain(text: str, limit: int, offset: int) -> SearchResult:
             return answer(where, parse_selector(text), "", limit, offset)
 
-        return Sight(
+        return PageData(
             status=lambda: self.status,
             history=self.history,
             published=lambda: {name: Publication.of(groups, NOW) for name, groups in self.groups.items()},
@@ -109,8 +110,8 @@ def output(name: str = "file_sd", **facts: Any) -> OutputStatus:
 
 def running(*parts: ControlPlaneStatus | OutputStatus, **facts: Any) -> Status:
     """Return how a daemon is; without parts, one where all is well."""
-    planes = tuple(one for one in parts if isinstance(one, ControlPlaneStatus)) or (plane(),)
-    outputs = tuple(one for one in parts if isinstance(one, OutputStatus)) or (output(),)
+    planes = tuple(part for part in parts if isinstance(part, ControlPlaneStatus)) or (plane(),)
+    outputs = tuple(part for part in parts if isinstance(part, OutputStatus)) or (output(),)
     known: dict[str, Any] = {"control_planes": planes, "outputs": outputs}
     return Status(version="1.2.3", now=NOW, started=NOW - 90_000, **(known | facts))
 

@@ -64,7 +64,7 @@ class Prometheus:
         """Return the labels of the targets it discovered in a file."""
         dropped = self.get("/api/v1/targets?state=dropped")["droppedTargets"]
         labels = [target["discoveredLabels"] for target in dropped]
-        return [one for one in labels if one["__meta_filepath"] == str(file)]
+        return [label for label in labels if label["__meta_filepath"] == str(file)]
 
     def metric(self, name: str) -> float:
         """Return one of its own metrics; 0 if it has none of that name."""

@@ -25,7 +25,7 @@ class Reply:
 
     @property
     def names(self) -> list[str]:
-        return sorted(one["targets"][0]["name"] for one in self.json.get("resources", []))
+        return sorted(resource["targets"][0]["name"] for resource in self.json.get("resources", []))
 
 
 class HttpConnection:

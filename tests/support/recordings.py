@@ -11,10 +11,10 @@ from kuma_sd.mads.codecs import ResourceCodec
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1_json import V1_JSON
 from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF
-from kuma_sd.mads.decoder import Response
+from kuma_sd.mads.decoder import MadsResponse
 from kuma_sd.proto.discovery_pb2 import ReceivedResponse
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 FOLDERS = sorted(DATA.glob("kuma-*"))
 
 
@@ -45,13 +45,13 @@ def steps(kind: str, api: str) -> list[Step]:
     return found
 
 
-def response(path: Path) -> Response:
+def response(path: Path) -> MadsResponse:
     """Read a recorded response of any kind."""
     if path.suffix == ".json":
         body = json.loads(path.read_bytes())
-        return Response(V1_JSON, [msgspec.json.encode(resource) for resource in body.get("resources", [])])
+        return MadsResponse(V1_JSON, [msgspec.json.encode(resource) for resource in body.get("resources", [])])
     codec: ResourceCodec = V1ALPHA1_PROTOBUF if "v1alpha1" in path.name else V1_PROTOBUF
-    return Response(codec, ReceivedResponse.FromString(path.read_bytes()).resources)
+    return MadsResponse(codec, ReceivedResponse.FromString(path.read_bytes()).resources)
 
 
 Group = tuple[str, tuple[tuple[str, str], ...]]

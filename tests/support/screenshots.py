@@ -18,22 +18,22 @@ from msgspec.structs import replace
 from processes import eventually
 from selenium import webdriver
 
-from kuma_sd.runtime.daemon import Daemon
-from kuma_sd.telemetry.history import FINE
-from kuma_sd.core.model import Publication
-from kuma_sd.runtime.status_collector import Observer
+from kuma_sd.core.publication import Publication
 from kuma_sd.plugin.manager import Plugins
+from kuma_sd.runtime.daemon import Daemon
+from kuma_sd.runtime.status_collector import StatusCollector
+from kuma_sd.service.http_app import page_data_of
 from kuma_sd.settings.loader import load
-from kuma_sd.service.page_data import sight_of
-from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.simulator.generated import labels_of_tags
+from kuma_sd.telemetry.history import FINE
 from kuma_sd.telemetry.status import Status
 from kuma_sd.web.application import Application
 from kuma_sd.web.page import add_page
 from kuma_sd.web.server.server import Serving
 from kuma_sd.web.server.tcp import bind, written
 
-IMAGES = Path(__file__).parents[1] / "docs/images"
+IMAGES = Path(__file__).parents[2] / "docs/images"
 
 RULES = """\
 - {source_labels: [env], regex: dev, action: drop}
@@ -95,16 +95,16 @@ def worlds() -> tuple[World, World]:
 def running(directory: Path) -> Iterator[tuple[str, World]]:
     """Run everything; yields where the page is, and the world of the first control plane."""
     east, west = worlds()
-    with ControlPlane(east, refresh=0) as one, ControlPlane(west, refresh=0) as two:
+    with SimulatedControlPlane(east, refresh=0) as one, SimulatedControlPlane(west, refresh=0) as two:
         (directory / "rules.yml").write_text(RULES)
         config = directory / "kuma-sd.conf"
         config.write_text(CONFIG.format(east=one.url, west=two.url, directory=directory))
         daemon = Daemon(load(["-c", str(config)], {}, Plugins()))
-        observer = Observer(daemon)
-        application = Application(lambda: daemon.assembly.served)
+        collector = StatusCollector(daemon)
+        application = Application(lambda: daemon.components.served)
         add_page(
             application,
-            dataclasses.replace(sight_of(daemon, observer, lambda: True), status=lambda: aged(observer.status())),
+            dataclasses.replace(page_data_of(daemon, collector, lambda: True), status=lambda: aged(collector.status())),
         )
         daemon.start()
         serving = Serving(bind("127.0.0.1:0"), application)
@@ -112,9 +112,9 @@ def running(directory: Path) -> Iterator[tuple[str, World]]:
         daemon.threads.start("web", serving)
         try:
             eventually(lambda: all(worker.status.published for worker in daemon.outputs.values()), "all is published")
-            yesterday(daemon, observer)
+            yesterday(daemon, collector)
             forget(east, daemon)
-            observer.look()
+            collector.look()
             yield url, east
         finally:
             daemon.stop()
@@ -123,13 +123,15 @@ def running(directory: Path) -> Iterator[tuple[str, World]]:
 def forget(world: World, daemon: Daemon) -> None:
     """Let most of a mesh vanish, which is what the guard is for, and change a little besides."""
     lost = [
-        one for one in world.dataplanes if one.mesh == "payments" and one.service in ("ledger", "payout", "fraud-check")
+        dataplane
+        for dataplane in world.dataplanes
+        if dataplane.mesh == "payments" and dataplane.service in ("ledger", "payout", "fraud-check")
     ]
-    world.replace([one for one in world.dataplanes if one not in lost])
-    eventually(lambda: daemon.pipeline.inlets["east"].guard.status.held, "the guard holds them")
+    world.replace([dataplane for dataplane in world.dataplanes if dataplane not in lost])
+    eventually(lambda: daemon.pipeline.control_planes["east"].guard.status.held, "the guard holds them")
 
 
-def yesterday(daemon: Daemon, observer: Observer) -> None:
+def yesterday(daemon: Daemon, collector: StatusCollector) -> None:
     """Make up what was published before: a slow growth, a rollout, a moment in which a zone was gone."""
     dice, now = random.Random(4), time.time()
     for name, worker in daemon.outputs.items():
@@ -144,17 +146,17 @@ def yesterday(daemon: Daemon, observer: Observer) -> None:
             present = 0.55 * share if 3000 < step < 3120 else share if step > 40 else 1.0
             if publication is None or len(publication.groups) != int(count * present):
                 publication = Publication(final.groups[: int(count * present)], when)
-            observer.history.note(name, publication, when, when)
-        observer.history.note(name, final, now, now)
+            collector.history.note(name, publication, when, when)
+        collector.history.note(name, final, now, now)
 
 
 def aged(status: Status) -> Status:
     """Let a daemon look as if it had been up for days."""
     planes = tuple(
-        replace(one, since=one.since and one.since - hours * 3600, snapshots=one.snapshots + int(hours * 41))
-        for one, hours in zip(status.control_planes, (5.2, 73.5), strict=True)
+        replace(item, since=item.since and item.since - hours * 3600, snapshots=item.snapshots + int(hours * 41))
+        for item, hours in zip(status.control_planes, (5.2, 73.5), strict=True)
     )
-    outputs = tuple(replace(one, publications=one.publications + 3120) for one in status.outputs)
+    outputs = tuple(replace(output, publications=output.publications + 3120) for output in status.outputs)
     return replace(status, started=status.started - 73.6 * 3600, control_planes=planes, outputs=outputs)
 
 
@@ -186,9 +188,9 @@ def main() -> None:
         shoot(driver, f"{url}targets?q=checkout+zone-2", "targets", laptop)
         shoot(driver, f"{url}targets?q=checkout+zone-2", "targets-phone", phone, dark=True)
         names = [
-            one.name
-            for one in dataplanes("payments", "checkout ledger payout fraud-check", 184, 1)
-            if one.labels["env"] == "dev"
+            dataplane.name
+            for dataplane in dataplanes("payments", "checkout ledger payout fraud-check", 184, 1)
+            if dataplane.labels["env"] == "dev"
         ]
         shoot(driver, f"{url}explain?selector={names[1]}", "explain-dropped", laptop)
 

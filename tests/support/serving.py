@@ -8,18 +8,20 @@ from collections.abc import Callable, Iterator
 from wsgiref.types import WSGIApplication
 
 from kuma_sd.system.threads import Threads
-from kuma_sd.web.server.server import Limits, Serving
+from kuma_sd.web.server.server import ConnectionLimits, Serving
 from kuma_sd.web.server.tls import ServerContext
 
 Address = tuple[str, int]
 
-QUICK = Limits(threads=2, connections=20, silence=0.3, request=0.3, answer=0.6)
+QUICK = ConnectionLimits(threads=2, connections=20, silence=0.3, request=0.3, answer=0.6)
 """Little patience, so that tests of it are quick."""
 
 
 @contextlib.contextmanager
 def served(
-    application: WSGIApplication, limits: Limits | None = None, tls: Callable[[], ServerContext | None] = lambda: None
+    application: WSGIApplication,
+    limits: ConnectionLimits | None = None,
+    tls: Callable[[], ServerContext | None] = lambda: None,
 ) -> Iterator[Address]:
     """Serve until the block ends."""
     bound = socket.create_server(("127.0.0.1", 0))

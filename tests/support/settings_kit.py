@@ -112,9 +112,13 @@ def settings_of(
 
 def origin_of(settings: Settings, section: str, name: str) -> str:
     """Return where an option's value is from."""
-    return next(one.origin for one in settings.effective if (one.section, one.option.name) == (section, name))
+    return next(
+        setting.origin for setting in settings.effective if (setting.section, setting.option.name) == (section, name)
+    )
 
 
 def shown(settings: Settings, section: str, name: str) -> str:
     """Return an option's value as it is shown."""
-    return next(one.value for one in settings.effective if (one.section, one.option.name) == (section, name))
+    return next(
+        setting.value for setting in settings.effective if (setting.section, setting.option.name) == (section, name)
+    )

@@ -43,7 +43,7 @@ class Step(NamedTuple):
 def blocks(page: str) -> list[Block]:
     """Return the fenced blocks of a page; in lists they are indented."""
     found = re.findall(r"^(.*)\n\n *```(\w+)\n((?:(?! *```).*\n)*) *```$", page, re.MULTILINE)
-    return [Block(*one) for one in found]
+    return [Block(*item) for item in found]
 
 
 def steps(block: Block) -> Iterator[Step]:

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from kuma_sd import watch
-from kuma_sd.system.durable_file import replace
+from kuma_sd.system import file_watcher
+from kuma_sd.system.durable_file import replace_file
+from kuma_sd.system.file_watcher import FileWatcher
 from kuma_sd.system.threads import Threads
-from kuma_sd.system.file_watcher import Watcher
 
 NEVER = 1000.0
 
 Changes = queue.SimpleQueue[frozenset[Path]]
-Watching = Callable[..., tuple[Watcher, Changes]]
+Watching = Callable[..., tuple[FileWatcher, Changes]]
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def watching() -> Iterator[Watching]:
     """Watch files until the end of the test, without looking now and then unless told to."""
     threads = Threads()
 
-    def begin(*paths: Path, interval: float = NEVER, calm: float = 0.02) -> tuple[Watcher, Changes]:
+    def begin(*paths: Path, interval: float = NEVER, calm: float = 0.02) -> tuple[FileWatcher, Changes]:
         changes: Changes = queue.SimpleQueue()
-        watcher = Watcher(paths, changes.put, interval, calm)
+        watcher = FileWatcher(paths, changes.put, interval, calm)
         threads.start("watcher", watcher)
         settle(watcher)
         return watcher, changes
@@ -40,7 +40,7 @@ def watching() -> Iterator[Watching]:
     assert threads.failure is None
 
 
-def settle(watcher: Watcher) -> None:
+def settle(watcher: FileWatcher) -> None:
     """Wait until the watcher looked and waits for the next event; it tells nobody when it does."""
     looked = threading.Event()
     look = watcher._look
@@ -60,7 +60,7 @@ def assert_seen(changes: Changes, *paths: Path) -> None:
     assert changes.get(timeout=5) == frozenset(paths)
 
 
-def assert_nothing_seen(watcher: Watcher, changes: Changes) -> None:
+def assert_nothing_seen(watcher: FileWatcher, changes: Changes) -> None:
     settle(watcher)
     assert changes.empty()
 
@@ -92,7 +92,7 @@ def test_a_file_that_is_written_in_place_changed(tmp_path: Path, watching: Watch
 def test_a_file_that_is_replaced_changed_once(tmp_path: Path, watching: Watching) -> None:
     path = write(tmp_path / "a", "old")
     watcher, changes = watching(path)
-    replace(path, [b"new"])
+    replace_file(path, [b"new"])
     assert_seen(changes, path)
     assert_nothing_seen(watcher, changes)
 
@@ -101,7 +101,7 @@ def test_a_file_that_is_replaced_again_and_again_is_seen_each_time(tmp_path: Pat
     path = write(tmp_path / "a", "old")
     _, changes = watching(path)
     for number in range(5):
-        replace(path, [b"%d" % number])
+        replace_file(path, [b"%d" % number])
         assert_seen(changes, path)
 
 
@@ -131,7 +131,7 @@ def test_a_file_behind_a_link_into_another_directory_changed(tmp_path: Path, wat
     path.parent.mkdir()
     path.symlink_to(target)
     _, changes = watching(path)
-    replace(target, [b"new"])
+    replace_file(target, [b"new"])
     assert_seen(changes, path)
     path.unlink()
     path.symlink_to(write(tmp_path / "third/kuma-sd.conf", "third"))
@@ -191,7 +191,7 @@ def test_touching_reading_and_equal_content_are_no_changes(tmp_path: Path, watch
     watcher, changes = watching(path)
     path.touch()
     path.chmod(0o600)
-    replace(path, [b"same"])
+    replace_file(path, [b"same"])
     write(tmp_path / "b", "another file")
     path.read_text()
     assert_nothing_seen(watcher, changes)
@@ -230,7 +230,7 @@ def test_what_is_written_slowly_is_seen_once_it_is_whole(tmp_path: Path, watchin
 def test_a_busy_directory_does_not_put_off_a_change_for_ever(
     tmp_path: Path, watching: Watching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "MOST_WAITS", 2)
+    monkeypatch.setattr(file_watcher, "MOST_WAITS", 2)
     path, noise = write(tmp_path / "a", "old"), tmp_path / "noise"
     _, changes = watching(path, calm=0.1)
     write(path, "new")
@@ -242,10 +242,10 @@ def test_a_busy_directory_does_not_put_off_a_change_for_ever(
 
 def test_a_large_file_is_not_read(tmp_path: Path, watching: Watching) -> None:
     path = tmp_path / "large"
-    replace(path, [bytes(watch.SMALL), b"+"])
+    replace_file(path, [bytes(file_watcher.SMALL), b"+"])
     watcher, changes = watching(path)
     assert isinstance(watcher._seen[path], tuple)
-    replace(path, [bytes(watch.SMALL), b"-"])
+    replace_file(path, [bytes(file_watcher.SMALL), b"-"])
     assert_seen(changes, path)
 
 
@@ -270,7 +270,7 @@ def test_other_files_can_be_followed(tmp_path: Path, watching: Watching) -> None
 def test_a_change_during_a_reload_is_not_missed(tmp_path: Path) -> None:
     path = write(tmp_path / "a", "1")
     changes: Changes = queue.SimpleQueue()
-    watcher = Watcher([path], changes.put, NEVER)
+    watcher = FileWatcher([path], changes.put, NEVER)
     write(path, "2")
     watcher.follow([path, tmp_path / "b"])
     watcher._look()
@@ -296,7 +296,7 @@ LIMITED = """
 import queue, resource, sys
 from pathlib import Path
 from kuma_sd.system.threads import Threads
-from kuma_sd.system.file_watcher import Watcher
+from kuma_sd.system.file_watcher import FileWatcher
 path, changes, threads = Path(sys.argv[1]), queue.SimpleQueue(), Threads()
 import watchdog.observers
 resource.setrlimit(resource.RLIMIT_NOFILE, (5, 5))
@@ -306,7 +306,7 @@ try:
         blockers.append(open("/dev/null"))
 except OSError:
     blockers.pop().close()  # one is left, for looking
-threads.start("watcher", Watcher([path], changes.put, 0.05, 0.01))
+threads.start("watcher", FileWatcher([path], changes.put, 0.05, 0.01))
 print("watching", flush=True)
 sys.stdin.readline()
 print([str(one) for one in changes.get(timeout=10)], flush=True)
@@ -335,7 +335,7 @@ def test_when_the_kernel_refuses_to_watch_changes_are_seen_by_looking(tmp_path: 
 def test_closing_is_quick(tmp_path: Path) -> None:
     paths = [write(tmp_path / f"{number}/a", "x") for number in range(5)]
     threads = Threads()
-    watcher = Watcher(paths, print, NEVER)
+    watcher = FileWatcher(paths, print, NEVER)
     threads.start("watcher", watcher)
     settle(watcher)
     begun = time.perf_counter()
@@ -350,7 +350,7 @@ def test_no_thread_and_no_descriptor_stays(tmp_path: Path) -> None:
     before = threads_and_descriptors()
     for _ in range(3):
         threads = Threads()
-        watcher = Watcher([path], print, NEVER, 0.0)
+        watcher = FileWatcher([path], print, NEVER, 0.0)
         threads.start("watcher", watcher)
         settle(watcher)
         shutil.rmtree(path.parent)

@@ -15,15 +15,15 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from prometheus_client.registry import Collector
 
 from kuma_sd import OutputError, SourceError
-from kuma_sd.telemetry.metric_definitions import ALL
 from kuma_sd.telemetry.exposition import Metrics
+from kuma_sd.telemetry.metric_definitions import ALL
 from kuma_sd.testing import assignment
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def metrics_of(one: Observed) -> Metrics:
-    return Metrics(lambda: one.observer.status(parts=False), lambda: one.daemon.assembly.collectors)
+    return Metrics(lambda: one.collector.status(parts=False), lambda: one.daemon.components.collectors)
 
 
 def samples(exposition: bytes) -> dict[str, float]:
@@ -51,13 +51,13 @@ def test_promtool_finds_nothing_to_say_whatever_the_state(tmp_path: Path) -> Non
         one.publish("a", "b")
         check_with_promtool(metrics.exposition()[0])
         one.source.send("a", complete=False)
-        eventually(lambda: one.observer.status().held, "the guard holds")
+        eventually(lambda: one.collector.status().held, "the guard holds")
         check_with_promtool(metrics.exposition()[0])
         one.output.problem = OutputError("the disk is full")
         one.source.send("a", "b", "c")
         one.source.fail(SourceError("gone"))
-        eventually(lambda: one.observer.status().outputs[0].failing, "the output fails")
-        one.observer.reloaded("line 3: no")
+        eventually(lambda: one.collector.status().outputs[0].failing, "the output fails")
+        one.collector.reloaded("line 3: no")
         check_with_promtool(metrics.exposition()[0])
 
 
@@ -77,13 +77,13 @@ def test_every_state_has_its_numbers(tmp_path: Path) -> None:
     with observed(tmp_path) as one:
         one.publish("a", "b", assignment("c", labels={"k8s/app": "x", "k8s-app": "y"}))
         one.source.send("a", complete=False)
-        eventually(lambda: one.observer.status().held, "the guard holds")
+        eventually(lambda: one.collector.status().held, "the guard holds")
         one.output.problem = OutputError("the disk is full")
         one.source.send("a", "d")
-        eventually(lambda: one.observer.status().outputs[0].failing, "the output fails")
+        eventually(lambda: one.collector.status().outputs[0].failing, "the output fails")
         one.source.fail(SourceError("gone"))
-        eventually(lambda: one.observer.status().control_planes[0].failing, "it is gone")
-        one.observer.reloaded("line 3: no")
+        eventually(lambda: one.collector.status().control_planes[0].failing, "it is gone")
+        one.collector.reloaded("line 3: no")
         found = samples(metrics_of(one).exposition()[0])
     expected = {
         "kuma_sd_ready": 1,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kuma_sd import GroupKey, Key, Labels, TargetGroup
-from kuma_sd.telemetry.publication_diff import NO_KEY, Counts, Difference, compare
+from kuma_sd.telemetry.publication_diff import NO_KEY, DiffCounts, Difference, compare
 
 WORDS = st.sampled_from(["", "a", "b", "c"])
 LABELS = st.fixed_dictionaries(
@@ -38,7 +38,7 @@ def parts(difference: Difference) -> tuple[list[bytes], list[bytes]]:
 def test_the_difference_applied_to_the_old_list_gives_the_new_one(
     before: list[TargetGroup], after: list[TargetGroup]
 ) -> None:
-    old, new = {one.json for one in before}, {one.json for one in after}
+    old, new = {item.json for item in before}, {item.json for item in after}
     goes, comes = parts(compare(before, after))
     assert (old - set(goes)) | set(comes) == new
     assert sorted(goes) == sorted(old - new), "nothing goes twice, and nothing that stays"
@@ -58,8 +58,8 @@ def test_what_comes_and_goes_at_one_address_is_a_change(before: list[TargetGroup
 def test_the_counts_of_the_services_add_up(before: list[TargetGroup], after: list[TargetGroup]) -> None:
     difference = compare(before, after)
     services = list(difference.services.values())
-    assert Counts(*map(sum, zip(*services, strict=True))) == difference.counts
-    assert [one.total for one in services] == sorted((one.total for one in services), reverse=True)
+    assert DiffCounts(*map(sum, zip(*services, strict=True))) == difference.counts
+    assert [service.total for service in services] == sorted((service.total for service in services), reverse=True)
 
 
 @given(GROUPS, st.randoms())
@@ -95,7 +95,7 @@ def test_of_several_at_one_address_the_one_of_that_name_is_meant() -> None:
 
 def test_a_dataplane_that_moved_to_another_address_changed() -> None:
     difference = compare([web("10.0.0.1:1")], [web("10.0.0.2:1")])
-    assert difference.counts == Counts(changed=1)
+    assert difference.counts == DiffCounts(changed=1)
 
 
 def test_labels_that_come_and_go_are_none_on_the_other_side() -> None:

@@ -15,8 +15,8 @@ import os
 from urllib.parse import urlencode
 
 from kuma_sd.core.errors import KumaSDError
-from kuma_sd.system.log_format import escape
 from kuma_sd.settings.loader import Settings
+from kuma_sd.system.log_format import escape
 from kuma_sd.web.client import ask, default_control_socket
 
 TAKES_SETTINGS = True

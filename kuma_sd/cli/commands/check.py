@@ -10,10 +10,10 @@ Example:
 import argparse
 import logging
 
-from kuma_sd.runtime.setting_warnings import warn
-from kuma_sd.runtime.builder import assemble
-from kuma_sd.settings.loader import Settings
 from kuma_sd.core.text import counted
+from kuma_sd.runtime.builder import build
+from kuma_sd.runtime.setting_warnings import warn
+from kuma_sd.settings.loader import Settings
 
 TAKES_SETTINGS = True
 
@@ -28,13 +28,13 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  #
     """Build everything."""
     assert settings is not None
     _check_web(settings)
-    assembly = assemble(settings)
-    warn(assembly)
-    for _, source in assembly.sources.values():
+    components = build(settings)
+    warn(components)
+    for _, source in components.sources.values():
         source.close()
-    for _, output in assembly.outputs.values():
+    for _, output in components.outputs.values():
         output.close()
-    print(f"OK: {counted(len(assembly.sources), 'control plane')}, {counted(len(assembly.outputs), 'output')}")
+    print(f"OK: {counted(len(components.sources), 'control plane')}, {counted(len(components.outputs), 'output')}")
     return 0
 
 

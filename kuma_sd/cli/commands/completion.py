@@ -74,7 +74,7 @@ def _parser_of(name: str, *, settings_everywhere: bool) -> argparse.ArgumentPars
     from kuma_sd.plugin.manager import Plugins  # noqa: PLC0415
     from kuma_sd.settings.loader import parser_of  # noqa: PLC0415
 
-    command = cast("Command", importlib.import_module(f"kuma_sd.cli.{name}"))
+    command = cast("Command", importlib.import_module(f"kuma_sd.cli.commands.{name}"))
     description = command.__doc__ or ""
     program = Program(f"kuma-sd {name}", description, command.add_arguments)
     if command.TAKES_SETTINGS and (settings_everywhere or name == "run"):

@@ -11,12 +11,12 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
+from kuma_sd.core.text import masked
 from kuma_sd.plugin.manager import Plugins
-from kuma_sd.settings.loader import Settings
 from kuma_sd.settings.config_file import write_entry
-from kuma_sd.settings.sample_file import sample
+from kuma_sd.settings.loader import Settings
 from kuma_sd.settings.parsing import Effective
-from kuma_sd.core.urls import masked
+from kuma_sd.settings.sample_file import sample
 
 TAKES_SETTINGS = True
 
@@ -35,8 +35,8 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  #
     """Print the settings."""
     assert settings is not None
     sections: dict[str, list[str]] = {}
-    for one in settings.effective:
-        sections.setdefault(one.section, [f"[{one.section}]"]).append(_entry(one))
+    for setting in settings.effective:
+        sections.setdefault(setting.section, [f"[{setting.section}]"]).append(_entry(setting))
     print("\n\n".join("\n".join(entries) for entries in sections.values()))
     return 0
 

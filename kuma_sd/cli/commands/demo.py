@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kuma_sd.cli.main import argument_type
 from kuma_sd.cli.commands.simulate import STOPPING_SIGNALS, add_world_arguments, interval_of, until_stopped
+from kuma_sd.cli.main import argument_type
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.core.options import PATH
 
@@ -88,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, settings: "Settings | None") -> int:  # noqa: ARG001 (the contract of commands)
     """Run the control plane and kuma-sd, and tell what changes."""
     # Late, so that help loads no gRPC.
-    from kuma_sd.simulator import ControlPlane, GeneratedWorld  # noqa: PLC0415
+    from kuma_sd.simulator import GeneratedWorld, SimulatedControlPlane  # noqa: PLC0415
 
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING_SIGNALS)
     directory: Path = arguments.directory
@@ -96,7 +96,7 @@ def execute(arguments: argparse.Namespace, settings: "Settings | None") -> int: 
     churn = 1.0 if arguments.churn is None else arguments.churn
     _prepare(directory)
     world = GeneratedWorld(targets)
-    with ControlPlane(world) as control_plane, _daemon(control_plane.url, directory) as daemon:
+    with SimulatedControlPlane(world) as control_plane, _daemon(control_plane.url, directory) as daemon:
         print(INTRODUCTION.format(url=control_plane.url, targets=targets, churn=churn, directory=directory), flush=True)
         watcher = _Watcher(directory / "targets.json", daemon)
         until_stopped(interval_of(churn), world.change, watcher.look)

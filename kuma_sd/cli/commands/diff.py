@@ -20,25 +20,25 @@ Examples:
 """
 
 import argparse
+import itertools
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from itertools import chain
 
-from kuma_sd.runtime.builder import Assembly, assemble
 from kuma_sd.cli.main import argument_type
-from kuma_sd.cli.render.diff import OutputDifference, as_json, as_text
-from kuma_sd.cli.received import add_from, control_socket, receive
 from kuma_sd.cli.published import published
+from kuma_sd.cli.received import add_from, control_socket, receive
+from kuma_sd.cli.render.diff import OutputDifference, as_json, as_text
 from kuma_sd.cli.render.style import style
-from kuma_sd.telemetry.publication_diff import compare
 from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError
-from kuma_sd.plugin.interfaces import WritesFiles
 from kuma_sd.core.model import Snapshot
 from kuma_sd.core.options import NUMBER, PATH
-from kuma_sd.settings.loader import NamedOutput, Settings
-from kuma_sd.prometheus.sd_files import selected
 from kuma_sd.core.text import did_you_mean
+from kuma_sd.plugin.interfaces import WritesFiles
+from kuma_sd.prometheus.sd_files import selected
+from kuma_sd.runtime.builder import Components, build
+from kuma_sd.settings.loader import OutputSettings, Settings
+from kuma_sd.telemetry.publication_diff import compare
 
 TAKES_SETTINGS = True
 
@@ -90,14 +90,14 @@ def _show(arguments: argparse.Namespace, settings: Settings) -> bool:
     if arguments.limit is not None and arguments.limit < 0:
         raise ConfigError("--limit must be at least 0")
     chosen = _chosen(arguments, settings.outputs)
-    assembly = assemble(settings)
+    components = build(settings)
     try:
-        received = receive(arguments, settings, assembly)
-        found = list(_differences(arguments, settings, assembly, chosen, received.snapshots))
+        received = receive(arguments, settings, components)
+        found = list(_differences(arguments, settings, components, chosen, received.snapshots))
     finally:
-        for _, source in assembly.sources.values():
+        for _, source in components.sources.values():
             source.close()
-        for _, output in assembly.outputs.values():
+        for _, output in components.outputs.values():
             output.close()
     limit = arguments.limit
     if arguments.format == "json":
@@ -105,37 +105,39 @@ def _show(arguments: argparse.Namespace, settings: Settings) -> bool:
     else:
         for line in as_text(received, found, DETAILS if limit is None else limit, style(sys.stdout)):
             print(line)
-    return any(one.exists for one in found)
+    return any(difference.exists for difference in found)
 
 
-def _chosen(arguments: argparse.Namespace, outputs: Sequence[NamedOutput]) -> list[NamedOutput]:
+def _chosen(arguments: argparse.Namespace, outputs: Sequence[OutputSettings]) -> list[OutputSettings]:
     """Return the outputs to compare."""
-    names = [one.name for one in outputs]
+    names = [output.name for output in outputs]
     if arguments.only not in (None, *names):
         suggestion = did_you_mean(arguments.only, names) or f"; there are {', '.join(names)}"
         raise ConfigError(f"there is no output '{arguments.only}' in these settings{suggestion}")
     if arguments.against and not arguments.only and len(outputs) > 1:
         raise ConfigError(f"a file can be compared with one output: name it, like --only {names[0]}")
-    return [one for one in outputs if arguments.only in (None, one.name)]
+    return [output for output in outputs if arguments.only in (None, output.name)]
 
 
 def _differences(
     arguments: argparse.Namespace,
     settings: Settings,
-    assembly: Assembly,
-    chosen: Sequence[NamedOutput],
+    components: Components,
+    chosen: Sequence[OutputSettings],
     snapshots: Sequence[Snapshot],
 ) -> Iterator[OutputDifference]:
     now = published(arguments.against, control_socket(settings))
-    newest = max((one.received for one in snapshots), default=0.0)
-    for one in chosen:
-        branch, output = assembly.branch_of(one), assembly.outputs[one.name][1]
-        publication = branch.publication(chain.from_iterable(each.assignments for each in snapshots), newest)
-        before = now.of(one.name, list(output.files(publication)) if isinstance(output, WritesFiles) else [])
+    newest = max((snapshot.received for snapshot in snapshots), default=0.0)
+    for chosen_output in chosen:
+        chain, output = components.chain_of(chosen_output), components.outputs[chosen_output.name][1]
+        publication = chain.publication(itertools.chain.from_iterable(each.assignments for each in snapshots), newest)
+        before = now.of(chosen_output.name, list(output.files(publication)) if isinstance(output, WritesFiles) else [])
         after = selected(output, publication)
         difference = compare(before.groups, after)
-        yield OutputDifference(one.name, before.where, len(before.groups), len(after), difference, branch.failing)
+        yield OutputDifference(
+            chosen_output.name, before.where, len(before.groups), len(after), difference, chain.failing
+        )
     if not arguments.only:
-        for name in sorted(set(now.names) - {one.name for one in chosen}):
+        for name in sorted(set(now.names) - {chosen_output.name for chosen_output in chosen}):
             before = now.of(name, [])
             yield OutputDifference(name, before.where, len(before.groups), None, compare(before.groups, ()))

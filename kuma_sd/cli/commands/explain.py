@@ -25,16 +25,16 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from kuma_sd.runtime.builder import assemble
 from kuma_sd.cli.main import argument_type
-from kuma_sd.cli.render.explanation import as_text
 from kuma_sd.cli.received import DAEMON, add_from, control_socket, receive
+from kuma_sd.cli.render.explanation import as_text
 from kuma_sd.cli.render.style import style
 from kuma_sd.core.errors import ConfigError, KumaSDError
-from kuma_sd.explain import Scene, answer, parse_selector
-from kuma_sd.telemetry.explanation import Answer
 from kuma_sd.core.options import NUMBER
+from kuma_sd.explain import ExplainInputs, answer, parse_selector
+from kuma_sd.runtime.builder import build
 from kuma_sd.settings.loader import Settings
+from kuma_sd.telemetry.explanation import SearchResult
 from kuma_sd.web.client import ask
 from kuma_sd.web.endpoints.explain import DEFAULT_LIMIT
 
@@ -68,10 +68,12 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
     if arguments.origin == DAEMON:
         origin, found = "", _asked(arguments, settings)
     else:
-        assembly = assemble(settings)
-        received = receive(arguments, settings, assembly)
+        components = build(settings)
+        received = receive(arguments, settings, components)
         origin = f"Targets {received.origin}"
-        found = answer(Scene.of_snapshots(assembly, received.snapshots), selector, arguments.instance, arguments.limit)
+        found = answer(
+            ExplainInputs.of_snapshots(components, received.snapshots), selector, arguments.instance, arguments.limit
+        )
     if arguments.format == "json":
         print(msgspec.json.format(msgspec.json.encode(found)).decode())
     elif found.targets:
@@ -82,17 +84,17 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
 
 
 def _suggestion(near: Sequence[str]) -> str:
-    *others, last = [f"'{one}'" for one in near] or [""]
+    *others, last = [f"'{suggestion}'" for suggestion in near] or [""]
     return f"; did you mean {' or '.join(filter(None, (', '.join(others), last)))}?" if near else ""
 
 
-def _asked(arguments: argparse.Namespace, settings: Settings) -> Answer:
+def _asked(arguments: argparse.Namespace, settings: Settings) -> SearchResult:
     query = {"selector": arguments.selector, "output": arguments.instance, "limit": arguments.limit}
     status, text = ask(control_socket(settings), "GET", f"/-/explain?{urlencode(query)}")
     if status != HTTPStatus.OK:
         raise KumaSDError(text.strip() or f"the daemon answers with status {status}")
     try:
-        return msgspec.json.decode(text, type=Answer)
+        return msgspec.json.decode(text, type=SearchResult)
     except msgspec.DecodeError as error:
         raise KumaSDError(
             f"the answer of the daemon cannot be understood: {error}; is it of another version?"

@@ -10,8 +10,8 @@ Example:
 import argparse
 from typing import TYPE_CHECKING
 
-from kuma_sd import plugins
 from kuma_sd.core.options import options_of
+from kuma_sd.plugin import manager
 
 if TYPE_CHECKING:
     from kuma_sd.settings.loader import Settings
@@ -25,15 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, settings: "Settings | None") -> int:  # noqa: ARG001 (the contract of commands)
     """Print the list."""
-    loaded = plugins.Plugins().load_all()
-    rows = [("KIND", "NAME", "FROM", "OPTIONS"), *(row for one in loaded for row in _rows(one))]
+    loaded = manager.Plugins().load_all()
+    rows = [("KIND", "NAME", "FROM", "OPTIONS"), *(row for loaded_plugin in loaded for row in _rows(loaded_plugin))]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         print("  ".join([*(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)), row[3]]).rstrip())
     return 0
 
 
-def _rows(one: plugins.Loaded) -> list[tuple[str, str, str, str]]:
+def _rows(one: manager.Loaded) -> list[tuple[str, str, str, str]]:
     kind, name, distribution, version = one.available
     if one.plugin is None:
         lines = [f"broken: {one.error}"]

@@ -38,10 +38,10 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
 
         publish_once(settings, arguments.once_timeout, allow_empty=arguments.allow_empty)
         return 0
-    from kuma_sd import memory  # noqa: PLC0415
     from kuma_sd.service.process import Service  # noqa: PLC0415
+    from kuma_sd.system import malloc  # noqa: PLC0415
 
-    memory.prepare()
+    malloc.prepare()
     Service(settings, arguments.reload).run()
     # The interpreter's own end would free each object of a large mesh, and wait for plugins that block.
     logging.shutdown()

@@ -30,7 +30,7 @@ from kuma_sd.core.options import DURATION, NUMBER, PATH, OptionType
 
 if TYPE_CHECKING:
     from kuma_sd.settings.loader import Settings
-    from kuma_sd.simulator import ControlPlane, GeneratedWorld, Recording
+    from kuma_sd.simulator import GeneratedWorld, Recording, SimulatedControlPlane
 
 W = TypeVar("W", "GeneratedWorld", "Recording")
 
@@ -179,8 +179,8 @@ def _replay(arguments: argparse.Namespace) -> None:
         until_stopped(interval, lambda: _advance(control_plane), _Clients(control_plane).look)
 
 
-def _control_plane(arguments: argparse.Namespace, world: W) -> "ControlPlane[W]":
-    from kuma_sd.simulator import EVERYTHING, ApiServer, ControlPlane, kuma  # noqa: PLC0415 (likewise)
+def _control_plane(arguments: argparse.Namespace, world: W) -> "SimulatedControlPlane[W]":
+    from kuma_sd.simulator import EVERYTHING, ApiServer, SimulatedControlPlane, kuma  # noqa: PLC0415 (likewise)
 
     line = kuma(arguments.kuma_version) if arguments.kuma_version else EVERYTHING
     tls = _tls(arguments.tls_cert_file, arguments.tls_key_file)
@@ -191,7 +191,7 @@ def _control_plane(arguments: argparse.Namespace, world: W) -> "ControlPlane[W]"
         api = ApiServer(api_host, int(api_port), tls)
     # Before Kuma 2.0 the API server could have TLS, and MADS could not.
     mads_tls = tls if line.tls or not api else None
-    control_plane = ControlPlane(world, host, int(port), arguments.refresh, line=line, tls=mads_tls, api=api)
+    control_plane = SimulatedControlPlane(world, host, int(port), arguments.refresh, line=line, tls=mads_tls, api=api)
     control_plane.serve_only(*arguments.client)
     return control_plane
 
@@ -209,13 +209,15 @@ def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     return context
 
 
-def _announce(control_plane: "ControlPlane[GeneratedWorld] | ControlPlane[Recording]", what: str) -> None:
+def _announce(
+    control_plane: "SimulatedControlPlane[GeneratedWorld] | SimulatedControlPlane[Recording]", what: str
+) -> None:
     _say(f"listening at {control_plane.url}: {what}")
     if control_plane.api:
         _say(f"API server at {control_plane.api.url}")
 
 
-def _advance(control_plane: "ControlPlane[Recording]") -> None:
+def _advance(control_plane: "SimulatedControlPlane[Recording]") -> None:
     recording = control_plane.world
     upcoming = recording.upcoming
     if upcoming is None:
@@ -232,7 +234,9 @@ def _advance(control_plane: "ControlPlane[Recording]") -> None:
 class _Clients:
     """Says when clients come and go."""
 
-    def __init__(self, control_plane: "ControlPlane[Recording] | ControlPlane[GeneratedWorld]") -> None:
+    def __init__(
+        self, control_plane: "SimulatedControlPlane[Recording] | SimulatedControlPlane[GeneratedWorld]"
+    ) -> None:
         self._control_plane = control_plane
         self._connected = 0
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from kuma_sd.cli.received import Received
+from kuma_sd.cli.received import ReceivedTargets
 from kuma_sd.cli.render.style import Style
-from kuma_sd.telemetry.publication_diff import Counts, Difference, Pair
-from kuma_sd.system.log_format import escape
 from kuma_sd.core.text import counted
+from kuma_sd.system.log_format import escape
+from kuma_sd.telemetry.publication_diff import DiffCounts, Difference, Pair
 
 MOST_SERVICES = 20
 """How many lines the counts per mesh and service may take for an output."""
@@ -42,7 +42,7 @@ class OutputDifference:
         return self.after is None or self.difference.counts.total > 0
 
 
-def as_json(received: Received, outputs: Iterable[OutputDifference], limit: int | None) -> str:
+def as_json(received: ReceivedTargets, outputs: Iterable[OutputDifference], limit: int | None) -> str:
     """Return everything as one JSON object.
 
     Args:
@@ -53,12 +53,12 @@ def as_json(received: Received, outputs: Iterable[OutputDifference], limit: int 
     whole = {
         "from": received.origin,
         "remarks": list(received.remarks),
-        "outputs": [_output_as_json(one, limit) for one in outputs],
+        "outputs": [_output_as_json(output, limit) for output in outputs],
     }
     return json.dumps(whole, indent=2, ensure_ascii=False)
 
 
-def as_text(received: Received, outputs: Iterable[OutputDifference], limit: int, style: Style) -> Iterator[str]:
+def as_text(received: ReceivedTargets, outputs: Iterable[OutputDifference], limit: int, style: Style) -> Iterator[str]:
     """Yield the lines that people read.
 
     Args:
@@ -71,11 +71,11 @@ def as_text(received: Received, outputs: Iterable[OutputDifference], limit: int,
     yield f"Targets {escape(received.origin)}"
     for sentence in received.remarks:
         yield style.changed(escape(sentence))
-    for one in outputs:
-        yield from _summary(one, style)
-    for one in outputs:
-        if one.after is not None and one.difference.counts.total:
-            yield from _details(one, limit, style)
+    for output in outputs:
+        yield from _summary(output, style)
+    for output in outputs:
+        if output.after is not None and output.difference.counts.total:
+            yield from _details(output, limit, style)
 
 
 def _summary(one: OutputDifference, style: Style) -> Iterator[str]:
@@ -101,7 +101,7 @@ def _verdict(one: OutputDifference, style: Style) -> str:
     return f"{_counts(one.difference.counts, style)}; {one.before} → {counted(one.after, 'target')}"
 
 
-def _counts(counts: Counts, style: Style) -> str:
+def _counts(counts: DiffCounts, style: Style) -> str:
     parts = [style.removed(f"{counts.removed} removed")] if counts.removed else []
     parts += [style.changed(f"{counts.changed} changed")] if counts.changed else []
     parts += [style.added(f"{counts.added} added")] if counts.added else []
@@ -157,8 +157,8 @@ def _output_as_json(one: OutputDifference, limit: int | None) -> dict[str, Any]:
     }
 
 
-def _counts_as_json(counts: Counts) -> dict[str, int]:
-    return dict(zip(Counts._fields, counts, strict=True))
+def _counts_as_json(counts: DiffCounts) -> dict[str, int]:
+    return dict(zip(DiffCounts._fields, counts, strict=True))
 
 
 def _pair_as_json(change: str, pair: Pair) -> dict[str, Any]:

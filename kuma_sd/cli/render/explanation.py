@@ -4,8 +4,17 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from kuma_sd.cli.render.style import Style
-from kuma_sd.telemetry.explanation import Answer, Explanation, Group, Received, Step, Trace, Verdict, Way
 from kuma_sd.system.log_format import escape
+from kuma_sd.telemetry.explanation import (
+    ExplainedChain,
+    ExplainedGroup,
+    Explanation,
+    ReceivedAssignment,
+    SearchResult,
+    Step,
+    Trace,
+    Verdict,
+)
 
 WIDTH = 110
 """How long a line with several labels may become."""
@@ -19,7 +28,7 @@ _STATES = {
 }
 
 
-def as_text(origin: str, answer: Answer, style: Style) -> Iterator[str]:
+def as_text(origin: str, answer: SearchResult, style: Style) -> Iterator[str]:
     """Yield the lines that people read: of one target everything, of several what becomes of them.
 
     Args:
@@ -29,9 +38,9 @@ def as_text(origin: str, answer: Answer, style: Style) -> Iterator[str]:
     """
     if origin:
         yield from (style.dim(_shown(origin)), "")
-    for one in answer.targets:
-        yield style.bold(_shown(str(one.target)))
-        yield from _verdicts(one.verdicts, style)
+    for target in answer.targets:
+        yield style.bold(_shown(str(target.target)))
+        yield from _verdicts(target.verdicts, style)
     if len(answer.targets) == 1:
         yield from _details(answer.targets[0], style)
     else:
@@ -44,14 +53,14 @@ def as_text(origin: str, answer: Answer, style: Style) -> Iterator[str]:
 
 def _verdicts(verdicts: Iterable[Verdict], style: Style) -> Iterator[str]:
     rows = list(verdicts)
-    width = max((len(one.output) for one in rows), default=0)
+    width = max((len(row.output) for row in rows), default=0)
     colours = {"published": style.added, **dict.fromkeys(("kept", "duplicate", "waiting"), style.changed)}
-    for one in rows:
-        verdict = colours.get(one.verdict, style.removed)(f"{one.verdict:<9}")
-        yield f"  {_shown(one.output):<{width}}  {verdict}  {_shown(one.why) or ', '.join(map(_place, one.groups))}"
+    for row in rows:
+        verdict = colours.get(row.verdict, style.removed)(f"{row.verdict:<9}")
+        yield f"  {_shown(row.output):<{width}}  {verdict}  {_shown(row.why) or ', '.join(map(_place, row.groups))}"
 
 
-def _place(group: Group) -> str:
+def _place(group: ExplainedGroup) -> str:
     return _shown(" ".join(group.targets) + (f" in {group.where}" if group.where else ""))
 
 
@@ -61,13 +70,13 @@ def _details(one: Explanation, style: Style) -> Iterator[str]:
     yield ""
     yield f"{style.bold('received')}: {_shown(received.codec)}, {size}{_STATES.get(one.state, '')}"
     yield from _received(received, style)
-    for way in one.ways:
+    for chain in one.chains:
         yield ""
-        yield f"{style.bold(_shown(', '.join(verdict.output for verdict in way.outputs)))}"
-        yield from _way(way, style)
+        yield f"{style.bold(_shown(', '.join(verdict.output for verdict in chain.outputs)))}"
+        yield from _chain(chain, style)
 
 
-def _received(received: Received, style: Style) -> Iterator[str]:
+def _received(received: ReceivedAssignment, style: Style) -> Iterator[str]:
     if received.failure:
         yield f"  {style.removed(_shown(received.failure))}"
         return
@@ -78,10 +87,10 @@ def _received(received: Received, style: Style) -> Iterator[str]:
     yield from (f"{'':16}{line}" for line in lines[1:])
 
 
-def _way(way: Way, style: Style) -> Iterator[str]:
-    for number, trace in enumerate(way.traces, start=1):
-        if len(way.traces) > 1:
-            yield f"  label set {number} of {len(way.traces)}"
+def _chain(chain: ExplainedChain, style: Style) -> Iterator[str]:
+    for number, trace in enumerate(chain.traces, start=1):
+        if len(chain.traces) > 1:
+            yield f"  label set {number} of {len(chain.traces)}"
         yield from _trace(trace, style)
 
 

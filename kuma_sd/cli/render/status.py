@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from kuma_sd.cli.render.style import Style
 from kuma_sd.system.log_format import escape
-from kuma_sd.telemetry.status import ControlPlaneStatus, Counts, OutputStatus, Status
+from kuma_sd.telemetry.status import ControlPlaneStatus, OutputStatus, Status, TargetCounts
 
 MOST_PARTS = 5
 """How many meshes or services are shown in a line."""
@@ -29,8 +29,8 @@ def screen(status: Status, style: Style) -> Iterator[str]:
         yield f"  {style.changed(escape(f'targets are not saved for a restart: {status.state.failing}'))}"
     yield ""
     yield style.bold("control planes")
-    for one in status.control_planes:
-        yield from _block(one.title, _control_plane(one, status, style), style)
+    for control_plane in status.control_planes:
+        yield from _block(control_plane.title, _control_plane(control_plane, status, style), style)
     yield ""
     yield style.bold("outputs")
     for output in status.outputs:
@@ -114,8 +114,8 @@ def _output(one: OutputStatus, status: Status, style: Style) -> Iterator[str]:
     yield from _facts(one.facts)
 
 
-def _parts(counts: Counts) -> str:
-    shown = [f"{escape(one.name) or '(none)'} {one.count:,}" for one in counts.top[:MOST_PARTS]]
+def _parts(counts: TargetCounts) -> str:
+    shown = [f"{escape(count.name) or '(none)'} {count.count:,}" for count in counts.top[:MOST_PARTS]]
     more = counts.names - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more else "") if shown else "none"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 import msgspec
 
 from kuma_sd.core.errors import SourceError
-from kuma_sd.mads.codecs import Part
 from kuma_sd.core.model import Key, Labels, Target
+from kuma_sd.mads.codecs import Part
 
 TYPE_URL = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"
 

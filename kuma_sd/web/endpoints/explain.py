@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from kuma_sd.core.errors import KumaSDError
-from kuma_sd.telemetry.explanation import Answer
+from kuma_sd.telemetry.explanation import SearchResult
 from kuma_sd.web.application import Application, Refused, Request, Response
 from kuma_sd.web.client import LARGEST_ANSWER
 
@@ -15,12 +15,12 @@ DEFAULT_LIMIT = 10
 LARGEST_LIMIT = 1000
 """How many targets are explained at most; the next ones can be asked for."""
 
-Explain = Callable[[str, str, int, int], Answer]
+Explain = Callable[[str, str, int, int], SearchResult]
 """Takes a selector, the name of an output (empty for all), how many targets at most, and how many to pass over."""
 
 
 def add_inspection(application: Application, explain: Explain) -> None:
-    """Add ``GET /-/explain``, which answers with an `Answer` in JSON.
+    """Add ``GET /-/explain``, which answers with an `SearchResult` in JSON.
 
     Args:
         application: where to add it.

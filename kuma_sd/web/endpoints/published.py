@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from kuma_sd.core.model import GroupKey, TargetGroup
+from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.web.application import Application, Handler, Refused, Request, Response
 
 GROUPS_IN_A_CHUNK = 256
@@ -16,7 +16,7 @@ BYTES_IN_A_BATCH = 2**20
 """How much is read at once."""
 
 
-class Content(NamedTuple):
+class PublishedContent(NamedTuple):
     """What can be asked for.
 
     Args:
@@ -28,7 +28,7 @@ class Content(NamedTuple):
     pieces: Callable[[], Iterable[bytes]]
 
 
-Contents = Mapping[str, Content]
+Contents = Mapping[str, PublishedContent]
 """By name."""
 
 

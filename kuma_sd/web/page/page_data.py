@@ -3,18 +3,19 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from kuma_sd.telemetry.explanation import Answer
+from kuma_sd.core.model import Key
+from kuma_sd.core.publication import Publication
+from kuma_sd.telemetry.explanation import SearchResult
 from kuma_sd.telemetry.history import History
-from kuma_sd.core.model import Key, Publication
 from kuma_sd.telemetry.status import Status
 from kuma_sd.web.page.words import IS_MATCHERS
 
-Explain = Callable[[str, int, int], Answer]
+Explain = Callable[[str, int, int], SearchResult]
 """Takes a text, how many targets at most, and how many to pass over."""
 
 
 @dataclass(frozen=True)
-class Sight:
+class PageData:
     """What there is to see. All functions are called in threads of a listener.
 
     Args:
@@ -37,7 +38,7 @@ class Sight:
     accept: Callable[[str], object]
     may_change: Callable[[], bool]
 
-    def explained(self, text: str, limit: int, offset: int = 0) -> Answer:
+    def explained(self, text: str, limit: int, offset: int = 0) -> SearchResult:
         """Explain what a text means: a selector, else a part of something.
 
         Raises:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kuma_sd.web.application import Refused, Response, send
-from kuma_sd.web.server.web_config import WebConfig
 from kuma_sd.web.paths import is_reserved
+from kuma_sd.web.server.web_config import WebConfig
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -26,7 +26,7 @@ HEADERS = {
 """What an answer says if neither it nor the web configuration says otherwise."""
 
 
-class Gate:
+class AccessControl:
     """Lets requests through to an application, or says why not.
 
     Args:

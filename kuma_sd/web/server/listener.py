@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.web.client import check_length
-from kuma_sd.web.server.server import Limits, Serving
+from kuma_sd.web.server.server import ConnectionLimits, Serving
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 _log = logging.getLogger(__name__)
 
-LIMITS = Limits(threads=2, connections=64)
+LIMITS = ConnectionLimits(threads=2, connections=64)
 """What those who use the control socket may take."""
 
 

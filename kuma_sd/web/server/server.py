@@ -40,7 +40,7 @@ PLAIN_ON_TLS = (
 
 
 @dataclass(frozen=True)
-class Limits:
+class ConnectionLimits:
     """What clients may take.
 
     Args:
@@ -72,13 +72,13 @@ class Serving:
         self,
         bound: socket.socket,
         application: "WSGIApplication",
-        limits: Limits | None = None,
+        limits: ConnectionLimits | None = None,
         tls: Callable[[], ServerContext | None] = lambda: None,
     ) -> None:
         # Cheroot takes descriptor 3 for its own whenever this is there, even if it was meant for another process.
         os.environ.pop("LISTEN_PID", None)
         self.socket = bound
-        self._limits = limits or Limits()
+        self._limits = limits or ConnectionLimits()
         self._server = _Server(bound, application, self._limits, tls)
         self._closing = threading.Event()
 
@@ -117,7 +117,7 @@ class _Server(wsgi.Server):
         self,
         bound: socket.socket,
         application: "WSGIApplication",
-        limits: Limits,
+        limits: ConnectionLimits,
         tls: Callable[[], ServerContext | None],
     ) -> None:
         is_local = bound.family == socket.AF_UNIX

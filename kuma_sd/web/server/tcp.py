@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kuma_sd.core.errors import KumaSDError
+from kuma_sd.web.server.access_control import AccessControl
+from kuma_sd.web.server.server import ConnectionLimits, Serving
 from kuma_sd.web.server.web_config import LiveConfig, Reading
-from kuma_sd.web.server.access_control import Gate
-from kuma_sd.web.server.server import Limits, Serving
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -65,7 +65,7 @@ class WebListeners:
         settings: WebSettings,
         start: Callable[[str, Worker], None],
         stop: Callable[[Collection[Worker]], object],
-        limits: Limits | None = None,
+        limits: ConnectionLimits | None = None,
     ) -> None:
         self._application = application
         self._settings = settings
@@ -97,17 +97,21 @@ class WebListeners:
             KumaSDError: an address cannot be had; likewise.
         """
         config = Reading(settings.config_file).config()
-        opened = self._bind([one for one in settings.listen_address if one not in self._serving])
+        opened = self._bind([address for address in settings.listen_address if address not in self._serving])
         try:
             yield
         except BaseException:
             for serving in opened.values():
                 serving.socket.close()
             raise
-        gone = {address: one for address, one in self._serving.items() if address not in settings.listen_address}
+        gone = {
+            address: listener for address, listener in self._serving.items() if address not in settings.listen_address
+        }
         self._settings = settings
         self._config.follow(config)
-        self._serving = {address: one for address, one in self._serving.items() if address not in gone} | opened
+        self._serving = {
+            address: listener for address, listener in self._serving.items() if address not in gone
+        } | opened
         for address, serving in opened.items():
             self._serve(address, serving)
         for address in gone:
@@ -124,16 +128,16 @@ class WebListeners:
             for address in addresses:
                 bound = bind(address)
                 local = ipaddress.ip_address(bound.getsockname()[0].partition("%")[0]).is_loopback
-                gate = Gate(
+                access_control = AccessControl(
                     self._application,
                     lambda: self._config.now,
                     lambda: self._settings.enable_lifecycle,
                     only_local=local,
                 )
-                serving[address] = Serving(bound, gate, self._limits, lambda: self._config.now.tls)
+                serving[address] = Serving(bound, access_control, self._limits, lambda: self._config.now.tls)
         except BaseException:
-            for one in serving.values():
-                one.socket.close()
+            for listener in serving.values():
+                listener.socket.close()
             raise
         return serving
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from kuma_sd.core.errors import ConfigError
-from kuma_sd.system.file_watcher import Watcher
+from kuma_sd.core.text import did_you_mean
+from kuma_sd.system.file_watcher import FileWatcher
 from kuma_sd.web.server.authentication import Authentication
 from kuma_sd.web.server.tls import ServerContext, TLSConfig
-from kuma_sd.core.text import did_you_mean
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
@@ -107,7 +107,7 @@ class Reading:
         strings |= {"client_auth_type", "min_version", "max_version"}
         lists = {"client_allowed_sans", "cipher_suites", "curve_preferences"}
         found = self._mapping(node, "tls_server_config", [*strings, *lists, "prefer_server_cipher_suites"])
-        texts = {name: self._text(one, name) for name, one in found.items() if name in strings}
+        texts = {name: self._text(pair, name) for name, pair in found.items() if name in strings}
         config = TLSConfig(
             certificate=self._pem("cert", texts),
             key=self._pem("key", texts),
@@ -144,22 +144,24 @@ class Reading:
         if self._flag(found, "http2", default=False):
             self._note("http2 is not honoured; HTTP/1.1 is spoken")
         headers = {}
-        for name, one in self._mapping(found.get("headers"), "headers", _HEADERS).items():
-            value, allowed = self._text(one, name), _HEADERS[name]
+        for name, header in self._mapping(found.get("headers"), "headers", _HEADERS).items():
+            value, allowed = self._text(header, name), _HEADERS[name]
             if value and allowed and value not in allowed:
-                self._refuse(one, f"{name} takes {' or '.join(allowed)}")
+                self._refuse(header, f"{name} takes {' or '.join(allowed)}")
             if not value.isprintable() or not value.isascii():
-                self._refuse(one, f"{name} takes one line of ASCII")
+                self._refuse(header, f"{name} takes one line of ASCII")
             if value:
                 headers[name] = value
         return headers
 
     def _users(self, node: "Node | None") -> dict[str, bytes]:
         users = {}
-        for name, one in self._mapping(node, "basic_auth_users", None).items():
-            value = self._text(one, f"the password of {name!r}")
+        for name, user in self._mapping(node, "basic_auth_users", None).items():
+            value = self._text(user, f"the password of {name!r}")
             if not _BCRYPT.fullmatch(value):
-                self._refuse(one, f"the password of {name!r} is not hashed with bcrypt, as by: htpasswd -nBC 10 {name}")
+                self._refuse(
+                    user, f"the password of {name!r} is not hashed with bcrypt, as by: htpasswd -nBC 10 {name}"
+                )
             users[name] = value.encode()
         return users
 
@@ -190,7 +192,7 @@ class Reading:
             return ()
         if not node.tag.endswith(":seq"):
             self._refuse(node, f"{what} is a list")
-        return tuple(self._text(one, f"an item of {what}") for one in node.value)
+        return tuple(self._text(pair, f"an item of {what}") for pair in node.value)
 
     def _flag(self, found: Mapping[str, "Node"], name: str, *, default: bool) -> bool:
         if name not in found:
@@ -215,7 +217,7 @@ class LiveConfig:
     """
 
     def __init__(self, config: WebConfig) -> None:
-        self._watcher = Watcher((), lambda _changed: self._reread())
+        self._watcher = FileWatcher((), lambda _changed: self._reread())
         self.now = WebConfig()
         self.follow(config)
 

@@ -26,7 +26,7 @@ def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App
 
 def let_go(name: str | None) -> list[str]:
     held = {"east": 3, "schön & gut": 0}
-    return [f"{one}: {held[one]} held targets are let go" for one in ([name] if name else held)]
+    return [f"{item}: {held[item]} held targets are let go" for item in ([name] if name else held)]
 
 
 def test_what_was_let_go_is_printed(application: Application, capsys: pytest.CaptureFixture[str]) -> None:

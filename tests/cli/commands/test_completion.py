@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from kuma_sd.cli.main import COMMANDS
 from kuma_sd.cli.commands.completion import SHELLS, manual
+from kuma_sd.cli.main import COMMANDS
 
 
 def completion(shell: str) -> str:

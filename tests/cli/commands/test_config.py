@@ -7,7 +7,7 @@ from kuma_sd.cli.main import main
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.loader import load
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_every_value_is_shown_with_its_origin(
@@ -57,7 +57,7 @@ def test_the_sample_file_says_nothing_but_the_defaults(tmp_path: Path) -> None:
     settings = load(["-c", str(every)], {}, plugins)
     assert settings == load([], {}, plugins)
     assert count >= len(settings.effective)
-    assert {one.origin.split(":")[0] for one in settings.effective} == {str(every)}
+    assert {setting.origin.split(":")[0] for setting in settings.effective} == {str(every)}
 
 
 def test_secrets_are_masked_and_commented_out(

@@ -13,23 +13,23 @@ from recordings import DATA, as_we_write, groups
 
 from kuma_sd import KumaSDError, TargetGroup
 from kuma_sd.cli.main import main
-from kuma_sd.cli.render.diff import OutputDifference, as_json, as_text
-from kuma_sd.cli.received import Received
 from kuma_sd.cli.published import published
+from kuma_sd.cli.received import ReceivedTargets
+from kuma_sd.cli.render.diff import OutputDifference, as_json, as_text
 from kuma_sd.cli.render.style import Style
-from kuma_sd.telemetry.publication_diff import NO_KEY, compare
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.source import MadsSource
-from kuma_sd.simulator import ControlPlane, Dataplane, Recording, World
-from kuma_sd.state.saver import snapshot_file
+from kuma_sd.simulator import Dataplane, Recording, SimulatedControlPlane, World
+from kuma_sd.state import snapshot_file
+from kuma_sd.telemetry.publication_diff import NO_KEY, compare
 from kuma_sd.testing import control_plane
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PRINTED = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def kuma() -> Iterator[ControlPlane[World]]:
+def kuma() -> Iterator[SimulatedControlPlane[World]]:
     with control_plane("a", "b") as running:
         yield running
 
@@ -50,7 +50,7 @@ def test_against_what_the_go_program_wrote_there_is_no_difference(
     version: str, tmp_path: Path, capsys: PRINTED
 ) -> None:
     folder, compared = DATA / f"kuma-{version}", 0
-    with ControlPlane(Recording(folder), refresh=0) as kuma:
+    with SimulatedControlPlane(Recording(folder), refresh=0) as kuma:
         while kuma.world.upcoming and not kuma.world.upcoming.restarted:
             go = folder / f"go-adapter-v1.step-{kuma.world.advance().name}.json"
             parsed = json.loads(go.read_bytes())
@@ -61,7 +61,7 @@ def test_against_what_the_go_program_wrote_there_is_no_difference(
             assert f"no difference, {len(groups(parsed))} targets" in capsys.readouterr().out
             assert main(["diff", *flags, f"--against={go}", "--format=json"]) == 1
             [output] = json.loads(capsys.readouterr().out)["outputs"]
-            assert {one["change"] for one in output["targets"]} == {"changed"}
+            assert {target["change"] for target in output["targets"]} == {"changed"}
             # Prometheus 2 refused the whole file for these names.
             assert set(map(differing, output["targets"])) == {"9lives_cat 9lives_cats _9lives_cat _9lives_cats"}
             compared += 1
@@ -73,7 +73,7 @@ def differing(target: Any) -> str:
 
 
 def test_a_difference_is_shown_in_summary_and_in_detail(
-    kuma: ControlPlane[World], tmp_path: Path, capsys: PRINTED
+    kuma: SimulatedControlPlane[World], tmp_path: Path, capsys: PRINTED
 ) -> None:
     path = tmp_path / "now.json"
     assert main(["run", "--once", f"--cp-address={kuma.url}", f"--output-file={path}"]) == 0
@@ -100,13 +100,15 @@ def test_a_difference_is_shown_in_summary_and_in_detail(
     ]
 
 
-def test_json_has_all_targets_with_their_labels(kuma: ControlPlane[World], tmp_path: Path, capsys: PRINTED) -> None:
+def test_json_has_all_targets_with_their_labels(
+    kuma: SimulatedControlPlane[World], tmp_path: Path, capsys: PRINTED
+) -> None:
     flags = [f"--cp-address={kuma.url}", "--from=control-plane", "--format=json"]
     assert main(["diff", *flags, f"--against={write(tmp_path / 'none.json')}"]) == 0
     [output] = json.loads(capsys.readouterr().out)["outputs"]
     counts = ("added", "removed", "changed", "targets_before", "targets_after")
     assert [output[name] for name in counts] == [2, 0, 0, 0, 2]
-    assert [(one["change"], one["dataplane"], one["before"]) for one in output["targets"]] == [
+    assert [(target["change"], target["dataplane"], target["before"]) for target in output["targets"]] == [
         ("added", "a", None),
         ("added", "b", None),
     ]
@@ -117,7 +119,7 @@ def test_json_has_all_targets_with_their_labels(kuma: ControlPlane[World], tmp_p
 
 
 def test_the_exit_code_tells_a_difference_from_an_error(
-    kuma: ControlPlane[World], tmp_path: Path, capsys: PRINTED
+    kuma: SimulatedControlPlane[World], tmp_path: Path, capsys: PRINTED
 ) -> None:
     flags = ["diff", "--exit-code", f"--cp-address={kuma.url}", "--from=control-plane"]
     empty, broken = write(tmp_path / "empty.json"), tmp_path / "broken.json"
@@ -144,7 +146,7 @@ def test_an_unexpected_error_is_no_difference(monkeypatch: pytest.MonkeyPatch, c
 
 
 def test_without_a_daemon_the_outputs_own_files_are_read(
-    kuma: ControlPlane[World], tmp_path: Path, capsys: PRINTED
+    kuma: SimulatedControlPlane[World], tmp_path: Path, capsys: PRINTED
 ) -> None:
     flags = [f"--cp-address={kuma.url}", "--output=one=file_sd", "--output=many=file_sd", "--many-shards=2"]
     flags += [f"--one-path={tmp_path}/one.yml", f"--many-path={tmp_path}/{{shard}}.json"]
@@ -164,7 +166,7 @@ def test_without_a_daemon_the_outputs_own_files_are_read(
     )
 
 
-def test_one_shard_is_compared_with_its_own_part(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_one_shard_is_compared_with_its_own_part(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
     for name in "cdefgh":
         kuma.world.add(Dataplane(name))
     flags = [f"--cp-address={kuma.url}", f"--file-sd-path={tmp_path}/x.json"]
@@ -178,7 +180,7 @@ def test_an_output_without_a_file_needs_a_daemon(tmp_path: Path) -> None:
         published(None, tmp_path / "control.sock").of("redis", [])
 
 
-def test_a_saved_snapshot_is_compared(kuma: ControlPlane[World], tmp_path: Path, capsys: PRINTED) -> None:
+def test_a_saved_snapshot_is_compared(kuma: SimulatedControlPlane[World], tmp_path: Path, capsys: PRINTED) -> None:
     source = MadsSource(kuma.url, MadsOptions(), "")
     saved = tmp_path / "saved"
     saved.write_bytes(b"".join(snapshot_file.write(next(iter(source)), "anybody")))
@@ -217,7 +219,7 @@ def test_what_cannot_be_meant_is_said(flags: list[str], reason: str, capsys: PRI
 
 def shown(before: list[TargetGroup], after: list[TargetGroup], *, coloured: bool = False, limit: int = 50) -> list[str]:
     one = OutputDifference("x", "y", len(before), len(after), compare(before, after))
-    return list(as_text(Received("z", []), [one], limit, Style(coloured=coloured)))
+    return list(as_text(ReceivedTargets("z", []), [one], limit, Style(coloured=coloured)))
 
 
 def test_what_is_shown_cannot_command_the_terminal() -> None:
@@ -248,7 +250,7 @@ def test_many_services_and_targets_are_cut_short_and_that_is_said() -> None:
     assert lines[-4:-1] == ["+ a:0 (mesh m)", "+ a:30 (mesh m)", "+ a:1 (mesh m)"]
     assert lines[-1] == "and 28 more; --limit 31 shows all"
     one = OutputDifference("x", "y", 0, 31, compare([], groups))
-    assert len(json.loads(as_json(Received("z", []), [one], None))["outputs"][0]["targets"]) == 31
+    assert len(json.loads(as_json(ReceivedTargets("z", []), [one], None))["outputs"][0]["targets"]) == 31
 
 
 @pytest.mark.skipif(not shutil.which("jq"), reason="needs Debian's package jq")
@@ -256,11 +258,13 @@ def test_the_documented_way_from_native_kuma_sd_shows_no_difference(tmp_path: Pa
     (program,) = re.findall(r"jq '(\[.*?\n\])' > native.json", (ROOT / "docs/diff.md").read_text(), flags=re.DOTALL)
     folder = DATA / "kuma-2.6.15"
     found = json.loads((folder / "native-http-v1-02.json").read_bytes())
-    answer = {"data": {"activeTargets": [{"scrapePool": "kuma", "discoveredLabels": one} for one in found]}}
+    answer = {
+        "data": {"activeTargets": [{"scrapePool": "kuma", "discoveredLabels": difference} for difference in found]}
+    }
     jq = subprocess.run(["jq", program], input=json.dumps(answer).encode(), capture_output=True, check=True)
     native = tmp_path / "native.json"
     native.write_bytes(jq.stdout)
-    with ControlPlane(Recording(folder), refresh=0) as kuma:
+    with SimulatedControlPlane(Recording(folder), refresh=0) as kuma:
         kuma.world.advance()
         flags = [f"--cp-address={kuma.url}", "--from=control-plane", "--label-profile=kuma_sd_configs"]
         assert main(["diff", *flags, f"--against={native}", "--exit-code"]) == 0

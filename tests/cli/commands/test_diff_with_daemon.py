@@ -12,12 +12,12 @@ import pytest
 from processes import eventually, kuma_sd
 
 from kuma_sd.cli.main import main
-from kuma_sd.simulator import ControlPlane, Dataplane, GeneratedWorld, World
+from kuma_sd.simulator import Dataplane, GeneratedWorld, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
 
 
 @pytest.fixture
-def kuma() -> Iterator[ControlPlane[World]]:
+def kuma() -> Iterator[SimulatedControlPlane[World]]:
     with control_plane("a", "b", "c") as running:
         yield running
 
@@ -41,7 +41,7 @@ def diff(*arguments: str | Path, status: int = 0) -> str:
 
 
 def outputs(*arguments: str | Path) -> dict[str, Any]:
-    return {one["output"]: one for one in json.loads(diff(*arguments, "--format=json"))["outputs"]}
+    return {load["output"]: load for load in json.loads(diff(*arguments, "--format=json"))["outputs"]}
 
 
 def wait_for(directory: Path, targets: int) -> None:
@@ -49,7 +49,7 @@ def wait_for(directory: Path, targets: int) -> None:
     eventually(lambda: path.exists() and len(json.loads(path.read_bytes())) == targets, f"{targets} targets")
 
 
-def test_what_a_reload_would_change_is_shown_before_it(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_what_a_reload_would_change_is_shown_before_it(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
     kuma.world.add(Dataplane("d", "payments"))
     now = write(tmp_path, "now.conf", kuma.url, "output = file_sd old=file_sd", f"[old]\npath = {tmp_path}/old.json")
     new = write(
@@ -60,7 +60,7 @@ def test_what_a_reload_would_change_is_shown_before_it(kuma: ControlPlane[World]
         wait_for(tmp_path, 4)
         assert "no difference, 4 targets\n  against what the daemon published last" in diff("-c", now, "--exit-code")
         found = outputs("-c", new)
-        counts = {name: (one["added"], one["removed"], one["changed"]) for name, one in found.items()}
+        counts = {name: (item["added"], item["removed"], item["changed"]) for name, item in found.items()}
         assert counts == {"file_sd": (0, 1, 3), "new": (3, 0, 0), "old": (0, 4, 0)}
         assert found["new"]["against"] == "nothing: the daemon has no output of this name"
         assert found["old"]["targets_after"] is None
@@ -74,7 +74,9 @@ def test_what_a_reload_would_change_is_shown_before_it(kuma: ControlPlane[World]
         assert daemon.stop() < 1.0
 
 
-def test_what_the_guard_holds_is_what_the_next_snapshot_would_remove(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_what_the_guard_holds_is_what_the_next_snapshot_would_remove(
+    kuma: SimulatedControlPlane[World], tmp_path: Path
+) -> None:
     now = write(tmp_path, "now.conf", kuma.url)
     with kuma_sd("run", "-c", now, KUMA_SD_CONTROL_SOCKET=f"{tmp_path}/control.sock") as daemon:
         wait_for(tmp_path, 3)
@@ -83,10 +85,13 @@ def test_what_the_guard_holds_is_what_the_next_snapshot_would_remove(kuma: Contr
         daemon.wait_for_line("2 targets vanished but stay")
         assert outputs("-c", now)["file_sd"]["removed"] == 0, "without new settings the daemon changes nothing"
         held = outputs("-c", now, "--from=control-plane")["file_sd"]
-        assert [(one["change"], one["dataplane"]) for one in held["targets"]] == [("removed", "a"), ("removed", "b")]
+        assert [(target["change"], target["dataplane"]) for target in held["targets"]] == [
+            ("removed", "a"),
+            ("removed", "b"),
+        ]
 
 
-def test_another_name_or_address_of_a_control_plane_is_told(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_another_name_or_address_of_a_control_plane_is_told(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
     now = write(tmp_path, "now.conf", kuma.url)
     with kuma_sd("run", "-c", now, KUMA_SD_CONTROL_SOCKET=f"{tmp_path}/control.sock"):
         wait_for(tmp_path, 3)
@@ -103,7 +108,7 @@ def test_another_name_or_address_of_a_control_plane_is_told(kuma: ControlPlane[W
 
 
 def test_twenty_thousand_targets_are_compared_in_a_few_seconds(tmp_path: Path) -> None:
-    with ControlPlane(GeneratedWorld(20_000), refresh=0) as kuma:
+    with SimulatedControlPlane(GeneratedWorld(20_000), refresh=0) as kuma:
         now = write(tmp_path, "now.conf", kuma.url)
         new = write(tmp_path, "new.conf", kuma.url, "transform = site=labels", "[site]\nadd = site=x")
         with kuma_sd("run", "-c", now, KUMA_SD_CONTROL_SOCKET=f"{tmp_path}/control.sock"):

@@ -14,7 +14,7 @@ import pytest
 from processes import Process, eventually, kuma_sd
 
 from kuma_sd.cli.main import main
-from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
 
 Printed = pytest.CaptureFixture[str]
@@ -47,7 +47,7 @@ EVIL = "\x1b[2J<script>alert(1)</script>\u202e"
 
 
 @pytest.fixture(scope="module")
-def kuma() -> Iterator[ControlPlane[World]]:
+def kuma() -> Iterator[SimulatedControlPlane[World]]:
     dataplanes = [Dataplane(f"web-{number}", labels={"env": "prod"}) for number in range(3)]
     dataplanes += [Dataplane("web-test", labels={"env": "test"}), Dataplane("pay", mesh="payments", labels={"x": EVIL})]
     with control_plane(*dataplanes) as running:
@@ -55,7 +55,7 @@ def kuma() -> Iterator[ControlPlane[World]]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, kuma: ControlPlane[World]) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, kuma: SimulatedControlPlane[World]) -> Path:
     folder = tmp_path_factory.mktemp("explain")
     for level in ("info", "error"):
         settings = SETTINGS.format(url=kuma.url, folder=folder, level=level)
@@ -91,7 +91,7 @@ def test_daemon_control_plane_and_file_give_the_same_steps(folder: Path, capsys:
         for origin in ("daemon", "control-plane", f"file:{folder}/state/east.snapshot")
     ]
     assert everything[0] == everything[1] == everything[2]
-    (targets,) = {len(one["targets"]) for one in everything}
+    (targets,) = {len(item["targets"]) for item in everything}
     assert targets == 5
 
 
@@ -118,11 +118,11 @@ def test_the_json_is_as_documented(folder: Path, capsys: Printed) -> None:
     (one,) = as_json(folder, capsys, "pay", "payments")["targets"]
     assert one["target"] == {"control_plane": "east", "mesh": "payments", "dataplane": "pay", "ordinal": 0}
     assert (one["state"], one["received"]["codec"], one["received"]["failure"]) == ("present", "v1", "")
-    (way,) = one["ways"]
-    (verdict,) = way["outputs"]
-    assert (way["label_profile"], way["transforms"]) == ("kuma-prometheus-sd", ["only", "site"])
+    (chain,) = one["chains"]
+    (verdict,) = chain["outputs"]
+    assert (chain["label_profile"], chain["transforms"]) == ("kuma-prometheus-sd", ["only", "site"])
     assert (verdict["output"], verdict["verdict"], verdict["why"]) == ("payments", "published", "")
-    (trace,) = way["traces"]
+    (trace,) = chain["traces"]
     assert [(step["name"], step["plugin"], step["outcome"]) for step in trace["steps"]] == [
         ("label-profile", "", "changed"),
         ("only", "filter", "unchanged"),
@@ -133,7 +133,7 @@ def test_the_json_is_as_documented(folder: Path, capsys: Printed) -> None:
     assert {name: group[name] for name in ("targets", "labels")} == published
     assert {name: trace["group"][name] for name in ("targets", "labels")} == published
     assert (group["where"], group["same_as"]) == (f"{folder}/payments.json", None)
-    example = (Path(__file__).parents[2] / "docs/explain.md").read_text().partition("```json\n")[2].partition("```")[0]
+    example = (Path(__file__).parents[3] / "docs/explain.md").read_text().partition("```json\n")[2].partition("```")[0]
     assert shape(json.loads(example)) == shape(as_json(folder, capsys, "web-1", "all"))
 
 
@@ -143,7 +143,7 @@ def shape(value: Any) -> Any:
         return [shape(value[0])] if value else []
     if not isinstance(value, dict):
         return None
-    return {name: shape(one) for name, one in value.items() if name not in LABELS}
+    return {name: shape(item) for name, item in value.items() if name not in LABELS}
 
 
 LABELS = ("labels", "added", "removed", "changed")
@@ -186,7 +186,7 @@ def test_without_a_daemon_it_says_what_to_do(folder: Path, tmp_path: Path, capsy
 
 
 def test_what_the_guard_holds_is_said(
-    kuma: ControlPlane[World], folder: Path, daemon: Process, capsys: Printed
+    kuma: SimulatedControlPlane[World], folder: Path, daemon: Process, capsys: Printed
 ) -> None:
     kuma.world.remove("web-0")
     daemon.wait_for_line("1 target vanished")

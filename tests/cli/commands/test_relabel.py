@@ -8,7 +8,7 @@ import pytest
 
 from kuma_sd.cli.main import main
 
-VECTORS = Path(__file__).parents[1] / "data/relabel.jsonl"
+VECTORS = Path(__file__).parents[2] / "data/relabel.jsonl"
 RULES = "- {action: drop, source_labels: [env], regex: test}\n- {source_labels: [env], target_label: environment}\n"
 
 Run = Callable[..., tuple[int, list[Any], str]]

@@ -20,10 +20,10 @@ from kuma_sd.cli.main import main
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.source import MadsSource
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
-from kuma_sd.simulator import ControlPlane, World
+from kuma_sd.simulator import SimulatedControlPlane, World
 from kuma_sd.simulator.encoders import GrpcV1
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 
 Simulator = subprocess.Popen[str]
 
@@ -178,7 +178,7 @@ def test_it_ends_at_once_and_without_a_word_when_stopped(stop: signal.Signals, c
 
 
 def test_a_port_that_is_taken_is_one_clear_line() -> None:
-    with ControlPlane(World()) as other:
+    with SimulatedControlPlane(World()) as other:
         command = [sys.executable, "-m", "kuma_sd", "simulate", "--listen", other.address]
         ended = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ended.returncode == 2

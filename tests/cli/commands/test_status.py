@@ -9,19 +9,19 @@ from msgspec.structs import replace
 from kuma_sd.cli.main import main
 from kuma_sd.cli.render.status import screen
 from kuma_sd.cli.render.style import Style
+from kuma_sd.system.threads import Threads
 from kuma_sd.telemetry.histogram import Histogram
 from kuma_sd.telemetry.status import (
     ControlPlaneStatus,
     Count,
-    Counts,
     HeldStatus,
     OutputStatus,
     Quarantined,
     Reloads,
     StateSaving,
     Status,
+    TargetCounts,
 )
-from kuma_sd.system.threads import Threads
 from kuma_sd.web.application import Application, Response
 from kuma_sd.web.server.listener import ControlSocket
 
@@ -47,8 +47,8 @@ FILE = OutputStatus(
     groups=1234,
     targets=1234,
     seconds=Histogram().observe(0.012),
-    meshes=Counts((Count("default", 1000), Count("payments", 234)), 2),
-    services=Counts(tuple(Count(f"s{number}", 10, "default") for number in range(20)), 90, 900),
+    meshes=TargetCounts((Count("default", 1000), Count("payments", 234)), 2),
+    services=TargetCounts(tuple(Count(f"s{number}", 10, "default") for number in range(20)), 90, 900),
 )
 WELL = Status("1.2.3", NOW, NOW - 90_061, control_planes=(EAST,), outputs=(FILE,))
 
@@ -72,7 +72,7 @@ def test_all_that_matters_is_on_the_first_screen() -> None:
 
 
 def test_what_is_wrong_stands_out() -> None:
-    held = HeldStatus(3, Counts((Count("default", 3),), 1), "3 of 5 vanished", NOW + 61, 1)
+    held = HeldStatus(3, TargetCounts((Count("default", 3),), 1), "3 of 5 vanished", NOW + 61, 1)
     west = replace(EAST, title="west", connected=False, failing="Connection refused", age=61.0, restored=True)
     status = replace(
         WELL,
@@ -116,7 +116,7 @@ def test_nothing_that_comes_from_outside_commands_the_terminal() -> None:
         WELL,
         unready=(nasty,),
         control_planes=(replace(EAST, title=nasty, failing=nasty, connected=False, facts={nasty: nasty}),),
-        outputs=(replace(FILE, failing=nasty, meshes=Counts((Count(nasty, 1),), 1)),),
+        outputs=(replace(FILE, failing=nasty, meshes=TargetCounts((Count(nasty, 1),), 1)),),
     )
     assert all(line.isprintable() for line in lines(status))
 

@@ -1,13 +1,13 @@
 """What people read of explanations."""
 
 import pytest
-from scenes import scene
+from explain_kit import explain_inputs
 
 from kuma_sd import FileContent
 from kuma_sd.cli.render.explanation import LONGEST, WIDTH, as_text
 from kuma_sd.cli.render.style import Style
-from kuma_sd.explain import Scene, answer, parse_selector
-from kuma_sd.explain.inputs import Plane
+from kuma_sd.explain import ExplainInputs, answer, parse_selector
+from kuma_sd.explain.inputs import ControlPlaneInput
 from kuma_sd.testing import assignment
 from kuma_sd_bundled.relabel import Relabel, RelabelOptions
 
@@ -18,7 +18,7 @@ RULES = """
 """
 
 
-def text(where: Scene, selector: str = "{}", limit: int = 10, *, coloured: bool = False) -> str:
+def text(where: ExplainInputs, selector: str = "{}", limit: int = 10, *, coloured: bool = False) -> str:
     return "\n".join(as_text("", answer(where, parse_selector(selector), limit=limit), Style(coloured=coloured)))
 
 
@@ -52,11 +52,11 @@ out
 
 
 def test_of_one_target_everything_is_shown_the_verdict_first() -> None:
-    assert text(scene(assignment("a", labels={"env": "prod"}), steps=[("nat", nat())])) == WHOLE
+    assert text(explain_inputs(assignment("a", labels={"env": "prod"}), steps=[("nat", nat())])) == WHOLE
 
 
 def test_of_several_what_becomes_of_them() -> None:
-    shown = text(scene(*map(assignment, "abc")), limit=2).splitlines()
+    shown = text(explain_inputs(*map(assignment, "abc")), limit=2).splitlines()
     assert shown[:4] == [
         "dataplane a, mesh default",
         "  out  published  192.0.2.1:5670",
@@ -68,20 +68,22 @@ def test_of_several_what_becomes_of_them() -> None:
 
 
 def test_what_is_dropped_or_fails_says_where() -> None:
-    shown = text(scene(assignment("a"), steps=[("none", lambda *_: [])]))
+    shown = text(explain_inputs(assignment("a"), steps=[("none", lambda *_: [])]))
     assert "\n  out  dropped    none (kind)\n" in shown
     assert shown.endswith("\n  none (kind): dropped")
-    shown = text(scene(assignment("a"), steps=[("bad", lambda *_: 1 / 0)]))
+    shown = text(explain_inputs(assignment("a"), steps=[("bad", lambda *_: 1 / 0)]))
     assert shown.endswith("\n  bad (kind): unexpected ZeroDivisionError: division by zero: failed")
 
 
 def test_what_is_held_says_so() -> None:
-    shown = text(scene(assignment("a"), plane=lambda found: Plane(found, holds=lambda _key: True)))
+    shown = text(explain_inputs(assignment("a"), plane=lambda found: ControlPlaneInput(found, holds=lambda _key: True)))
     assert "bytes; its control plane has it no more, but the guard holds it\n" in shown
 
 
 def test_each_of_several_label_sets_is_shown() -> None:
-    shown = text(scene(assignment("a"), steps=[("two", lambda labels, _target: [labels | {"n": n} for n in "12"])]))
+    shown = text(
+        explain_inputs(assignment("a"), steps=[("two", lambda labels, _target: [labels | {"n": n} for n in "12"])])
+    )
     assert "\n  label set 1 of 2\n" in shown
     assert "\n  label set 2 of 2\n" in shown
 
@@ -92,16 +94,18 @@ EVIL = "\x1b[2J\x9b\u202e\n</pre><script>"
 @pytest.mark.parametrize("coloured", [False, True])
 def test_nothing_that_a_dataplane_says_commands_the_terminal(*, coloured: bool) -> None:
     evil = assignment(EVIL, mesh=EVIL, service=EVIL, address=EVIL, labels={EVIL: EVIL})
-    shown = text(scene(evil, steps=[("add", lambda labels, _target: [labels | {"x": EVIL}])]), coloured=coloured)
+    shown = text(
+        explain_inputs(evil, steps=[("add", lambda labels, _target: [labels | {"x": EVIL}])]), coloured=coloured
+    )
     assert "\\u001b[2J" in shown
     for code in ("\x1b[32m", "\x1b[1m", "\x1b[0m", "\x1b[2m", "\x1b[33m", "\x1b[31m"):
         shown = shown.replace(code, "")
-    assert all(one.isprintable() for one in shown.split("\n"))
+    assert all(item.isprintable() for item in shown.split("\n"))
 
 
 def test_long_values_are_cut_and_lines_wrapped() -> None:
     labels = {f"label_{number:02}": "x" * 20 for number in range(30)} | {"long": "y" * 70_000}
-    shown = text(scene(assignment("a", labels=labels))).splitlines()
+    shown = text(explain_inputs(assignment("a", labels=labels))).splitlines()
     assert any("… (70002 characters)" in line for line in shown)
     assert max(map(len, shown)) < LONGEST + 50
     assert max(len(line) for line in shown if "yyy" not in line) <= WIDTH

@@ -4,22 +4,22 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from scenes import scene
+from explain_kit import explain_inputs
 
 from kuma_sd.explain import answer, parse_selector
-from kuma_sd.telemetry.explanation import Answer
+from kuma_sd.telemetry.explanation import SearchResult
 from kuma_sd.testing import assignment
-from kuma_sd.web import inspection
 from kuma_sd.web.application import Application
+from kuma_sd.web.endpoints import explain as inspection
 from kuma_sd.web.endpoints.explain import add_inspection
 
 EVIL = "\x1b[2J<script>\u202e"
 
 
 def ask(**query: object) -> tuple[str, str]:
-    where = scene(assignment("a"), assignment("b", labels={"evil": EVIL}))
+    where = explain_inputs(assignment("a"), assignment("b", labels={"evil": EVIL}))
 
-    def explain(selector: str, output: str, limit: int, offset: int) -> Answer:
+    def explain(selector: str, output: str, limit: int, offset: int) -> SearchResult:
         return answer(where, parse_selector(selector), output, limit, offset)
 
     application, told = Application(), list[str]()
@@ -41,15 +41,15 @@ def test_it_answers_in_json() -> None:
     assert found["target"] == {"control_plane": "", "mesh": "default", "dataplane": "b", "ordinal": 0}
     assert found["received"]["labels"] == {"evil": EVIL}
     assert "\x1b" not in body
-    (way,) = found["ways"]
-    assert [(one["output"], one["verdict"]) for one in way["outputs"]] == [("out", "published")]
+    (chain,) = found["chains"]
+    assert [(item["output"], item["verdict"]) for item in chain["outputs"]] == [("out", "published")]
 
 
 def test_it_is_paged() -> None:
     whole = json.loads(ask(selector="{}", limit=1)[1])
-    assert [one["target"]["dataplane"] for one in whole["targets"]] == ["a"]
+    assert [target["target"]["dataplane"] for target in whole["targets"]] == ["a"]
     assert whole["more"] is True
-    assert [one["target"]["dataplane"] for one in json.loads(ask(selector="{}", offset=1)[1])["targets"]] == ["b"]
+    assert [load["target"]["dataplane"] for load in json.loads(ask(selector="{}", offset=1)[1])["targets"]] == ["b"]
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from kuma_sd.system.threads import Threads
 from kuma_sd.web import client
 from kuma_sd.web.application import Application
 from kuma_sd.web.client import NoDaemonError, ask, download
+from kuma_sd.web.endpoints.published import PublishedContent, add_published, groups_in, lines_of
 from kuma_sd.web.server.listener import ControlSocket
-from kuma_sd.web.endpoints.published import Content, add_published, groups_in, lines_of
 
 
 def groups_of(count: int) -> list[TargetGroup]:
@@ -31,8 +31,8 @@ def groups_of(count: int) -> list[TargetGroup]:
     ]
 
 
-def content(*pieces: bytes) -> Content:
-    return Content("kind", lambda: iter(pieces))
+def content(*pieces: bytes) -> PublishedContent:
+    return PublishedContent("kind", lambda: iter(pieces))
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def serving(tmp_path: Path) -> Iterator[Callable[..., Path]]:
     """Serve contents where the daemon would."""
     threads = Threads()
 
-    def serve(**contents: Content) -> Path:
+    def serve(**contents: PublishedContent) -> Path:
         application = Application()
         add_published(application, lambda: contents, dict)
         control = ControlSocket(tmp_path / "control.sock", application)
@@ -73,7 +73,7 @@ def test_without_a_name_the_names_are_told(serving: Callable[..., Path]) -> None
 
 def test_twenty_thousand_targets_are_streamed_in_little_time(serving: Callable[..., Path]) -> None:
     groups = groups_of(20_000)
-    path = serving(one=Content("kind", lambda: lines_of(groups)))
+    path = serving(one=PublishedContent("kind", lambda: lines_of(groups)))
     begun = time.perf_counter()
     with download(path, "/-/published?output=one") as file:
         assert file.stat().st_size > 2 * 10**6
@@ -100,7 +100,7 @@ def test_a_stream_that_breaks_off_is_an_error_and_no_short_list(serving: Callabl
         yield from lines_of(groups_of(1000))
         raise ZeroDivisionError
 
-    path = serving(one=Content("kind", broken))
+    path = serving(one=PublishedContent("kind", broken))
     with pytest.raises(KumaSDError, match="does not answer"), download(path, "/-/published?output=one"):
         pass
     assert ask(path, "GET", "/-/published")[0] == 200

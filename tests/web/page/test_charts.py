@@ -34,13 +34,13 @@ def test_a_line_breaks_where_nothing_is_known() -> None:
 
 def test_a_small_change_of_many_can_be_seen() -> None:
     drawn = chart(HOUR, [Point(NOW - 10, 100_000), Point(NOW, 99_000, removed=1000)], NOW)
-    low, high = sorted(int(one.text.replace(",", "")) for one in drawn.values)
+    low, high = sorted(int(value.text.replace(",", "")) for value in drawn.values)
     assert 50_000 < low < 99_000
     assert high > 100_000
 
 
 def test_few_targets_are_drawn_from_zero() -> None:
-    assert {one.text for one in chart(DAY, [Point(NOW, 3)], NOW).values} == {"0", "4"}
+    assert {value.text for value in chart(DAY, [Point(NOW, 3)], NOW).values} == {"0", "4"}
 
 
 @given(st.lists(st.integers(0, 10**7), max_size=400), st.sampled_from([HOUR, DAY]), st.floats(0, 10**5))
@@ -59,7 +59,7 @@ def test_everything_stays_inside(counts: list[int], span: object, shift: float) 
 
 
 def test_times_and_sizes_are_said_as_people_say_them() -> None:
-    assert [duration(one) for one in (0.012, 59, 60, 3661, 90_000)] == ["12 ms", "59 s", "1 m", "1 h 1 m", "1 d 1 h"]
-    assert [ago(NOW - one, NOW) for one in (0.2, 5)] == ["now", "5 s ago"]
-    assert [clock(NOW - one, NOW) for one in (0, 86400)] == ["08:00:00", "2027-01-14 08:00:00"]
-    assert [size(one) for one in (512, 2048, 3 * 2**20, 5 * 2**30)] == ["512 bytes", "2.0 KiB", "3.0 MiB", "5.0 GiB"]
+    assert [duration(item) for item in (0.012, 59, 60, 3661, 90_000)] == ["12 ms", "59 s", "1 m", "1 h 1 m", "1 d 1 h"]
+    assert [ago(NOW - item, NOW) for item in (0.2, 5)] == ["now", "5 s ago"]
+    assert [clock(NOW - item, NOW) for item in (0, 86400)] == ["08:00:00", "2027-01-14 08:00:00"]
+    assert [size(item) for item in (512, 2048, 3 * 2**20, 5 * 2**30)] == ["512 bytes", "2.0 KiB", "3.0 MiB", "5.0 GiB"]

@@ -9,14 +9,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from page_kit import NOW, Answered, Page, only_named, output, plane, running, target_group
 
+from kuma_sd.core.publication import Publication
 from kuma_sd.telemetry.histogram import Histogram
 from kuma_sd.telemetry.history import History
-from kuma_sd.core.model import Publication
-from kuma_sd.telemetry.status import Count, Counts, HeldStatus, Quarantined, Reloads, StateSaving
+from kuma_sd.telemetry.status import Count, HeldStatus, Quarantined, Reloads, StateSaving, TargetCounts
 from kuma_sd.testing import assignment
 from kuma_sd.web.paths import is_reserved
 
-HELD = HeldStatus(138, Counts.of([Count("payments", 138)]), "it is new", NOW + 100, 1)
+HELD = HeldStatus(138, TargetCounts.of([Count("payments", 138)]), "it is new", NOW + 100, 1)
 
 
 def shown(*parts: Any, **facts: Any) -> Answered:
@@ -26,15 +26,15 @@ def shown(*parts: Any, **facts: Any) -> Answered:
     return page
 
 
-def concerns(page: Answered) -> list[str]:
-    lists = page.all("ul", **{"class": "concerns"})
-    return [" ".join(" ".join(item.itertext()).split()) for one in lists for item in one]
+def problems(page: Answered) -> list[str]:
+    lists = page.all("ul", **{"class": "problems"})
+    return [" ".join(" ".join(item.itertext()).split()) for node in lists for item in node]
 
 
 def test_when_all_is_well_the_page_says_so_and_what_is_there() -> None:
     page = shown(plane(why="as at the last time"), output(seconds=Histogram(last=0.012)))
     assert page.all("h1")[0].text == "All is well"
-    assert concerns(page) == []
+    assert problems(page) == []
     for text in (
         "1 of 1",
         "2,000",
@@ -75,7 +75,7 @@ STATES = {
         "The guard holds 138 targets that vanished from a, for 1 m 40 s more it is new; in payments 138 Show them",
     ),
     "the guard holds for ever": (
-        (plane(guard=HeldStatus(1, Counts.of([Count("", 1)]), "it is new", None, 1)),),
+        (plane(guard=HeldStatus(1, TargetCounts.of([Count("", 1)]), "it is new", None, 1)),),
         "The guard holds 1 target that vanished from east, until somebody accepts it is new; in (no mesh) 1 Show them",
     ),
     "something is not understood": (
@@ -98,7 +98,7 @@ STATES = {
 def test_what_needs_a_look_is_said_with_its_reason(state: str) -> None:
     parts, said = STATES[state]
     page = shown(*parts)
-    assert concerns(page) == [said]
+    assert problems(page) == [said]
     assert page.all("h1")[0].text == "1 thing needs a look"
 
 
@@ -110,14 +110,14 @@ def test_the_daemon_itself_is_told_of_and_the_worst_stands_first() -> None:
         "state": StateSaving(failing="read-only file system"),
     }
     page = shown(plane(guard=HELD), output(publications=0, published=None), **facts)
-    assert [one.split(" ")[1] for one in concerns(page)] == ["daemon", "settings", "are", "guard", "file_sd"]
-    assert "nothing to publish yet: control plane east: no answer yet" in concerns(page)[-1]
+    assert [concern.split(" ")[1] for concern in problems(page)] == ["daemon", "settings", "are", "guard", "file_sd"]
+    assert "nothing to publish yet: control plane east: no answer yet" in problems(page)[-1]
     assert "not healthy not ready, up 1 d 1 h" in page.words
 
 
 def test_quarantined_targets_lead_to_their_explanation() -> None:
     page = shown(output(quarantined=9, quarantine=(Quarantined("", "shop", 'a"b', "too many labels"),)))
-    (link,) = [one for one in page.all("a") if one.text == 'shop/a"b']
+    (link,) = [link for link in page.all("a") if link.text == 'shop/a"b']
     assert link.get("href") == "explain?" + urlencode({"selector": 'mesh="shop", dataplane="a\\"b"'})
     assert "and 8 more for file_sd" in page.words
 
@@ -144,9 +144,9 @@ def test_the_flow_shows_what_everybody_shares_and_how_many_there_are_beyond_what
 
 
 def test_meshes_and_services_lead_to_their_targets() -> None:
-    services = Counts.of([Count("web", 5, "a"), *(Count(f"s{number}", 1, "b") for number in range(9))])
-    page = shown(output(meshes=Counts.of([Count("a", 5), Count("b", 9)]), services=services))
-    links = {one.get("href") for one in page.all("a")}
+    services = TargetCounts.of([Count("web", 5, "a"), *(Count(f"s{number}", 1, "b") for number in range(9))])
+    page = shown(output(meshes=TargetCounts.of([Count("a", 5), Count("b", 9)]), services=services))
+    links = {link.get("href") for link in page.all("a")}
     assert "targets?" + urlencode({"q": 'mesh="a"', "output": "file_sd"}) in links
     assert "targets?" + urlencode({"q": 'mesh="a", service="web"', "output": "file_sd"}) in links
     assert "and 3 more" in page.words
@@ -229,10 +229,10 @@ EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7 * 7 }}{% r
 def test_any_text_is_shown_and_never_obeyed(text: str) -> None:
     group = target_group(text or "x", mesh=text, **({"label": text} if text else {}))
     evil = plane(text, title=text, address=text, why=text, failing=text, facts={text: text}, protocol=text)
-    held = plane("b", guard=HeldStatus(1, Counts.of([Count(text, 1)]), text, NOW + 9))
+    held = plane("b", guard=HeldStatus(1, TargetCounts.of([Count(text, 1)]), text, NOW + 9))
     quarantine = (Quarantined(text, text, text, text),)
     one = output(text, failing=text, facts={text: text}, quarantined=1, quarantine=quarantine, transforms=(text,))
-    counted = Counts.of([Count(text, 1, text)])
+    counted = TargetCounts.of([Count(text, 1, text)])
     parts = (evil, held, one, output("sd", meshes=counted, services=counted))
     history = History()
     history.note("sd", Publication.of([group], 1.0), NOW, NOW)
@@ -244,12 +244,12 @@ def test_any_text_is_shown_and_never_obeyed(text: str) -> None:
     answers.append(page.get("/explain", urlencode({"selector": 'service!=""'})))
     for answered in answers:
         assert answered.code in (200, 400)
-        scripts = [one.get("src") for one in answered.all("script")]
+        scripts = [script.get("src") for script in answered.all("script")]
         assert scripts == ["-/page.js"]
-        assert not [one for one in answered.all("img") if one.get("src") != "-/icon.svg"]
-        assert not [name for one in answered.document.iter() for name in one.attrib if name.startswith("on")]
+        assert not [image for image in answered.all("img") if image.get("src") != "-/icon.svg"]
+        assert not [name for node in answered.document.iter() for name in node.attrib if name.startswith("on")]
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", answered.text)
-        assert not [one for one in answered.all("a") if one.get("href", "").startswith(("javascript", "//", "http"))]
+        assert not [link for link in answered.all("a") if link.get("href", "").startswith(("javascript", "//", "http"))]
 
 
 GROUPS = [target_group(f"web-{number:03}", env="prod" if number % 2 else "dev") for number in range(120)]
@@ -259,7 +259,7 @@ def test_targets_are_shown_in_pages() -> None:
     page = Page(groups={"file_sd": GROUPS})
     first, last = page.get("/targets"), page.get("/targets", "offset=100")
     assert "1\N{EN DASH}50 of 120 targets, published by file_sd." in first.words
-    assert [one.get("href") for one in first.all("a", rel="next")] == ["targets?offset=50&output=file_sd"]
+    assert [link.get("href") for link in first.all("a", rel="next")] == ["targets?offset=50&output=file_sd"]
     assert "101\N{EN DASH}120 of 120 targets" in last.words
     assert not last.all("a", rel="next")
     assert len(last.all("tr")) == 21

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from page_kit import target_group
 
 from kuma_sd import ConfigError
-from kuma_sd.prometheus.matchers import parse
+from kuma_sd.prometheus.matchers import parse_matchers
 from kuma_sd.web.application import Refused
 from kuma_sd.web.page.search import CHUNK, Turn, search
 
@@ -21,7 +21,7 @@ GROUPS = [
 
 
 def found(text: str) -> list[str]:
-    return [one.key.assignment.name for one in search(GROUPS, text, range(10)).groups]
+    return [group.key.assignment.name for group in search(GROUPS, text, range(10)).groups]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_any_label_is_found_by_itself_as_a_matcher_and_by_each_of_its_words(
     group = target_group("a", **labels)
     for name, value in labels.items():
         matcher = f"{name}={json.dumps(value, ensure_ascii=False)}" if value.isprintable() else None
-        if matcher and parse(matcher):
+        if matcher and parse_matchers(matcher):
             assert search([group], matcher, range(1)).count == 1
         words = [word for word in value.split() if word.isascii() and not re.search("[={}]|!~|[\x7f]", word)]
         if words:
@@ -76,7 +76,7 @@ def test_any_label_is_found_by_itself_as_a_matcher_and_by_each_of_its_words(
 def test_pages_follow_one_another_without_a_gap() -> None:
     groups = [target_group(f"web-{number:04}") for number in range(3 * CHUNK)]
     pages = [search(groups, "web", range(offset, offset + 50)).groups for offset in range(0, len(groups), 50)]
-    assert [one for page in pages for one in page] == groups
+    assert [item for page in pages for item in page] == groups
     assert {search(groups, "web", range(offset, offset + 50)).count for offset in (0, 400, 9999)} == {len(groups)}
 
 

@@ -8,9 +8,9 @@ import pytest
 from serving import basic
 
 from kuma_sd.web.application import Application, Request, Response
+from kuma_sd.web.server.access_control import HEADERS, AccessControl
 from kuma_sd.web.server.authentication import Authentication
 from kuma_sd.web.server.web_config import WebConfig
-from kuma_sd.web.server.access_control import HEADERS, Gate
 
 
 def application() -> Application:
@@ -39,8 +39,10 @@ def ask(
     told: list[Any] = []
     environment: Any = {"REQUEST_METHOD": method, "PATH_INFO": path, "REMOTE_ADDR": "1.2.3.4", **headers}
     environment["wsgi.input"] = io.BytesIO()
-    gate = Gate(application(), lambda: config or WebConfig(), lambda: may_change, only_local=only_local)
-    body = b"".join(gate(environment, lambda *start: told.extend(start)))  # type: ignore[arg-type]
+    access_control = AccessControl(
+        application(), lambda: config or WebConfig(), lambda: may_change, only_local=only_local
+    )
+    body = b"".join(access_control(environment, lambda *start: told.extend(start)))  # type: ignore[arg-type]
     return int(told[0].split()[0]), dict(told[1]), body.decode()
 
 

@@ -33,7 +33,7 @@ def test_the_right_password_is_checked_once(authentication: Authentication, user
 
 def test_many_at_once_with_the_right_password_have_it_checked_once(authentication: Authentication) -> None:
     header = basic("alice", "of alice")
-    threads = [threading.Thread(target=authentication.check, args=(header, f"10.0.0.{one}")) for one in range(20)]
+    threads = [threading.Thread(target=authentication.check, args=(header, f"10.0.0.{index}")) for index in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -203,12 +203,12 @@ def test_who_is_slow_with_tls_delays_nobody(serving: Serving, files: Files) -> N
     (address,) = addresses(serving(files.write()))
     slow = [socket.create_connection(address) for _ in range(5)]
     try:
-        for one in slow[:3]:
-            one.sendall(b"\x16\x03\x01")
+        for connection in slow[:3]:
+            connection.sendall(b"\x16\x03\x01")
         assert answers(address, client())
     finally:
-        for one in slow:
-            one.close()
+        for connection in slow:
+            connection.close()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from serving import QUICK, Address, connected, exchange, get, read_all, served
 
 from kuma_sd.web.application import LARGEST_BODY
-from kuma_sd.web.server.server import LARGEST_HEAD, Limits, Serving
+from kuma_sd.web.server.server import LARGEST_HEAD, ConnectionLimits, Serving
 
 LARGE = 2**25
 HELLO = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -54,7 +54,7 @@ def test_connections_that_say_nothing_take_no_thread() -> None:
     with served(hello, QUICK) as address, contextlib.ExitStack() as stack:
         silent = [stack.enter_context(connected(address)) for _ in range(10)]
         assert get(address).endswith(b"hello")
-        assert all(read_all(one) == b"" for one in silent), "they are closed when they say nothing"
+        assert all(read_all(connection) == b"" for connection in silent), "they are closed when they say nothing"
 
 
 def drip(client: socket.socket, done: threading.Event) -> None:
@@ -101,7 +101,7 @@ def test_an_answer_that_is_taken_slowly_is_cut_off_in_time() -> None:
 
 
 def test_there_are_only_so_many_connections() -> None:
-    with served(hello, Limits(connections=20)) as address, contextlib.ExitStack() as stack:
+    with served(hello, ConnectionLimits(connections=20)) as address, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connected(address)) for _ in range(25)]
         for client in clients:
             with contextlib.suppress(ConnectionError):
@@ -217,7 +217,7 @@ def test_descriptors_are_given_back() -> None:
 
 def test_nothing_is_left_of_a_server_that_is_collected() -> None:
     threads = threading.active_count()
-    with served(hello, Limits(threads=1)) as address:
+    with served(hello, ConnectionLimits(threads=1)) as address:
         get(address)
     assert threading.active_count() == threads
     with socket.create_server(("127.0.0.1", 0)) as bound:
