@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from kuma_sd._version import __version__
 from kuma_sd.core.options import show_duration
 from kuma_sd.core.text import masked
+from kuma_sd.pipeline.control_plane import ControlPlaneView
 from kuma_sd.pipeline.guard import GuardStatus
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.pipeline.source_worker import SourceWorker
@@ -76,7 +77,7 @@ class StatusCollector:
         now = self._looked = time.monotonic()
         if self._daemon.pipeline.status.beat >= self._knocked:
             self._knocked = now
-            self._daemon.pipeline.mailbox.put("beat", lambda: None)
+            self._daemon.pipeline.knock()
 
     def main_thread_moves(self) -> None:
         """Note that it does."""
@@ -137,7 +138,7 @@ class StatusCollector:
 
     def _control_plane(self, name: str, worker: SourceWorker, components: Components) -> ControlPlaneStatus:
         settings, context = components.sources[name][0], components.contexts["source", name]
-        control_plane = self._daemon.pipeline.control_planes.get(name)
+        view = self._daemon.pipeline.status.control_planes.get(name) or ControlPlaneView()
         source, connection, now = worker.source.status, worker.status, time.time()
         heard = now if source.connected else source.heard
         return ControlPlaneStatus(
@@ -150,8 +151,8 @@ class StatusCollector:
             why=source.why,
             since=source.since if source.connected else None,
             heard=heard,
-            age=max(0.0, now - (heard or (control_plane.born if control_plane else self._started))),
-            changed=control_plane.changed if control_plane else None,
+            age=max(0.0, now - (heard or self._started)),
+            changed=view.changed,
             failing=connection.failing,
             attempts=connection.attempts,
             responses=source.responses,
@@ -159,10 +160,10 @@ class StatusCollector:
             received=source.received,
             unparsed=source.unparsed,
             parse_errors=source.parse_errors,
-            assignments=len(control_plane.assignments) if control_plane else 0,
-            restored=control_plane is not None and control_plane.restored,
-            expired=control_plane is not None and control_plane.expired,
-            guard=_held(control_plane.guard.status) if control_plane else HeldStatus(),
+            assignments=len(view.assignments),
+            restored=view.restored,
+            expired=view.expired,
+            guard=_held(view.guard),
             facts=self._facts(f"control plane {worker.title}", context),
         )
 

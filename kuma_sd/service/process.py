@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.core.options import FileContent
 from kuma_sd.runtime.daemon import STOP_TIMEOUT, Daemon
 from kuma_sd.runtime.status_collector import StatusCollector
@@ -136,12 +136,13 @@ class Service:
             if daemon.pipeline.status.beat >= self._beat:
                 notifier.alive()
         self._beat = time.monotonic()
-        daemon.pipeline.mailbox.put("beat", lambda: None)
+        daemon.pipeline.knock()
 
     def _reload(self) -> None:
         self._notifier.reloading()
         try:
             settings = self._reread()
+            _check_file(self._settings, settings)
             with self._web.changing(settings.web):
                 if settings == self._settings:
                     _log.info("the settings were read again, nothing changed")
@@ -155,6 +156,22 @@ class Service:
         else:
             self._collector.reloaded()
         self._notifier.ready(self._daemon.summary)
+
+
+def _check_file(before: Settings, after: Settings) -> None:
+    """Refuse a file that says nothing any more, like one that an editor is about to write.
+
+    Raises:
+        ConfigError: no setting comes from the file, and some did before.
+    """
+    config = getattr(after.arguments, "config", None)
+    if _settings_from_file(before) and not _settings_from_file(after):
+        raise ConfigError(f"there is not a single setting in {str(config)!r}; to run with defaults, restart")
+
+
+def _settings_from_file(settings: Settings) -> int:
+    config = getattr(settings.arguments, "config", None)
+    return sum(setting.origin.startswith(f"{config}:") for setting in settings.effective) if config else 0
 
 
 def _files_of(settings: Settings) -> Iterator[Path]:

@@ -108,8 +108,10 @@ def _prepare(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "prometheus.yml").write_text(PROMETHEUS_YML.format(directory=directory))
-        # Those of the last demo would be told as if they were news.
-        (directory / "targets.json").unlink(missing_ok=True)
+        # What the last demo had would be told as if it was news, and be kept until it is known to be gone.
+        for leftover in (directory / "targets.json", directory / "targets.yml", *(directory / "state").glob("*")):
+            if leftover.is_file():
+                leftover.unlink()
     except OSError as error:
         raise ConfigError(f"cannot write into the directory '{directory}': {error.strerror}") from error
 
