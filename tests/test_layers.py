@@ -30,7 +30,7 @@ FLOORS = (
         *({"matcher", "pattern"}, {"shard"}, {"profile"}, {"files"}, {"difference", "target_files"}, {"mailbox"}),
         *({"logs", "notify", "memory"}, {"proto"}, {"history"}, {"measure"}),
     ],
-    [{"watch"}],
+    [{"watch"}, {"yaml_nesting"}],
     [
         {
             "hookspecs",
@@ -52,7 +52,10 @@ FLOORS = (
 FLOOR_OF = {module: floor for floor, rooms in enumerate(FLOORS) for room in rooms for module in room}
 ROOM_OF = {module: room for rooms in FLOORS for room in rooms for module in room}
 
-PUBLIC = {"kuma_sd", "kuma_sd.files", "kuma_sd.matcher", "kuma_sd.saved", "kuma_sd.shard", "kuma_sd.testing"}
+PUBLIC = {
+    *("kuma_sd", "kuma_sd.files", "kuma_sd.matcher", "kuma_sd.saved", "kuma_sd.shard", "kuma_sd.testing"),
+    "kuma_sd.yaml_nesting",
+}
 
 
 def modules_in(folder: str) -> dict[str, Path]:

@@ -16,6 +16,7 @@ from kuma_sd.watch import Watcher
 from kuma_sd.web.authentication import Authentication
 from kuma_sd.web.tls import ServerContext, TLSConfig
 from kuma_sd.wording import did_you_mean
+from kuma_sd.yaml_nesting import refuse_deep_nesting
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
@@ -91,11 +92,15 @@ class Reading:
         import yaml  # noqa: PLC0415
 
         try:
-            return yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
+            text = path.read_text("utf-8")
+            refuse_deep_nesting(text.encode(), yaml.SafeLoader)
+            return yaml.compose(text, Loader=yaml.SafeLoader)
         except OSError as error:
             raise ConfigError(f"cannot read the web configuration {path}: {error.strerror}") from error
         except UnicodeDecodeError as error:
             raise ConfigError(f"{path}: is not UTF-8 text") from error
+        except ValueError as error:
+            raise ConfigError(f"{path}: {error}") from error
         except yaml.YAMLError as error:
             # Not what it says of the place, which may hold a secret.
             mark = getattr(error, "problem_mark", None)

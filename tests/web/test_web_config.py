@@ -46,6 +46,7 @@ BAD = [
     ("basic_auth_users: [alice]", "basic_auth_users is made of keys and values"),
     ("basic_auth_users: {alice: [s3cr3t]}", "the password of 'alice' is a text"),
     ("basic_auth_users: {alice: 's3cr3t\n", ":2: is not YAML"),
+    ("[" * 20_000, ": it is nested too deeply"),
     ("[s3cr3t]", "a web configuration is made of keys and values"),
     ("tls_server_config: {cert_file: cert.pem}", "a certificate and its key belong together"),
     ("tls_server_config: {cert_file: none.pem, key_file: key.pem}", "none.pem' cannot be read: No such file"),
@@ -190,7 +191,10 @@ def test_a_broken_edit_leaves_the_old_one_and_is_said_in_one_line(
 ) -> None:
     config, path = live
     before = config.now
-    path.write_text("nonsense: {}")
+    # In one step, for half an edit may be right by itself.
+    edited = path.with_suffix(".new")
+    edited.write_text("nonsense: {}")
+    edited.replace(path)
     eventually(lambda: caplog.records, "it is said")
     assert config.now is before
     assert [record.message.partition(str(path))[2] for record in caplog.records] == [
