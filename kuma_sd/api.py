@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kuma_sd.core.publication import Change, Publication
     from kuma_sd.core.regular_file import open_regular, read_regular
     from kuma_sd.core.target_group import GroupKey, TargetGroup
+    from kuma_sd.core.yaml_nesting import refuse_deep_nesting
     from kuma_sd.plugin.hookspecs import hookimpl
     from kuma_sd.plugin.interfaces import (
         Context,
@@ -103,6 +104,7 @@ NAMES_OF_MODULES = {
     "kuma_sd.core.publication": ("Change", "Publication"),
     "kuma_sd.core.regular_file": ("open_regular", "read_regular"),
     "kuma_sd.core.target_group": ("GroupKey", "TargetGroup"),
+    "kuma_sd.core.yaml_nesting": ("refuse_deep_nesting",),
     "kuma_sd.plugin.hookspecs": ("hookimpl",),
     "kuma_sd.plugin.interfaces": (
         "Context",
@@ -213,5 +215,6 @@ __all__ = [
     "parse_pattern",
     "read_regular",
     "read_snapshot",
+    "refuse_deep_nesting",
     "replace_file",
 ]
