@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
-from kuma_sd.core.text import masked
+from kuma_sd.core.secret import redacted
 
 LEVELS = {
     "debug": logging.DEBUG,
@@ -81,10 +81,10 @@ def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str
         "time": time.replace("+00:00", "Z"),
         "level": _WORDS.get(record.levelno, "error"),
         "logger": record.name,
-        "msg": masked(record.getMessage()),
+        "msg": redacted(record.getMessage()),
     }
     if record.exc_info:
-        fields["traceback"] = masked(formatter.formatException(record.exc_info))
+        fields["traceback"] = redacted(formatter.formatException(record.exc_info))
     return fields
 
 
