@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kuma_sd.core.secret import Secret
     from kuma_sd.core.target_group import GroupKey, TargetGroup
     from kuma_sd.core.url import Url, parse_url
+    from kuma_sd.core.yaml_nesting import refuse_deep_nesting
     from kuma_sd.plugin.hookspecs import hookimpl
     from kuma_sd.plugin.interfaces import (
         Context,
@@ -103,6 +104,7 @@ NAMES_OF_MODULES = {
     "kuma_sd.core.secret": ("Secret",),
     "kuma_sd.core.target_group": ("GroupKey", "TargetGroup"),
     "kuma_sd.core.url": ("Url", "parse_url"),
+    "kuma_sd.core.yaml_nesting": ("refuse_deep_nesting",),
     "kuma_sd.plugin.hookspecs": ("hookimpl",),
     "kuma_sd.plugin.interfaces": (
         "Context",
@@ -210,5 +212,6 @@ __all__ = [
     "parse_pattern",
     "parse_url",
     "read_snapshot",
+    "refuse_deep_nesting",
     "replace_file",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from os_reasons import IS_A_DIRECTORY
 from processes import eventually
 
 from kuma_sd import ConfigError, Context
@@ -149,7 +150,7 @@ class TestRestoring:
     def test_what_is_in_the_way_is_waited_for(self, path: Path, caplog: pytest.LogCaptureFixture) -> None:
         path.unlink()
         path.mkdir()
-        eventually(lambda: "Is a directory" in caplog.text, "it is said")
+        eventually(lambda: IS_A_DIRECTORY in caplog.text, "it is said")
         path.rmdir()
         eventually(lambda: self.is_right(path), "the file is back")
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from os_reasons import NO_SUCH_FILE
 from processes import kuma_sd
 
 from kuma_sd import ConfigError, Context, NoOptions, Snapshot, SourceError, parse_url
@@ -79,7 +80,7 @@ def lines(path: Path) -> Iterator[str]:
 
 def test_what_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "east.snapshot"
-    assert list(lines(path)) == [f"the snapshot '{path}' cannot be read: No such file or directory"]
+    assert list(lines(path)) == [f"the snapshot '{path}' cannot be read: {NO_SUCH_FILE}"]
     path.write_bytes(b"[]\n")
     assert list(lines(path)) == [f"'{path}' is no saved snapshot, or its beginning is damaged"]
     path.write_bytes(b"".join(snapshot_file.write(saved("a"), "x"))[:-3])

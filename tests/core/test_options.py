@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from os_reasons import NO_SUCH_FILE
 
 from kuma_sd.core.options import (
     BOOL,
@@ -108,7 +109,7 @@ def test_texts_are_read_and_shown(type_: OptionType, text: str, value: Any, cano
         (PATH, "", "is not a path"),
         (PATH, "a\0b", "is not a path"),
         (FILE_CONTENT, "a\0b", "is not a path"),
-        (FILE_CONTENT, "/nowhere/at/all", "cannot be read: No such file or directory"),
+        (FILE_CONTENT, "/nowhere/at/all", f"cannot be read: {NO_SUCH_FILE}"),
         (choice("json", "yaml"), "JSON", "is not one of json, yaml"),
         (list_of(DURATION), "1s 2", "has '2', which is not a duration like 500ms, 30s, 2m or 1h30m"),
         (

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from os_reasons import IS_A_DIRECTORY, NOT_A_DIRECTORY
 
 from kuma_sd import OutputError
 from kuma_sd.system.durable_file import FileClaim, file_holds, replace_file
@@ -41,13 +42,13 @@ def test_a_failure_half_way_leaves_the_old_file_and_no_rest(tmp_path: Path) -> N
 
 
 def test_a_full_disk_is_said_with_the_path() -> None:
-    with pytest.raises(OutputError, match=r"cannot write '/dev/full/targets\.json': Not a directory"):
+    with pytest.raises(OutputError, match=rf"cannot write '/dev/full/targets\.json': {NOT_A_DIRECTORY}"):
         replace_file(Path("/dev/full/targets.json"), [b"x"])
 
 
 def test_a_path_that_is_a_directory_is_said(tmp_path: Path) -> None:
     (tmp_path / "targets.json").mkdir()
-    with pytest.raises(OutputError, match="Is a directory"):
+    with pytest.raises(OutputError, match=IS_A_DIRECTORY):
         replace_file(tmp_path / "targets.json", [b"x"])
 
 
@@ -104,7 +105,7 @@ def test_a_claim_outlives_the_removal_of_the_directory(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_cannot_be_made_is_said_by_name() -> None:
-    with pytest.raises(OutputError, match="cannot write into the directory '/dev/null/x': Not a directory"):
+    with pytest.raises(OutputError, match=f"cannot write into the directory '/dev/null/x': {NOT_A_DIRECTORY}"):
         FileClaim(Path("/dev/null/x/targets.json"))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from os_reasons import TOO_MANY_OPEN_FILES
 
 from kuma_sd.system import file_watcher
 from kuma_sd.system.durable_file import replace_file
@@ -329,7 +330,7 @@ def test_when_the_kernel_refuses_to_watch_changes_are_seen_by_looking(tmp_path: 
         out, errors = process.communicate("\n", timeout=20)
     assert out == f"['{path}']\n", errors
     assert errors.count("changes of files are not seen at once") == 1
-    assert "Too many open files" in errors
+    assert TOO_MANY_OPEN_FILES in errors
 
 
 def test_closing_is_quick(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_a_traceback_is_in_the_same_line(format_: str) -> None:
         log.exception("failed")
     (line,) = stream.getvalue().splitlines()
     assert "traceback" in line
-    assert "\\nZeroDivisionError: division by zero" in line
+    assert "\\nZeroDivisionError: " in line
     assert "level=error" in line or '"level": "error"' in line
 
 
