@@ -29,7 +29,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError
-from kuma_sd.core.text import did_you_mean, masked
+from kuma_sd.core.secret import redacted
+from kuma_sd.core.text import did_you_mean
 from kuma_sd.settings.cli_parser import Program, StrictParser
 from kuma_sd.system.log_format import escape
 
@@ -108,7 +109,7 @@ def report(name: str, work: Callable[[], int]) -> int:
         status = _status_of(work)
         sys.stdout.flush()
     except KumaSDError as error:
-        print(f"{name}: {escape(masked(str(error)))}", file=sys.stderr)
+        print(f"{name}: {escape(redacted(str(error)))}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError | PluginError) else 1
     except KeyboardInterrupt:
         return 130
