@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from kuma_sd.core.model import Codec, Snapshot
-from kuma_sd.core.text import counted, masked
+from kuma_sd.core.text import counted
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig, ControlPlaneView
 from kuma_sd.pipeline.matching import endpoints_of
 from kuma_sd.pipeline.merge import Configuration, Pipeline, Route
@@ -158,7 +158,7 @@ class Daemon:
 
     def received(self) -> dict[str, PublishedContent]:
         """Return what each control plane has after its guard, by its name, likewise."""
-        addresses = {name: masked(source.address) for name, (source, _) in self.components.sources.items()}
+        addresses = {name: str(source.address) for name, (source, _) in self.components.sources.items()}
         return {
             name: PublishedContent(address, partial(_received, name, self.pipeline))
             for name, address in addresses.items()
@@ -213,7 +213,7 @@ class Daemon:
         return ControlPlaneConfig(
             name=one.name,
             title=worker.title,
-            endpoints=endpoints_of(one.address),
+            endpoints=endpoints_of(str(one.address)),
             source=self._ids[worker],
             is_saved=one.plugin.codec is not None,
             max_drop=core.guard_max_drop,

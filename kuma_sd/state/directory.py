@@ -1,7 +1,6 @@
 """The directory in which state is kept: one file for each control plane, and nothing else is ever touched."""
 
 import contextlib
-import fcntl
 import logging
 import os
 import re
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from kuma_sd.core.errors import KumaSDError
-from kuma_sd.system.durable_file import WORKSHOP
+from kuma_sd.system.file_lock import FileLock, LockedError
+from kuma_sd.system.staging import STAGING
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class StateDirectory:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock: BinaryIO | None = None
+        self._lock = FileLock(path / LOCK)
 
     def claim(self) -> bool:
         """Take the directory; anew, if it was replaced since.
@@ -69,28 +69,18 @@ class StateDirectory:
             KumaSDError: it cannot be made or written, or another process has it.
         """
         try:
-            if self._claimed():
-                return False
             self._path.mkdir(mode=0o750, parents=True, exist_ok=True)
-            lock = (self._path / LOCK).open("ab", buffering=0)
-            self.release()
-            self._lock = lock
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self.release()
+            return self._lock.acquire()
+        except LockedError as error:
             raise KumaSDError(
                 f"another kuma-sd uses the state directory {str(self._path)!r}; give one of them another"
             ) from error
         except OSError as error:
-            self.release()
             raise KumaSDError(f"cannot write into the state directory {str(self._path)!r}: {error.strerror}") from error
-        return True
 
     def release(self) -> None:
         """Let others have it."""
-        if self._lock:
-            self._lock.close()
-            self._lock = None
+        self._lock.release()
 
     def file(self, name: str) -> Path:
         """Return the path of a control plane's file."""
@@ -113,7 +103,7 @@ class StateDirectory:
 
     def remove_leftovers(self) -> None:
         """Remove what a process that was killed left behind; before anything is written."""
-        temporary = (self._path / WORKSHOP).glob("*.snapshot.*.tmp")
+        temporary = (self._path / STAGING).glob("*.snapshot.*.tmp")
         _remove(path for path in temporary if _OURS.fullmatch(path.name.rsplit(".", 2)[0]))
 
     def saved(self) -> list[SavedFile]:
@@ -135,9 +125,9 @@ class StateDirectory:
             path.rename(path.with_name(f"{path.name}.removed-{int(time.time())}"))
 
     def has(self, names: Iterable[str]) -> bool:
-        """Tell whether the directory is still ours, and all these files are there."""
+        """Tell whether all these files are there."""
         try:
-            return self._claimed() and all(self.file(name).exists() for name in names)
+            return all(self.file(name).exists() for name in names)
         except OSError:
             return False
 
@@ -153,13 +143,6 @@ class StateDirectory:
         """Say that everything is saved, at the end of the process."""
         with contextlib.suppress(OSError):
             (self._path / STOPPED).touch(mode=0o600)
-
-    def _claimed(self) -> bool:
-        try:
-            present = (self._path / LOCK).stat()
-        except FileNotFoundError:
-            return False
-        return self._lock is not None and os.path.samestat(os.fstat(self._lock.fileno()), present)
 
 
 def open_regular(path: Path) -> BinaryIO:
