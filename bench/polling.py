@@ -4,7 +4,7 @@ A simulated control plane changes one of 20,000 targets now and then; a daemon p
 long it takes from the change to the file is measured without clients, with them, and without them again. Each client
 asks once a second, with a password and the entity tag of what it has.
 
-    PYTHONPATH=tests python bench/polling.py
+    PYTHONPATH=tests/support python bench/polling.py
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pathlib import Path
 import bcrypt
 from processes import Process, kuma_sd
 
-from kuma_sd.simulator import ControlPlane, GeneratedWorld
+from kuma_sd.simulator import GeneratedWorld, SimulatedControlPlane
 
 PASSWORD = "of the benchmark"  # noqa: S105 (it guards nothing)
 
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=5.0, help="seconds between two; more than min-interval")
     arguments = parser.parse_args()
     world = GeneratedWorld(arguments.targets)
-    with tempfile.TemporaryDirectory() as directory, ControlPlane(world) as control_plane:
+    with tempfile.TemporaryDirectory() as directory, SimulatedControlPlane(world) as control_plane:
         path, web = Path(directory) / "targets.json", Path(directory) / "web.yml"
         web.write_text(
             f"basic_auth_users: {{prometheus: {bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()}}}"

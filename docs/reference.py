@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from kuma_sd.cli import COMMANDS
-from kuma_sd.options import Option, options_of
-from kuma_sd.plugins import Plugins
-from kuma_sd.settings.declarations import CORE, WEB, CoreOptions, WebOptions, options_for_outputs
-from kuma_sd.settings.sample import DISTRIBUTION
+from kuma_sd.cli.main import COMMANDS
+from kuma_sd.core.options import Option, options_of
+from kuma_sd.plugin.manager import Plugins
+from kuma_sd.settings.sample_file import DISTRIBUTION
+from kuma_sd.settings.schema import CORE, WEB, CoreOptions, WebOptions, options_for_outputs
 
 FOLDER = Path(__file__).parent / "reference"
 
@@ -40,8 +40,15 @@ Generated: what `kuma-sd COMMAND --help` prints. The flags of settings, which mo
 def options_page() -> Iterator[str]:
     """Yield the lines of the page of options."""
     plugins = Plugins()
-    builtin = [one for one in plugins.available() if one.distribution == DISTRIBUTION]
-    sources = {plugin.name: plugin for plugin in (plugins.source(one.name) for one in builtin if one.kind == "source")}
+    builtin = [
+        available_plugin for available_plugin in plugins.available() if available_plugin.distribution == DISTRIBUTION
+    ]
+    sources = {
+        plugin.name: plugin
+        for plugin in (
+            plugins.source(builtin_plugin.name) for builtin_plugin in builtin if builtin_plugin.kind == "source"
+        )
+    }
     yield OPTIONS
     yield from _table(f"`[{CORE}]`", "Of the daemon itself.", options_of(CoreOptions))
     for name, source in sources.items():
@@ -49,11 +56,15 @@ def options_page() -> Iterator[str]:
         text = f"For addresses with {schemes}: under `[{CORE}]` for all control planes, under `[NAME]` for one."
         yield from _table(f"Source `{name}`", text, options_of(source.options))
     yield from _table(f"`[{WEB}]`", "Where the daemon answers over HTTP.", options_of(WebOptions))
-    for one in builtin:
-        if one.kind == "transform":
-            yield from _table(f"Transform `{one.name}`", "", options_of(plugins.transform(one.name).options))
-        if one.kind == "output":
-            yield from _table(f"Output `{one.name}`", "", options_of(plugins.output(one.name).options))
+    for builtin_plugin in builtin:
+        if builtin_plugin.kind == "transform":
+            yield from _table(
+                f"Transform `{builtin_plugin.name}`", "", options_of(plugins.transform(builtin_plugin.name).options)
+            )
+        if builtin_plugin.kind == "output":
+            yield from _table(
+                f"Output `{builtin_plugin.name}`", "", options_of(plugins.output(builtin_plugin.name).options)
+            )
     text = "Each output may have these in its section; they replace what stands under `[kuma-sd]` there."
     yield from _table("Any output", text, options_for_outputs())
 

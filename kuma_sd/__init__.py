@@ -8,8 +8,10 @@ if TYPE_CHECKING:
 else:
     # Unseen by type checkers, which would take any name for one of the API.
     def __getattr__(name: str) -> object:
-        """Load the API when something of it is asked for (PEP 562), since every command passes through this package."""
+        """Load the module of a name when the name is asked for (PEP 562): every command imports this package."""
         api = importlib.import_module("kuma_sd.api")
-        if name != "__all__" and name not in api.__all__:
+        if name == "__all__":
+            return api.__all__
+        if name not in api.MODULE_OF_NAME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(api, name)
+        return getattr(importlib.import_module(api.MODULE_OF_NAME[name]), name)

@@ -2,7 +2,7 @@
 
 import sys
 
-from kuma_sd.cli import main
+from kuma_sd.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

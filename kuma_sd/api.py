@@ -1,49 +1,158 @@
-"""Where the public API is put together; plugins import it from `kuma_sd`."""
+"""The public API: a table from each name to the module that has it. Plugins import the names from `kuma_sd`."""
 
-from kuma_sd._version import __version__
-from kuma_sd.errors import ConfigError, KumaSDError, OutputError, PluginError, SourceError, TransformError
-from kuma_sd.hookspecs import hookimpl
-from kuma_sd.interfaces import (
-    Context,
-    Output,
-    OutputPlugin,
-    Source,
-    SourcePlugin,
-    SourceStatus,
-    Transform,
-    TransformPlugin,
-)
-from kuma_sd.memo import Memo
-from kuma_sd.model import Assignment, Change, Codec, GroupKey, Key, Labels, Publication, Snapshot, Target, TargetGroup
-from kuma_sd.options import (
-    BOOL,
-    DURATION,
-    DURATION_OR_FOREVER,
-    FILE_CONTENT,
-    NUMBER,
-    PATH,
-    PERCENTAGE,
-    SECRET,
-    SIZE,
-    TEXT,
-    FileContent,
-    NoOptions,
-    OptionType,
-    Secret,
-    choice,
-    list_of,
-    option,
-)
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # The same names once more, for type checkers, which do not run the table; a test compares the two.
+    from kuma_sd._version import __version__
+    from kuma_sd.core.errors import ConfigError, KumaSDError, OutputError, PluginError, SourceError, TransformError
+    from kuma_sd.core.incremental_cache import IncrementalCache
+    from kuma_sd.core.model import Assignment, Codec, Key, Labels, Snapshot, Target
+    from kuma_sd.core.options import (
+        BOOL,
+        DURATION,
+        DURATION_OR_FOREVER,
+        FILE_CONTENT,
+        NUMBER,
+        PATH,
+        PERCENTAGE,
+        SECRET,
+        SIZE,
+        TEXT,
+        FileContent,
+        NoOptions,
+        OptionType,
+        Secret,
+        choice,
+        list_of,
+        option,
+    )
+    from kuma_sd.core.publication import Change, Publication
+    from kuma_sd.core.target_group import GroupKey, TargetGroup
+    from kuma_sd.plugin.hookspecs import hookimpl
+    from kuma_sd.plugin.interfaces import (
+        Context,
+        Output,
+        OutputPlugin,
+        Source,
+        SourcePlugin,
+        SourceStatus,
+        Transform,
+        TransformPlugin,
+    )
+    from kuma_sd.prometheus.matchers import (
+        LABEL_NAME,
+        MATCHERS,
+        PATTERN_CACHE_SIZE,
+        Matcher,
+        Matchers,
+        Pattern,
+        parse_matchers,
+        parse_pattern,
+    )
+    from kuma_sd.prometheus.sharding import (
+        MOST_SHARDS,
+        SHARD,
+        SHARDING_METHODS,
+        SHARDS,
+        Shard,
+        Sharding,
+        consistent,
+        hashmod,
+    )
+    from kuma_sd.prometheus.yaml_nesting import refuse_deep_nesting
+    from kuma_sd.state.reader import read_snapshot
+    from kuma_sd.system.durable_file import FileClaim, file_holds, replace_file
+    from kuma_sd.system.file_watcher import FileWatcher
+
+NAMES_OF_MODULES = {
+    "kuma_sd._version": ("__version__",),
+    "kuma_sd.core.errors": (
+        "ConfigError",
+        "KumaSDError",
+        "OutputError",
+        "PluginError",
+        "SourceError",
+        "TransformError",
+    ),
+    "kuma_sd.core.incremental_cache": ("IncrementalCache",),
+    "kuma_sd.core.model": ("Assignment", "Codec", "Key", "Labels", "Snapshot", "Target"),
+    "kuma_sd.core.options": (
+        "BOOL",
+        "DURATION",
+        "DURATION_OR_FOREVER",
+        "FILE_CONTENT",
+        "NUMBER",
+        "PATH",
+        "PERCENTAGE",
+        "SECRET",
+        "SIZE",
+        "TEXT",
+        "FileContent",
+        "NoOptions",
+        "OptionType",
+        "Secret",
+        "choice",
+        "list_of",
+        "option",
+    ),
+    "kuma_sd.core.publication": ("Change", "Publication"),
+    "kuma_sd.core.target_group": ("GroupKey", "TargetGroup"),
+    "kuma_sd.plugin.hookspecs": ("hookimpl",),
+    "kuma_sd.plugin.interfaces": (
+        "Context",
+        "Output",
+        "OutputPlugin",
+        "Source",
+        "SourcePlugin",
+        "SourceStatus",
+        "Transform",
+        "TransformPlugin",
+    ),
+    "kuma_sd.prometheus.matchers": (
+        "LABEL_NAME",
+        "MATCHERS",
+        "Matcher",
+        "Matchers",
+        "PATTERN_CACHE_SIZE",
+        "Pattern",
+        "parse_matchers",
+        "parse_pattern",
+    ),
+    "kuma_sd.prometheus.sharding": (
+        "MOST_SHARDS",
+        "SHARD",
+        "SHARDING_METHODS",
+        "SHARDS",
+        "Shard",
+        "Sharding",
+        "consistent",
+        "hashmod",
+    ),
+    "kuma_sd.prometheus.yaml_nesting": ("refuse_deep_nesting",),
+    "kuma_sd.state.reader": ("read_snapshot",),
+    "kuma_sd.system.durable_file": ("FileClaim", "file_holds", "replace_file"),
+    "kuma_sd.system.file_watcher": ("FileWatcher",),
+}
+
+MODULE_OF_NAME = {name: module for module, names in NAMES_OF_MODULES.items() for name in names}
 
 __all__ = [
     "BOOL",
     "DURATION",
     "DURATION_OR_FOREVER",
     "FILE_CONTENT",
+    "LABEL_NAME",
+    "MATCHERS",
+    "MOST_SHARDS",
     "NUMBER",
     "PATH",
+    "PATTERN_CACHE_SIZE",
     "PERCENTAGE",
     "SECRET",
+    "SHARD",
+    "SHARDING_METHODS",
+    "SHARDS",
     "SIZE",
     "TEXT",
     "Assignment",
@@ -51,20 +160,27 @@ __all__ = [
     "Codec",
     "ConfigError",
     "Context",
+    "FileClaim",
     "FileContent",
+    "FileWatcher",
     "GroupKey",
+    "IncrementalCache",
     "Key",
     "KumaSDError",
     "Labels",
-    "Memo",
+    "Matcher",
+    "Matchers",
     "NoOptions",
     "OptionType",
     "Output",
     "OutputError",
     "OutputPlugin",
+    "Pattern",
     "PluginError",
     "Publication",
     "Secret",
+    "Shard",
+    "Sharding",
     "Snapshot",
     "Source",
     "SourceError",
@@ -77,7 +193,15 @@ __all__ = [
     "TransformPlugin",
     "__version__",
     "choice",
+    "consistent",
+    "file_holds",
+    "hashmod",
     "hookimpl",
     "list_of",
     "option",
+    "parse_matchers",
+    "parse_pattern",
+    "read_snapshot",
+    "refuse_deep_nesting",
+    "replace_file",
 ]

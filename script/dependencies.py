@@ -23,7 +23,11 @@ OURS = re.compile(r"kuma[-_.]sd\b")
 def main(sbom: Path, audit: Path) -> int:
     """Check both; returns the exit status."""
     components = json.loads(sbom.read_text())["components"]
-    forbidden = [f"{one['name']}: its licence is not allowed: {licence(one)}" for one in components if not allowed(one)]
+    forbidden = [
+        f"{component['name']}: its licence is not allowed: {licence(component)}"
+        for component in components
+        if not allowed(component)
+    ]
     known = list(vulnerabilities(audit))
     unknown = unaudited(audit)
     for line in forbidden + known:
@@ -32,7 +36,7 @@ def main(sbom: Path, audit: Path) -> int:
         print(f"NOT AUDITED, the vulnerability service does not know or answer: {unknown}", file=sys.stderr)
     elif not known:
         print("no known vulnerability")
-    print(f"licences: {', '.join(sorted({licence(one) for one in components}))}")
+    print(f"licences: {', '.join(sorted({licence(component) for component in components}))}")
     if forbidden or known:
         return 1
     return 3 if unknown and not os.environ.get("CI") else 0
@@ -41,8 +45,8 @@ def main(sbom: Path, audit: Path) -> int:
 def licence(component: dict[str, Any]) -> str:
     """Return the SPDX expression of a component's licence, as far as it says; classifiers only if nothing better."""
     said = component.get("licenses") or []
-    names = [one.get("expression") or one["license"].get("id") for one in said]
-    classifiers = [one["license"].get("name", "").rpartition(" :: ")[2] for one in said if "license" in one]
+    names = [finding.get("expression") or finding["license"].get("id") for finding in said]
+    classifiers = [finding["license"].get("name", "").rpartition(" :: ")[2] for finding in said if "license" in finding]
     best = [name for name in names if name] or [CLASSIFIERS.get(name, name) for name in classifiers if name]
     return " AND ".join(best) or UNDECLARED.get(component["name"], "none is declared")
 
@@ -54,17 +58,19 @@ def allowed(component: dict[str, Any]) -> bool:
 
 def vulnerabilities(audit: Path) -> Iterator[str]:
     """Yield a line for each known vulnerability."""
-    for one in _audited(audit):
-        for found in one.get("vulns", ()):
+    for finding in _audited(audit):
+        for found in finding.get("vulns", ()):
             fixed = ", ".join(found.get("fix_versions", ())) or "no version yet"
-            yield f"{one['name']} {one['version']}: {found['id']}, fixed in {fixed}"
+            yield f"{finding['name']} {finding['version']}: {found['id']}, fixed in {fixed}"
 
 
 def unaudited(audit: Path) -> str:
     """Return what was not audited: pip-audit passes over what its service does not know, and still ends with 0."""
     if not audit.exists():
         return "anything"
-    return ", ".join(one["name"] for one in _audited(audit) if "skip_reason" in one and not OURS.match(one["name"]))
+    return ", ".join(
+        finding["name"] for finding in _audited(audit) if "skip_reason" in finding and not OURS.match(finding["name"])
+    )
 
 
 def _audited(audit: Path) -> list[dict[str, Any]]:

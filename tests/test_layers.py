@@ -8,53 +8,34 @@ from pathlib import Path
 
 import pytest
 
+from kuma_sd.api import MODULE_OF_NAME, NAMES_OF_MODULES, __all__
+
 ROOT = Path(__file__).parents[1]
 
-# From top to bottom, each floor a line of rooms. A module imports from its own room and from floors further down; the
-# rooms on a floor know nothing of each other.
+# From top to bottom, each floor a line of folders. A module imports from its own folder and from floors further down;
+# the folders on a floor know nothing of each other.
 FLOORS = (
-    [{"cli", "__main__"}, {"testing"}],
-    [{"kuma_sd", "api"}],
-    [{"service", "answers", "sight", "observer", "daemon", "once", "collect", "explain", "advice", "assembly"}],
-    [{"settings", "program"}, {"saved"}],
-    [{"plugins"}],
-    [
-        {"pipeline", "inlet", "branch", "guard", "workers", "backoff", "threads"},
-        {"mads"},
-        {"state"},
-        {"simulator"},
-        {"web"},
-        {"metrics", "metric_catalog"},
-    ],
-    [
-        *({"matcher", "pattern"}, {"shard"}, {"profile"}, {"files"}, {"difference", "target_files"}, {"mailbox"}),
-        *({"logs", "notify", "memory"}, {"proto"}, {"history"}, {"measure"}),
-    ],
-    [{"watch"}, {"yaml_nesting"}],
-    [
-        {
-            "hookspecs",
-            "interfaces",
-            "memo",
-            "model",
-            "unchanged",
-            "status",
-            "histogram",
-            "options",
-            "explanation",
-            "wording",
-            "urls",
-            "errors",
-            "_version",
-        }
-    ],
+    ["__main__"],
+    ["cli"],
+    ["service"],
+    ["explain"],
+    ["runtime"],
+    ["pipeline", "settings", "web", "testing"],
+    ["kuma_sd"],
+    ["api"],
+    ["mads", "prometheus", "state"],
+    ["plugin", "system", "telemetry", "http", "simulator"],
+    ["core", "proto", "_version"],
 )
-FLOOR_OF = {module: floor for floor, rooms in enumerate(FLOORS) for room in rooms for module in room}
-ROOM_OF = {module: room for rooms in FLOORS for room in rooms for module in room}
+FLOOR_OF = {folder: floor for floor, folders in enumerate(FLOORS) for folder in folders}
 
 PUBLIC = {
-    *("kuma_sd", "kuma_sd.files", "kuma_sd.matcher", "kuma_sd.saved", "kuma_sd.shard", "kuma_sd.testing"),
-    "kuma_sd.yaml_nesting",
+    "kuma_sd",
+    "kuma_sd.system.durable_file",
+    "kuma_sd.prometheus.matchers",
+    "kuma_sd.state.reader",
+    "kuma_sd.prometheus.sharding",
+    "kuma_sd.testing",
 }
 
 
@@ -100,7 +81,7 @@ def test_imports_go_one_way(module: str) -> None:
     assert part in FLOOR_OF, f"say on which floor {part} is"
     for name in imported(list(ast.walk(ast.parse(CORE[module].read_text()))), CORE):
         other = first_part(name)
-        if name.split(".")[0] == "kuma_sd" and other not in ROOM_OF[part]:
+        if name.split(".")[0] == "kuma_sd" and other != part:
             assert FLOOR_OF.get(other, len(FLOORS)) > FLOOR_OF[part], f"{module} imports {name}"
 
 
@@ -139,12 +120,12 @@ def prints_or_exits(tree: ast.Module) -> list[str]:
 
 @pytest.mark.parametrize("module", CORE | BUNDLED | FOREIGN)
 def test_only_the_command_line_prints_or_exits(module: str) -> None:
-    if first_part(module) not in ROOM_OF["cli"]:
+    if first_part(module) not in ("cli", "__main__"):
         assert not prints_or_exits(ast.parse((CORE | BUNDLED | FOREIGN)[module].read_text()))
 
 
 def test_importing_the_command_line_loads_neither_grpc_nor_protobuf_nor_a_plugin() -> None:
-    program = "import sys, kuma_sd.cli; print(*sys.modules)"
+    program = "import sys, kuma_sd.cli.main; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
     unwanted = (
         "grpc",
@@ -157,16 +138,41 @@ def test_importing_the_command_line_loads_neither_grpc_nor_protobuf_nor_a_plugin
         "urllib3",
         "watchdog",
     )
-    assert "kuma_sd.cli" in loaded
+    assert "kuma_sd.cli.main" in loaded
     assert [name for name in loaded if name.startswith(unwanted)] == []
 
 
 def test_a_daemon_connects_before_it_loads_what_answers_over_http() -> None:
-    program = "import sys, kuma_sd.service; print(*sys.modules)"
+    program = "import sys, kuma_sd.service.process; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
     unwanted = (
         *("grpc", "jinja2", "prometheus_client", "urllib3", "watchdog"),
-        *("kuma_sd.answers", "kuma_sd.explain", "kuma_sd.explanation", "kuma_sd.metrics", "kuma_sd.web.page"),
+        *(
+            "kuma_sd.service.http_app",
+            "kuma_sd.explain",
+            "kuma_sd.telemetry.explanation",
+            "kuma_sd.telemetry.exposition",
+            "kuma_sd.web.page",
+        ),
     )
-    assert "kuma_sd.service" in loaded
+    assert "kuma_sd.service.process" in loaded
     assert [name for name in loaded if name.startswith(unwanted)] == []
+
+
+def test_the_table_of_the_public_api_names_what_type_checkers_see() -> None:
+    imports = [
+        node for node in ast.walk(ast.parse(CORE["kuma_sd.api"].read_text())) if isinstance(node, ast.ImportFrom)
+    ]
+    seen = {str(node.module): tuple(alias.name for alias in node.names) for node in imports if node.module != "typing"}
+    assert {module: set(names) for module, names in seen.items()} == {
+        module: set(names) for module, names in NAMES_OF_MODULES.items()
+    }
+    assert set(__all__) == set(MODULE_OF_NAME)
+
+
+def test_a_loop_variable_is_the_noun_it_stands_for() -> None:
+    for module, path in (CORE | BUNDLED | FOREIGN).items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.For | ast.comprehension):
+                names = {name.id for name in ast.walk(node.target) if isinstance(name, ast.Name)}
+                assert "one" not in names, f"{module}: say what each of {ast.unparse(node.iter)} is"

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from kuma_sd.simulator import GeneratedWorld
-from kuma_sd.simulator.formats import GrpcV1, HttpV1
+from kuma_sd.simulator.encoders import GrpcV1, HttpV1
 
 TARGETS = 3_000
 COMMANDS = {"`kuma-sd version`": ["version"], "`kuma-sd check`": ["check", "--cp-address=http://127.0.0.1:1"]}

@@ -64,10 +64,10 @@ def large(passed: Iterable[Passed]) -> str:
         "| response | MB | targets | of them in the file | to durable file, s | floor, s | CPU, s | peak, MB |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for one in passed:
-        response = "one gRPC message" if one.protocol == "gRPC" else "one HTTP body"
-        counts = f"{one.least.size / 1e6:.0f} | {one.targets:,} | {one.written:,}"
-        times = f"{one.seconds:.1f} | {one.least.seconds:.1f} | {one.cpu:.1f} | {one.memory:.0f}"
+    for item in passed:
+        response = "one gRPC message" if item.protocol == "gRPC" else "one HTTP body"
+        counts = f"{item.least.size / 1e6:.0f} | {item.targets:,} | {item.written:,}"
+        times = f"{item.seconds:.1f} | {item.least.seconds:.1f} | {item.cpu:.1f} | {item.memory:.0f}"
         rows.append(f"| {response} | {counts} | {times} |")
     return "\n".join(rows) + "\n"
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from floor import floor
 
-from kuma_sd.simulator import EVERYTHING, ControlPlane, GeneratedWorld, kuma
-from kuma_sd.simulator.formats import GrpcV1, HttpV1
+from kuma_sd.simulator import EVERYTHING, GeneratedWorld, SimulatedControlPlane, kuma
+from kuma_sd.simulator.encoders import GrpcV1, HttpV1
 from kuma_sd.simulator.stream import shuffled
 
 
@@ -99,8 +99,10 @@ class _Served:
         world = GeneratedWorld(targets)
         if padding:
             label = {"padding": "x" * padding}
-            world.add(*(one._replace(labels={**one.labels, **label}) for one in world.dataplanes))
-        self._plane = ControlPlane(world, refresh=0.01, line=EVERYTHING if protocol == "gRPC" else kuma("2.14.3"))
+            world.add(*(dataplane._replace(labels={**dataplane.labels, **label}) for dataplane in world.dataplanes))
+        self._plane = SimulatedControlPlane(
+            world, refresh=0.01, line=EVERYTHING if protocol == "gRPC" else kuma("2.14.3")
+        )
         self._plane.start()
         self.url = self._plane.url
         self._format = GrpcV1() if protocol == "gRPC" else HttpV1()
@@ -112,8 +114,8 @@ class _Served:
         numbers = (self._random.getrandbits(24) for _ in some)
         self._plane.world.add(
             *(
-                one._replace(address=f"127.{n >> 16}.{n >> 8 & 255}.{n & 255}:99")
-                for one, n in zip(some, numbers, strict=True)
+                bucket_number._replace(address=f"127.{n >> 16}.{n >> 8 & 255}.{n & 255}:99")
+                for bucket_number, n in zip(some, numbers, strict=True)
             )
         )
         return ""

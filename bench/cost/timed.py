@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from kuma_sd import files
-from kuma_sd.cli import main
-from kuma_sd.mads import grpc_stream, long_poll
+from kuma_sd.cli.main import main
+from kuma_sd.mads import grpc_stream, http_long_poll
+from kuma_sd.system.durable_file import replace_file
+from kuma_sd_bundled.file_sd import target_file
 
 
 def _say(descriptor: int, what: str) -> None:
@@ -20,7 +21,7 @@ def _say(descriptor: int, what: str) -> None:
 
 
 def _time(descriptor: int) -> None:
-    replace = files.replace
+    replace = replace_file
 
     def before(what: str, function: Callable[..., object]) -> Callable[..., object]:
         def told(*arguments: object, **named: object) -> object:
@@ -37,9 +38,9 @@ def _time(descriptor: int) -> None:
     named: list[tuple[object, str, Callable[..., object]]] = [
         (grpc_stream.GrpcStream, "_send", before("asked", grpc_stream.GrpcStream._send)),  # noqa: SLF001 (see above)
         (grpc_stream, "_parse", before("received", grpc_stream._parse)),  # noqa: SLF001 (likewise)
-        (long_poll.LongPoll, "_poll", before("asked", long_poll.LongPoll._poll)),  # noqa: SLF001 (likewise)
-        (long_poll, "_parse", before("received", long_poll._parse)),  # noqa: SLF001 (likewise)
-        (files, "replace", replacing),
+        (http_long_poll.LongPoll, "_poll", before("asked", http_long_poll.LongPoll._poll)),  # noqa: SLF001 (likewise)
+        (http_long_poll, "_parse", before("received", http_long_poll._parse)),  # noqa: SLF001 (likewise)
+        (target_file, "replace_file", replacing),
     ]
     for owner, name, function in named:
         setattr(owner, name, function)

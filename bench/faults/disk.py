@@ -17,7 +17,7 @@ from processes import Process, eventually, kuma_sd
 from reader import ALWAYS, published, reading
 from watching import watched
 
-from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
 
 NAMES = [f"backend-{number:03}" for number in range(100)]
@@ -35,7 +35,7 @@ class Scene:
     """
 
     outcome: Outcome
-    kuma: ControlPlane[World]
+    kuma: SimulatedControlPlane[World]
     path: Path
     daemon: Process
     version: int = 0
@@ -48,7 +48,9 @@ class Scene:
     def is_right(self) -> bool:
         """Whether the file is what the control plane has."""
         with contextlib.suppress(ValueError):
-            return published(self.path) == {one.key: one.service for one in self.kuma.world.dataplanes}
+            return published(self.path) == {
+                dataplane.key: dataplane.service for dataplane in self.kuma.world.dataplanes
+            }
         return False
 
     def through(self, fault: contextlib.AbstractContextManager[object], said: str, lines: int = 1) -> None:

@@ -12,16 +12,16 @@ from typing import cast
 
 from allowance import SLACK, allowed
 from findings import Outcome
+from guard_model import Model, World
 from processes import Process, eventually, kuma_sd
 from reader import ALWAYS, Key, Published, Reader, published, reading
 from relay import Relay, garbage, relaying
 from simulated import Simulated, simulating
-from test_guard_model import Model, World
 from watching import watched
 
 from kuma_sd.proto.discovery_pb2 import DiscoveryResponse
 from kuma_sd.simulator import Dataplane
-from kuma_sd.simulator.formats import GrpcV1
+from kuma_sd.simulator.encoders import GrpcV1
 
 HOLD = 4.0
 EDGE = 0.5

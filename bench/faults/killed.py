@@ -14,7 +14,7 @@ from reader import ALWAYS, Published, published, reading
 from watching import watched
 
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
-from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.state import snapshot_file
 
 TARGETS = 500
@@ -31,7 +31,7 @@ def killed(folder: Path, rng: random.Random, *, short: bool) -> Outcome:
     names = [f"backend-{number:03}" for number in range(TARGETS)]
     world = World(Dataplane(name) for name in names)
     with (
-        ControlPlane(world, refresh=0) as kuma,
+        SimulatedControlPlane(world, refresh=0) as kuma,
         watched(outcome, path, names) if not short else contextlib.nullcontext(),
         reading(path) as reader,
     ):
@@ -73,7 +73,7 @@ def _kill_within(daemon: Process, seconds: float) -> None:
 
 
 def _served(world: World) -> Published:
-    return {one.key: one.service for one in world.dataplanes}
+    return {dataplane.key: dataplane.service for dataplane in world.dataplanes}
 
 
 def _saved(state: Path, outcome: Outcome) -> int:

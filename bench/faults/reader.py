@@ -25,7 +25,7 @@ def parse(data: bytes) -> Published:
         ValueError: it is not whole.
     """
     labels = [group["labels"] for group in json.loads(data)]
-    return {(one["mesh"], one["dataplane"]): one["service"] for one in labels}
+    return {(label["mesh"], label["dataplane"]): label["service"] for label in labels}
 
 
 def published(path: Path) -> Published:

@@ -49,9 +49,9 @@ class Relay:
         """End all present connections."""
         with self._lock:
             pairs = list(self._pairs)
-        for one in [side for pair in pairs for side in pair]:
+        for item in [side for pair in pairs for side in pair]:
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                item.shutdown(socket.SHUT_RDWR)
 
     def _serve(self, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError):
@@ -87,9 +87,9 @@ class Relay:
                         return
                 else:
                     self._send(sink, data, slowly=disturbed)
-        for one in (source, sink):
+        for item in (source, sink):
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                item.shutdown(socket.SHUT_RDWR)
 
     def _send(self, sink: socket.socket, data: bytes, *, slowly: bool) -> None:
         pause = threading.Event()

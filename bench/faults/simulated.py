@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from reader import Key
 
-from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 
 Versions = Mapping[Key, str]
 """What is served: the service of each target, which serves as its version."""
@@ -75,7 +75,7 @@ def simulating(versions: Versions) -> Iterator[Simulated]:
 
 def main(port: int) -> None:
     """Obey the commands on stdin until it ends."""
-    control_plane = ControlPlane(World(), port=port, refresh=0)
+    control_plane = SimulatedControlPlane(World(), port=port, refresh=0)
     started = False
     for line in sys.stdin:
         command = json.loads(line)

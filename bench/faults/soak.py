@@ -10,7 +10,7 @@ from findings import Outcome
 from processes import Process, eventually, kuma_sd
 from reader import published
 
-from kuma_sd.simulator import ControlPlane, GeneratedWorld
+from kuma_sd.simulator import GeneratedWorld, SimulatedControlPlane
 
 TARGETS = 20_000
 CHANGES = 50
@@ -54,13 +54,13 @@ def soak(folder: Path, minutes: float, seed: int) -> Outcome:
     path = folder / "targets.json"
     world = GeneratedWorld(TARGETS, seed)
     with (
-        ControlPlane(world, refresh=1.0) as kuma,
+        SimulatedControlPlane(world, refresh=1.0) as kuma,
         # Targets that are removed soon after the start are held; that shall be over long before the end.
         kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}", "--guard-hold=10s") as daemon,
     ):
         daemon.wait_for_line("published")
         samples, changes = _change(world, daemon, minutes * 60)
-        served = {one.key: one.service for one in world.dataplanes}
+        served = {dataplane.key: dataplane.service for dataplane in world.dataplanes}
         ended = time.monotonic()
         eventually(lambda: published(path) == served, "each target's last state is published")
         outcome.recovered(time.monotonic() - ended)
@@ -86,11 +86,11 @@ def _change(world: GeneratedWorld, daemon: Process, seconds: float) -> tuple[lis
 
 def _judge(outcome: Outcome, samples: list[Sample]) -> None:
     third = max(1, len(samples) // 3)
-    before = statistics.mean(one.memory for one in samples[:third])
-    after = statistics.mean(one.memory for one in samples[-third:])
+    before = statistics.mean(sample.memory for sample in samples[:third])
+    after = statistics.mean(sample.memory for sample in samples[-third:])
     outcome.expect(abs(after / before - 1) <= FLAT, f"memory went from {before / MIB:.1f} to {after / MIB:.1f} MiB")
     for what in ("descriptors", "threads"):
-        counts = [getattr(one, what) for one in samples]
+        counts = [getattr(sample, what) for sample in samples]
         # More are there while a file is written; what leaks never goes away.
         least = min(counts[:third]), min(counts[-third:])
         outcome.expect(least[0] == least[1], f"{what} went from {least[0]} to {least[1]}")

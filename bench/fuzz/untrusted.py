@@ -19,14 +19,14 @@ import atheris
 
 with atheris.instrument_imports(include=["kuma_sd"]):
     from kuma_sd import SourceError
-    from kuma_sd.branch import Branch
-    from kuma_sd.mads import grpc_stream, long_poll
+    from kuma_sd.mads import grpc_stream, http_long_poll
     from kuma_sd.mads.codecs import ResourceCodec
     from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
     from kuma_sd.mads.codecs.v1_json import V1_JSON
     from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF
-    from kuma_sd.mads.decoder import Decoder, Response
-    from kuma_sd.profile import LabelProfile
+    from kuma_sd.mads.decoder import Decoder, MadsResponse
+    from kuma_sd.pipeline.chain import Chain
+    from kuma_sd.prometheus.label_profiles import LabelProfile
     from kuma_sd.state import snapshot_file
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -36,7 +36,7 @@ V1, V1ALPHA1, HTTP, STATE = b"0123"
 CODECS: dict[str, ResourceCodec] = {codec.name: codec for codec in (V1_PROTOBUF, V1ALPHA1_PROTOBUF, V1_JSON)}
 
 # One for all inputs, as a daemon that is sent them one after the other.
-DECODER, BRANCH = Decoder(""), Branch(LabelProfile("both"))
+DECODER, BRANCH = Decoder(""), Chain(LabelProfile("both"))
 
 
 def one_input(data: bytes) -> None:
@@ -48,7 +48,7 @@ def one_input(data: bytes) -> None:
         elif kind == bytes([V1ALPHA1]):
             _publish(V1ALPHA1_PROTOBUF, grpc_stream._parse(rest).resources)  # noqa: SLF001 (likewise)
         elif kind == bytes([HTTP]):
-            _publish(V1_JSON, [bytes(raw) for raw in long_poll._parse(rest).resources or ()])  # noqa: SLF001 (likewise)
+            _publish(V1_JSON, [bytes(raw) for raw in http_long_poll._parse(rest).resources or ()])  # noqa: SLF001 (likewise)
         elif kind == bytes([STATE]):
             with contextlib.suppress(ValueError):
                 snapshot = snapshot_file.read(io.BytesIO(rest), "fuzz", "", CODECS.__getitem__)
@@ -56,17 +56,17 @@ def one_input(data: bytes) -> None:
 
 
 def _publish(codec: ResourceCodec, resources: Iterable[bytes]) -> None:
-    assignments, _ = DECODER.decode(Response(codec, resources))
+    assignments, _ = DECODER.decode(MadsResponse(codec, resources))
     for line in BRANCH.publication(assignments, received=1.0).lines:
         json.loads(line)
 
 
 def write_corpus() -> None:
     """Write inputs to begin with: what a simulated control plane would send of a small world."""
-    from kuma_sd.model import Assignment, Key, Snapshot  # noqa: PLC0415 (only here)
+    from kuma_sd.core.model import Assignment, Key, Snapshot  # noqa: PLC0415 (only here)
     from kuma_sd.proto.discovery_pb2 import ReceivedResponse  # noqa: PLC0415 (likewise)
     from kuma_sd.simulator import GeneratedWorld  # noqa: PLC0415 (likewise)
-    from kuma_sd.simulator.formats import GrpcV1, GrpcV1alpha1, HttpV1  # noqa: PLC0415 (likewise)
+    from kuma_sd.simulator.encoders import GrpcV1, GrpcV1alpha1, HttpV1  # noqa: PLC0415 (likewise)
 
     CORPUS.mkdir(exist_ok=True)
     world = GeneratedWorld(3)

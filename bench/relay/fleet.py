@@ -80,16 +80,16 @@ class Fleet:
     def leader(self) -> Member | None:
         """Return the publisher that has the lease, if one has it."""
         holder = self.server.cli("GET", LEASE).split("/")
-        return next((one for one in self.publishers if holder[1:2] == [str(one.pid)]), None)
+        return next((publisher for publisher in self.publishers if holder[1:2] == [str(publisher.pid)]), None)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Run all while the block runs."""
         everybody = [*self.publishers, *self.edges]
         try:
-            for one in everybody:
-                one.start()
+            for process in everybody:
+                process.start()
             yield
         finally:
-            for one in everybody:
-                one.kill()
+            for process in everybody:
+                process.kill()

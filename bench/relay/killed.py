@@ -15,7 +15,7 @@ from processes import eventually
 from reader import ALWAYS, Reader, published, reading
 from redis_server import RedisServer, running
 
-from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd_redis.layout import bucket_of
 
 # Three files are read all the time, beside five processes.
@@ -33,7 +33,7 @@ def killed(folder: Path, rng: random.Random, rounds: int, lease: str, *, persist
     outcome = Outcome(f"kill -9 of Redis {kept} persistence, of the leader, of an edge, at random", rounds)
     world = World(Dataplane(f"backend-{number:03}") for number in range(TARGETS))
     server = RedisServer(folder / "redis", persistent=persistent)
-    with ControlPlane(world, refresh=0) as kuma, running(server):
+    with SimulatedControlPlane(world, refresh=0) as kuma, running(server):
         fleet = Fleet(folder, kuma.url, server, publishers=2, edges=["", "", "?shard=1&of=2"], lease=lease)
         with fleet.running(), contextlib.ExitStack() as readers:
             _wait(fleet, world)
@@ -54,7 +54,7 @@ def stopped(folder: Path, seconds: float, lease: str) -> Outcome:
     outcome = Outcome(f"the leader is stopped for {seconds:g} s and continued", 1)
     world = World(Dataplane(f"backend-{number:03}") for number in range(TARGETS))
     server = RedisServer(folder / "redis")
-    with ControlPlane(world, refresh=0) as kuma, running(server):
+    with SimulatedControlPlane(world, refresh=0) as kuma, running(server):
         fleet = Fleet(folder, kuma.url, server, publishers=2, edges=[""], lease=lease)
         with fleet.running():
             _wait(fleet, world)
@@ -106,7 +106,7 @@ def _wait(fleet: Fleet, world: World) -> float:
     halves = fleet.edges[2:]
 
     def right() -> bool:
-        wanted = {one.key: one.service for one in world.dataplanes}
+        wanted = {dataplane.key: dataplane.service for dataplane in world.dataplanes}
         return all(
             _part(published(edge.file), wanted) if edge in halves else published(edge.file) == wanted
             for edge in fleet.edges
@@ -137,7 +137,7 @@ def _changing(world: World, rng: random.Random) -> Iterator[None]:
         while not closing.wait(0.05):
             world.alter(f"backend-{seed.randrange(TARGETS):03}", service=f"v{seed.randrange(10**6)}")
             name = f"web-{seed.randrange(20)}"
-            if ("default", name) in {one.key for one in world.dataplanes}:
+            if ("default", name) in {dataplane.key for dataplane in world.dataplanes}:
                 world.remove(name)
             else:
                 world.add(Dataplane(name))

@@ -189,8 +189,8 @@ def _change(kuma: Beside, names: tuple[list[str], list[str]], watching: Watching
 @contextlib.contextmanager
 def _running(fleet: Fleet, costs: Costs, targets: int) -> Iterator[None]:
     with contextlib.ExitStack() as ends:
-        for one in (*fleet.publishers, *fleet.edges):
-            ends.callback(one.kill)
+        for process in (*fleet.publishers, *fleet.edges):
+            ends.callback(process.kill)
         before, began = _memory(fleet.server), time.monotonic()
         fleet.publishers[0].start()
         assert fleet.publishers[0].process

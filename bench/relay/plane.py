@@ -2,7 +2,7 @@
 
 import sys
 
-from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 
 LABELS = {name: f"{name}-value-of-this-dataplane" for name in ("env", "team", "version", "zone", "region", "tier")}
 
@@ -18,7 +18,7 @@ def name_of(number: int) -> str:
 def main(targets: int) -> None:
     """Obey until stdin ends."""
     world = World(Dataplane(name_of(number), labels=LABELS) for number in range(targets))
-    with ControlPlane(world, refresh=REFRESH) as kuma:
+    with SimulatedControlPlane(world, refresh=REFRESH) as kuma:
         print(kuma.url, flush=True)
         for line in sys.stdin:
             name, service = line.split()

@@ -8,15 +8,15 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from kuma_sd.errors import KumaSDError
-from kuma_sd.model import TargetGroup
-from kuma_sd.target_files import read_target_file
+from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.target_group import TargetGroup
+from kuma_sd.core.text import counted
+from kuma_sd.prometheus.sd_files import read_target_file
 from kuma_sd.web.client import NoDaemonError, download
-from kuma_sd.web.published import groups_in
-from kuma_sd.wording import counted
+from kuma_sd.web.endpoints.published import groups_in
 
 
-class Found(NamedTuple):
+class PublishedTargets(NamedTuple):
     """What was found.
 
     Args:
@@ -35,7 +35,7 @@ class Published(Protocol):
     def names(self) -> Collection[str]:
         """The outputs that are known there, if any are by name."""
 
-    def of(self, name: str, paths: Sequence[Path]) -> Found:
+    def of(self, name: str, paths: Sequence[Path]) -> PublishedTargets:
         """Return what an output has published.
 
         Args:
@@ -71,9 +71,9 @@ class _OneFile:
     path: Path
     names: Collection[str] = ()
 
-    def of(self, _name: str, _paths: Sequence[Path]) -> Found:
+    def of(self, _name: str, _paths: Sequence[Path]) -> PublishedTargets:
         try:
-            return Found(f"the file {str(self.path)!r}", read_target_file(self.path))
+            return PublishedTargets(f"the file {str(self.path)!r}", read_target_file(self.path))
         except FileNotFoundError as error:
             raise KumaSDError(f"there is no file {str(self.path)!r} to compare with") from error
 
@@ -83,12 +83,12 @@ class _Daemon:
     control_socket: Path
     names: Collection[str]
 
-    def of(self, name: str, _paths: Sequence[Path]) -> Found:
+    def of(self, name: str, _paths: Sequence[Path]) -> PublishedTargets:
         if name not in self.names:
-            return Found("nothing: the daemon has no output of this name", ())
+            return PublishedTargets("nothing: the daemon has no output of this name", ())
         with download(self.control_socket, f"/-/published?{urlencode({'output': name})}") as file:
             try:
-                return Found("what the daemon published last", list(groups_in(file)))
+                return PublishedTargets("what the daemon published last", list(groups_in(file)))
             except ValueError as error:
                 raise KumaSDError(f"what the daemon says it published cannot be understood: {error}") from error
 
@@ -97,7 +97,7 @@ class _Daemon:
 class _OwnFiles:
     names: Collection[str] = ()
 
-    def of(self, name: str, paths: Sequence[Path]) -> Found:
+    def of(self, name: str, paths: Sequence[Path]) -> PublishedTargets:
         if not paths:
             raise KumaSDError(
                 f"no daemon runs that could say what output {name} has published, and it has no file; "
@@ -107,10 +107,10 @@ class _OwnFiles:
         missing = []
         for path in paths:
             try:
-                groups.update((one.json, one) for one in read_target_file(path))
+                groups.update((target.json, target) for target in read_target_file(path))
             except FileNotFoundError:
                 missing.append(path)
-        return Found(_where(paths, missing), list(groups.values()))
+        return PublishedTargets(_where(paths, missing), list(groups.values()))
 
 
 def _where(paths: Sequence[Path], missing: Sequence[Path]) -> str:

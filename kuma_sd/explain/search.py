@@ -6,37 +6,39 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from kuma_sd.errors import KumaSDError
-from kuma_sd.explain.scene import Course, Plane, Scene
+from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.model import Assignment, Target
+from kuma_sd.core.text import did_you_mean
+from kuma_sd.explain.inputs import ChainInput, ControlPlaneInput, ExplainInputs
 from kuma_sd.explain.selector import Selector, parse_selector
 from kuma_sd.explain.trace import failed, trace
 from kuma_sd.explain.verdict import Outcome
-from kuma_sd.explanation import Answer, Explanation, Identity, Received, Trace, Way
-from kuma_sd.model import Assignment, Target
-from kuma_sd.wording import did_you_mean
+from kuma_sd.telemetry.explanation import ExplainedChain, Explanation, Identity, ReceivedAssignment, SearchResult, Trace
 
 MOST_COMPARED = 2000
 """How many names are compared with one that is not found; each takes up to 0.1 ms."""
 
 
-def find(scene: Scene, selector: Selector) -> Iterator[tuple[Plane, Assignment]]:
+def find(inputs: ExplainInputs, selector: Selector) -> Iterator[tuple[ControlPlaneInput, Assignment]]:
     """Yield what a selector matches, in the order of keys, looking no further than is asked for.
 
     Args:
-        scene: where to look.
+        inputs: where to look.
         selector: what to look for.
     """
-    for plane in scene.planes:
+    for plane in inputs.control_planes:
         for assignment in plane.assignments:
             if selector.matches(assignment):
                 yield plane, assignment
 
 
-def answer(scene: Scene, selector: Selector, output: str = "", limit: int = 10, offset: int = 0) -> Answer:
+def answer(
+    inputs: ExplainInputs, selector: Selector, output: str = "", limit: int = 10, offset: int = 0
+) -> SearchResult:
     """Explain what a selector matches.
 
     Args:
-        scene: where to look.
+        inputs: where to look.
         selector: what to look for.
         output: only the way to this output; empty for all.
         limit: how many targets at most.
@@ -45,26 +47,26 @@ def answer(scene: Scene, selector: Selector, output: str = "", limit: int = 10, 
     Raises:
         KumaSDError: there is no such output.
     """
-    scene = replace(scene, courses=_leading_to(output, scene)) if output else scene
-    found = list(islice(find(scene, selector), offset, offset + limit + 1))
-    near = () if found or offset else tuple(_near(scene, selector))
-    targets = tuple(explain(assignment, plane, scene) for plane, assignment in found[:limit])
-    return Answer(targets, len(found) > limit, near)
+    inputs = replace(inputs, chains=_leading_to(output, inputs)) if output else inputs
+    found = list(islice(find(inputs, selector), offset, offset + limit + 1))
+    near = () if found or offset else tuple(_near(inputs, selector))
+    targets = tuple(explain(assignment, plane, inputs) for plane, assignment in found[:limit])
+    return SearchResult(targets, len(found) > limit, near)
 
 
-def explain(assignment: Assignment, plane: Plane, scene: Scene) -> Explanation:
+def explain(assignment: Assignment, plane: ControlPlaneInput, inputs: ExplainInputs) -> Explanation:
     """Explain what becomes of one assignment.
 
     Args:
         assignment: what was received.
         plane: the control plane that it is of.
-        scene: the ways that it goes.
+        inputs: the ways that it goes.
     """
     codec, size = assignment.codec.name, len(assignment.data)
     target: Target | None = None
     try:
         target = assignment.read()
-        received = Received(
+        received = ReceivedAssignment(
             codec,
             size,
             service=target.service,
@@ -75,35 +77,37 @@ def explain(assignment: Assignment, plane: Plane, scene: Scene) -> Explanation:
         )
     except Exception as error:  # noqa: BLE001 (codecs are plugins')
         unread = failed("assignment", error)
-        received = Received(codec, size, unread.reason)
-    state, ways = plane.state(assignment.key), []
-    for course in scene.courses:
-        traced = [(Trace((unread,), None), None)] if target is None else trace(assignment, target, course)
-        outcome = Outcome.of(assignment.key, state, course, traced)
-        names = tuple(step.name for step in course.steps)
-        verdicts = tuple(map(outcome.at, course.ends))
-        ways.append(Way(course.label_profile, names, verdicts, tuple(one for one, _ in traced)))
-    return Explanation(Identity.of(assignment.key), state, received, tuple(ways))
+        received = ReceivedAssignment(codec, size, unread.reason)
+    state, chains = plane.state(assignment.key), []
+    for chain_input in inputs.chains:
+        traced = [(Trace((unread,), None), None)] if target is None else trace(assignment, target, chain_input)
+        outcome = Outcome.of(assignment.key, state, chain_input, traced)
+        names = tuple(step.name for step in chain_input.steps)
+        verdicts = tuple(map(outcome.at, chain_input.outputs))
+        chains.append(ExplainedChain(chain_input.label_profile, names, verdicts, tuple(trace for trace, _ in traced)))
+    return Explanation(Identity.of(assignment.key), state, received, tuple(chains))
 
 
-def _leading_to(output: str, scene: Scene) -> list[Course]:
-    names = [end.name for course in scene.courses for end in course.ends]
+def _leading_to(output: str, inputs: ExplainInputs) -> list[ChainInput]:
+    names = [end.name for chain_input in inputs.chains for end in chain_input.outputs]
     if output not in names:
         suggestion = did_you_mean(output, names) or f"; there are {', '.join(names)}"
         raise KumaSDError(f"there is no output '{output}'{suggestion}")
-    ends = [(course, tuple(end for end in course.ends if end.name == output)) for course in scene.courses]
-    return [replace(course, ends=end) for course, end in ends if end]
+    outputs = [
+        (chain_input, tuple(end for end in chain_input.outputs if end.name == output)) for chain_input in inputs.chains
+    ]
+    return [replace(chain_input, outputs=end) for chain_input, end in outputs if end]
 
 
-def _near(scene: Scene, selector: Selector) -> Iterator[str]:
+def _near(inputs: ExplainInputs, selector: Selector) -> Iterator[str]:
     """Yield what may have been meant: names that look alike, or other ports of a host."""
-    keys = [assignment.key for plane in scene.planes for assignment in plane.assignments]
+    keys = [assignment.key for plane in inputs.control_planes for assignment in plane.assignments]
     for label, word in selector.words.items():
         known = {key.mesh for key in keys} if label == "mesh" else {key.name for key in keys}
         if word not in known:
             yield from difflib.get_close_matches(word, _candidates(word, known), n=3)
         host, colon, _ = word.rpartition(":")
-        for _, assignment in islice(find(scene, parse_selector(host)), 3) if colon and host else ():
+        for _, assignment in islice(find(inputs, parse_selector(host)), 3) if colon and host else ():
             yield assignment.read().address
 
 
@@ -114,4 +118,4 @@ def _candidates(word: str, known: Collection[str]) -> list[str]:
     ordered = sorted(known)
     place = bisect_left(ordered, word)
     beside = ordered[max(0, place - MOST_COMPARED // 4) : place + MOST_COMPARED // 4]
-    return [*beside, *islice((one for one in ordered if word in one), MOST_COMPARED // 2)]
+    return [*beside, *islice((name for name in ordered if word in name), MOST_COMPARED // 2)]

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from kuma_sd.errors import ConfigError
-from kuma_sd.matcher import Matchers, parse
-from kuma_sd.model import Assignment, Key, Target
-from kuma_sd.profile import LabelProfile
+from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.model import Assignment, Key, Target
+from kuma_sd.prometheus.label_profiles import LabelProfile
+from kuma_sd.prometheus.matchers import Matchers, parse_matchers
 
 # What no encoding of text into bytes that we know of escapes.
 _PLAIN = re.compile(r"[A-Za-z0-9._:\[\]-]*")
@@ -51,7 +51,7 @@ def parse_selector(text: str) -> Selector:
     """
     if not text.strip():
         raise ConfigError('name a dataplane or an address, or write matchers like mesh="payments"')
-    return _ByMatchers(parse(text)) if _IS_MATCHERS.search(text) else _ByWord(text.strip())
+    return _ByMatchers(parse_matchers(text)) if _IS_MATCHERS.search(text) else _ByWord(text.strip())
 
 
 def containing(text: str) -> Selector:
@@ -72,16 +72,22 @@ class _ByMatchers:
     def _received(self) -> list[str]:
         """Values that must stand in what was received, unlike those of settings, keys and defaults."""
         elsewhere = (*_IN_KEY, "control_plane")
-        equal = [one for one in self.matchers if one.operator == "=" and one.value]
-        return [one.value for one in equal if one.name not in elsewhere and not one.name.startswith("__")]
+        equal = [matcher for matcher in self.matchers if matcher.operator == "=" and matcher.value]
+        return [
+            matcher.value for matcher in equal if matcher.name not in elsewhere and not matcher.name.startswith("__")
+        ]
 
     @property
     def words(self) -> dict[str, str]:
-        return {one.name: one.value for one in self.matchers if one.name in _IN_KEY and one.operator == "="}
+        return {
+            matcher.name: matcher.value
+            for matcher in self.matchers
+            if matcher.name in _IN_KEY and matcher.operator == "="
+        }
 
     def matches(self, assignment: Assignment) -> bool:
         known = {name: part(assignment.key) for name, part in _IN_KEY.items()}
-        if not all(one.matches(known[one.name]) for one in self.matchers if known.get(one.name)):
+        if not all(matcher.matches(known[matcher.name]) for matcher in self.matchers if known.get(matcher.name)):
             return False
         if not all(_may_hold(assignment.data, value) for value in self._received):
             return False
@@ -124,7 +130,7 @@ class _ByText:
             return True
         target = _read(assignment) if _may_hold(assignment.data.lower(), self.text) else None
         texts = (target.service, target.address, *target.labels.values()) if target else ()
-        return any(self.text in one.lower() for one in texts)
+        return any(self.text in text.lower() for text in texts)
 
 
 def _may_hold(data: bytes, text: str) -> bool:

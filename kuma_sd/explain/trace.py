@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
-from kuma_sd.errors import KumaSDError
-from kuma_sd.explain.scene import Course, NamedStep
-from kuma_sd.explanation import Group, Step, Trace
-from kuma_sd.interfaces import Transform
-from kuma_sd.model import Assignment, GroupKey, Labels, Target, TargetGroup
-from kuma_sd.profile import PROFILES, LabelProfile
+from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.model import Assignment, Labels, Target
+from kuma_sd.core.target_group import GroupKey, TargetGroup
+from kuma_sd.explain.inputs import ChainInput, NamedTransform
+from kuma_sd.plugin.interfaces import Transform
+from kuma_sd.prometheus.label_profiles import PROFILES, LabelProfile
+from kuma_sd.telemetry.explanation import ExplainedGroup, Step, Trace
 
 _log = logging.getLogger(__name__)
 
@@ -21,32 +22,32 @@ Traced = tuple[Trace, TargetGroup | None]
 
 
 @runtime_checkable
-class _Telling(Protocol):
+class _Explains(Protocol):
     def explain(self, labels: Labels, target: Target) -> Iterable[tuple[str, Labels | None]]:
         """What a transform may offer: each of its rules, and the labels after it; None when that drops the target."""
 
 
-def trace(assignment: Assignment, target: Target, course: Course) -> list[Traced]:
+def trace(assignment: Assignment, target: Target, chain_input: ChainInput) -> list[Traced]:
     """Do what a branch does with an assignment, and tell of each step.
 
     Args:
         assignment: what was received.
         target: the assignment, read.
-        course: the branch.
+        chain_input: the branch.
     """
     # One of its own, for the branch's counts what it repairs.
-    profile = LabelProfile(course.label_profile)
+    profile = LabelProfile(chain_input.label_profile)
     try:
-        course.branch.limits.check(target, len(assignment.data))
-        given = PROFILES[course.label_profile](target)
+        chain_input.chain.limits.check(target, len(assignment.data))
+        given = PROFILES[chain_input.label_profile](target)
         labels = profile.made_valid(given)
     except Exception as error:  # noqa: BLE001 (as a branch does: whatever is raised is a failure of this target)
         return [(Trace((failed("limits", error),), None), None)]
-    first = _compared(Step("label-profile", rule=course.label_profile), target.labels, given)
+    first = _compared(Step("label-profile", rule=chain_input.label_profile), target.labels, given)
     steps = (first, *_repairs(given, labels))
     traced: list[Traced] = []
     place = 0
-    for taken, result in _through(labels, steps, target, course.steps):
+    for taken, result in _through(labels, steps, target, chain_input.steps):
         if result is None:
             traced.append((Trace(taken, None), None))
         else:
@@ -66,7 +67,7 @@ def reason_of(error: Exception) -> str:
 
 
 def _through(
-    labels: Labels, steps: Steps, target: Target, rest: Sequence[NamedStep]
+    labels: Labels, steps: Steps, target: Target, rest: Sequence[NamedTransform]
 ) -> Iterator[tuple[Steps, Labels | None]]:
     """Yield what comes out of the transforms that are left, and how; None for what does not come out."""
     if not rest:
@@ -86,7 +87,7 @@ def _through(
         yield from _through(result, (*steps, *told), target, rest[1:])
 
 
-def _told(one: NamedStep, labels: Labels, result: Labels | None, target: Target) -> list[Step]:
+def _told(one: NamedTransform, labels: Labels, result: Labels | None, target: Target) -> list[Step]:
     """Return the steps inside of a transform, as far as it tells of them; what it does counts, whatever it tells."""
     told: list[Step] = []
     now = labels
@@ -101,7 +102,7 @@ def _told(one: NamedStep, labels: Labels, result: Labels | None, target: Target)
 
 
 def _rules(transform: Transform, labels: Labels, target: Target) -> list[tuple[str, Labels | None]]:
-    if not isinstance(transform, _Telling):
+    if not isinstance(transform, _Explains):
         return []
     try:
         told = transform.explain(dict(labels), target)
@@ -120,7 +121,7 @@ def _end(key: GroupKey, steps: Steps, result: Labels, profile: LabelProfile) -> 
         group = TargetGroup.render(key, labels)
     except Exception as error:  # noqa: BLE001 (as above)
         return Trace((*steps, failed("target-group", error)), None), None
-    return Trace(steps, Group(group.targets, group.labels)), group
+    return Trace(steps, ExplainedGroup(group.targets, group.labels)), group
 
 
 def _repairs(before: Labels, after: Labels) -> Steps:
@@ -128,11 +129,11 @@ def _repairs(before: Labels, after: Labels) -> Steps:
     return (step,) if step.outcome == "changed" else ()
 
 
-def _dropped(one: NamedStep, rule: str = "") -> Step:
+def _dropped(one: NamedTransform, rule: str = "") -> Step:
     return Step(one.name, one.plugin, rule, "dropped")
 
 
-def _step_of(one: NamedStep, before: Labels, after: Labels, rule: str = "") -> Step:
+def _step_of(one: NamedTransform, before: Labels, after: Labels, rule: str = "") -> Step:
     return _compared(Step(one.name, one.plugin, rule), before, after)
 
 

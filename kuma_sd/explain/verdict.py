@@ -7,16 +7,18 @@ from itertools import takewhile
 from operator import attrgetter
 from typing import Protocol, runtime_checkable
 
-from kuma_sd.explain.scene import Course, End
+from kuma_sd.core.model import Key
+from kuma_sd.core.publication import Publication
+from kuma_sd.core.target_group import GroupKey, TargetGroup
+from kuma_sd.explain.inputs import ChainInput, OutputInput
 from kuma_sd.explain.trace import Traced, reason_of
-from kuma_sd.explanation import Group, Identity, Verdict
-from kuma_sd.model import GroupKey, Key, Publication, TargetGroup
+from kuma_sd.telemetry.explanation import ExplainedGroup, Identity, Verdict
 
 _KEY: Callable[[TargetGroup], GroupKey] = attrgetter("key")
 
 
 @runtime_checkable
-class _Telling(Protocol):
+class _Explains(Protocol):
     def explain(self, group: TargetGroup) -> tuple[str, bool]:
         """What an output may offer: where it puts a group, like a file or a shard, and whether it does at all."""
 
@@ -40,38 +42,38 @@ class Outcome:
     drop: str
 
     @classmethod
-    def of(cls, key: Key, state: str, course: Course, traced: Sequence[Traced]) -> "Outcome":
+    def of(cls, key: Key, state: str, chain_input: ChainInput, traced: Sequence[Traced]) -> "Outcome":
         """Read it from the traces."""
-        ends = [one.steps[-1] for one, _ in traced]
-        reasons = {step.outcome: str(step) for step in reversed(ends)}
+        outputs = [trace.steps[-1] for trace, _ in traced]
+        reasons = {step.outcome: str(step) for step in reversed(outputs)}
         failure = reasons.get("failed", "")
-        if not failure and (error := course.branch.failure_of(key)):
+        if not failure and (error := chain_input.chain.failure_of(key)):
             # Not again: whatever failed is not tried anew before the target changes.
             failure = reason_of(error)
         groups = [group for _, group in traced if group]
         return cls(key, state, () if failure else groups, failure, reasons.get("dropped", ""))
 
-    def at(self, end: End) -> Verdict:
+    def at(self, end: OutputInput) -> Verdict:
         """Say what an output does with it."""
         published, left_out = [], ""
-        for one in _groups_of(self.key, end.publication):
-            where, taken = _placed(end, one)
+        for group in _groups_of(self.key, end.publication):
+            where, taken = _placed(end, group)
             if taken:
-                published.append(_shown(one, where))
+                published.append(_shown(group, where))
             else:
                 left_out = where
         verdict, why = self._verdict(end, left_out, is_published=bool(published))
-        same = [_shown(one, same_as=twin) for one in self.groups if (twin := _twin(one, end.publication))]
+        same = [_shown(group, same_as=twin) for group in self.groups if (twin := _twin(group, end.publication))]
         return Verdict(end.name, verdict, why, (*published, *same))
 
-    def _verdict(self, end: End, left_out: str, *, is_published: bool) -> tuple[str, str]:
+    def _verdict(self, end: OutputInput, left_out: str, *, is_published: bool) -> tuple[str, str]:
         if not is_published and (left_out or self.state == "expired"):
             return ("dropped", left_out) if left_out else ("expired", "its control plane was not heard within max-age")
         if self.failure:
             return "kept" if is_published else "failed", self.failure
         there = _groups_of(self.key, end.publication)
-        missing = [one for one in self.groups if one not in there]
-        twins = [_twin(one, end.publication) for one in missing]
+        missing = [group for group in self.groups if group not in there]
+        twins = [_twin(key, end.publication) for key in missing]
         if not all(twins) or (is_published and not self.groups):
             return "waiting", end.failing or "the output has not published it yet"
         if is_published:
@@ -79,8 +81,8 @@ class Outcome:
         return ("duplicate", f"the same group is published for {twins[0]}") if twins else ("dropped", self.drop)
 
 
-def _placed(end: End, group: TargetGroup) -> tuple[str, bool]:
-    if not isinstance(end.output, _Telling):
+def _placed(end: OutputInput, group: TargetGroup) -> tuple[str, bool]:
+    if not isinstance(end.output, _Explains):
         return "", True
     try:
         where, taken = end.output.explain(group)
@@ -108,5 +110,5 @@ def _twin(group: TargetGroup, publication: Publication | None) -> Identity | Non
     return Identity.of(publication.groups[place].key.assignment)
 
 
-def _shown(group: TargetGroup, where: str = "", same_as: Identity | None = None) -> Group:
-    return Group(group.targets, group.labels, where, same_as)
+def _shown(group: TargetGroup, where: str = "", same_as: Identity | None = None) -> ExplainedGroup:
+    return ExplainedGroup(group.targets, group.labels, where, same_as)

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from kuma_sd.errors import ConfigError, SourceError
-from kuma_sd.mads.address import MADS_PORT, Endpoint, parse_address
-from kuma_sd.mads.http_client import HttpClient
+from kuma_sd.core.errors import ConfigError, SourceError
+from kuma_sd.http.address import MADS_PORT, Endpoint, parse_address
+from kuma_sd.http.client import HttpClient
 
 TIMEOUT = 10.0
 

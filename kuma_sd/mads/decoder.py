@@ -9,11 +9,11 @@ from operator import attrgetter, eq
 
 from msgspec.structs import replace
 
-from kuma_sd.errors import SourceError
+from kuma_sd.core.errors import SourceError
+from kuma_sd.core.list_diff import flattened
+from kuma_sd.core.model import Assignment, Key
+from kuma_sd.core.text import counted
 from kuma_sd.mads.codecs import ResourceCodec
-from kuma_sd.model import Assignment, Key
-from kuma_sd.unchanged import flattened
-from kuma_sd.wording import counted
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ FEW = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class MadsResponse:
     """What one answer of a control plane holds, whatever it came over.
 
     Args:
@@ -70,7 +70,7 @@ class Decoder:
         """How many resources of the last response cannot be understood."""
         return len(self._reported)
 
-    def decode(self, response: Response) -> tuple[Sequence[Assignment], bool]:
+    def decode(self, response: MadsResponse) -> tuple[Sequence[Assignment], bool]:
         """Return all assignments of a response, sorted by key, and whether everything in it parsed.
 
         Raises:
@@ -143,7 +143,7 @@ def _numbered(assignments: Iterable[Assignment]) -> list[Assignment]:
     """Tell targets of equal names apart by the order of their bytes; equal ones are one."""
     numbered: list[Assignment] = []
     for _, namesakes in groupby(assignments, key=_KEY):
-        unique = {one.data: one for one in namesakes}
+        unique = {namesake.data: namesake for namesake in namesakes}
         for place, data in enumerate(sorted(unique)):
             one = unique[data]
             numbered.append(replace(one, key=replace(one.key, ordinal=place)) if place else one)

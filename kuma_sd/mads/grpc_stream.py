@@ -13,18 +13,19 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 import grpc
 from google.protobuf.message import DecodeError
 
-from kuma_sd.errors import SourceError
-from kuma_sd.mads import MadsOptions
-from kuma_sd.mads.access import Access
-from kuma_sd.mads.address import Endpoint
+from kuma_sd.core.errors import SourceError
+from kuma_sd.core.options import SIZE
+from kuma_sd.http.access import Access
+from kuma_sd.http.address import Endpoint
+from kuma_sd.http.errors import TooLargeError
 from kuma_sd.mads.codecs import ResourceCodec
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF
-from kuma_sd.mads.decoder import Response
-from kuma_sd.mads.problems import GarbledError, NotImplementedThereError, TooLargeError, UnreachableError
-from kuma_sd.memory import LARGE, give_back
-from kuma_sd.options import SIZE
+from kuma_sd.mads.decoder import MadsResponse
+from kuma_sd.mads.errors import GarbledError, NotImplementedThereError, UnreachableError
+from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, Node, ReceivedResponse
+from kuma_sd.system.malloc import LARGE, give_back
 
 # A thread that waits for a response is woken ten times a second, in case it is the main thread, which has to look after
 # signals (grpc/grpc#19464). Ours never is, and what it waits for wakes it; this was half of an idle daemon's CPU.
@@ -77,7 +78,7 @@ class GrpcStream:
         self.connected = time.monotonic()
         self._channel = _channel(endpoint, dialect, options, access)
 
-    def __iter__(self) -> Iterator[Response]:
+    def __iter__(self) -> Iterator[MadsResponse]:
         """Yield responses; asking for the next one acknowledges the last.
 
         Raises:
@@ -95,7 +96,7 @@ class GrpcStream:
                 message = _parse(data)
                 del data
                 version, nonce = message.version_info, message.nonce
-                response = Response(self._dialect.codec, message.resources, size)
+                response = MadsResponse(self._dialect.codec, message.resources, size)
                 # Nothing of a large message may stay while the next one is awaited.
                 del message
                 yield response

@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
-from kuma_sd.errors import SourceError
-from kuma_sd.mads import MadsOptions
-from kuma_sd.mads.access import Access
-from kuma_sd.mads.address import Endpoint
-from kuma_sd.mads.decoder import Response
-from kuma_sd.mads.problems import NotImplementedThereError, NotServedThereError, TooLargeError, UnreachableError
+from kuma_sd.core.errors import SourceError
+from kuma_sd.http.access import Access
+from kuma_sd.http.address import Endpoint
+from kuma_sd.http.errors import TooLargeError
+from kuma_sd.mads.decoder import MadsResponse
+from kuma_sd.mads.errors import NotImplementedThereError, NotServedThereError, UnreachableError
+from kuma_sd.mads.plugin import MadsOptions
 
 
 class Closable(Protocol):
@@ -29,7 +30,7 @@ class Connection(Closable, Protocol):
     def connected(self) -> float:
         """When it was connected last, in seconds of ``time.monotonic()``."""
 
-    def __iter__(self) -> Iterator[Response | None]:
+    def __iter__(self) -> Iterator[MadsResponse | None]:
         """Yield each response; None says that the server was heard and nothing is new."""
 
 
@@ -47,13 +48,13 @@ def _grpc_v1alpha1(endpoint: Endpoint, options: MadsOptions, access: Access) -> 
 
 
 def _http_v1(endpoint: Endpoint, options: MadsOptions, access: Access) -> Connection:
-    from kuma_sd.mads.http_client import HttpClient  # noqa: PLC0415
-    from kuma_sd.mads.long_poll import LongPoll  # noqa: PLC0415
+    from kuma_sd.http.client import HttpClient  # noqa: PLC0415
+    from kuma_sd.mads.http_long_poll import LongPoll  # noqa: PLC0415
 
     return LongPoll(HttpClient(endpoint, options, access), options.name, options.fetch_timeout)
 
 
-class Way(NamedTuple):
+class MadsProtocol(NamedTuple):
     """A version of MADS over a transport.
 
     Args:
@@ -69,9 +70,9 @@ class Way(NamedTuple):
     connect: Callable[[Endpoint, MadsOptions, Access], Connection]
 
 
-GRPC_V1 = Way("v1 gRPC", "grpc", "v1", _grpc_v1)
-GRPC_V1ALPHA1 = Way("v1alpha1 gRPC", "grpc", "v1alpha1", _grpc_v1alpha1)
-HTTP_V1 = Way("v1 HTTP", "http", "v1", _http_v1)
+GRPC_V1 = MadsProtocol("v1 gRPC", "grpc", "v1", _grpc_v1)
+GRPC_V1ALPHA1 = MadsProtocol("v1alpha1 gRPC", "grpc", "v1alpha1", _grpc_v1alpha1)
+HTTP_V1 = MadsProtocol("v1 HTTP", "http", "v1", _http_v1)
 
 
 class Negotiation:
@@ -98,7 +99,7 @@ class Negotiation:
         self._closed = False
         self._refusals: list[tuple[str, SourceError]] = []
 
-    def __iter__(self) -> Iterator[Response | None]:
+    def __iter__(self) -> Iterator[MadsResponse | None]:
         """Yield responses.
 
         Raises:
@@ -121,28 +122,30 @@ class Negotiation:
             if self._current:
                 self._current.close()
 
-    def _at(self, endpoint: Endpoint) -> Generator[Response | None, None, SourceError]:
+    def _at(self, endpoint: Endpoint) -> Generator[MadsResponse | None, None, SourceError]:
         """Yield the responses of the first way that is answered at an endpoint; returns why none is."""
         problem = SourceError(f"nothing that is allowed by transport and api-version can be spoken at {endpoint}")
-        for way in self._allowed(endpoint):
-            after_v1 = way is GRPC_V1ALPHA1 and GRPC_V1 in self._allowed(endpoint)
+        for protocol in self._allowed(endpoint):
+            after_v1 = protocol is GRPC_V1ALPHA1 and GRPC_V1 in self._allowed(endpoint)
             if after_v1 and not isinstance(problem, NotImplementedThereError):
                 continue
-            problem = yield from self._over(way, endpoint)
+            problem = yield from self._over(protocol, endpoint)
         return problem
 
-    def _over(self, way: Way, endpoint: Endpoint) -> Generator[Response | None, None, SourceError]:
+    def _over(self, protocol: MadsProtocol, endpoint: Endpoint) -> Generator[MadsResponse | None, None, SourceError]:
         """Yield the responses of one way; returns why there is none."""
         answered = False
-        connection = way.connect(endpoint, self._options, self._access)
+        connection = protocol.connect(endpoint, self._options, self._access)
         self._claim(connection)
         try:
             for response in connection:
                 self.connected = connection.connected
                 if not answered:
                     answered = True
-                    self.protocol = way.title
-                    self.why = "; not ".join([f"at {endpoint}", *(f"{way}: {error}" for way, error in self._refusals)])
+                    self.protocol = protocol.title
+                    self.why = "; not ".join(
+                        [f"at {endpoint}", *(f"{protocol}: {error}" for protocol, error in self._refusals)]
+                    )
                 yield response
                 # Nothing of a large response may stay while the next one is awaited.
                 del response
@@ -153,28 +156,30 @@ class Negotiation:
             connection.close()
         if answered or self._closed or isinstance(problem, TooLargeError):
             raise problem
-        self._refusals.append((f"{way.title} at {endpoint}", problem))
+        self._refusals.append((f"{protocol.title} at {endpoint}", problem))
         return problem
 
     def _summary(self) -> str:
-        telling = [one for one in self._refusals if not isinstance(one[1], UnreachableError)] or self._refusals[-1:]
-        return "; ".join(f"{way}: {problem}" for way, problem in telling)
+        telling = [
+            refusal for refusal in self._refusals if not isinstance(refusal[1], UnreachableError)
+        ] or self._refusals[-1:]
+        return "; ".join(f"{protocol}: {problem}" for protocol, problem in telling)
 
-    def _allowed(self, endpoint: Endpoint) -> Iterable[Way]:
+    def _allowed(self, endpoint: Endpoint) -> Iterable[MadsProtocol]:
         options = self._options
-        ways = [
-            way
-            for way in (GRPC_V1, GRPC_V1ALPHA1, HTTP_V1)
-            if options.transport in ("auto", way.transport) and options.api_version in ("auto", way.version)
+        protocols = [
+            protocol
+            for protocol in (GRPC_V1, GRPC_V1ALPHA1, HTTP_V1)
+            if options.transport in ("auto", protocol.transport) and options.api_version in ("auto", protocol.version)
         ]
         # gRPC has no place for a path, which gateways need, and cannot leave certificates unverified.
         if endpoint.path or (endpoint.tls and options.tls_insecure_skip_verify):
-            ways = [way for way in ways if way.transport != "grpc"]
-        return ways
+            protocols = [protocol for protocol in protocols if protocol.transport != "grpc"]
+        return protocols
 
     def _elsewhere(self) -> Iterable[Endpoint]:
+        from kuma_sd.http.client import HttpClient  # noqa: PLC0415
         from kuma_sd.mads.catalog import mads_of  # noqa: PLC0415 (see _grpc_v1)
-        from kuma_sd.mads.http_client import HttpClient  # noqa: PLC0415
 
         client = HttpClient(self._endpoint, self._options, self._access)
         self._claim(client)

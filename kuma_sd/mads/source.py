@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from kuma_sd.errors import ConfigError, SourceError
-from kuma_sd.interfaces import SourceStatus
-from kuma_sd.mads import MadsOptions
-from kuma_sd.mads.access import Access
-from kuma_sd.mads.address import parse_address
+from kuma_sd.core.errors import ConfigError, SourceError
+from kuma_sd.core.model import Snapshot
+from kuma_sd.core.text import masked
+from kuma_sd.http.access import Access
+from kuma_sd.http.address import parse_address
 from kuma_sd.mads.decoder import Decoder
+from kuma_sd.mads.errors import GarbledError
 from kuma_sd.mads.negotiation import Negotiation
-from kuma_sd.mads.problems import GarbledError
-from kuma_sd.model import Snapshot
-from kuma_sd.urls import masked
-from kuma_sd.watch import Watcher
+from kuma_sd.mads.plugin import MadsOptions
+from kuma_sd.plugin.interfaces import SourceStatus
+from kuma_sd.system.file_watcher import FileWatcher
 
 _log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class MadsSource:
         parse_errors = self._decoder.parse_errors + self._garbled
         return replace(self.status, unparsed=self._decoder.unparsed, parse_errors=parse_errors)
 
-    def _watch_files(self, negotiation: Negotiation) -> Watcher:
+    def _watch_files(self, negotiation: Negotiation) -> FileWatcher:
         """End the connection when a certificate or token changes; the next one reads them anew."""
 
         def renew(changed: Iterable[Path]) -> None:
@@ -114,7 +114,7 @@ class MadsSource:
             _log.info("control plane %s: %s changed, connecting again", self._control_plane or self._replicas[0], names)
             negotiation.close()
 
-        watcher = Watcher(self._access.files, renew)
+        watcher = FileWatcher(self._access.files, renew)
         if self._access.files:
             threading.Thread(target=watcher.run, name="watch certificates", daemon=True).start()
         return watcher

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from kuma_sd.errors import ConfigError
+from kuma_sd.core.errors import ConfigError
 
 _SECTION = re.compile(r"\[([^\[\]]+)\]")
 # Nothing but words in front of "=": whatever else a line holds may be a secret, and keys are shown in messages.

@@ -6,12 +6,12 @@ from typing import Any
 
 import configargparse
 
-from kuma_sd.errors import ConfigError
-from kuma_sd.options import BOOL
-from kuma_sd.program import Program, Strict
-from kuma_sd.settings import aliases
+from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.options import BOOL
+from kuma_sd.settings import go_aliases
+from kuma_sd.settings.cli_parser import Program, Strict
 from kuma_sd.settings.config_file import ConfigFile
-from kuma_sd.settings.declarations import Declaration, Declarations
+from kuma_sd.settings.schema import Declaration, Schema
 
 CONFIG_VARIABLE = "KUMA_SD_CONFIG"
 
@@ -33,12 +33,12 @@ def config_finder() -> Parser:
     return finder
 
 
-def settings_parser(program: Program, declarations: Declarations, file: ConfigFile | None, *, strict: bool) -> Parser:
+def settings_parser(program: Program, schema: Schema, file: ConfigFile | None, *, strict: bool) -> Parser:
     """Return a parser of declared options, whose values are lists of pairs: the flag, and the text as it was given.
 
     Args:
         program: the command.
-        declarations: the options.
+        schema: the options.
         file: the settings file.
         strict: whether it takes the command's own flags and ``--help`` as well.
 
@@ -55,13 +55,13 @@ def settings_parser(program: Program, declarations: Declarations, file: ConfigFi
         allow_abbrev=False,
         add_config_file_help=False,
         add_env_var_help=False,
-        config_file_parser_class=_FileValues(file, declarations),
+        config_file_parser_class=_FileValues(file, schema),
     )
     _add_config(parser)
     try:
         if strict:
             program.add_arguments(parser)
-        _add_options(parser, program, declarations)
+        _add_options(parser, program, schema)
     except argparse.ArgumentError as error:
         flag = error.argument_name
         raise ConfigError(
@@ -78,10 +78,12 @@ def destination(declaration: Declaration) -> str:
 class _FileValues(configargparse.ConfigFileParser):  # type: ignore[misc] # (ConfigArgParse has no types)
     """Hands over what `config_file` read, for ConfigArgParse's own parsers take sections for comments."""
 
-    def __init__(self, file: ConfigFile | None, declarations: Declarations) -> None:
+    def __init__(self, file: ConfigFile | None, schema: Schema) -> None:
         super().__init__()
         entries = {(entry.section, entry.key): entry.value for entry in file.entries} if file else {}
-        self._values = {one.flag[2:]: entries[one.place] for one in declarations if one.place in entries}
+        self._values = {
+            declaration.flag[2:]: entries[declaration.place] for declaration in schema if declaration.place in entries
+        }
 
     def parse(self, _stream: Iterable[str]) -> dict[str, str]:
         """Return values by flag, without its dashes."""
@@ -109,25 +111,29 @@ def _add_config(parser: Parser) -> None:
     )
 
 
-def _add_options(parser: Parser, program: Program, declarations: Declarations) -> None:
+def _add_options(parser: Parser, program: Program, schema: Schema) -> None:
     for flag in program.ignored_flags:
         parser.add_argument(flag, help=argparse.SUPPRESS)
-    for group in declarations.groups:
-        secrets = [one for one in group.declarations if one.option.type.secret]
+    for group in schema.groups:
+        secrets = [declaration for declaration in group.schema if declaration.option.type.secret]
         shown = parser.add_argument_group(group.title, "\n".join(map(_describe_secret, secrets)) or None)
-        for one in group.declarations:
+        for declaration in group.schema:
             # A switch may stand alone.
-            alone: dict[str, Any] = {"nargs": "?", "const": "true"} if one.option.type is BOOL else {}
-            alias = [aliases.FLAGS[one.place]] if one.place in aliases.FLAGS else []
+            alone: dict[str, Any] = {"nargs": "?", "const": "true"} if declaration.option.type is BOOL else {}
+            alias = [go_aliases.FLAGS[declaration.place]] if declaration.place in go_aliases.FLAGS else []
             shown.add_argument(
                 *alias,
-                one.flag,
-                dest=destination(one),
+                declaration.flag,
+                dest=destination(declaration),
                 action=_Collect,
-                env_var=one.variable,
+                env_var=declaration.variable,
                 **alone,
-                metavar=one.option.type.name.upper() if not one.option.type.choices else one.option.type.name,
-                help=argparse.SUPPRESS if one.option.type.secret else _describe(one, program).replace("%", "%%"),
+                metavar=declaration.option.type.name.upper()
+                if not declaration.option.type.choices
+                else declaration.option.type.name,
+                help=argparse.SUPPRESS
+                if declaration.option.type.secret
+                else _describe(declaration, program).replace("%", "%%"),
             )
 
 

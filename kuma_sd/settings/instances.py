@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from kuma_sd.errors import ConfigError
+from kuma_sd.core.errors import ConfigError
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 RESERVED = ("kuma-sd", "web")
@@ -58,7 +58,7 @@ class Instances(NamedTuple):
     @property
     def names(self) -> list[str]:
         """The names of all that have one."""
-        return [one.name for one in (*self.control_planes, *self.outputs, *self.transforms) if one.name]
+        return [instance.name for instance in (*self.control_planes, *self.outputs, *self.transforms) if instance.name]
 
 
 def find_instances(addresses: Text, outputs: Text, chains: Mapping[str, Text]) -> Instances:
@@ -101,7 +101,7 @@ def find_control_planes(text: Text) -> tuple[Instance, ...]:
     found = [_control_plane(item, text.origin) for item in text.value.split()]
     if not found:
         raise ConfigError(f"{text.origin}: cp-address is empty; name at least one, like grpc://localhost:5676")
-    unnamed = [one.value for one in found if not one.name]
+    unnamed = [instance.value for instance in found if not instance.name]
     if len(unnamed) > 1:
         raise ConfigError(
             f"{text.origin}: several control planes need names, like east={unnamed[0]} west={unnamed[1]}; hosts after "
@@ -139,15 +139,15 @@ def _find_transforms(chains: Iterable[Text]) -> tuple[Instance, ...]:
     """Make instances of all items, whatever list declares them; an item without a name may mean one that has it."""
     items = [(item, chain.origin) for chain in chains for item in chain.value.split()]
     declared = {_name_of(item) for item, _ in items if "=" in item}
-    made = [_plugin_instance("transform", *one) for one in items if "=" in one[0] or one[0] not in declared]
+    made = [_plugin_instance("transform", *text) for text in items if "=" in text[0] or text[0] not in declared]
     first: dict[str, Instance] = {}
-    for one in made:
-        other = first.setdefault(one.name, one)
+    for instance in made:
+        other = first.setdefault(instance.name, instance)
         # Lists may name the same instance again: one section configures both.
-        if other.value != one.value:
+        if other.value != instance.value:
             raise ConfigError(
-                f"{one.origin}: '{one.name}' is a transform '{one.value}' here and a transform '{other.value}' "
-                f"elsewhere ({other.origin}); give one another name"
+                f"{instance.origin}: '{instance.name}' is a transform '{instance.value}' here "
+                f"and a transform '{other.value}' elsewhere ({other.origin}); give one another name"
             )
     return tuple(first.values())
 
@@ -176,12 +176,12 @@ def _check_name(name: str, item: str, origin: str) -> None:
 
 def _check_unique(instances: Sequence[Instance]) -> None:
     taken: dict[str, Instance] = {}
-    for one in instances:
-        if not one.name:
+    for instance in instances:
+        if not instance.name:
             continue
-        other = taken.setdefault(one.name, one)
-        if other is not one:
+        other = taken.setdefault(instance.name, instance)
+        if other is not instance:
             raise ConfigError(
-                f"{one.origin}: '{one.name}' is the name of {_KINDS[other.kind]} already ({other.origin}); give one "
-                "another name, as in NAME=VALUE"
+                f"{instance.origin}: '{instance.name}' is the name of {_KINDS[other.kind]} already ({other.origin}); "
+                "give one another name, as in NAME=VALUE"
             )

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from kuma_sd.simulator.http_server import JSON, Answer, Request, serve
-from kuma_sd.simulator.lines import Catalog, KumaLine
+from kuma_sd.simulator.http_server import JSON, ServerRequest, ServerResponse, serve
+from kuma_sd.simulator.kuma_versions import Catalog, KumaVersion
 from kuma_sd.simulator.long_poll import not_found
-from kuma_sd.simulator.splitter import Splitter
+from kuma_sd.simulator.port_mux import PortMux
 
 
 class ApiServer:
@@ -30,7 +30,7 @@ class ApiServer:
         self._tls = tls
         self._advertised = advertised
         self._catalog: Mapping[str, Any] | None = None
-        self._running: tuple[Splitter, threading.Thread] | None = None
+        self._running: tuple[PortMux, threading.Thread] | None = None
 
     @property
     def address(self) -> str:
@@ -42,7 +42,7 @@ class ApiServer:
         """What to give to ``--cp-address``."""
         return f"{'https' if self._tls else 'http'}://{self.address}"
 
-    def start(self, line: KumaLine, mads_port: int, recorded: Mapping[str, Any] | None = None) -> None:
+    def start(self, line: KumaVersion, mads_port: int, recorded: Mapping[str, Any] | None = None) -> None:
         """Listen.
 
         Args:
@@ -58,7 +58,7 @@ class ApiServer:
             self._catalog = _with_mads_at(mads, recorded)
         else:
             self._catalog = None if line.catalog is Catalog.NONE else _catalog(line, mads)
-        splitter = Splitter(None, lambda connection: serve(connection, self._answer), self._tls)
+        splitter = PortMux(None, lambda connection: serve(connection, self._answer), self._tls)
         self._port = splitter.start(self.address)
         thread = threading.Thread(target=splitter.run, name="simulator API server", daemon=True)
         thread.start()
@@ -72,15 +72,15 @@ class ApiServer:
         splitter.close()
         thread.join()
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: ServerRequest) -> ServerResponse:
         if request.path != "/catalog" or self._catalog is None:
             return not_found()
         if request.method != "GET":
-            return Answer(405, [b"405: Method Not Allowed"])
-        return Answer(200, [json.dumps(self._catalog, indent=1).encode()], JSON)
+            return ServerResponse(405, [b"405: Method Not Allowed"])
+        return ServerResponse(200, [json.dumps(self._catalog, indent=1).encode()], JSON)
 
 
-def _catalog(line: KumaLine, mads: str) -> dict[str, Any]:
+def _catalog(line: KumaVersion, mads: str) -> dict[str, Any]:
     local = {"localUrl": "http://localhost:5679", "publicUrl": ""}
     apis: dict[str, Any] = {"bootstrap": {"url": "http://localhost:5682"}, "dataplaneToken": local}
     if line.catalog is Catalog.WITH_MADS:

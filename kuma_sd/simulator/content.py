@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from kuma_sd.simulator.formats import Format
+from kuma_sd.simulator.encoders import Encoder
 
-F = TypeVar("F", bound=Format)
+F = TypeVar("F", bound=Encoder)
 
 
 class Content(ABC):
@@ -16,7 +16,7 @@ class Content(ABC):
         self._listeners: tuple[Callable[[], None], ...] = ()
 
     @abstractmethod
-    def renderer(self, format_: Format) -> Callable[[], list[bytes]]:
+    def renderer(self, format_: Encoder) -> Callable[[], list[bytes]]:
         """Return a function that encodes the present resources; each call encodes only what is new to it."""
 
     @property

@@ -8,19 +8,19 @@ from typing import Generic, NamedTuple, Self, TypeVar
 
 import grpc
 
-from kuma_sd.errors import ConfigError
+from kuma_sd.core.errors import ConfigError
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest
 from kuma_sd.simulator.api_server import ApiServer
 from kuma_sd.simulator.content import Content
-from kuma_sd.simulator.formats import GrpcFormat, HttpV1, formats_of
+from kuma_sd.simulator.encoders import GrpcEncoder, HttpV1, formats_of
 from kuma_sd.simulator.grpc_server import GrpcServer
 from kuma_sd.simulator.http_server import serve
-from kuma_sd.simulator.lines import EVERYTHING, KumaLine
-from kuma_sd.simulator.long_poll import LongPoll
+from kuma_sd.simulator.kuma_versions import EVERYTHING, KumaVersion
+from kuma_sd.simulator.long_poll import LongPollServer
+from kuma_sd.simulator.port_mux import PortMux, Serve, relay
 from kuma_sd.simulator.snapshots import SnapshotCache
-from kuma_sd.simulator.splitter import Serve, Splitter, relay
 from kuma_sd.simulator.stream import Stream
-from kuma_sd.simulator.traffic import Counts, Traffic
+from kuma_sd.simulator.traffic import Traffic, TrafficCounts
 
 C = TypeVar("C", bound=Content)
 
@@ -30,11 +30,11 @@ class _Running(NamedTuple):
 
     cache: SnapshotCache
     grpc: GrpcServer | None
-    splitter: Splitter
+    splitter: PortMux
     threads: tuple[threading.Thread, threading.Thread]
 
 
-class ControlPlane(Generic[C]):
+class SimulatedControlPlane(Generic[C]):
     """Serves a world as a Kuma control plane does.
 
     It can be started and closed any number of times and comes back at the same port, with new version ids, like a
@@ -59,7 +59,7 @@ class ControlPlane(Generic[C]):
         port: int = 0,
         refresh: float = 1.0,
         *,
-        line: KumaLine = EVERYTHING,
+        line: KumaVersion = EVERYTHING,
         tls: ssl.SSLContext | None = None,
         api: ApiServer | None = None,
         stale: bool = False,
@@ -88,7 +88,7 @@ class ControlPlane(Generic[C]):
         return f"{'grpc' if self.line.grpc else 'http'}{'s' if self._tls else ''}://{self.address}"
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> TrafficCounts:
         """What has happened so far."""
         return self._traffic.counts
 
@@ -106,11 +106,11 @@ class ControlPlane(Generic[C]):
         """
         formats = self.world.offered(formats_of(self.line))
         cache = SnapshotCache(self.world, self._refresh, self._traffic.changed)
-        streams = [format_ for format_ in formats.values() if isinstance(format_, GrpcFormat)]
+        streams = [format_ for format_ in formats.values() if isinstance(format_, GrpcEncoder)]
         server = GrpcServer(streams, cache, self._traffic, self.line, stale=self._stale) if streams else None
         http = formats.get(HttpV1.transport)
-        poll = LongPoll(http, cache, self._traffic, self.line) if isinstance(http, HttpV1) else None
-        splitter = Splitter(_relay_to(server), self._http(poll), self._tls)
+        poll = LongPollServer(http, cache, self._traffic, self.line) if isinstance(http, HttpV1) else None
+        splitter = PortMux(_relay_to(server), self._http(poll), self._tls)
         try:
             self._port = splitter.start(self.address)
             if self.api:
@@ -142,7 +142,7 @@ class ControlPlane(Generic[C]):
         for thread in running.threads:
             thread.join()
 
-    def _http(self, poll: LongPoll | None) -> Serve | None:
+    def _http(self, poll: LongPollServer | None) -> Serve | None:
         if poll is None:
             return None
 
@@ -162,7 +162,7 @@ class ControlPlane(Generic[C]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def wait_for(self, condition: Callable[[Counts], bool], timeout: float = 10.0) -> Counts:
+    def wait_for(self, condition: Callable[[TrafficCounts], bool], timeout: float = 10.0) -> TrafficCounts:
         """Wait until enough has happened.
 
         Args:

@@ -9,9 +9,9 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest
-from kuma_sd.simulator.formats import GrpcFormat
-from kuma_sd.simulator.lines import KumaLine, Strangers
-from kuma_sd.simulator.snapshots import Snapshot, SnapshotCache
+from kuma_sd.simulator.encoders import GrpcEncoder
+from kuma_sd.simulator.kuma_versions import KumaVersion, Strangers
+from kuma_sd.simulator.snapshots import SnapshotCache, XdsSnapshot
 from kuma_sd.simulator.stream import Stream
 from kuma_sd.simulator.traffic import Traffic
 
@@ -33,7 +33,7 @@ class GrpcServer(grpc.GenericRpcHandler):
     It listens at an abstract Unix socket, to which connections are relayed: gRPC takes over none that others accepted.
 
     Args:
-        formats: the protocols to speak.
+        encoders: the protocols to speak.
         cache: has the snapshots.
         traffic: counts, and says what is refused.
         line: how this Kuma behaves.
@@ -41,14 +41,14 @@ class GrpcServer(grpc.GenericRpcHandler):
     """
 
     def __init__(
-        self, formats: Iterable[GrpcFormat], cache: SnapshotCache, traffic: Traffic, line: KumaLine, *, stale: bool
+        self, encoders: Iterable[GrpcEncoder], cache: SnapshotCache, traffic: Traffic, line: KumaVersion, *, stale: bool
     ) -> None:
-        self._formats = {format_.method: format_ for format_ in formats}
+        self._encoders = {encoder.method: encoder for encoder in encoders}
         self._cache = cache
         self._traffic = traffic
         self._groups = line.strangers is not Strangers.ALL
         self._stale = stale
-        self._left: Snapshot | None = None
+        self._left: XdsSnapshot | None = None
         self._streams: set[Stream] = set()
         self._pool = ThreadPoolExecutor(MOST_STREAMS, thread_name_prefix="simulator stream")
         self._server = grpc.server(self._pool, handlers=[self], options=_OPTIONS)
@@ -72,29 +72,31 @@ class GrpcServer(grpc.GenericRpcHandler):
 
     def service(self, details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes]":
         """Choose what answers a call."""
-        format_ = self._formats.get(details.method)
+        encoder = self._encoders.get(details.method)
 
         def serve(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-            if format_ is None:
+            if encoder is None:
                 return self._refuse(details.method, context)
-            return self._serve(self._stream(format_), requests, context)
+            return self._serve(self._stream(encoder), requests, context)
 
         # Bytes both ways: responses are encoded already, and a deserializer that fails in gRPC can hang its stop().
         return grpc.stream_stream_rpc_method_handler(serve)
 
     def _refuse(self, path: str, context: grpc.ServicerContext) -> Iterator[bytes]:
         service, _, method = path.removeprefix("/").partition("/")
-        known = any(one.startswith(f"/{service}/") for one in self._formats)
+        is_known = any(known.startswith(f"/{service}/") for known in self._encoders)
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         # As grpc-go says it.
-        context.set_details(f"unknown method {method} for service {service}" if known else f"unknown service {service}")
+        context.set_details(
+            f"unknown method {method} for service {service}" if is_known else f"unknown service {service}"
+        )
         return iter(())
 
-    def _stream(self, format_: GrpcFormat) -> Stream:
-        self._cache.use(format_)
+    def _stream(self, encoder: GrpcEncoder) -> Stream:
+        self._cache.use(encoder)
         with self._traffic.changed:
             stale = self._left if self._stale and not self._streams else None
-            return Stream(format_, self._cache, self._traffic, stale, groups=self._groups)
+            return Stream(encoder, self._cache, self._traffic, stale, groups=self._groups)
 
     def _serve(self, stream: Stream, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         self._traffic.count(streams=1, open=1)

@@ -14,7 +14,7 @@ _LARGE = 2048
 """From here on net/http no longer knows the length when it sends the headers."""
 
 
-class Request(NamedTuple):
+class ServerRequest(NamedTuple):
     """An HTTP request, whole; of the path what follows the question mark is apart."""
 
     method: str
@@ -24,7 +24,7 @@ class Request(NamedTuple):
     body: bytes
 
 
-class Answer(NamedTuple):
+class ServerResponse(NamedTuple):
     """An HTTP response; the body comes in pieces."""
 
     status: int
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
     content_type: str = TEXT
 
 
-Service = Callable[[Request], Answer | None]
+Service = Callable[[ServerRequest], ServerResponse | None]
 """Answers a request; None ends the connection without an answer."""
 
 
@@ -54,7 +54,7 @@ class _Handler(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         length = self.headers.get("Content-Length", "0")
         body = self.rfile.read(int(length)) if length.isdecimal() else b""
-        answer = self._service(Request(self.command, path, query, self.headers, body))
+        answer = self._service(ServerRequest(self.command, path, query, self.headers, body))
         if answer is None:
             self.close_connection = True
         else:
@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None: ...
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: ServerResponse) -> None:
         self.send_response_only(answer.status)
         self.send_header("Date", self.date_time_string())
         pieces = iter(answer.body)

@@ -8,10 +8,10 @@ from google.protobuf.json_format import Parse, ParseError
 
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest
 from kuma_sd.simulator.durations import parse_duration
-from kuma_sd.simulator.formats import HttpV1
-from kuma_sd.simulator.http_server import JSON, Answer, Request
-from kuma_sd.simulator.lines import KumaLine, Strangers
-from kuma_sd.simulator.snapshots import Snapshot, SnapshotCache
+from kuma_sd.simulator.encoders import HttpV1
+from kuma_sd.simulator.http_server import JSON, ServerRequest, ServerResponse
+from kuma_sd.simulator.kuma_versions import KumaVersion, Strangers
+from kuma_sd.simulator.snapshots import SnapshotCache, XdsSnapshot
 from kuma_sd.simulator.stream import shuffled
 from kuma_sd.simulator.traffic import Traffic
 
@@ -21,7 +21,7 @@ _DEFAULT_FETCH_TIMEOUT = 30.0
 _HTTP_STATUS = {"UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403, "RESOURCE_EXHAUSTED": 429, "INTERNAL": 500}
 
 
-class LongPoll:
+class LongPollServer:
     """Answers requests for monitoring assignments.
 
     Args:
@@ -31,14 +31,14 @@ class LongPoll:
         line: how this Kuma behaves.
     """
 
-    def __init__(self, format_: HttpV1, cache: SnapshotCache, traffic: Traffic, line: KumaLine) -> None:
+    def __init__(self, format_: HttpV1, cache: SnapshotCache, traffic: Traffic, line: KumaVersion) -> None:
         self._format = format_
         self._cache = cache
         self._traffic = traffic
         self._line = line
         self._first_client: str | None = None
 
-    def __call__(self, request: Request) -> Answer | None:
+    def __call__(self, request: ServerRequest) -> ServerResponse | None:
         """Answer a request; None ends the connection."""
         refused = self._refusal(request)
         if refused:
@@ -55,22 +55,22 @@ class LongPoll:
             return None
         return self._fetch(asked, timeout)
 
-    def _refusal(self, request: Request) -> Answer | None:
+    def _refusal(self, request: ServerRequest) -> ServerResponse | None:
         if request.path != HttpV1.path:
             return not_found()
         if request.method != "POST":
-            return Answer(405, [b"405: Method Not Allowed"])
+            return ServerResponse(405, [b"405: Method Not Allowed"])
         if request.headers.get_content_type() != JSON or "Content-Type" not in request.headers:
-            return Answer(415, [b"415: Unsupported Media Type"])
+            return ServerResponse(415, [b"415: Unsupported Media Type"])
         accepted = request.headers.get("Accept", "*/*")
         if not any(kind in accepted for kind in ("*/*", "application/*", JSON)):
-            return Answer(406, [b"406: Not Acceptable"])
+            return ServerResponse(406, [b"406: Not Acceptable"])
         if self._traffic.refusal:
             code, details = self._traffic.refusal
             return _error(_HTTP_STATUS.get(code.name, 503), "Could not fetch MonitoringAssignments", details)
         return None
 
-    def _fetch(self, asked: DiscoveryRequest, timeout: float) -> Answer | None:
+    def _fetch(self, asked: DiscoveryRequest, timeout: float) -> ServerResponse | None:
         self._traffic.took(asked)
         self._first_client = self._first_client or asked.node.id
         strangers = self._line.strangers
@@ -83,12 +83,12 @@ class LongPoll:
             return _error(500, "Could not fetch MonitoringAssignments", "Internal Server Error")
         if snapshot is None:
             self._traffic.count(unchanged=1)
-            return Answer(304)
+            return ServerResponse(304)
         self._traffic.count(responses=1)
         resources = () if stranger else shuffled(snapshot.resources[self._format.transport])
-        return Answer(200, self._format.pieces(snapshot.version, resources))
+        return ServerResponse(200, self._format.pieces(snapshot.version, resources))
 
-    def _wait(self, asked: DiscoveryRequest, timeout: float, *, has_snapshot: bool) -> Snapshot | None:
+    def _wait(self, asked: DiscoveryRequest, timeout: float, *, has_snapshot: bool) -> XdsSnapshot | None:
         """Wait for another version than the client's; None when the time is over."""
         deadline = time.monotonic() + timeout
         wakes = self._line.wakes_all or asked.node.id == self._first_client
@@ -108,12 +108,12 @@ class LongPoll:
         return None
 
 
-def not_found() -> Answer:
+def not_found() -> ServerResponse:
     """Return what Kuma answers where nothing is."""
-    return Answer(404, [b"404: Page Not Found"])
+    return ServerResponse(404, [b"404: Page Not Found"])
 
 
-def _fetch_timeout(request: Request) -> float:
+def _fetch_timeout(request: ServerRequest) -> float:
     [text] = parse_qs(request.query).get("fetch-timeout", [""])[:1]
     return parse_duration(text) if text else _DEFAULT_FETCH_TIMEOUT
 
@@ -125,5 +125,5 @@ def _parse(body: bytes) -> DiscoveryRequest:
     return Parse(body.decode(), DiscoveryRequest())
 
 
-def _error(status: int, title: str, details: str) -> Answer:
-    return Answer(status, [json.dumps({"title": title, "details": details}).encode()], JSON)
+def _error(status: int, title: str, details: str) -> ServerResponse:
+    return ServerResponse(status, [json.dumps({"title": title, "details": details}).encode()], JSON)

@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 import msgspec
 from google.protobuf.message import DecodeError
 
-from kuma_sd.errors import ConfigError
+from kuma_sd.core.errors import ConfigError
 from kuma_sd.simulator.content import Content, F
-from kuma_sd.simulator.formats import Format
+from kuma_sd.simulator.encoders import Encoder
 
 RESTART = "cp-restart-begin"
 """The mark in a recording at which the control plane was killed."""
 
 
-class Step(NamedTuple):
+class RecordedStep(NamedTuple):
     """A state that the recorded control plane reached.
 
     Args:
@@ -55,16 +55,16 @@ class Recording(Content):
         self._position = 0
 
     @property
-    def step(self) -> Step:
+    def step(self) -> RecordedStep:
         """The present step."""
         return self.steps[self._position]
 
     @property
-    def upcoming(self) -> Step | None:
+    def upcoming(self) -> RecordedStep | None:
         """The next step; None at the last one."""
         return next(iter(self.steps[self._position + 1 :]), None)
 
-    def advance(self) -> Step:
+    def advance(self) -> RecordedStep:
         """Go to the next step; after the last one nothing changes."""
         if self.upcoming:
             self._position += 1
@@ -91,7 +91,7 @@ class Recording(Content):
             raise ConfigError(f"the recording in {str(self._folder)!r} holds nothing over {' or '.join(formats)}")
         return offered
 
-    def renderer(self, format_: Format) -> Callable[[], list[bytes]]:
+    def renderer(self, format_: Encoder) -> Callable[[], list[bytes]]:
         """Return a function that encodes the resources of the present step.
 
         Raises:
@@ -114,7 +114,7 @@ def _catalog(path: Path) -> dict[str, Any] | None:
     return catalog
 
 
-def _steps(folder: Path) -> Iterator[Step]:
+def _steps(folder: Path) -> Iterator[RecordedStep]:
     """Yield the marks in a recording before which something was answered."""
     responses: dict[str, bytes] = {}
     restarted = fresh = False
@@ -122,7 +122,7 @@ def _steps(folder: Path) -> Iterator[Step]:
         if event.get("step") == RESTART:
             restarted = True
         elif "step" in event and fresh:
-            yield Step(event["step"], dict(responses), restarted)
+            yield RecordedStep(event["step"], dict(responses), restarted)
             restarted = fresh = False
         elif event.get("dir") == "response" and event["file"]:
             responses[event["kind"]] = (folder / event["file"]).read_bytes()

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from kuma_sd.simulator.content import Content
-from kuma_sd.simulator.formats import Format
+from kuma_sd.simulator.encoders import Encoder
 
 
-class Snapshot(NamedTuple):
+class XdsSnapshot(NamedTuple):
     """One state of the world.
 
     Args:
@@ -39,7 +39,7 @@ class SnapshotCache:
         self._renewing = threading.Lock()
         self._due = threading.Event()
         self._closed = threading.Event()
-        self.snapshot = Snapshot(str(uuid.uuid4()), {})
+        self.snapshot = XdsSnapshot(str(uuid.uuid4()), {})
         content.subscribe(self._on_change)
 
     @property
@@ -47,7 +47,7 @@ class SnapshotCache:
         """Whether the control plane ends."""
         return self._closed.is_set()
 
-    def use(self, format_: Format) -> None:
+    def use(self, format_: Encoder) -> None:
         """Let snapshots from now on, the present one included, hold what a protocol needs; nothing else is encoded."""
         with self._renewing:
             if format_.transport in self._renderers:
@@ -55,7 +55,7 @@ class SnapshotCache:
             render = self._renderers[format_.transport] = self._content.renderer(format_)
             resources = {**self.snapshot.resources, format_.transport: render()}
             with self._changed:
-                self.snapshot = Snapshot(self.snapshot.version, resources)
+                self.snapshot = XdsSnapshot(self.snapshot.version, resources)
 
     def run(self) -> None:
         """Follow the content until closed."""
@@ -85,5 +85,5 @@ class SnapshotCache:
             # As in Kuma a new version means that something differs.
             if resources != self.snapshot.resources:
                 with self._changed:
-                    self.snapshot = Snapshot(str(uuid.uuid4()), resources)
+                    self.snapshot = XdsSnapshot(str(uuid.uuid4()), resources)
                     self._changed.notify_all()

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import grpc
 
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest
-from kuma_sd.simulator.formats import GrpcFormat
-from kuma_sd.simulator.snapshots import Snapshot, SnapshotCache
+from kuma_sd.simulator.encoders import GrpcEncoder
+from kuma_sd.simulator.snapshots import SnapshotCache, XdsSnapshot
 from kuma_sd.simulator.traffic import Traffic
 
 
@@ -28,10 +28,10 @@ class Stream:
 
     def __init__(
         self,
-        format_: GrpcFormat,
+        format_: GrpcEncoder,
         cache: SnapshotCache,
         traffic: Traffic,
-        stale: Snapshot | None = None,
+        stale: XdsSnapshot | None = None,
         *,
         groups: bool = False,
     ) -> None:
@@ -98,7 +98,7 @@ class Stream:
         return not self._traffic.held and self._asked is not None and self._asked != self._present.version
 
     @property
-    def _present(self) -> Snapshot:
+    def _present(self) -> XdsSnapshot:
         return self._stale or self._cache.snapshot
 
 

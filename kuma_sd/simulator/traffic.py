@@ -11,7 +11,7 @@ from kuma_sd.proto.discovery_pb2 import DiscoveryRequest
 
 
 @dataclass(frozen=True)
-class Counts:
+class TrafficCounts:
     """What has happened since the control plane was made; restarts do not set it back.
 
     Args:
@@ -40,7 +40,7 @@ class Traffic:
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
-        self.counts = Counts()
+        self.counts = TrafficCounts()
         # The last ones are enough to look at, and a simulator may run for days.
         self.requests: deque[DiscoveryRequest] = deque(maxlen=1000)
         self.held = False
@@ -66,7 +66,7 @@ class Traffic:
             )
             self.changed.notify_all()
 
-    def wait_for(self, condition: Callable[[Counts], bool], timeout: float) -> Counts:
+    def wait_for(self, condition: Callable[[TrafficCounts], bool], timeout: float) -> TrafficCounts:
         """Wait until the counts are as they should be.
 
         Raises:

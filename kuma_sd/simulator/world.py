@@ -8,7 +8,7 @@ from typing import Any
 
 from kuma_sd.simulator.content import Content
 from kuma_sd.simulator.dataplane import Dataplane, DataplaneKey
-from kuma_sd.simulator.formats import Format
+from kuma_sd.simulator.encoders import Encoder
 
 
 class World(Content):
@@ -77,7 +77,7 @@ class World(Content):
         """Remove all dataplanes, as a restart with an empty store does."""
         self.replace(())
 
-    def renderer(self, format_: Format) -> Callable[[], list[bytes]]:
+    def renderer(self, format_: Encoder) -> Callable[[], list[bytes]]:
         """Return a function that encodes the present dataplanes; each call encodes only those that changed."""
         view = _View(format_)
         with self._lock:
@@ -109,7 +109,7 @@ class World(Content):
 class _View:
     """The world as one protocol writes it, as of the last look."""
 
-    def __init__(self, format_: Format) -> None:
+    def __init__(self, format_: Encoder) -> None:
         self.format = format_
         self.resources: dict[DataplaneKey, bytes] = {}
         self.stale: set[DataplaneKey] = set()

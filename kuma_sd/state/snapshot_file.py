@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from kuma_sd.model import Assignment, Codec, Key, Snapshot
+from kuma_sd.core.model import Assignment, Codec, Key, Snapshot
 
 MAGIC = b"kuma-sd snapshot "
 FIRST_LINE = MAGIC + b"1\n"
@@ -95,7 +95,7 @@ def _payloads(snapshot: Snapshot, identity: str) -> Iterator[bytes]:
     yield msgspec.json.encode(_Header(identity, snapshot.received, len(assignments)))
     for start in range(0, len(assignments), ASSIGNMENTS_IN_A_FRAME):
         some = assignments[start : start + ASSIGNMENTS_IN_A_FRAME]
-        yield msgspec.msgpack.encode([(one.key, one.data, one.codec.name) for one in some])
+        yield msgspec.msgpack.encode([(assignment.key, assignment.data, assignment.codec.name) for assignment in some])
 
 
 def _check_first_line(line: bytes) -> None:

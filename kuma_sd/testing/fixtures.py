@@ -8,11 +8,11 @@ import pytest
 from kuma_sd.testing.running import control_plane
 
 if TYPE_CHECKING:
-    from kuma_sd.simulator import ControlPlane, World
+    from kuma_sd.simulator import SimulatedControlPlane, World
 
 
 @pytest.fixture
-def kuma_control_plane() -> "Iterator[ControlPlane[World]]":
+def kuma_control_plane() -> "Iterator[SimulatedControlPlane[World]]":
     """Run a control plane with an empty world, which the test fills."""
     with control_plane() as running:
         yield running

@@ -100,7 +100,10 @@ class OutputContract:
         found = self.published(options)
         if found is not None:
             encode = msgspec.json.Encoder(order="sorted").encode
-            wanted = Counter(encode({"targets": one.targets, "labels": one.labels}) for one in expected.groups)
+            wanted = Counter(
+                encode({"targets": target_group.targets, "labels": target_group.labels})
+                for target_group in expected.groups
+            )
             present = Counter(map(encode, found))
             assert not wanted - present, f"not published: {list(wanted - present)}"
             assert not present - wanted, f"published, but should not be: {list(present - wanted)}"

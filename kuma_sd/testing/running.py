@@ -5,19 +5,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kuma_sd.simulator import ControlPlane, Dataplane, World
+    from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 
 
 @contextlib.contextmanager
-def control_plane(*dataplanes: "Dataplane | str", refresh: float = 0.0) -> "Iterator[ControlPlane[World]]":
+def control_plane(*dataplanes: "Dataplane | str", refresh: float = 0.0) -> "Iterator[SimulatedControlPlane[World]]":
     """Run a control plane on loopback while the block runs; ``.url`` is its address, ``.world`` what it serves.
 
     Args:
         *dataplanes: what its world holds; a text is the name of a default dataplane.
         refresh: seconds from one look at the world to the next; with 0 each change is sent at once.
     """
-    from kuma_sd.simulator import ControlPlane, Dataplane, World  # noqa: PLC0415 (loads gRPC)
+    from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World  # noqa: PLC0415 (loads gRPC)
 
-    world = World(Dataplane(one) if isinstance(one, str) else one for one in dataplanes)
-    with ControlPlane(world, refresh=refresh) as running:
+    world = World(Dataplane(dataplane) if isinstance(dataplane, str) else dataplane for dataplane in dataplanes)
+    with SimulatedControlPlane(world, refresh=refresh) as running:
         yield running

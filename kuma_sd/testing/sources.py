@@ -49,7 +49,7 @@ class SourceContract:
     def test_a_snapshot_is_sorted_and_has_each_key_once(self, tmp_path: Path) -> None:
         """The pipeline merges the lists of several control planes and looks for what is missing."""
         with self._first(tmp_path) as (_, snapshot):
-            keys = [one.key for one in snapshot.assignments]
+            keys = [assignment.key for assignment in snapshot.assignments]
             assert keys, "address() must offer at least one target"
             assert keys == sorted(set(keys)), "the assignments must be sorted by key, each key once"
             assert {key.control_plane for key in keys} == {snapshot.control_plane} == {"tested"}, (
@@ -59,12 +59,14 @@ class SourceContract:
     def test_what_it_hands_out_can_be_read_again(self, tmp_path: Path) -> None:
         """Labels are decoded when somebody asks, and again after a restart."""
         with self._first(tmp_path) as (_, snapshot):
-            for one in snapshot.assignments:
-                assert one.read() == one.read()
-                target, key = one.read(), one.key
+            for assignment in snapshot.assignments:
+                assert assignment.read() == assignment.read()
+                target, key = assignment.read(), assignment.key
                 assert (target.control_plane, target.mesh, target.name) == (key.control_plane, key.mesh, key.name)
                 if self.plugin.codec:
-                    assert self.plugin.codec(one.codec.name) == one.codec, "codec() must return the very same codec"
+                    assert self.plugin.codec(assignment.codec.name) == assignment.codec, (
+                        "codec() must return the very same codec"
+                    )
 
     def test_an_unknown_codec_is_a_key_error(self) -> None:
         """What an older or newer version saved may have been read by another one."""

@@ -8,8 +8,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from kuma_sd.errors import ConfigError, KumaSDError
-from kuma_sd.logs import escape
+from kuma_sd.core.errors import ConfigError, KumaSDError
+from kuma_sd.system.log_format import escape
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 
-from kuma_sd.errors import KumaSDError
+from kuma_sd.core.errors import KumaSDError
 
 TIMEOUT = 10.0
 """How long the daemon may take to answer, in seconds."""
@@ -43,7 +43,10 @@ def default_control_socket(environment: Mapping[str, str]) -> Path:
     # Those that systemd made for the service, in an order of its own, with colons between.
     if given := environment.get("RUNTIME_DIRECTORY"):
         directories = list(map(Path, given.split(":")))
-        return next((one for one in directories if one.name == "kuma-sd"), directories[0]) / "control.sock"
+        return (
+            next((directory for directory in directories if directory.name == "kuma-sd"), directories[0])
+            / "control.sock"
+        )
     if os.geteuid() == 0:
         return Path("/run/kuma-sd/control.sock")
     if own := environment.get("XDG_RUNTIME_DIR"):

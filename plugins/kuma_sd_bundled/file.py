@@ -7,8 +7,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-from kuma_sd import ConfigError, Context, NoOptions, Snapshot, SourcePlugin, SourceStatus, files, hookimpl
-from kuma_sd.saved import read_snapshot
+from kuma_sd import (
+    ConfigError,
+    Context,
+    FileWatcher,
+    NoOptions,
+    Snapshot,
+    SourcePlugin,
+    SourceStatus,
+    hookimpl,
+    read_snapshot,
+)
 
 
 class SavedSnapshot:
@@ -32,7 +41,7 @@ class SavedSnapshot:
         Raises:
             SourceError: it is not there, or cannot be understood.
         """
-        watcher = files.Watcher([self._path], lambda _changed: self._changed.set())
+        watcher = FileWatcher([self._path], lambda _changed: self._changed.set())
         threading.Thread(target=watcher.run, name=f"watch {self._path.name}", daemon=True).start()
         connected = time.monotonic()
         try:

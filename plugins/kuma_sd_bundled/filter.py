@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 
-from kuma_sd import ConfigError, Labels, Target, TransformPlugin, hookimpl, option
-from kuma_sd.matcher import MATCHERS, Matchers
+from kuma_sd import MATCHERS, ConfigError, Labels, Matchers, Target, TransformPlugin, hookimpl, option
 
 _FACTS: dict[str, Callable[[Target], str]] = {
     "mesh": attrgetter("mesh"),

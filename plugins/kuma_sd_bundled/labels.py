@@ -5,8 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kuma_sd import ConfigError, Labels, OptionType, Target, TransformPlugin, hookimpl, list_of, option
-from kuma_sd.matcher import LABEL_NAME
+from kuma_sd import LABEL_NAME, ConfigError, Labels, OptionType, Target, TransformPlugin, hookimpl, list_of, option
 
 _REFERENCE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)\}|)")
 

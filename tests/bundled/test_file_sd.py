@@ -53,7 +53,7 @@ def test_both_formats_are_made_of_the_same_lines(tmp_path: Path) -> None:
     many = publication(*(f"backend-{number}" for number in range(10_000)))
     publish(tmp_path / "targets.json", many).close()
     publish(tmp_path / "targets.yml", many).close()
-    lines = [one.json for one in many.groups]
+    lines = [target_group.json for target_group in many.groups]
     assert (tmp_path / "targets.json").read_bytes() == b"[\n" + b",\n".join(lines) + b"\n]\n"
     assert (tmp_path / "targets.yml").read_bytes() == b"".join(b"- " + line + b"\n" for line in lines)
 
@@ -111,7 +111,7 @@ def test_a_mode_that_is_none_is_refused(text: str) -> None:
 def test_groups_differ_in_their_address_only_when_labels_are_equal(tmp_path: Path) -> None:
     two = publication(group("a", address="192.0.2.1:1"), group("a2", address="192.0.2.2:1"))
     publish(tmp_path / "targets.json", two).close()
-    assert [one["targets"] for one in json.loads((tmp_path / "targets.json").read_bytes())] == [
+    assert [load["targets"] for load in json.loads((tmp_path / "targets.json").read_bytes())] == [
         ["192.0.2.1:1"],
         ["192.0.2.2:1"],
     ]

@@ -9,10 +9,11 @@ import pytest
 from os_reasons import IS_A_DIRECTORY
 from processes import eventually
 
-from kuma_sd import ConfigError, Context, OutputError, files
-from kuma_sd.plugins import Plugins
-from kuma_sd.settings import load
-from kuma_sd.shard import Shard, hashmod
+from kuma_sd import ConfigError, Context, OutputError
+from kuma_sd.plugin.manager import Plugins
+from kuma_sd.prometheus.sharding import Shard, hashmod
+from kuma_sd.settings.loader import load
+from kuma_sd.system.durable_file import FileClaim
 from kuma_sd.testing import OutputContract, group, publication
 from kuma_sd_bundled.file_sd import FileSD, FileSDOptions, kuma_sd_outputs
 
@@ -36,7 +37,7 @@ class TestShards(OutputContract):
 
     def published(self, options: FileSDOptions) -> Any:
         paths = [options.path.with_name(f"kuma-{number}.json") for number in range(3)]
-        return [one for path in paths for one in json.loads(path.read_bytes())]
+        return [entry for path in paths for entry in json.loads(path.read_bytes())]
 
 
 @contextlib.contextmanager
@@ -50,7 +51,7 @@ def started(directory: Path, **options: Any) -> Iterator[FileSD]:
 
 
 def addresses(path: Path) -> list[str]:
-    return [address for one in json.loads(path.read_bytes()) for address in one["targets"]]
+    return [address for entry in json.loads(path.read_bytes()) for address in entry["targets"]]
 
 
 def inodes(directory: Path) -> list[int]:
@@ -89,12 +90,14 @@ def test_what_each_file_would_hold_can_be_asked_before_the_start(tmp_path: Path)
     output = FileSD(FileSDOptions(path=tmp_path / "kuma-{shard}.json", shards=3))
     asked = output.files(publication(*GROUPS))
     assert list(asked) == [tmp_path / f"kuma-{number}.json" for number in range(3)]
-    assert sorted(line for lines in asked.values() for line in lines) == sorted(one.json for one in GROUPS)
-    assert all(one.json in asked[Path(output.explain(one)[0])] for one in GROUPS)
+    assert sorted(line for lines in asked.values() for line in lines) == sorted(
+        target_group.json for target_group in GROUPS
+    )
+    assert all(target_group.json in asked[Path(output.explain(target_group)[0])] for target_group in GROUPS)
     mine = FileSD(FileSDOptions(path=tmp_path / "mine.json", shard=Shard(2, 3)))
     (kept,) = mine.files(publication(*GROUPS)).values()
     assert list(kept) == list(asked[tmp_path / "kuma-2.json"])
-    assert {mine.explain(one) for one in GROUPS} == {
+    assert {mine.explain(target_group) for target_group in GROUPS} == {
         (str(tmp_path / "mine.json"), True),
         ("it belongs to shard 0/3, and shard = 2/3 is written here", False),
         ("it belongs to shard 1/3, and shard = 2/3 is written here", False),
@@ -151,17 +154,17 @@ def test_the_last_shard_is_written_first_so_that_one_more_leaves_no_target_out_f
 
 
 def test_all_files_are_claimed_or_none(tmp_path: Path) -> None:
-    other = files.Claim(tmp_path / "kuma-1.json")
+    other = FileClaim(tmp_path / "kuma-1.json")
     options = FileSDOptions(path=tmp_path / "kuma-{shard}.json", shards=2)
     with contextlib.closing(FileSD(options)) as output:
         with pytest.raises(OutputError, match=r"another kuma-sd writes '.*kuma-1.json' already"):
             output.start()
-        files.Claim(tmp_path / "kuma-0.json").release()
+        FileClaim(tmp_path / "kuma-0.json").release()
         other.release()
         output.start()
         for number in range(2):
             with pytest.raises(OutputError, match="another kuma-sd writes"):
-                files.Claim(tmp_path / f"kuma-{number}.json")
+                FileClaim(tmp_path / f"kuma-{number}.json")
 
 
 def test_every_file_is_restored_also_while_another_cannot_be(tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ from msgspec.structs import replace
 from os_reasons import NO_SUCH_FILE
 from processes import kuma_sd
 
-from kuma_sd import ConfigError, Context, NoOptions, Snapshot, SourceError, files
+from kuma_sd import ConfigError, Context, NoOptions, Snapshot, SourceError
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
-from kuma_sd.plugins import Plugins
-from kuma_sd.settings import load
+from kuma_sd.plugin.manager import Plugins
+from kuma_sd.settings.loader import load
 from kuma_sd.simulator import Dataplane
 from kuma_sd.state import snapshot_file
+from kuma_sd.system.durable_file import replace_file
 from kuma_sd.testing import assignment, control_plane, snapshot
 from kuma_sd_bundled import file as plugin
 from kuma_sd_bundled.file import SavedSnapshot, parse_path
@@ -25,7 +26,7 @@ def saved(*names: str) -> Snapshot:
 
 
 def write(path: Path, *names: str) -> None:
-    files.replace(path, snapshot_file.write(saved(*names), "whoever"))
+    replace_file(path, snapshot_file.write(saved(*names), "whoever"))
 
 
 def opened(path: Path, name: str = "") -> SavedSnapshot:
@@ -40,13 +41,13 @@ def test_it_yields_what_was_saved_and_again_when_the_file_changes(tmp_path: Path
     source = opened(path, "west")
     snapshots = iter(source)
     first = next(snapshots)
-    assert [(one.key.control_plane, one.key.name) for one in first.assignments] == [("west", "a"), ("west", "b")]
+    assert [(entry.key.control_plane, entry.key.name) for entry in first.assignments] == [("west", "a"), ("west", "b")]
     assert (first.control_plane, first.received, first.complete) == ("west", 5.0, True)
     assert first.connected > 0
     assert (source.status.connected, source.status.protocol) == (True, "saved snapshot")
     write(path, "a")
     second = next(snapshots)
-    assert [one.key.name for one in second.assignments] == ["a"]
+    assert [entry.key.name for entry in second.assignments] == ["a"]
     assert second.connected == first.connected
     source.close()
     assert list(snapshots) == []

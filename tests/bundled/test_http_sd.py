@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kuma_sd import Context, GroupKey, Key, Publication, TargetGroup
-from kuma_sd.shard import hashmod
+from kuma_sd.prometheus.sharding import hashmod
 from kuma_sd_bundled.http_sd import HTTPSDOptions, kuma_sd_outputs
 from kuma_sd_bundled.http_sd.content import CODINGS
 from kuma_sd_bundled.http_sd.negotiation import choose_coding, is_known
@@ -118,7 +118,7 @@ def test_shards_are_those_of_prometheus_and_make_up_the_whole() -> None:
     whole = addresses(ask(output)[2])
     for of in (1, 3, 8, 1024):
         shards = [addresses(ask(output, f"shard={number}&of={of}")[2]) for number in range(of)]
-        assert shards == [[one for one in whole if hashmod(one, of) == number] for number in range(of)]
+        assert shards == [[item for item in whole if hashmod(item, of) == number] for number in range(of)]
 
 
 def test_who_knows_the_list_is_told_so_and_nobody_else_is() -> None:

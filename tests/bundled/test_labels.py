@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from kuma_sd import ConfigError, Labels
-from kuma_sd.options import options_of
+from kuma_sd.core.options import options_of
 from kuma_sd.testing import TransformContract, target
 from kuma_sd_bundled import labels as labels_plugin
 from kuma_sd_bundled.labels import ChangeLabels, LabelsOptions

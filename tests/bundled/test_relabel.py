@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from os_reasons import NO_SUCH_FILE
 
 from kuma_sd import ConfigError, FileContent, Labels
-from kuma_sd.options import options_of
+from kuma_sd.core.options import options_of
 from kuma_sd.testing import TransformContract, target
 from kuma_sd_bundled import relabel
 from kuma_sd_bundled.relabel import RULES, Relabel, RelabelOptions, letters

@@ -90,8 +90,8 @@ def promtool(directory: Path, rules: list[dict[str, Any]], groups: list[Labels])
     path.write_text(json.dumps({"scrape_configs": [job]}))
     call = ["promtool", "check", "service-discovery", "--timeout=400ms", str(path), "j"]
     found = json.loads(subprocess.run(call, check=True, capture_output=True, text=True).stdout)
-    assert not [one for one in found if "error" in one]
-    return {one["labels"]["__address__"]: one["labels"] for one in found if one["labels"]}
+    assert not [item for item in found if "error" in item]
+    return {item["labels"]["__address__"]: item["labels"] for item in found if item["labels"]}
 
 
 def as_scraped(labels: Labels) -> Labels:

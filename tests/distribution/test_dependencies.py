@@ -13,7 +13,7 @@ def check(folder: Path, licences: Any, *audited: dict[str, Any], **environment: 
     """Run the check for one library; returns its status and all it said."""
     (folder / "sbom.json").write_text(json.dumps({"components": [{"name": "library", "licenses": licences}]}))
     (folder / "audit.json").write_text(json.dumps({"dependencies": audited}))
-    command = [sys.executable, *(str(one) for one in (SCRIPT, folder / "sbom.json", folder / "audit.json"))]
+    command = [sys.executable, *(str(item) for item in (SCRIPT, folder / "sbom.json", folder / "audit.json"))]
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     return done.returncode, done.stdout + done.stderr
 

@@ -14,13 +14,16 @@ import pytest
 import yaml
 from prometheus import needs_prometheus, promtool_accepts
 
-from kuma_sd.cli import COMMANDS, completion
-from kuma_sd.plugins import Plugins
-from kuma_sd.settings import Settings, load
+from kuma_sd.cli.commands import completion
+from kuma_sd.cli.main import COMMANDS
+from kuma_sd.plugin.manager import Plugins
+from kuma_sd.settings.loader import Settings, load
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-DOCUMENTS = [one for path in sorted(DEPLOY.rglob("*.yml")) for one in yaml.safe_load_all(path.read_text())]
+DOCUMENTS = [
+    loaded_plugin for path in sorted(DEPLOY.rglob("*.yml")) for loaded_plugin in yaml.safe_load_all(path.read_text())
+]
 DROP_INS = sorted((DEPLOY / "systemd").glob("*.conf"))
 
 
@@ -34,16 +37,16 @@ def mappings(node: Any) -> Iterator[dict[str, Any]]:
 
 def everywhere() -> list[dict[str, Any]]:
     """Return all mappings in all documents."""
-    return [one for document in DOCUMENTS for one in mappings(document)]
+    return [mapping for document in DOCUMENTS for mapping in mappings(document)]
 
 
 def ours() -> list[dict[str, Any]]:
     """Return all containers that run kuma-sd."""
-    return [one for one in everywhere() if one.get("image") == "kuma-sd" or "build" in one]
+    return [container for container in everywhere() if container.get("image") == "kuma-sd" or "build" in container]
 
 
 def variables(container: dict[str, Any]) -> dict[str, str]:
-    listed = {one["name"]: one["value"] for one in container.get("env", [])}
+    listed = {variable["name"]: variable["value"] for variable in container.get("env", [])}
     variables: dict[str, str] = listed | container.get("environment", {})
     return variables
 
@@ -63,7 +66,9 @@ def test_every_variable_is_a_setting(container: dict[str, Any]) -> None:
 @pytest.mark.parametrize("container", ours(), ids=lambda one: str(one.get("name", "compose")))
 def test_every_command_and_flag_exists(container: dict[str, Any]) -> None:
     commands = [["kuma-sd", *container.get("args", container.get("command", ["run"]))]]
-    commands += [one["command"] for one in mappings(container) if one.get("command") and one is not container]
+    commands += [
+        mapping["command"] for mapping in mappings(container) if mapping.get("command") and mapping is not container
+    ]
     for program, command, *words in commands:
         assert program == "kuma-sd"
         assert command in COMMANDS
@@ -71,7 +76,7 @@ def test_every_command_and_flag_exists(container: dict[str, Any]) -> None:
 
 
 def test_settings_files_are_right(tmp_path: Path) -> None:
-    files = [one["kuma-sd.conf"] for one in everywhere() if "kuma-sd.conf" in one]
+    files = [container["kuma-sd.conf"] for container in everywhere() if "kuma-sd.conf" in container]
     assert files
     for text in files:
         (tmp_path / "kuma-sd.conf").write_text(text)
@@ -80,7 +85,7 @@ def test_settings_files_are_right(tmp_path: Path) -> None:
 
 @needs_prometheus
 def test_prometheus_understands_its_own(tmp_path: Path) -> None:
-    texts = [one["prometheus.yml"] for one in everywhere() if "prometheus.yml" in one]
+    texts = [container["prometheus.yml"] for container in everywhere() if "prometheus.yml" in container]
     for number, text in enumerate([*texts, (DEPLOY / "compose/prometheus.yml").read_text()]):
         config = tmp_path / f"{number}.yml"
         config.write_text(text)
@@ -91,7 +96,7 @@ def test_prometheus_understands_its_own(tmp_path: Path) -> None:
 def test_containers_may_write_where_the_image_says_and_nowhere_else() -> None:
     (volumes,) = re.findall(r"^VOLUME (\[.*\])$", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     for container in ours():
-        mounted = [one["mountPath"] for one in container.get("volumeMounts", ()) if not one.get("readOnly")]
+        mounted = [mount["mountPath"] for mount in container.get("volumeMounts", ()) if not mount.get("readOnly")]
         assert set(mounted) <= set(yaml.safe_load(volumes))
         if "securityContext" in container:
             assert container["securityContext"]["readOnlyRootFilesystem"]

@@ -47,7 +47,7 @@ def test_it_runs_without_a_name_and_without_writing_to_its_files(image: Image) -
     config = image.config
     user, _, group = config["User"].partition(":")
     assert int(user) > 0
-    variables = " ".join(shlex.quote(one) for one in config["Env"])
+    variables = " ".join(shlex.quote(variable) for variable in config["Env"])
     run = f"setpriv --reuid={user} --regid={group} --clear-groups --no-new-privs env --ignore-environment {variables}"
     health = f"{run} {shlex.join(config['Healthcheck']['Test'][1:])} >/run/kuma-sd/health 2>&1 && echo healthy"
 

@@ -36,7 +36,7 @@ def steps() -> list[str]:
 def meshes(debian: Machine) -> set[str]:
     """Return the meshes of all targets that Prometheus has."""
     labels: list[dict[str, str]] = json.loads(debian.run(f"python3.11 -c '{TARGETS}'"))
-    return {one["mesh"] for one in labels}
+    return {label["mesh"] for label in labels}
 
 
 def newer(package: Path, directory: Path) -> tuple[Path, str]:

@@ -5,12 +5,12 @@ import tracemalloc
 import pytest
 from resources import packed
 
-from kuma_sd.branch import Branch
-from kuma_sd.mads import MadsOptions
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
-from kuma_sd.mads.decoder import Decoder, Response
+from kuma_sd.mads.decoder import Decoder, MadsResponse
+from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.source import MadsSource
-from kuma_sd.profile import LabelProfile
+from kuma_sd.pipeline.chain import Chain
+from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
 from kuma_sd.simulator import Dataplane
 from kuma_sd.testing import control_plane
@@ -28,14 +28,14 @@ class Way:
 
     def __init__(self) -> None:
         self.decoder = Decoder("")
-        self.branch = Branch(LabelProfile("kuma-prometheus-sd"))
+        self.chain = Chain(LabelProfile("kuma-prometheus-sd"))
 
     def send(self, resources: list[bytes]) -> None:
         """Let a response with these resources pass, each newly made and in random order, as from the wire."""
-        fresh = [bytes(bytearray(one)) for one in resources]
+        fresh = [bytes(bytearray(resource)) for resource in resources]
         random.shuffle(fresh)
-        assignments, _ = self.decoder.decode(Response(V1_PROTOBUF, fresh))
-        self.last = self.branch.publication(assignments, received=1.0)
+        assignments, _ = self.decoder.decode(MadsResponse(V1_PROTOBUF, fresh))
+        self.last = self.chain.publication(assignments, received=1.0)
 
 
 def test_one_change_among_a_thousand_is_decoded_transformed_and_rendered_once() -> None:
@@ -44,24 +44,24 @@ def test_one_change_among_a_thousand_is_decoded_transformed_and_rendered_once() 
     before = way.last
     resources[500] = resource(500, version=1)
     way.send(resources)
-    assert (way.decoder.decoded, way.branch.converted) == (1001, 1001)
+    assert (way.decoder.decoded, way.chain.converted) == (1001, 1001)
     kept = set(map(id, before.groups))
     assert len([group for group in way.last.groups if id(group) not in kept]) == 1
 
 
 def test_the_same_over_the_wire_and_after_a_reconnect() -> None:
     with control_plane(*(f"backend-{number}" for number in range(1000))) as kuma:
-        source, branch = MadsSource(kuma.url, MadsOptions(), ""), Branch(LabelProfile("kuma-prometheus-sd"))
+        source, chain = MadsSource(kuma.url, MadsOptions(), ""), Chain(LabelProfile("kuma-prometheus-sd"))
         for change in ("first", "second"):
             snapshots = iter(source)
-            branch.publication(next(snapshots).assignments, received=1.0)
-            before = (source._decoder.decoded, branch.converted)
+            chain.publication(next(snapshots).assignments, received=1.0)
+            before = (source._decoder.decoded, chain.converted)
             kuma.world.alter("backend-500", service=change)
-            branch.publication(next(snapshots).assignments, received=2.0)
-            assert (source._decoder.decoded, branch.converted) == (before[0] + 1, before[1] + 1)
+            chain.publication(next(snapshots).assignments, received=2.0)
+            assert (source._decoder.decoded, chain.converted) == (before[0] + 1, before[1] + 1)
             kuma.close()
             kuma.start()
-        assert branch.converted == 1002
+        assert chain.converted == 1002
         source.close()
 
 
@@ -87,12 +87,12 @@ def test_memory_stays_bounded_over_a_hundred_changes_of_ten_thousand() -> None:
 
 def test_a_dataplane_that_comes_back_is_converted_once_more_and_no_other() -> None:
     with control_plane("a", "b") as kuma:
-        source, branch = MadsSource(kuma.url, MadsOptions(), ""), Branch(LabelProfile("kuma-prometheus-sd"))
+        source, chain = MadsSource(kuma.url, MadsOptions(), ""), Chain(LabelProfile("kuma-prometheus-sd"))
         snapshots = iter(source)
-        branch.publication(next(snapshots).assignments, received=1.0)
+        chain.publication(next(snapshots).assignments, received=1.0)
         kuma.world.remove("a")
-        branch.publication(next(snapshots).assignments, received=2.0)
+        chain.publication(next(snapshots).assignments, received=2.0)
         kuma.world.add(Dataplane("a"))
-        branch.publication(next(snapshots).assignments, received=3.0)
-        assert branch.converted == 3
+        chain.publication(next(snapshots).assignments, received=3.0)
+        assert chain.converted == 3
         source.close()

@@ -24,7 +24,7 @@ Results = dict[str, Future[tuple[int, str]]]
 
 def faults(*arguments: str) -> tuple[int, str]:
     # What others do on the machine shall fail no test; script/faults allows one second.
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), "FAULTS_SLACK": "5"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests/support"), "FAULTS_SLACK": "5"}
     done = subprocess.run(
         [sys.executable, ROOT / "bench/faults", *arguments],
         env=environment,

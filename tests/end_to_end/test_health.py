@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from processes import eventually, kuma_sd
 
-from kuma_sd.simulator import ControlPlane, World
+from kuma_sd.simulator import SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
 from kuma_sd.web.client import ask
 
@@ -19,13 +19,13 @@ NO_WEB = "--web-listen-address="
 
 
 @pytest.fixture
-def kuma() -> Iterator[ControlPlane[World]]:
+def kuma() -> Iterator[SimulatedControlPlane[World]]:
     with control_plane("a", "b") as running:
         yield running
 
 
 def test_health_readiness_metrics_and_status_are_served_over_the_control_socket(
-    kuma: ControlPlane[World], tmp_path: Path
+    kuma: SimulatedControlPlane[World], tmp_path: Path
 ) -> None:
     path, control = tmp_path / "targets.json", tmp_path / "control.sock"
     (tmp_path / "kuma-sd.conf").write_text(f"[kuma-sd]\ncp-address = {kuma.url}\n[file_sd]\npath = {path}\n")
@@ -61,8 +61,8 @@ def test_a_daemon_that_cannot_publish_is_healthy_but_not_ready_and_says_why(tmp_
             subprocess.run([sys.executable, "-m", "kuma_sd", "status", *flags, *more], capture_output=True, check=False)
             for more in ([], ["--ready"])
         ]
-        assert [one.returncode for one in checked] == [0, 1]
-        assert all(b"not ready" in one.stdout for one in checked)
+        assert [check.returncode for check in checked] == [0, 1]
+        assert all(b"not ready" in check.stdout for check in checked)
 
 
 @pytest.mark.parametrize("transport", ["grpc", "http"])
@@ -82,7 +82,7 @@ def test_what_cannot_be_understood_is_counted(transport: str, tmp_path: Path) ->
         assert plane["since"] <= plane["heard"]
 
 
-def test_status_is_coloured_on_a_terminal(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_status_is_coloured_on_a_terminal(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
     control = tmp_path / "control.sock"
     flags = (f"--cp-address={kuma.url}", f"--output-file={tmp_path}/targets.json", f"--control-socket={control}")
     with kuma_sd("run", *flags, NO_WEB) as daemon:

@@ -16,7 +16,7 @@ from os_reasons import ADDRESS_IN_USE
 from processes import Process, eventually, kuma_sd
 from serving import Address, exchange, get
 
-from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
 from kuma_sd.web.client import ask
 
@@ -25,7 +25,7 @@ LISTEN = "--web-listen-address=127.0.0.1:0"
 
 
 @pytest.fixture
-def kuma() -> Iterator[ControlPlane[World]]:
+def kuma() -> Iterator[SimulatedControlPlane[World]]:
     with control_plane(Dataplane("a"), Dataplane("b", mesh="payments")) as running:
         yield running
 
@@ -48,7 +48,9 @@ def post(address: Address, path: str, *headers: str) -> bytes:
     return exchange(address, "\r\n".join(lines).encode())
 
 
-def test_several_instances_serve_what_their_transforms_let_through(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_several_instances_serve_what_their_transforms_let_through(
+    kuma: SimulatedControlPlane[World], tmp_path: Path
+) -> None:
     config = tmp_path / "kuma-sd.conf"
     config.write_text(
         f"""
@@ -76,7 +78,7 @@ match = mesh="payments"
         assert daemon.stop() < 2
 
 
-def test_before_the_first_list_and_after_a_restart(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_before_the_first_list_and_after_a_restart(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
     state = f"--state-dir={tmp_path}"
     with kuma_sd("run", "--cp-address=grpc://127.0.0.1:1", OUTPUT, LISTEN, state) as daemon:
         assert get(listening(daemon), "/sd").startswith(b"HTTP/1.1 503")
@@ -91,7 +93,7 @@ def test_before_the_first_list_and_after_a_restart(kuma: ControlPlane[World], tm
         daemon.stop()
 
 
-def test_what_changes_something_needs_the_setting_and_no_foreign_page(kuma: ControlPlane[World]) -> None:
+def test_what_changes_something_needs_the_setting_and_no_foreign_page(kuma: SimulatedControlPlane[World]) -> None:
     with kuma_sd("run", f"--cp-address={kuma.url}", OUTPUT, LISTEN) as daemon:
         address = listening(daemon)
         assert post(address, "/-/reload").startswith(b"HTTP/1.1 403")
@@ -104,7 +106,7 @@ def test_what_changes_something_needs_the_setting_and_no_foreign_page(kuma: Cont
         daemon.stop()
 
 
-def test_a_thousand_connections_do_not_delay_the_file(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_a_thousand_connections_do_not_delay_the_file(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
     path = tmp_path / "targets.json"
     outputs = ("--output=file_sd", OUTPUT, f"--output-file={path}", "--min-interval=0")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -129,7 +131,7 @@ def test_a_thousand_connections_do_not_delay_the_file(kuma: ControlPlane[World],
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_a_busy_port_is_one_clear_line_and_exit_1(kuma: ControlPlane[World]) -> None:
+def test_a_busy_port_is_one_clear_line_and_exit_1(kuma: SimulatedControlPlane[World]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         address = f"127.0.0.1:{busy.getsockname()[1]}"
         with kuma_sd("run", f"--cp-address={kuma.url}", OUTPUT, f"--web-listen-address={address}") as daemon:
@@ -156,7 +158,7 @@ def test_a_wrong_web_configuration_is_refused_at_start_and_by_check(tmp_path: Pa
         assert daemon.lines == [f"kuma-sd: {tmp_path}/web.yml:1: {reason}"]
 
 
-def test_a_reload_moves_the_listener_and_the_path(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_a_reload_moves_the_listener_and_the_path(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
     config = tmp_path / "kuma-sd.conf"
 
     def write(listen: str, path: str) -> None:

@@ -12,8 +12,8 @@ import trustme
 from processes import Process, eventually, kuma_sd
 from prometheus import Prometheus, needs_prometheus, prometheus, promtool_accepts
 
-from kuma_sd.shard import hashmod
-from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.prometheus.sharding import hashmod
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
 
 pytestmark = needs_prometheus
@@ -52,7 +52,7 @@ OF_SHARDS = """
 
 
 @pytest.fixture(scope="module")
-def kuma() -> Iterator[ControlPlane[World]]:
+def kuma() -> Iterator[SimulatedControlPlane[World]]:
     with control_plane(*DATAPLANES) as running:
         yield running
 
@@ -71,7 +71,7 @@ def write_web_config(directory: Path) -> Path:
 
 
 @contextlib.contextmanager
-def serving(kuma: ControlPlane[World], path: Path, *arguments: str) -> Iterator[tuple[Process, str]]:
+def serving(kuma: SimulatedControlPlane[World], path: Path, *arguments: str) -> Iterator[tuple[Process, str]]:
     """Run a daemon that writes a file and listens; returns where."""
     flags = (f"--cp-address={kuma.url}", f"--output-file={path}", "--output=file_sd", "--output=http_sd")
     with kuma_sd("run", *flags, "--web-listen-address=127.0.0.1:0", *arguments) as daemon:
@@ -100,15 +100,15 @@ def in_file(path: Path) -> list[Labels]:
 
 
 def addresses(targets: list[Labels]) -> list[str]:
-    return sorted(one["__address__"] for one in targets)
+    return sorted(target["__address__"] for target in targets)
 
 
 def found(server: Prometheus, job: str) -> list[Labels]:
     """Return what a job discovered and kept, without what Prometheus adds to it."""
     added = ("__meta_url", "__scrape_interval__", "__scrape_timeout__")
     kept = server.get("/api/v1/targets?state=active")["activeTargets"]
-    mine = [one["discoveredLabels"] for one in kept if one["scrapePool"] == job]
-    return ordered({name: value for name, value in one.items() if name not in added} for one in mine)
+    mine = [item["discoveredLabels"] for item in kept if item["scrapePool"] == job]
+    return ordered({name: value for name, value in item.items() if name not in added} for item in mine)
 
 
 def finds(server: Prometheus, job: str, targets: list[Labels]) -> Callable[[], bool]:
@@ -119,7 +119,9 @@ def finds_addresses(server: Prometheus, job: str, wanted: list[str]) -> Callable
     return lambda: addresses(found(server, job)) == wanted
 
 
-def test_it_finds_what_is_in_the_file_plain_secured_and_in_shards(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_it_finds_what_is_in_the_file_plain_secured_and_in_shards(
+    kuma: SimulatedControlPlane[World], tmp_path: Path
+) -> None:
     path, web = tmp_path / "targets.json", write_web_config(tmp_path)
     with (
         serving(kuma, path) as (plain_daemon, plain),
@@ -135,7 +137,7 @@ def test_it_finds_what_is_in_the_file_plain_secured_and_in_shards(kuma: ControlP
             for job in ("plain", "secured"):
                 eventually(finds(server, job, targets), f"{job} has what is in the file")
             for number in range(SHARDS):
-                mine = [one for one in addresses(targets) if hashmod(one, SHARDS) == number]
+                mine = [address for address in addresses(targets) if hashmod(address, SHARDS) == number]
                 assert mine
                 for job in (f"shard-{number}", f"hashmod-{number}"):
                     # The addresses alone, since Prometheus 2.42 shows what relabelling made among what it discovered.

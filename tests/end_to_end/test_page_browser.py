@@ -14,7 +14,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
 
 pytestmark = [needs_chromium, pytest.mark.timeout(120)]
@@ -50,7 +50,7 @@ class Shown:
     """A daemon, its control plane, and the browser that looks at it."""
 
     driver: webdriver.Chrome
-    kuma: ControlPlane[World]
+    kuma: SimulatedControlPlane[World]
     daemon: Process
     url: str
 
@@ -156,5 +156,5 @@ def test_the_page_says_when_the_daemon_is_gone_and_works_without_scripts(
         page.daemon.stop()
         page.wait(lambda: "The daemon does not answer" in page.text, "the loss is told")
         # The browser tells of it, too.
-        assert {one["source"] for one in console(page.driver)} == {"network"}
+        assert {message["source"] for message in console(page.driver)} == {"network"}
         page.driver.get("about:blank")

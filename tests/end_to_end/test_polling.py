@@ -13,11 +13,11 @@ import bcrypt
 from serving import Address, basic, connected
 
 from kuma_sd import Publication
-from kuma_sd.settings.declarations import WebOptions
+from kuma_sd.settings.schema import WebOptions
+from kuma_sd.system.threads import Threads
 from kuma_sd.testing import group
-from kuma_sd.threads import Threads
 from kuma_sd.web.application import Application
-from kuma_sd.web.tcp import WebListeners
+from kuma_sd.web.server.tcp import WebListeners
 from kuma_sd_bundled.http_sd.output import HTTPSD
 
 CLIENTS, POLLS = 30, 5

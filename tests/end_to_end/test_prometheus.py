@@ -9,9 +9,9 @@ from prometheus import Prometheus, needs_prometheus, prometheus, promtool_accept
 from recordings import DATA, response
 
 from kuma_sd import Publication, TargetGroup
-from kuma_sd.branch import Branch
 from kuma_sd.mads.decoder import Decoder
-from kuma_sd.profile import LabelProfile
+from kuma_sd.pipeline.chain import Chain
+from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.simulator import Dataplane
 from kuma_sd.testing import control_plane, group
 from kuma_sd_bundled.file_sd import FileSD, FileSDOptions
@@ -45,7 +45,7 @@ def written(directory: Path, groups: Sequence[TargetGroup]) -> tuple[Path, Path]
 
 
 def expected(groups: Sequence[TargetGroup]) -> list[dict[str, str]]:
-    return by_content([{"__address__": one.targets[0]} | one.labels for one in groups])
+    return by_content([{"__address__": target_group.targets[0]} | target_group.labels for target_group in groups])
 
 
 def by_content(label_sets: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -57,13 +57,13 @@ def discovers(server: Prometheus, file: Path, count: int) -> Callable[[], bool]:
 
 
 def names(server: Prometheus, file: Path) -> list[str]:
-    return sorted(one["dataplane"] for one in server.discovered(file))
+    return sorted(discovered_target["dataplane"] for discovered_target in server.discovered(file))
 
 
 @pytest.mark.parametrize("recorded", ["kuma-1.2.3/grpc-v1-03.binpb", "kuma-2.6.15/http-v1-04.json"])
 def test_it_accepts_both_files_and_discovers_exactly_those_labels(tmp_path: Path, recorded: str) -> None:
     assignments, _ = Decoder("").decode(response(DATA / recorded))
-    groups = [*Branch(LabelProfile("both")).publication(assignments, received=1.0).groups, ODD]
+    groups = [*Chain(LabelProfile("both")).publication(assignments, received=1.0).groups, ODD]
     files = written(tmp_path, groups)
     config = write_config(tmp_path, *files)
     assert f"SUCCESS: {config} is valid" in promtool_accepts(config)
@@ -71,8 +71,8 @@ def test_it_accepts_both_files_and_discovers_exactly_those_labels(tmp_path: Path
         for file in files:
             eventually(discovers(server, file, len(groups)), "all is discovered")
             found = [
-                {name: value for name, value in one.items() if name not in CONFIGURED}
-                for one in server.discovered(file)
+                {name: value for name, value in discovered_target.items() if name not in CONFIGURED}
+                for discovered_target in server.discovered(file)
             ]
             assert by_content(found) == expected(groups)
         assert server.metric("prometheus_sd_file_read_errors_total") == 0
@@ -113,22 +113,22 @@ def final_labels(config: Path, job: str) -> list[dict[str, str]]:
         text=True,
         check=True,
     )
-    labels: list[dict[str, str]] = [one["labels"] for one in json.loads(told.stdout)]
+    labels: list[dict[str, str]] = [load["labels"] for load in json.loads(told.stdout)]
     assert labels
-    return by_content([{name: value for name, value in one.items() if name != "__meta_filepath"} for one in labels])
+    return by_content([{name: value for name, value in label.items() if name != "__meta_filepath"} for label in labels])
 
 
 def test_rules_written_for_kuma_sd_configs_give_the_same_targets_behind_our_file(tmp_path: Path) -> None:
     recorded = DATA / "kuma-2.6.15"
     assignments, _ = Decoder("").decode(response(recorded / "http-v1-04.json"))
-    ours, _ = written(tmp_path, Branch(LabelProfile("kuma_sd_configs")).publication(assignments, 1.0).groups)
+    ours, _ = written(tmp_path, Chain(LabelProfile("kuma_sd_configs")).publication(assignments, 1.0).groups)
     native = tmp_path / "native.json"
     # What the scrape configuration added there is what it adds here.
     theirs = [
-        {name: value for name, value in one.items() if name != "job" and "_histograms_" not in name}
-        for one in json.loads((recorded / "native-http-v1-04.json").read_bytes())
+        {name: value for name, value in load.items() if name != "job" and "_histograms_" not in name}
+        for load in json.loads((recorded / "native-http-v1-04.json").read_bytes())
     ]
-    native.write_text(json.dumps([{"targets": [one.pop("__address__")], "labels": one} for one in theirs]))
+    native.write_text(json.dumps([{"targets": [their.pop("__address__")], "labels": their} for their in theirs]))
     config = tmp_path / "prometheus.yml"
     job = "\n  - job_name: {0}\n    file_sd_configs: [{{files: [{1}]}}]\n    relabel_configs:{2}"
     config.write_text("scrape_configs:" + "".join(job.format(file.stem, file, RULES) for file in (ours, native)))

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from processes import Process, eventually, kuma_sd
 
-from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
 
 
 @pytest.fixture
-def kuma() -> Iterator[ControlPlane[World]]:
+def kuma() -> Iterator[SimulatedControlPlane[World]]:
     with control_plane("a", "b") as running:
         yield running
 
@@ -36,7 +36,7 @@ class Running:
 
 
 def test_an_output_comes_and_goes_and_the_file_of_the_one_that_went_stays(
-    kuma: ControlPlane[World], tmp_path: Path
+    kuma: SimulatedControlPlane[World], tmp_path: Path
 ) -> None:
     one, two = tmp_path / "one.json", tmp_path / "two.json"
     both = (f"[one]\npath = {one}", f"[two]\npath = {two}")
@@ -57,7 +57,7 @@ def test_an_output_comes_and_goes_and_the_file_of_the_one_that_went_stays(
         assert daemon.stop() < 1.0
 
 
-def test_bad_settings_leave_the_old_ones_and_say_why(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_bad_settings_leave_the_old_ones_and_say_why(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
     path = tmp_path / "targets.json"
     section = f"[file_sd]\npath = {path}"
     running = Running(tmp_path, f"cp-address = {kuma.url}", section)
@@ -71,7 +71,7 @@ def test_bad_settings_leave_the_old_ones_and_say_why(kuma: ControlPlane[World], 
 
 
 def test_an_output_that_cannot_be_started_is_tried_again_and_delays_no_other(
-    kuma: ControlPlane[World], tmp_path: Path
+    kuma: SimulatedControlPlane[World], tmp_path: Path
 ) -> None:
     good, bad = tmp_path / "good.json", tmp_path / "in-the-way" / "bad.json"
     bad.parent.write_text("no directory")
@@ -91,7 +91,7 @@ def test_an_output_that_cannot_be_started_is_tried_again_and_delays_no_other(
 
 
 def test_a_control_plane_that_is_removed_takes_its_targets_along_whatever_the_guard(
-    kuma: ControlPlane[World], tmp_path: Path
+    kuma: SimulatedControlPlane[World], tmp_path: Path
 ) -> None:
     path = tmp_path / "targets.json"
     section = f"[file_sd]\npath = {path}"
@@ -106,7 +106,7 @@ def test_a_control_plane_that_is_removed_takes_its_targets_along_whatever_the_gu
 
 
 def test_another_address_under_the_same_name_replaces_the_targets_without_a_hole(
-    kuma: ControlPlane[World], tmp_path: Path
+    kuma: SimulatedControlPlane[World], tmp_path: Path
 ) -> None:
     path = tmp_path / "targets.json"
     section = f"[file_sd]\npath = {path}"
@@ -122,7 +122,7 @@ def test_another_address_under_the_same_name_replaces_the_targets_without_a_hole
             eventually(lambda: names(path) == ["z"], "the new control plane's targets replace the old ones")
 
 
-def test_a_changed_option_of_an_output_restarts_only_that(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_a_changed_option_of_an_output_restarts_only_that(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
     path = tmp_path / "targets.json"
     running = Running(tmp_path, f"cp-address = {kuma.url}", f"[file_sd]\npath = {path}")
     with kuma_sd("run", "-c", running.config) as daemon:
@@ -134,7 +134,7 @@ def test_a_changed_option_of_an_output_restarts_only_that(kuma: ControlPlane[Wor
         assert kuma.counts.streams == 1
 
 
-def test_an_edited_file_is_noticed_without_a_signal(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_an_edited_file_is_noticed_without_a_signal(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
     path = tmp_path / "targets.json"
     section = f"[file_sd]\npath = {path}"
     running = Running(tmp_path, f"cp-address = {kuma.url}", section)

@@ -10,11 +10,11 @@ import pytest
 from recordings import DATA, as_we_write, groups
 
 from kuma_sd import Publication
-from kuma_sd.branch import Branch
-from kuma_sd.mads import MadsOptions
+from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.source import MadsSource
-from kuma_sd.profile import LabelProfile
-from kuma_sd.simulator import ApiServer, ControlPlane, Recording
+from kuma_sd.pipeline.chain import Chain
+from kuma_sd.prometheus.label_profiles import LabelProfile
+from kuma_sd.simulator import ApiServer, Recording, SimulatedControlPlane
 
 # Each transport that was recorded: how to speak nothing else, and which files of the Go program belong to it.
 TRANSPORTS: dict[str, tuple[dict[str, Any], str]] = {
@@ -44,13 +44,13 @@ def last_files(folder: Path, transport: str) -> dict[str, str]:
 def played(folder: Path, transport: str, profile: str) -> Iterator[tuple[str, Publication]]:
     """Play a recording and connect at each step; yields what we would publish."""
     options, _ = TRANSPORTS[transport]
-    with ControlPlane(Recording(folder), refresh=0) as kuma:
+    with SimulatedControlPlane(Recording(folder), refresh=0) as kuma:
         while True:
             source = MadsSource(kuma.url, MadsOptions(**options), "")
             snapshot = next(iter(source))
             source.close()
             assert snapshot.complete
-            yield kuma.world.step.name, Branch(LabelProfile(profile)).publication(snapshot.assignments, received=1.0)
+            yield kuma.world.step.name, Chain(LabelProfile(profile)).publication(snapshot.assignments, received=1.0)
             upcoming = kuma.world.upcoming
             if not upcoming:
                 return
@@ -96,7 +96,7 @@ def by_name(labels: dict[str, Any]) -> tuple[str, str]:
 
 def test_the_catalog_of_a_recording_leads_to_its_mads() -> None:
     api = ApiServer()
-    with ControlPlane(Recording(DATA / "kuma-0.7.3"), refresh=0, api=api) as kuma:
+    with SimulatedControlPlane(Recording(DATA / "kuma-0.7.3"), refresh=0, api=api) as kuma:
         kuma.world.advance()
         source = MadsSource(api.url, MadsOptions(), "")
         assert len(next(iter(source)).assignments) == 13

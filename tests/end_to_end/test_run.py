@@ -11,12 +11,12 @@ import yaml
 from os_reasons import CONNECTION_REFUSED, NOT_A_DIRECTORY
 from processes import Process, eventually, kuma_sd
 
-from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
 
 
 @pytest.fixture
-def kuma() -> Iterator[ControlPlane[World]]:
+def kuma() -> Iterator[SimulatedControlPlane[World]]:
     with control_plane("a", "b") as running:
         yield running
 
@@ -35,7 +35,9 @@ def names(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["targets.json", "targets.yml"])
-def test_a_change_of_the_control_plane_reaches_the_file(kuma: ControlPlane[World], tmp_path: Path, name: str) -> None:
+def test_a_change_of_the_control_plane_reaches_the_file(
+    kuma: SimulatedControlPlane[World], tmp_path: Path, name: str
+) -> None:
     path = tmp_path / "made" / name
     with kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}", "--guard-hold=0") as daemon:
         daemon.wait_for_line("output file_sd: published, 2 targets")
@@ -47,7 +49,9 @@ def test_a_change_of_the_control_plane_reaches_the_file(kuma: ControlPlane[World
     assert names(path) == ["b", "c"]
 
 
-def test_json_and_yaml_are_written_at_once_from_a_file_of_settings(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_json_and_yaml_are_written_at_once_from_a_file_of_settings(
+    kuma: SimulatedControlPlane[World], tmp_path: Path
+) -> None:
     (tmp_path / "kuma-sd.conf").write_text(
         f"[kuma-sd]\ncp-address = {kuma.url}\noutput = json=file_sd yaml=file_sd\n"
         f"[json]\npath = {tmp_path}/targets.json\n[yaml]\npath = {tmp_path}/targets.yml\n"
@@ -58,7 +62,9 @@ def test_json_and_yaml_are_written_at_once_from_a_file_of_settings(kuma: Control
     assert names(tmp_path / "targets.json") == names(tmp_path / "targets.yml") == ["a", "b"]
 
 
-def test_a_restart_of_the_control_plane_takes_no_target_away(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_a_restart_of_the_control_plane_takes_no_target_away(
+    kuma: SimulatedControlPlane[World], tmp_path: Path
+) -> None:
     path = tmp_path / "targets.json"
     with kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}", "--guard-hold=30s") as daemon:
         daemon.wait_for_line("published")
@@ -72,7 +78,7 @@ def test_a_restart_of_the_control_plane_takes_no_target_away(kuma: ControlPlane[
         assert names(path) == ["a", "b"]
 
 
-def test_what_is_held_is_let_go_by_kuma_sd_accept(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_what_is_held_is_let_go_by_kuma_sd_accept(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
     path, control = tmp_path / "targets.json", f"--control-socket={tmp_path}/control.sock"
     with kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}", "--guard-hold=forever", control) as daemon:
         daemon.wait_for_line("published")
@@ -104,7 +110,7 @@ def test_a_control_plane_that_is_down_is_said_once_and_waited_for(tmp_path: Path
         assert daemon.output.count(CONNECTION_REFUSED) == 1
 
 
-def test_two_control_planes_are_united(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_two_control_planes_are_united(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
     path = tmp_path / "targets.json"
     with control_plane("a", "c") as other:
         addresses = (f"--cp-address=east={kuma.url}", f"--cp-address=west={other.url}")
@@ -120,14 +126,14 @@ def test_two_control_planes_are_united(kuma: ControlPlane[World], tmp_path: Path
 
 
 class TestOnce:
-    def test_publishes_a_complete_union_and_ends(self, kuma: ControlPlane[World], tmp_path: Path) -> None:
+    def test_publishes_a_complete_union_and_ends(self, kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
         path = tmp_path / "targets.json"
         with kuma_sd("run", "--once", f"--cp-address={kuma.url}", f"--output-file={path}") as program:
             assert program.wait() == 0
         assert names(path) == ["a", "b"]
 
     def test_fails_with_the_file_untouched_when_a_control_plane_is_missing(
-        self, kuma: ControlPlane[World], tmp_path: Path
+        self, kuma: SimulatedControlPlane[World], tmp_path: Path
     ) -> None:
         path = tmp_path / "targets.json"
         path.write_text("[]")
@@ -167,7 +173,9 @@ class TestWrongSettings:
             f"kuma-sd: output file_sd: cannot write into the directory '/dev/null/x': {NOT_A_DIRECTORY}"
         ]
 
-    def test_a_second_daemon_on_the_same_file_is_refused(self, kuma: ControlPlane[World], tmp_path: Path) -> None:
+    def test_a_second_daemon_on_the_same_file_is_refused(
+        self, kuma: SimulatedControlPlane[World], tmp_path: Path
+    ) -> None:
         arguments = ("run", f"--cp-address={kuma.url}", f"--output-file={tmp_path}/targets.json")
         with kuma_sd(*arguments) as first:
             first.wait_for_line("published")
@@ -210,13 +218,13 @@ class TestSigterm:
             daemon.wait_for_line("trying again")
             assert daemon.stop() < 1.0
 
-    def test_while_it_streams_and_writes(self, kuma: ControlPlane[World], tmp_path: Path) -> None:
+    def test_while_it_streams_and_writes(self, kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
         kuma.world.replace(Dataplane(f"backend-{number}") for number in range(5000))
         with kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={tmp_path}/targets.json") as daemon:
             daemon.wait_for_line("connected")
             assert daemon.stop() < 1.0
 
-    def test_while_an_output_blocks(self, kuma: ControlPlane[World], tmp_path: Path) -> None:
+    def test_while_an_output_blocks(self, kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
         package = tmp_path / "blocking-1.0.dist-info"
         package.mkdir()
         (package / "METADATA").write_text("Metadata-Version: 2.1\nName: blocking\nVersion: 1.0\n")
@@ -230,16 +238,18 @@ class TestSigterm:
             assert daemon.stop() < 1.0
         assert "output blocking did not end in time and was left" in daemon.output
 
-    def test_by_ctrl_c_too(self, kuma: ControlPlane[World], tmp_path: Path) -> None:
+    def test_by_ctrl_c_too(self, kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
         with kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={tmp_path}/targets.json") as daemon:
             daemon.wait_for_line("published")
             daemon.signal(signal.SIGINT)
             assert daemon.wait() == 0
 
 
-def test_an_unexpected_exception_ends_the_daemon_with_a_traceback(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_an_unexpected_exception_ends_the_daemon_with_a_traceback(
+    kuma: SimulatedControlPlane[World], tmp_path: Path
+) -> None:
     code = (
-        "import sys; from kuma_sd.pipeline import Pipeline; from kuma_sd.cli import main\n"
+        "import sys; from kuma_sd.pipeline.merge import Pipeline; from kuma_sd.cli.main import main\n"
         "def step(self, new, now): raise RuntimeError('a bug of ours')\n"
         "Pipeline.step = step; sys.exit(main(sys.argv[1:]))"
     )

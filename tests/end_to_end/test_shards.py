@@ -40,7 +40,7 @@ def write(path: Path, **options: Any) -> None:
 
 
 def addresses(path: Path) -> list[str]:
-    return sorted(address for one in json.loads(path.read_bytes()) for address in one["targets"])
+    return sorted(address for load in json.loads(path.read_bytes()) for address in load["targets"])
 
 
 def kept_by_promtool(config: Path) -> list[list[str]]:
@@ -54,7 +54,7 @@ def kept_by_promtool(config: Path) -> list[list[str]]:
         for number in range(SHARDS)
     ]
     told = [json.loads(call.communicate(timeout=60)[0] or "[]") or [] for call in calls]
-    return [sorted(one["labels"]["__address__"] for one in each if one["labels"]) for each in told]
+    return [sorted(case["labels"]["__address__"] for case in each if case["labels"]) for each in told]
 
 
 @needs_prometheus
@@ -72,7 +72,7 @@ def test_hashmod_shards_are_what_prometheus_keeps_with_the_usual_two_rules(tmp_p
 
 def names(paths: list[Path]) -> Counter[str]:
     present = [path for path in paths if path.exists()]
-    return Counter(one["labels"]["dataplane"] for path in present for one in json.loads(path.read_bytes()))
+    return Counter(load["labels"]["dataplane"] for path in present for load in json.loads(path.read_bytes()))
 
 
 def reload(daemon: Process, config: Path, text: str) -> None:
@@ -86,7 +86,7 @@ def test_shards_grow_and_shrink_under_running_servers_without_losing_a_target(tm
     directory, config = tmp_path / "sd", tmp_path / "kuma-sd.conf"
     paths = [directory / f"kuma-{number}.json" for number in range(3)]
     dataplanes = [Dataplane(f"b-{number:02}", address=f"127.0.0.1:{number + 1}") for number in range(20)]
-    once = Counter(one.name for one in dataplanes)
+    once = Counter(dataplane.name for dataplane in dataplanes)
     directory.mkdir()
     with control_plane(*dataplanes) as kuma:
         settings = (

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from processes import kuma_sd
 
-from kuma_sd.simulator import EVERYTHING, ControlPlane, Dataplane, KumaLine, World, kuma
+from kuma_sd.simulator import EVERYTHING, Dataplane, KumaVersion, SimulatedControlPlane, World, kuma
 
 
 @pytest.mark.parametrize("line", [EVERYTHING, kuma("2.14.3")], ids=["gRPC", "HTTP"])
-def test_a_set_that_is_too_large_is_refused_and_the_old_targets_stay(line: KumaLine, tmp_path: Path) -> None:
+def test_a_set_that_is_too_large_is_refused_and_the_old_targets_stay(line: KumaVersion, tmp_path: Path) -> None:
     path = tmp_path / "targets.json"
     small, large = ([Dataplane(f"backend-{number}") for number in range(count)] for count in (20, 1000))
-    with ControlPlane(World(small), refresh=0, line=line) as plane:
+    with SimulatedControlPlane(World(small), refresh=0, line=line) as plane:
         flags = [f"--cp-address={plane.url}", f"--output-file={path}", "--max-message-size=16KiB"]
         with kuma_sd("run", *flags) as daemon:
             daemon.wait_for_line("published, 20 targets")

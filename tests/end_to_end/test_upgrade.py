@@ -11,7 +11,7 @@ from typing import Self
 import pytest
 from processes import Process, eventually, kuma_sd
 
-from kuma_sd.simulator import ControlPlane, Dataplane, World, kuma
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World, kuma
 
 SHARED = [f"backend-{number:02}" for number in range(10)]
 
@@ -33,7 +33,7 @@ BACKOFF = 2.0
 def published(path: Path) -> set[str]:
     """Return what a file holds: names, with that of their control plane where it has one."""
     labels = [group["labels"] for group in json.loads(path.read_bytes())]
-    return {"/".join(one[name] for name in ("control_plane", "dataplane") if name in one) for one in labels}
+    return {"/".join(label[name] for name in ("control_plane", "dataplane") if name in label) for label in labels}
 
 
 class Observer:
@@ -77,52 +77,57 @@ def world(*more: str) -> World:
 
 def test_upgrades_and_a_rollback_on_one_port_lose_nothing(tmp_path: Path) -> None:
     path, port = tmp_path / "targets.json", 0
-    control_plane = ControlPlane(world("only-00"), port=port, refresh=0, line=kuma(UPGRADES[0][0]))
+    control_plane = SimulatedControlPlane(world("only-00"), port=port, refresh=0, line=kuma(UPGRADES[0][0]))
     address = control_plane.start()
-    with daemon(path, f"http://{address}") as running, Observer(path, set(SHARED)) as observer:
+    with daemon(path, f"http://{address}") as running, Observer(path, set(SHARED)) as collector:
         for step, (version, protocol) in list(enumerate(UPGRADES))[1:]:
             control_plane.close()
             port = int(address.rpartition(":")[2])
-            control_plane = ControlPlane(world(f"only-{step:02}"), port=port, refresh=0, line=kuma(version))
+            control_plane = SimulatedControlPlane(world(f"only-{step:02}"), port=port, refresh=0, line=kuma(version))
             control_plane.start()
             started, wanted = time.monotonic(), {*SHARED, f"only-{step:02}"}
             eventually(lambda wanted=wanted: published(path) == wanted, f"the file is right under {version}")  # type: ignore[misc]
             assert time.monotonic() - started < HOLD + BACKOFF
             running.wait_for_line(f"connected over {protocol}, ")
         control_plane.close()
-    assert observer.lost == set()
-    assert observer.looks > 100
+    assert collector.lost == set()
+    assert collector.looks > 100
 
 
 def test_of_two_zones_the_dead_one_keeps_its_targets_and_the_other_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "targets.json"
     staying = {f"{zone}/{name}" for zone in ("east", "west") for name in SHARED}
-    with ControlPlane(world(), refresh=0) as east, ControlPlane(world(), refresh=0, line=kuma("2.14.3")) as west:
+    with (
+        SimulatedControlPlane(world(), refresh=0) as east,
+        SimulatedControlPlane(world(), refresh=0, line=kuma("2.14.3")) as west,
+    ):
         addresses = (f"east={east.url}", f"west={west.url}")
-        with daemon(path, *addresses) as running, Observer(path, staying) as observer:
+        with daemon(path, *addresses) as running, Observer(path, staying) as collector:
             east.close()
             running.wait_for_line("trying again, targets stay as they are")
             for number in range(3):
                 west.world.add(Dataplane(f"new-{number}"))
-                wanted = staying | {f"west/new-{one}" for one in range(number + 1)}
+                wanted = staying | {f"west/new-{index}" for index in range(number + 1)}
                 eventually(lambda wanted=wanted: published(path) == wanted, "what is new in the west is there")  # type: ignore[misc]
             # Longer than the guard would hold what a control plane says is gone.
             threading.Event().wait(HOLD * 1.5)
             assert published(path) == wanted
-    assert observer.lost == set()
+    assert collector.lost == set()
 
 
 @pytest.mark.parametrize("version", ["1.1.6", "2.6.15", "2.14.3"])
 def test_when_a_replica_dies_another_one_takes_over(tmp_path: Path, version: str) -> None:
     path, shared = tmp_path / "targets.json", world()
     with ExitStack() as stack:
-        replicas = [stack.enter_context(ControlPlane(shared, refresh=0, line=kuma(version), port=0)) for _ in range(2)]
+        replicas = [
+            stack.enter_context(SimulatedControlPlane(shared, refresh=0, line=kuma(version), port=0)) for _ in range(2)
+        ]
         address = f"grpc://{','.join(replica.address for replica in replicas)}"
-        with daemon(path, address), Observer(path, set(SHARED)) as observer:
+        with daemon(path, address), Observer(path, set(SHARED)) as collector:
             [serving] = [replica for replica in replicas if replica.counts.responses]
             [other] = [replica for replica in replicas if replica is not serving]
             serving.close()
             other.wait_for(lambda counts: counts.responses == 1)
             shared.add(Dataplane("new"))
             eventually(lambda: published(path) == {*SHARED, "new"}, "the other replica is followed")
-    assert observer.lost == set()
+    assert collector.lost == set()

@@ -1,12 +1,12 @@
 import time
 
 import pytest
+from explain_kit import explain_inputs
 from msgspec.structs import replace
-from scenes import scene
 
 from kuma_sd import ConfigError, KumaSDError
-from kuma_sd.explain import Scene, answer, containing, find, parse_selector
-from kuma_sd.explain.scene import Plane
+from kuma_sd.explain import ExplainInputs, answer, containing, find, parse_selector
+from kuma_sd.explain.inputs import ControlPlaneInput
 from kuma_sd.testing import assignment
 
 WEB = assignment("web-01", mesh="payments", service="web", address="10.0.0.1:80", labels={"env": "prod", "a.b": "c"})
@@ -16,12 +16,12 @@ BROKEN = replace(assignment("broken"), data=b"{")
 
 
 @pytest.fixture
-def where() -> Scene:
-    return scene(BROKEN, ODD, DB, WEB)
+def where() -> ExplainInputs:
+    return explain_inputs(BROKEN, ODD, DB, WEB)
 
 
-def names(where: Scene, text: str) -> list[str]:
-    return [one.key.name for _, one in find(where, parse_selector(text))]
+def names(where: ExplainInputs, text: str) -> list[str]:
+    return [explained.key.name for _, explained in find(where, parse_selector(text))]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def names(where: Scene, text: str) -> list[str]:
         ("{}", ["broken", 'odd"ü', "db", "web-01"]),
     ],
 )
-def test_selectors_find_what_they_say(where: Scene, selector: str, found: list[str]) -> None:
+def test_selectors_find_what_they_say(where: ExplainInputs, selector: str, found: list[str]) -> None:
     assert names(where, selector) == found
 
 
@@ -78,8 +78,8 @@ def test_what_is_no_selector_is_refused(selector: str) -> None:
         ("metrics", []),
     ],
 )
-def test_a_text_is_found_in_names_addresses_and_values(where: Scene, text: str, found: list[str]) -> None:
-    assert [one.key.name for _, one in find(where, containing(text))] == found
+def test_a_text_is_found_in_names_addresses_and_values(where: ExplainInputs, text: str, found: list[str]) -> None:
+    assert [explained.key.name for _, explained in find(where, containing(text))] == found
 
 
 def test_finding_goes_no_further_than_it_is_asked() -> None:
@@ -90,24 +90,25 @@ def test_finding_goes_no_further_than_it_is_asked() -> None:
             raise AssertionError("it was read")
 
     first = [assignment(f"a-{number}") for number in range(3)]
-    where = Scene([Plane([*first, replace(WEB, codec=Counting())])], [])
+    where = ExplainInputs([ControlPlaneInput([*first, replace(WEB, codec=Counting())])], [])
     found = find(where, parse_selector("env=prod"))
     assert next(found)[1].key.name == "a-0"
     assert answer(where, parse_selector("env=prod"), limit=1, offset=1).targets[0].target.dataplane == "a-1"
 
 
 def test_answers_are_paged() -> None:
-    where = scene(*(assignment(f"web-{number}") for number in range(5)))
+    where = explain_inputs(*(assignment(f"web-{number}") for number in range(5)))
     everything = parse_selector("{}")
-    assert [(len(one.targets), one.more) for one in (answer(where, everything, limit=n) for n in (1, 4, 5, 9))] == [
-        *((1, True), (4, True), (5, False), (5, False))
-    ]
+    assert [
+        (len(explained.targets), explained.more)
+        for explained in (answer(where, everything, limit=n) for n in (1, 4, 5, 9))
+    ] == [*((1, True), (4, True), (5, False), (5, False))]
     last = answer(where, everything, limit=2, offset=4)
-    assert ([one.target.dataplane for one in last.targets], last.more) == (["web-4"], False)
+    assert ([target.target.dataplane for target in last.targets], last.more) == (["web-4"], False)
     assert answer(where, everything, offset=5).targets == ()
 
 
-def test_what_may_have_been_meant_is_said(where: Scene) -> None:
+def test_what_may_have_been_meant_is_said(where: ExplainInputs) -> None:
     assert answer(where, parse_selector("web-1")).near == ("web-01",)
     assert answer(where, parse_selector("10.0.0.1:82")).near == ("10.0.0.1:81", "10.0.0.1:80")
     assert answer(where, parse_selector("mesh=paymets, dataplane=db")).near == ("payments",)
@@ -116,16 +117,18 @@ def test_what_may_have_been_meant_is_said(where: Scene) -> None:
 
 
 def test_near_names_are_found_among_very_many_in_time() -> None:
-    where = scene(*sorted(assignment(f"web-{number:06}-{number * 7919 % 99991:05x}") for number in range(20_000)))
+    where = explain_inputs(
+        *sorted(assignment(f"web-{number:06}-{number * 7919 % 99991:05x}") for number in range(20_000))
+    )
     begun = time.process_time()
-    (plane,) = where.planes
+    (plane,) = where.control_planes
     known = plane.assignments[12_345].key.name
     assert known in answer(where, parse_selector(f"{known}x")).near
-    assert any(known in one for one in answer(where, parse_selector(known[4:])).near)
+    assert any(known in suggestion for suggestion in answer(where, parse_selector(known[4:])).near)
     assert time.process_time() - begun < 2
 
 
-def test_one_output_can_be_asked_for(where: Scene) -> None:
-    assert [one.output for one in answer(where, parse_selector("db"), "out").targets[0].verdicts] == ["out"]
+def test_one_output_can_be_asked_for(where: ExplainInputs) -> None:
+    assert [verdict.output for verdict in answer(where, parse_selector("db"), "out").targets[0].verdicts] == ["out"]
     with pytest.raises(KumaSDError, match=r"^there is no output 'otu'; did you mean 'out'\?$"):
         answer(where, parse_selector("db"), "otu")

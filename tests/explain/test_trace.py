@@ -2,12 +2,12 @@ import random
 from collections.abc import Iterable, Iterator
 
 import pytest
+from explain_kit import explain_inputs, explained, steps_of, traces_of, verdict_of
 from msgspec.structs import replace
-from scenes import explained, scene, steps_of, traces_of, verdict_of
 
 from kuma_sd import FileContent, Labels, Target, TransformError
-from kuma_sd.branch import Limits
-from kuma_sd.explanation import Step
+from kuma_sd.pipeline.chain import LabelLimits
+from kuma_sd.telemetry.explanation import Step
 from kuma_sd.testing import assignment
 from kuma_sd_bundled.filter import Filter, FilterOptions
 from kuma_sd_bundled.labels import ChangeLabels, LabelsOptions
@@ -29,19 +29,19 @@ def only(match: str) -> Filter:
 
 
 def test_the_label_profile_shows_what_it_adds_to_what_was_received() -> None:
-    (step,) = steps_of(explained(scene(assignment("a", labels={"env": "prod"}))))
+    (step,) = steps_of(explained(explain_inputs(assignment("a", labels={"env": "prod"}))))
     added = {"__address__": "192.0.2.1:5670", "__metrics_path__": "/metrics", "__scheme__": "http"}
     added |= {"dataplane": "a", "instance": "a", "job": "backend", "mesh": "default", "service": "backend"}
     assert step == Step("label-profile", rule="kuma-prometheus-sd", outcome="changed", added=added)
 
 
 def test_names_that_are_repaired_are_shown() -> None:
-    (_, step) = steps_of(explained(scene(assignment("a", labels={"kuma.io/zone": "east"}))))
+    (_, step) = steps_of(explained(explain_inputs(assignment("a", labels={"kuma.io/zone": "east"}))))
     assert (step.name, step.removed, step.added) == ("label-names", {"kuma.io/zone": "east"}, {"kuma_io_zone": "east"})
 
 
 def test_each_rule_of_relabel_shows_what_it_changes() -> None:
-    one = explained(scene(assignment("a"), steps=[("nat", relabel())]))
+    one = explained(explain_inputs(assignment("a"), steps=[("nat", relabel())]))
     _, first, second, third = steps_of(one)
     assert str(first).startswith("nat (kind): rule 1: replace, source_labels")
     assert first.changed == {"__address__": ("192.0.2.1:5670", "nat:5670")}
@@ -53,7 +53,9 @@ def test_each_rule_of_relabel_shows_what_it_changes() -> None:
 
 
 def test_the_rule_that_drops_a_target_is_named_and_nothing_follows_it() -> None:
-    one = explained(scene(assignment("a", labels={"env": "test"}), steps=[("nat", relabel()), ("never", only("a=b"))]))
+    one = explained(
+        explain_inputs(assignment("a", labels={"env": "test"}), steps=[("nat", relabel()), ("never", only("a=b"))])
+    )
     *_, last = steps_of(one)
     assert (last.name, last.outcome) == ("nat", "dropped")
     assert last.rule.startswith("rule 2: drop")
@@ -62,7 +64,7 @@ def test_the_rule_that_drops_a_target_is_named_and_nothing_follows_it() -> None:
 
 
 def test_the_matcher_that_does_not_hold_is_named() -> None:
-    one = explained(scene(assignment("a"), steps=[("some", only("mesh=default, env=test, service=x"))]))
+    one = explained(explain_inputs(assignment("a"), steps=[("some", only("mesh=default, env=test, service=x"))]))
     assert [(step.rule, step.outcome) for step in steps_of(one)[1:]] == [
         ('mesh="default"', "unchanged"),
         ('env="test"', "dropped"),
@@ -71,7 +73,7 @@ def test_the_matcher_that_does_not_hold_is_named() -> None:
 
 def test_labels_tells_what_it_removes_renames_and_adds() -> None:
     options = LabelsOptions(add=(("site", "fra"),), rename=(("env", "stage"), ("job", "env")), remove=("envs", "no"))
-    one = explained(scene(assignment("a"), steps=[("site", ChangeLabels(options))]))
+    one = explained(explain_inputs(assignment("a"), steps=[("site", ChangeLabels(options))]))
     removed, renamed, added = steps_of(one)[1:]
     assert (removed.rule, removed.removed) == ("remove envs, no", {"envs": ",prod,"})
     assert (renamed.rule, renamed.removed, renamed.added) == (
@@ -84,10 +86,12 @@ def test_labels_tells_what_it_removes_renames_and_adds() -> None:
 
 
 def test_a_transform_that_tells_nothing_is_explained_by_the_difference() -> None:
-    one = explained(scene(assignment("a"), steps=[("mine", lambda labels, _target: [labels | {"env": "x", "a": "b"}])]))
+    one = explained(
+        explain_inputs(assignment("a"), steps=[("mine", lambda labels, _target: [labels | {"env": "x", "a": "b"}])])
+    )
     *_, step = steps_of(one)
     assert (step.changed, step.added) == ({"env": ("prod", "x")}, {"a": "b"})
-    one = explained(scene(assignment("a"), steps=[("mine", lambda _labels, _target: [])]))
+    one = explained(explain_inputs(assignment("a"), steps=[("mine", lambda _labels, _target: [])]))
     assert steps_of(one)[-1] == Step("mine", "kind", outcome="dropped")
 
 
@@ -97,7 +101,7 @@ def test_each_of_several_results_has_its_own_way() -> None:
         yield labels | {"copy": "2"}
         yield labels | {"copy": "3"}
 
-    where = scene(assignment("a"), steps=[("twice", twice), ("some", only("copy!=2"))])
+    where = explain_inputs(assignment("a"), steps=[("twice", twice), ("some", only("copy!=2"))])
     first, second, third = traces_of(explained(where))
     assert first.steps[-1] == Step("address", outcome="dropped", reason="no __address__ is left")
     assert (second.steps[-1].outcome, second.group) == ("dropped", None)
@@ -105,18 +109,18 @@ def test_each_of_several_results_has_its_own_way() -> None:
     assert third.group.labels["copy"] == "3"
     # The first counts as a place, the second does not: as the branch has it.
     verdict = verdict_of(explained(where))
-    assert (verdict.verdict, [one.labels["copy"] for one in verdict.groups]) == ("published", ["3"])
+    assert (verdict.verdict, [group.labels["copy"] for group in verdict.groups]) == ("published", ["3"])
 
 
 @pytest.mark.parametrize(
     ("limits", "reason"),
     [
-        (Limits(labels=2), "limits: it has 4 labels, more than max-labels (2)"),
-        (Limits(label_value_length=5), "limits: the value of its label 'kuma_io_services' is longer than"),
+        (LabelLimits(labels=2), "limits: it has 4 labels, more than max-labels (2)"),
+        (LabelLimits(label_value_length=5), "limits: the value of its label 'kuma_io_services' is longer than"),
     ],
 )
-def test_what_is_beyond_the_limits_is_left_out(limits: Limits, reason: str) -> None:
-    one = explained(scene(assignment("a"), limits=limits))
+def test_what_is_beyond_the_limits_is_left_out(limits: LabelLimits, reason: str) -> None:
+    one = explained(explain_inputs(assignment("a"), limits=limits))
     assert verdict_of(one).verdict == "failed"
     assert verdict_of(one).why.startswith(reason)
 
@@ -125,11 +129,11 @@ def test_a_transform_that_fails_is_named_with_the_reason() -> None:
     def fail(_labels: Labels, _target: Target) -> Iterable[Labels]:
         raise TransformError("no site for it")
 
-    one = explained(scene(assignment("a"), steps=[("site", fail)]))
+    one = explained(explain_inputs(assignment("a"), steps=[("site", fail)]))
     assert steps_of(one)[-1] == Step("site", "kind", outcome="failed", reason="no site for it")
-    one = explained(scene(assignment("a"), steps=[("site", lambda _labels, _target: 1 / 0)]))
+    one = explained(explain_inputs(assignment("a"), steps=[("site", lambda _labels, _target: 1 / 0)]))
     assert verdict_of(one).why.startswith("site (kind): unexpected ZeroDivisionError: ")
-    one = explained(scene(assignment("a"), steps=[("site", lambda labels, _target: [labels | {"n": 1}])]))
+    one = explained(explain_inputs(assignment("a"), steps=[("site", lambda labels, _target: [labels | {"n": 1}])]))
     assert (steps_of(one)[-1].name, steps_of(one)[-1].outcome) == ("target-group", "failed")
     assert steps_of(one)[-2].added == {"n": "1"}
 
@@ -149,24 +153,24 @@ class Liar:
 
 @pytest.mark.parametrize("told", [[("rule", None)], [], None, [1], [("rule", {"lie": "1"})]])
 def test_what_a_transform_does_counts_whatever_it_tells(told: object) -> None:
-    (trace,) = traces_of(explained(scene(assignment("a"), steps=[("liar", Liar(told))])))
+    (trace,) = traces_of(explained(explain_inputs(assignment("a"), steps=[("liar", Liar(told))])))
     assert trace.group
     assert trace.group.labels["truth"] == "1"
     assert any("truth" in step.added for step in trace.steps)
 
 
 def test_what_cannot_be_read_says_why() -> None:
-    one = explained(scene(replace(assignment("a"), data=b"{")))
+    one = explained(explain_inputs(replace(assignment("a"), data=b"{")))
     assert one.received.failure.startswith("unexpected ")
     assert (verdict_of(one).verdict, verdict_of(one).why) == ("failed", f"assignment: {one.received.failure}")
 
 
 def test_explaining_counts_nothing_and_converts_nothing_again() -> None:
-    where = scene(assignment("a", labels={"a-b": "c"}), steps=[("nat", relabel())])
-    (course,) = where.courses
-    before = course.branch.converted, course.branch.profile.repaired
+    where = explain_inputs(assignment("a", labels={"a-b": "c"}), steps=[("nat", relabel())])
+    (chain_input,) = where.chains
+    before = chain_input.chain.converted, chain_input.chain.profile.repaired
     explained(where)
-    assert (course.branch.converted, course.branch.profile.repaired) == before
+    assert (chain_input.chain.converted, chain_input.chain.profile.repaired) == before
 
 
 def test_any_chain_ends_with_what_the_branch_publishes() -> None:
@@ -178,8 +182,10 @@ def test_any_chain_ends_with_what_the_branch_publishes() -> None:
             f"- {{action: labelmap, regex: e(.*), replacement: {chosen.choice(['$1', 'job'])}}}",
         ]
         kept = "\n".join(chosen.sample(rules, chosen.randint(1, 3)))
-        where = scene(assignment("a", labels={"env": chosen.choice(["a", "b", "c"])}), steps=[("r", relabel(kept))])
-        publication = where.courses[0].ends[0].publication
+        where = explain_inputs(
+            assignment("a", labels={"env": chosen.choice(["a", "b", "c"])}), steps=[("r", relabel(kept))]
+        )
+        publication = where.chains[0].outputs[0].publication
         assert publication
         (trace,) = traces_of(explained(where))
         groups = [(group.targets, group.labels) for group in publication.groups]

@@ -5,7 +5,7 @@ from resources import packed
 
 from kuma_sd import SourceError
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
-from kuma_sd.mads.decoder import Decoder, Response
+from kuma_sd.mads.decoder import Decoder, MadsResponse
 from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
 
 
@@ -19,8 +19,8 @@ def resource(*names: str, mesh: str = "default", service: str = "backend", addre
 FOREIGN = packed(MonitoringAssignment(mesh="default"), "type.googleapis.com/other")
 
 
-def response(*resources: bytes) -> Response:
-    return Response(V1_PROTOBUF, resources)
+def response(*resources: bytes) -> MadsResponse:
+    return MadsResponse(V1_PROTOBUF, resources)
 
 
 def test_assignments_are_sorted_whatever_the_order_on_the_wire() -> None:
@@ -28,7 +28,7 @@ def test_assignments_are_sorted_whatever_the_order_on_the_wire() -> None:
     expected, _ = Decoder("").decode(response(*resources))
     random.Random(1).shuffle(resources)
     assert Decoder("").decode(response(*resources)) == (expected, True)
-    assert [one.key for one in expected] == sorted(one.key for one in expected)
+    assert [item.key for item in expected] == sorted(item.key for item in expected)
 
 
 def test_one_change_among_a_thousand_shuffled_decodes_one() -> None:
@@ -40,7 +40,7 @@ def test_one_change_among_a_thousand_shuffled_decodes_one() -> None:
     shuffle(resources)
     assignments, _ = decoder.decode(response(*(bytes(bytearray(each)) for each in resources)))
     assert decoder.decoded == 1001
-    changed = next(one for one in assignments if one.key.name == "backend-500")
+    changed = next(assignment for assignment in assignments if assignment.key.name == "backend-500")
     assert changed.read().address == "192.0.2.2:5670"
 
 
@@ -48,7 +48,7 @@ def test_what_went_is_gone_and_what_came_is_there() -> None:
     decoder = Decoder("")
     decoder.decode(response(resource("a"), resource("b")))
     assignments, _ = decoder.decode(response(resource("c"), resource("b")))
-    assert [one.key.name for one in assignments] == ["b", "c"]
+    assert [assignment.key.name for assignment in assignments] == ["b", "c"]
 
 
 def test_a_resource_with_several_targets_is_split_and_remembered() -> None:
@@ -56,11 +56,9 @@ def test_a_resource_with_several_targets_is_split_and_remembered() -> None:
     resources = [resource("a", "b"), resource("c")]
     for _ in range(3):
         assignments, complete = decoder.decode(response(*resources))
-        assert [(one.key.name, one.read().name, one.read().control_plane) for one in assignments] == [
-            ("a", "a", "east"),
-            ("b", "b", "east"),
-            ("c", "c", "east"),
-        ]
+        assert [
+            (assignment.key.name, assignment.read().name, assignment.read().control_plane) for assignment in assignments
+        ] == [("a", "a", "east"), ("b", "b", "east"), ("c", "c", "east")]
         assert complete
     assert decoder.decoded == 2
 
@@ -93,7 +91,7 @@ def test_what_does_not_parse_makes_the_snapshot_incomplete_and_is_logged_once(ca
     decoder = Decoder("")
     for _ in range(3):
         assignments, complete = decoder.decode(response(resource("a"), b"\xff\xff"))
-        assert [one.key.name for one in assignments] == ["a"]
+        assert [assignment.key.name for assignment in assignments] == ["a"]
         assert not complete
     assert decoder.decoded == 2
     assert len(caplog.records) == 1
@@ -109,7 +107,7 @@ def test_an_unknown_type_makes_the_snapshot_incomplete(caplog: pytest.LogCapture
 
 
 @pytest.mark.parametrize("bad", [response(b"\xff\xff"), response(FOREIGN)])
-def test_a_response_of_which_nothing_parses_is_an_error_not_a_snapshot(bad: Response) -> None:
+def test_a_response_of_which_nothing_parses_is_an_error_not_a_snapshot(bad: MadsResponse) -> None:
     with pytest.raises(SourceError, match="nothing in the response can be understood"):
         Decoder("").decode(bad)
 

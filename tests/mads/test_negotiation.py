@@ -13,18 +13,19 @@ from http_server import Answer, Request, Server, http_server
 from os_reasons import CONNECTION_REFUSED, NO_SUCH_FILE
 
 from kuma_sd import SourceError
-from kuma_sd.mads import MadsOptions, catalog
-from kuma_sd.mads.access import Access
-from kuma_sd.mads.address import parse_address
-from kuma_sd.mads.decoder import Response
+from kuma_sd.http.access import Access
+from kuma_sd.http.address import parse_address
+from kuma_sd.mads import catalog
+from kuma_sd.mads.decoder import MadsResponse
 from kuma_sd.mads.negotiation import Negotiation
-from kuma_sd.simulator import ControlPlane, World
+from kuma_sd.mads.plugin import MadsOptions
+from kuma_sd.simulator import SimulatedControlPlane, World
 from kuma_sd.simulator import kuma as simulated
 from kuma_sd.testing import control_plane
 
 
 @pytest.fixture
-def kuma() -> Iterator[ControlPlane[World]]:
+def kuma() -> Iterator[SimulatedControlPlane[World]]:
     with control_plane("a") as running:
         yield running
 
@@ -40,7 +41,7 @@ def negotiate(address: str, **options: Any) -> Negotiation:
     return Negotiation(parsed.replicas[0], configured, Access(configured, parsed.user))
 
 
-def first(negotiation: Negotiation) -> Response:
+def first(negotiation: Negotiation) -> MadsResponse:
     response = next(iter(negotiation))
     assert response is not None
     return response
@@ -62,7 +63,7 @@ def api_server(server: Server, url: str | None) -> None:
 EMPTY = b'{"version_info":"1","type_url":"type.googleapis.com/kuma.observability.v1.MonitoringAssignment"}'
 
 
-def test_where_grpc_is_spoken_it_is_taken(kuma: ControlPlane[World]) -> None:
+def test_where_grpc_is_spoken_it_is_taken(kuma: SimulatedControlPlane[World]) -> None:
     negotiation = negotiate(kuma.url)
     assert len(list(first(negotiation).resources)) == 1
     assert negotiation.protocol == "v1 gRPC"
@@ -79,7 +80,9 @@ def test_where_only_http_is_spoken_it_is_taken_whatever_the_scheme_says(server: 
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_the_address_of_an_old_api_server_leads_to_mads(server: Server, kuma: ControlPlane[World], host: str) -> None:
+def test_the_address_of_an_old_api_server_leads_to_mads(
+    server: Server, kuma: SimulatedControlPlane[World], host: str
+) -> None:
     api_server(server, f"grpc://{host}:{kuma.address.partition(':')[2]}")
     negotiation = negotiate(f"http://{server.address}")
     assert len(list(first(negotiation).resources)) == 1
@@ -98,7 +101,7 @@ def test_credentials_go_to_the_configured_address_only(server: Server) -> None:
 
 @pytest.mark.parametrize("url", [None, "", "nonsense", "grpc://"])
 def test_without_a_useful_catalog_the_usual_port_of_the_same_host_is_tried(
-    server: Server, kuma: ControlPlane[World], monkeypatch: pytest.MonkeyPatch, url: str | None
+    server: Server, kuma: SimulatedControlPlane[World], monkeypatch: pytest.MonkeyPatch, url: str | None
 ) -> None:
     monkeypatch.setattr(catalog, "MADS_PORT", int(kuma.address.partition(":")[2]))
     api_server(server, url)
@@ -126,7 +129,9 @@ def test_when_nothing_answers_anywhere_one_line_says_what_was_tried(
         ({"transport": "http"}, []),
     ],
 )
-def test_only_what_is_allowed_is_tried(kuma: ControlPlane[World], options: dict[str, str], tried: list[str]) -> None:
+def test_only_what_is_allowed_is_tried(
+    kuma: SimulatedControlPlane[World], options: dict[str, str], tried: list[str]
+) -> None:
     kuma.refuse(grpc.StatusCode.UNIMPLEMENTED)
     with pytest.raises(SourceError) as error:
         first(negotiate(kuma.url, **options))
@@ -134,14 +139,14 @@ def test_only_what_is_allowed_is_tried(kuma: ControlPlane[World], options: dict[
     assert ("it does not speak MADS v1alpha1 over" in str(error.value)) == ("v1alpha1" in tried)
 
 
-def test_a_failure_other_than_not_implemented_never_leads_to_v1alpha1(kuma: ControlPlane[World]) -> None:
+def test_a_failure_other_than_not_implemented_never_leads_to_v1alpha1(kuma: SimulatedControlPlane[World]) -> None:
     kuma.refuse(grpc.StatusCode.INTERNAL)
     with pytest.raises(SourceError) as error:
         first(negotiate(kuma.url))
     assert "v1alpha1" not in str(error.value)
 
 
-def test_a_response_that_is_too_large_is_no_reason_to_try_something_else(kuma: ControlPlane[World]) -> None:
+def test_a_response_that_is_too_large_is_no_reason_to_try_something_else(kuma: SimulatedControlPlane[World]) -> None:
     with pytest.raises(SourceError, match="larger than max-message-size"):
         first(negotiate(kuma.url, max_message_size=1))
     assert kuma.counts.streams == 1
@@ -149,7 +154,7 @@ def test_a_response_that_is_too_large_is_no_reason_to_try_something_else(kuma: C
 
 @pytest.mark.parametrize("version", ["2.9.13", "2.14.3"])
 def test_a_client_that_no_meshmetric_names_is_told_so(version: str) -> None:
-    with ControlPlane(World(), refresh=0, line=simulated(version)) as kuma:
+    with SimulatedControlPlane(World(), refresh=0, line=simulated(version)) as kuma:
         kuma.serve_only("prometheus")
         with pytest.raises(SourceError, match="every MeshMetric names other clients than ours: compare clientId"):
             first(negotiate(kuma.url, fetch_timeout=0.1))
@@ -227,12 +232,12 @@ class TestTLS:
             first(negotiate(f"https://{server.address}"))
 
     def test_a_server_that_resets_what_is_no_grpc_is_said_to_have_no_tls(self) -> None:
-        with ControlPlane(World(), line=simulated("1.1.6")) as old, pytest.raises(SourceError) as error:
+        with SimulatedControlPlane(World(), line=simulated("1.1.6")) as old, pytest.raises(SourceError) as error:
             first(negotiate(f"https://{old.address}"))
         assert re.search(r"TLS fails: .*; Kuma has TLS for MADS since 2\.0 and only when enabled", str(error.value))
 
     def test_it_is_never_downgraded_to_plaintext_unless_that_is_allowed(
-        self, secure: Server, trusted: str, kuma: ControlPlane[World]
+        self, secure: Server, trusted: str, kuma: SimulatedControlPlane[World]
     ) -> None:
         api_server(secure, f"grpc://127.0.0.1:{kuma.address.partition(':')[2]}")
         with pytest.raises(SourceError, match=r"without TLS, as all Kuma before 2.0; to go there, set allow-plaintext"):

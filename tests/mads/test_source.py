@@ -10,29 +10,29 @@ from os_reasons import CONNECTION_REFUSED
 from resources import packed
 
 from kuma_sd import Snapshot, SourceError
-from kuma_sd.mads import MadsOptions
+from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.source import MadsSource
 from kuma_sd.proto.discovery_pb2 import ReceivedResponse
 from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
-from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
 
 
 def names(snapshot: Snapshot) -> list[str]:
-    return [one.key.name for one in snapshot.assignments]
+    return [assignment.key.name for assignment in snapshot.assignments]
 
 
 @pytest.fixture
-def kuma() -> Iterator[ControlPlane[World]]:
+def kuma() -> Iterator[SimulatedControlPlane[World]]:
     with control_plane("a", "b") as running:
         yield running
 
 
-def source(kuma: ControlPlane[World], **options: object) -> MadsSource:
+def source(kuma: SimulatedControlPlane[World], **options: object) -> MadsSource:
     return MadsSource(kuma.url, MadsOptions(**options), "")  # type: ignore[arg-type]
 
 
-def test_each_change_of_the_control_plane_is_a_snapshot(kuma: ControlPlane[World]) -> None:
+def test_each_change_of_the_control_plane_is_a_snapshot(kuma: SimulatedControlPlane[World]) -> None:
     snapshots = iter(source(kuma))
     assert names(next(snapshots)) == ["a", "b"]
     kuma.world.add(Dataplane("c"))
@@ -41,7 +41,7 @@ def test_each_change_of_the_control_plane_is_a_snapshot(kuma: ControlPlane[World
     assert names(next(snapshots)) == ["b", "c"]
 
 
-def test_every_request_has_the_node_and_each_response_is_acknowledged_once(kuma: ControlPlane[World]) -> None:
+def test_every_request_has_the_node_and_each_response_is_acknowledged_once(kuma: SimulatedControlPlane[World]) -> None:
     snapshots = iter(source(kuma, name="monitoring-1"))
     next(snapshots)
     kuma.world.add(Dataplane("c"))
@@ -57,7 +57,7 @@ def test_every_request_has_the_node_and_each_response_is_acknowledged_once(kuma:
     }
 
 
-def test_closing_from_another_thread_ends_a_wait_at_once(kuma: ControlPlane[World]) -> None:
+def test_closing_from_another_thread_ends_a_wait_at_once(kuma: SimulatedControlPlane[World]) -> None:
     one = source(kuma)
     waiting = threading.Event()
     ended: list[str] = []
@@ -77,14 +77,14 @@ def test_closing_from_another_thread_ends_a_wait_at_once(kuma: ControlPlane[Worl
     assert not reader.is_alive()
 
 
-def test_closing_before_it_connects_ends_it_too(kuma: ControlPlane[World]) -> None:
+def test_closing_before_it_connects_ends_it_too(kuma: SimulatedControlPlane[World]) -> None:
     one = source(kuma)
     one.close()
     with pytest.raises(SourceError, match="closed"):
         next(iter(one))
 
 
-def test_a_reconnect_decodes_nothing_that_did_not_change(kuma: ControlPlane[World]) -> None:
+def test_a_reconnect_decodes_nothing_that_did_not_change(kuma: SimulatedControlPlane[World]) -> None:
     kuma.world.replace(Dataplane(f"backend-{number}") for number in range(1000))
     one = source(kuma)
     first = next(iter(one))
@@ -101,7 +101,7 @@ def test_a_reconnect_decodes_nothing_that_did_not_change(kuma: ControlPlane[Worl
     assert one._decoder.decoded == decoded + 1
 
 
-def test_the_status_tells_what_is_spoken_and_when_contact_was_lost(kuma: ControlPlane[World]) -> None:
+def test_the_status_tells_what_is_spoken_and_when_contact_was_lost(kuma: SimulatedControlPlane[World]) -> None:
     one = source(kuma)
     assert one.status.heard is None
     snapshots = iter(one)
@@ -118,7 +118,9 @@ def test_the_status_tells_what_is_spoken_and_when_contact_was_lost(kuma: Control
 
 
 @pytest.mark.parametrize("transport", ["grpc", "http"])
-def test_the_status_counts_answers_and_bytes_over_all_connections(kuma: ControlPlane[World], transport: str) -> None:
+def test_the_status_counts_answers_and_bytes_over_all_connections(
+    kuma: SimulatedControlPlane[World], transport: str
+) -> None:
     one = source(kuma, transport=transport)
     for connection in range(1, 3):
         snapshots = iter(one)
@@ -132,7 +134,7 @@ def test_the_status_counts_answers_and_bytes_over_all_connections(kuma: ControlP
         assert one.status.received == received
 
 
-def test_a_control_plane_that_is_down_is_said(kuma: ControlPlane[World]) -> None:
+def test_a_control_plane_that_is_down_is_said(kuma: SimulatedControlPlane[World]) -> None:
     kuma.close()
     with pytest.raises(SourceError, match=rf"v1 HTTP at 127\.0\.0\.1:\d+: {CONNECTION_REFUSED}"):
         next(iter(source(kuma)))
@@ -155,13 +157,13 @@ def greet_as_smtp(server: socket.socket) -> None:
                 peer.recv(1000)
 
 
-def test_an_error_of_the_stream_is_said(kuma: ControlPlane[World]) -> None:
+def test_an_error_of_the_stream_is_said(kuma: SimulatedControlPlane[World]) -> None:
     kuma.refuse(grpc.StatusCode.UNIMPLEMENTED, "unknown service")
     with pytest.raises(SourceError, match=r"it does not speak MADS v1alpha1 over gRPC; v1 HTTP .*: HTTP status 503"):
         next(iter(source(kuma)))
 
 
-def test_bytes_that_are_no_response_are_said(kuma: ControlPlane[World]) -> None:
+def test_bytes_that_are_no_response_are_said(kuma: SimulatedControlPlane[World]) -> None:
     one = source(kuma)
     snapshots = iter(one)
     next(snapshots)
@@ -171,19 +173,19 @@ def test_bytes_that_are_no_response_are_said(kuma: ControlPlane[World]) -> None:
     assert one.status.parse_errors == 1
 
 
-def test_a_response_larger_than_the_limit_is_said(kuma: ControlPlane[World]) -> None:
+def test_a_response_larger_than_the_limit_is_said(kuma: SimulatedControlPlane[World]) -> None:
     kuma.world.replace(Dataplane(f"backend-{number}") for number in range(100))
     with pytest.raises(SourceError, match=r"the response is larger than max-message-size \(4KiB\), raise it"):
         next(iter(source(kuma, max_message_size=4096)))
 
 
-def test_what_cannot_be_understood_makes_a_snapshot_incomplete(kuma: ControlPlane[World]) -> None:
+def test_what_cannot_be_understood_makes_a_snapshot_incomplete(kuma: SimulatedControlPlane[World]) -> None:
     source_ = source(kuma)
     snapshots = iter(source_)
     first = next(snapshots)
     foreign = packed(MonitoringAssignment(), "type.googleapis.com/other")
     response = ReceivedResponse(
-        version_info="x", nonce="9", resources=[*(one.data for one in first.assignments), foreign]
+        version_info="x", nonce="9", resources=[*(assignment.data for assignment in first.assignments), foreign]
     )
     kuma.send(response.SerializeToString())
     second = next(snapshots)
@@ -198,7 +200,9 @@ def test_what_cannot_be_understood_makes_a_snapshot_incomplete(kuma: ControlPlan
     assert (source_.status.unparsed, source_.status.parse_errors) == (0, 1)
 
 
-def test_a_changed_token_or_certificate_renews_the_connection(kuma: ControlPlane[World], tmp_path: Path) -> None:
+def test_a_changed_token_or_certificate_renews_the_connection(
+    kuma: SimulatedControlPlane[World], tmp_path: Path
+) -> None:
     token = tmp_path / "token"
     token.write_text("old")
     one = source(kuma, bearer_token_file=str(token))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from os_reasons import IS_A_DIRECTORY, NO_SUCH_FILE
 
-from kuma_sd.errors import ConfigError
+from kuma_sd.core.errors import ConfigError
 from kuma_sd.settings.config_file import parse_config, read_config_file, write_entry
 
 
@@ -17,7 +17,7 @@ def values_of(text: str) -> dict[str, str]:
 def test_every_section_and_line_is_remembered() -> None:
     file = parse_config("# head\n\n[kuma-sd]\noutput = a\n\n[a]\n; note\npath=/x\nmode =  1 \n", "x.conf")
     assert file.sections == {"kuma-sd": 3, "a": 6}
-    assert [(one.section, one.key, one.value, one.line) for one in file.entries] == [
+    assert [(entry.section, entry.key, entry.value, entry.line) for entry in file.entries] == [
         ("kuma-sd", "output", "a", 4),
         ("a", "path", "/x", 8),
         ("a", "mode", "1", 9),

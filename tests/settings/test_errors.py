@@ -11,16 +11,16 @@ from os_reasons import NO_SUCH_FILE
 from settings_kit import NAMES, PLUGINS, Everything, StreamOptions, never, settings_of
 
 from kuma_sd import SECRET, TEXT, OutputPlugin, Secret, SourcePlugin, hookimpl, option
-from kuma_sd.errors import ConfigError, KumaSDError, PluginError
-from kuma_sd.options import options_of
-from kuma_sd.plugins import Direct, Plugins
-from kuma_sd.program import Program
-from kuma_sd.settings.declarations import CoreOptions
+from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError
+from kuma_sd.core.options import options_of
+from kuma_sd.plugin.manager import Direct, Plugins
+from kuma_sd.settings.cli_parser import Program
+from kuma_sd.settings.schema import CoreOptions
 
 DURATION = "is not a duration like 500ms, 30s, 2m or 1h30m"
 VALID = "one starts with a small letter, followed by small letters, digits, '-' and '_'"
 UNIQUE = "give one another name, as in NAME=VALUE"
-CORE = ", ".join(one.name for one in (*options_of(CoreOptions), *options_of(StreamOptions)))
+CORE = ", ".join(declared.name for declared in (*options_of(CoreOptions), *options_of(StreamOptions)))
 NOT_NAMED = "neither cp-address nor transform nor output has an item of that name"
 
 

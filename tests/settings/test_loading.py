@@ -7,9 +7,9 @@ import pytest
 from settings_kit import PLUGINS, FileOptions, PushOptions, ReplayOptions, StreamOptions, origin_of, settings_of, shown
 
 from kuma_sd import Secret
-from kuma_sd.errors import ConfigError, PluginError
-from kuma_sd.plugins import Direct, Plugins
-from kuma_sd.program import Program
+from kuma_sd.core.errors import ConfigError, PluginError
+from kuma_sd.plugin.manager import Direct, Plugins
+from kuma_sd.settings.cli_parser import Program
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_without_any_setting_there_are_defaults() -> None:
     (output,) = settings.outputs
     assert (output.name, output.options, output.transforms) == ("file_sd", FileOptions(), ())
     assert (output.label_profile, output.min_interval) == ("kuma-prometheus-sd", 1.0)
-    assert {one.origin for one in settings.effective} == {"default"}
+    assert {setting.origin for setting in settings.effective} == {"default"}
     assert settings.warnings == ()
 
 
@@ -67,8 +67,11 @@ name = of-west
     assert (east.name, east.address) == ("east", "grpc://kuma-east-1.internal:5676,kuma-east-2.internal:5676")
     assert (east.options.name, west.options.name) == ("kuma_sd", "of-west")
     first, payments = settings.outputs
-    assert [one.name for one in first.transforms] == ["nat"]
-    assert [(one.name, one.plugin.name) for one in payments.transforms] == [("nat", "relabel"), ("only", "filter")]
+    assert [transform.name for transform in first.transforms] == ["nat"]
+    assert [(transform.name, transform.plugin.name) for transform in payments.transforms] == [
+        ("nat", "relabel"),
+        ("only", "filter"),
+    ]
     assert payments.transforms[0] is first.transforms[0]
     assert payments.transforms[0].options.rules == "- regex: 50%\n  action: drop"
     assert payments.transforms[1].options.match == 'mesh="payments"'
@@ -80,7 +83,9 @@ name = of-west
 PLACES = ("default", "file", "environment", "flag")
 
 
-@pytest.mark.parametrize("places", [one for n in range(4) for one in itertools.combinations(PLACES[1:], n)])
+@pytest.mark.parametrize(
+    "places", [combination for n in range(4) for combination in itertools.combinations(PLACES[1:], n)]
+)
 @pytest.mark.parametrize(
     "option",
     [
@@ -115,7 +120,7 @@ def test_a_list_replaces_a_list_as_a_whole(conf: Path) -> None:
 
     def names(*flags: str, environment: dict[str, str] | None = None) -> list[str]:
         settings = settings_of(*flags, file=conf, environment=environment)
-        return [one.name for one in settings.outputs[0].transforms]
+        return [transform.name for transform in settings.outputs[0].transforms]
 
     assert names() == ["a", "b"]
     assert names(environment=variable) == ["c", "d"]
@@ -165,7 +170,7 @@ def test_what_stands_for_an_instance_beats_what_stands_for_all_wherever_each_is_
 
 def test_one_control_plane_may_be_without_a_name() -> None:
     planes = settings_of("--cp-address", "grpc://a?x=y", "--cp-address", "east=http://b").control_planes
-    assert [(one.name, one.address) for one in planes] == [("", "grpc://a?x=y"), ("east", "http://b")]
+    assert [(plane.name, plane.address) for plane in planes] == [("", "grpc://a?x=y"), ("east", "http://b")]
 
 
 def test_a_section_that_a_flag_switched_off_is_unused(conf: Path) -> None:
@@ -183,7 +188,7 @@ match = x
 loop = yes
 """)
     settings = settings_of("--output", "file_sd", "--cp-address", "grpc://c", file=conf)
-    assert [one.name for one in settings.outputs] == ["file_sd"]
+    assert [output.name for output in settings.outputs] == ["file_sd"]
     environment = {"KUMA_SD_PAYMENTS_PATH": "/x", "KUMA_SD_FILE_SD_PATH": "/y"}
     assert settings_of("--output", "file_sd", file=conf, environment=environment).warnings == ()
 
@@ -206,7 +211,7 @@ def test_the_file_is_named_by_a_flag_or_a_variable_and_may_be_a_pipe(conf: Path)
         capture_output=True,
         input="[kuma-sd]\nmin-interval = 7s",
         text=True,
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[1] / "support",
     )
     assert piped.stdout == "7.0\n"
 
@@ -281,7 +286,7 @@ def test_a_program_may_put_the_environment_first_and_have_defaults_of_its_own() 
     assert settings.outputs[0].options.path == Path("here.json")
     assert settings.warnings == ("--log-max-age: ignored, since the log goes to stderr",)
     lists = settings_of("--output", "push", environment={"KUMA_SD_OUTPUT": "null"}, program=program)
-    assert [one.name for one in lists.outputs] == ["null"]
+    assert [output.name for output in lists.outputs] == ["null"]
 
 
 @pytest.mark.parametrize(

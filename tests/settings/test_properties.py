@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from settings_kit import settings_of
 
-from kuma_sd.errors import ConfigError, PluginError
+from kuma_sd.core.errors import ConfigError, PluginError
 
 WORDS = st.sampled_from(
     [

@@ -2,13 +2,13 @@ import pytest
 from raw_http import PATH, HttpConnection
 
 from kuma_sd import ConfigError
-from kuma_sd.simulator import ApiServer, ControlPlane, World, kuma
+from kuma_sd.simulator import ApiServer, SimulatedControlPlane, World, kuma
 
 
 def catalog(version: str) -> tuple[int, dict[str, object], str]:
     """Return status and APIs of the catalog of a version, and the address of its MADS."""
     api = ApiServer()
-    with ControlPlane(World(), line=kuma(version), api=api) as control_plane:
+    with SimulatedControlPlane(World(), line=kuma(version), api=api) as control_plane:
         client = HttpConnection(api.address)
         reply = client.send("GET", "/catalog")
         client.close()
@@ -35,7 +35,7 @@ def test_in_the_end_there_is_none(version: str) -> None:
 @pytest.mark.parametrize("version", ["0.7.3", "1.2.3", "2.14.3"])
 def test_it_serves_no_mads(version: str) -> None:
     api = ApiServer()
-    with ControlPlane(World(), line=kuma(version), api=api):
+    with SimulatedControlPlane(World(), line=kuma(version), api=api):
         client = HttpConnection(api.address)
         assert client.poll().status == 404
         assert client.send("GET", PATH).status == 404
@@ -44,7 +44,7 @@ def test_it_serves_no_mads(version: str) -> None:
 
 def test_the_name_of_the_host_can_be_told() -> None:
     api = ApiServer(advertised="kuma.example")
-    with ControlPlane(World(), line=kuma("0.7.3"), api=api) as control_plane:
+    with SimulatedControlPlane(World(), line=kuma("0.7.3"), api=api) as control_plane:
         client = HttpConnection(api.address)
         url = client.send("GET", "/catalog").json["apis"]["monitoringAssignment"]["url"]
         assert url == f"grpc://kuma.example:{control_plane.address.rpartition(':')[2]}"
@@ -53,7 +53,7 @@ def test_the_name_of_the_host_can_be_told() -> None:
 
 def test_it_comes_and_goes_with_its_control_plane() -> None:
     api = ApiServer()
-    control_plane = ControlPlane(World(), api=api)
+    control_plane = SimulatedControlPlane(World(), api=api)
     for _ in range(3):
         control_plane.start()
         address = api.address
@@ -66,9 +66,9 @@ def test_it_comes_and_goes_with_its_control_plane() -> None:
 
 
 def test_when_it_cannot_listen_the_control_plane_does_not_either() -> None:
-    with ControlPlane(World()) as other:
+    with SimulatedControlPlane(World()) as other:
         host, _, port = other.address.rpartition(":")
-        control_plane = ControlPlane(World(), api=ApiServer(host, int(port)))
+        control_plane = SimulatedControlPlane(World(), api=ApiServer(host, int(port)))
         with pytest.raises(ConfigError, match=f"cannot listen at {other.address}"):
             control_plane.start()
         with pytest.raises(ConnectionRefusedError):

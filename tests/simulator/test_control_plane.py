@@ -8,16 +8,18 @@ from raw_client import Connect
 
 from kuma_sd import ConfigError
 from kuma_sd.proto.discovery_pb2 import DiscoveryResponse
-from kuma_sd.simulator import ControlPlane, Dataplane, World
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 
 
 @pytest.fixture
-def control_plane() -> Iterator[ControlPlane[World]]:
-    with ControlPlane(World([Dataplane("backend-01")]), refresh=0) as running:
+def control_plane() -> Iterator[SimulatedControlPlane[World]]:
+    with SimulatedControlPlane(World([Dataplane("backend-01")]), refresh=0) as running:
         yield running
 
 
-def test_it_comes_back_at_the_same_port_with_new_versions(control_plane: ControlPlane[World], connect: Connect) -> None:
+def test_it_comes_back_at_the_same_port_with_new_versions(
+    control_plane: SimulatedControlPlane[World], connect: Connect
+) -> None:
     address, versions = control_plane.address, set()
     for _ in range(5):
         client = connect(address)
@@ -33,7 +35,7 @@ def test_it_comes_back_at_the_same_port_with_new_versions(control_plane: Control
     assert len(versions) == 5
 
 
-def test_it_can_come_back_empty(control_plane: ControlPlane[World], connect: Connect) -> None:
+def test_it_can_come_back_empty(control_plane: SimulatedControlPlane[World], connect: Connect) -> None:
     control_plane.close()
     control_plane.world.clear()
     control_plane.start()
@@ -42,7 +44,7 @@ def test_it_can_come_back_empty(control_plane: ControlPlane[World], connect: Con
     assert not client.receive().resources
 
 
-def test_closing_is_quick_while_streams_are_open(control_plane: ControlPlane[World], connect: Connect) -> None:
+def test_closing_is_quick_while_streams_are_open(control_plane: SimulatedControlPlane[World], connect: Connect) -> None:
     for _ in range(20):
         connect(control_plane.address).ask()
     control_plane.wait_for(lambda counts: counts.responses == 20)
@@ -53,14 +55,14 @@ def test_closing_is_quick_while_streams_are_open(control_plane: ControlPlane[Wor
     control_plane.close()
 
 
-def test_two_never_share_a_port(control_plane: ControlPlane[World], capfd: pytest.CaptureFixture[str]) -> None:
+def test_two_never_share_a_port(control_plane: SimulatedControlPlane[World], capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ConfigError, match=f"cannot listen at {control_plane.address}"):
-        ControlPlane(World(), port=int(control_plane.address.rpartition(":")[2])).start()
+        SimulatedControlPlane(World(), port=int(control_plane.address.rpartition(":")[2])).start()
     assert len(capfd.readouterr().err.splitlines()) <= 10
 
 
 def test_it_listens_on_ipv6(connect: Connect) -> None:
-    with ControlPlane(World(), host="[::1]") as control_plane:
+    with SimulatedControlPlane(World(), host="[::1]") as control_plane:
         assert control_plane.url.startswith("grpc://[::1]:")
         client = connect(control_plane.address)
         client.ask()
@@ -68,9 +70,9 @@ def test_it_listens_on_ipv6(connect: Connect) -> None:
 
 
 def test_replicas_serve_one_world_under_versions_of_their_own(
-    control_plane: ControlPlane[World], connect: Connect
+    control_plane: SimulatedControlPlane[World], connect: Connect
 ) -> None:
-    with ControlPlane(control_plane.world, refresh=0) as replica:
+    with SimulatedControlPlane(control_plane.world, refresh=0) as replica:
         responses = []
         for address in (control_plane.address, replica.address):
             client = connect(address)
@@ -85,7 +87,7 @@ def test_replicas_serve_one_world_under_versions_of_their_own(
 
 
 def test_changes_within_the_refresh_interval_come_together(connect: Connect) -> None:
-    with ControlPlane(World(), refresh=0.3) as control_plane:
+    with SimulatedControlPlane(World(), refresh=0.3) as control_plane:
         client = connect(control_plane.address)
         client.ask()
         client.ack(client.receive())
@@ -99,7 +101,7 @@ def test_changes_within_the_refresh_interval_come_together(connect: Connect) -> 
 
 
 def test_without_a_refresh_interval_a_change_is_in_force_when_its_call_returns(
-    control_plane: ControlPlane[World], connect: Connect
+    control_plane: SimulatedControlPlane[World], connect: Connect
 ) -> None:
     for number in range(10):
         control_plane.world.add(Dataplane(f"web-{number}"))
@@ -108,7 +110,9 @@ def test_without_a_refresh_interval_a_change_is_in_force_when_its_call_returns(
         assert len(client.receive().resources) == number + 2
 
 
-def test_a_change_that_changes_nothing_has_no_new_version(control_plane: ControlPlane[World], connect: Connect) -> None:
+def test_a_change_that_changes_nothing_has_no_new_version(
+    control_plane: SimulatedControlPlane[World], connect: Connect
+) -> None:
     client = connect(control_plane.address)
     client.ask()
     client.ack(client.receive())
@@ -119,7 +123,7 @@ def test_a_change_that_changes_nothing_has_no_new_version(control_plane: Control
     assert control_plane.counts.responses == 2
 
 
-def test_it_can_be_made_to_hang(control_plane: ControlPlane[World], connect: Connect) -> None:
+def test_it_can_be_made_to_hang(control_plane: SimulatedControlPlane[World], connect: Connect) -> None:
     control_plane.hold()
     client = connect(control_plane.address)
     client.ask()
@@ -130,7 +134,7 @@ def test_it_can_be_made_to_hang(control_plane: ControlPlane[World], connect: Con
     assert client.receive().nonce == "1"
 
 
-def test_it_can_be_made_to_refuse_streams(control_plane: ControlPlane[World], connect: Connect) -> None:
+def test_it_can_be_made_to_refuse_streams(control_plane: SimulatedControlPlane[World], connect: Connect) -> None:
     control_plane.refuse(grpc.StatusCode.PERMISSION_DENIED, "not you")
     client = connect(control_plane.address)
     client.ask()
@@ -144,7 +148,7 @@ def test_it_can_be_made_to_refuse_streams(control_plane: ControlPlane[World], co
     assert control_plane.counts.streams == 2
 
 
-def test_it_can_be_made_to_end_streams(control_plane: ControlPlane[World], connect: Connect) -> None:
+def test_it_can_be_made_to_end_streams(control_plane: SimulatedControlPlane[World], connect: Connect) -> None:
     client = connect(control_plane.address)
     client.ask()
     client.receive()
@@ -156,7 +160,7 @@ def test_it_can_be_made_to_end_streams(control_plane: ControlPlane[World], conne
     assert control_plane.end_streams() == 0
 
 
-def test_it_can_be_made_to_send_anything(control_plane: ControlPlane[World], connect: Connect) -> None:
+def test_it_can_be_made_to_send_anything(control_plane: SimulatedControlPlane[World], connect: Connect) -> None:
     client = connect(control_plane.address)
     client.ask()
     first = client.receive()
@@ -169,13 +173,13 @@ def test_it_can_be_made_to_send_anything(control_plane: ControlPlane[World], con
     assert client.receive().nonce == "2"
 
 
-def test_waiting_in_vain_says_what_there_was(control_plane: ControlPlane[World]) -> None:
-    with pytest.raises(TimeoutError, match=r"not so within 0.01 s; there were Counts\(streams=0"):
+def test_waiting_in_vain_says_what_there_was(control_plane: SimulatedControlPlane[World]) -> None:
+    with pytest.raises(TimeoutError, match=r"not so within 0.01 s; there were TrafficCounts\(streams=0"):
         control_plane.wait_for(lambda counts: counts.streams > 0, timeout=0.01)
 
 
 def test_nothing_is_left_running_after_it(connect: Connect) -> None:
-    with ControlPlane(World(), refresh=60) as control_plane:
+    with SimulatedControlPlane(World(), refresh=60) as control_plane:
         client = connect(control_plane.address)
         client.ask()
         client.receive()

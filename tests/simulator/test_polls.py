@@ -10,24 +10,24 @@ import grpc
 import pytest
 from raw_http import PATH, TYPE_URL, HttpConnection, Waiting
 
-from kuma_sd.simulator import ControlPlane, Dataplane, World, kuma
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World, kuma
 
 
 @pytest.fixture
-def control_plane() -> Iterator[ControlPlane[World]]:
+def control_plane() -> Iterator[SimulatedControlPlane[World]]:
     with running() as one:
         yield one
 
 
 @pytest.fixture
-def client(control_plane: ControlPlane[World]) -> Iterator[HttpConnection]:
+def client(control_plane: SimulatedControlPlane[World]) -> Iterator[HttpConnection]:
     connection = HttpConnection(control_plane.address)
     yield connection
     connection.close()
 
 
-def running(version: str = "2.14.3") -> ControlPlane[World]:
-    return ControlPlane(World([Dataplane("a"), Dataplane("b")]), refresh=0, line=kuma(version))
+def running(version: str = "2.14.3") -> SimulatedControlPlane[World]:
+    return SimulatedControlPlane(World([Dataplane("a"), Dataplane("b")]), refresh=0, line=kuma(version))
 
 
 def test_a_first_poll_is_answered_at_once_with_everything(client: HttpConnection) -> None:
@@ -39,7 +39,7 @@ def test_a_first_poll_is_answered_at_once_with_everything(client: HttpConnection
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", reply.json["version_info"])
 
 
-def test_an_empty_set_has_no_resources(control_plane: ControlPlane[World], client: HttpConnection) -> None:
+def test_an_empty_set_has_no_resources(control_plane: SimulatedControlPlane[World], client: HttpConnection) -> None:
     control_plane.world.clear()
     reply = client.poll()
     assert list(reply.json) == ["version_info", "type_url"]
@@ -63,7 +63,7 @@ def test_without_a_timeout_304_comes_at_once(client: HttpConnection, timeout: st
     assert time.monotonic() - started < 0.2
 
 
-def test_a_change_ends_the_wait(control_plane: ControlPlane[World], client: HttpConnection) -> None:
+def test_a_change_ends_the_wait(control_plane: SimulatedControlPlane[World], client: HttpConnection) -> None:
     waiting = Waiting(control_plane.address, client.poll().json["version_info"], timeout="")
     control_plane.wait_for(lambda counts: counts.requests == 2)
     control_plane.world.add(Dataplane("c"))
@@ -74,7 +74,7 @@ def test_an_unknown_version_is_answered_at_once(client: HttpConnection) -> None:
     assert client.poll("1", "30s").status == 200
 
 
-def test_the_connection_is_kept_alive(control_plane: ControlPlane[World], client: HttpConnection) -> None:
+def test_the_connection_is_kept_alive(control_plane: SimulatedControlPlane[World], client: HttpConnection) -> None:
     client.poll()
     wire = client.connection.sock
     client.poll()
@@ -83,7 +83,7 @@ def test_the_connection_is_kept_alive(control_plane: ControlPlane[World], client
     assert control_plane.counts.connections == 1
 
 
-def test_a_large_answer_is_chunked(control_plane: ControlPlane[World], client: HttpConnection) -> None:
+def test_a_large_answer_is_chunked(control_plane: SimulatedControlPlane[World], client: HttpConnection) -> None:
     control_plane.world.replace(Dataplane(f"backend-{number}") for number in range(1234))
     reply = client.poll()
     assert reply.headers["Transfer-Encoding"] == "chunked"
@@ -151,12 +151,12 @@ def test_without_a_node_some_break_the_connection(version: str, served: bool) ->
         client.close()
 
 
-def test_each_answer_has_another_order(control_plane: ControlPlane[World], client: HttpConnection) -> None:
+def test_each_answer_has_another_order(control_plane: SimulatedControlPlane[World], client: HttpConnection) -> None:
     control_plane.world.replace(Dataplane(f"backend-{number}") for number in range(100))
     assert len({client.poll().body for _ in range(3)}) == 3
 
 
-def test_a_restart_has_new_versions(control_plane: ControlPlane[World], client: HttpConnection) -> None:
+def test_a_restart_has_new_versions(control_plane: SimulatedControlPlane[World], client: HttpConnection) -> None:
     version = client.poll().json["version_info"]
     control_plane.close()
     control_plane.start()
@@ -168,7 +168,7 @@ def test_a_restart_has_new_versions(control_plane: ControlPlane[World], client: 
 def test_kuma_3_has_no_labels() -> None:
     world = World([Dataplane("a", labels={"env": "prod"})])
     for version, labelled in (("2.14.3", True), ("3.0", False)):
-        with ControlPlane(world, line=kuma(version)) as control_plane:
+        with SimulatedControlPlane(world, line=kuma(version)) as control_plane:
             client = HttpConnection(control_plane.address)
             assert ("labels" in client.poll().json["resources"][0]["targets"][0]) == labelled
             client.close()
@@ -218,7 +218,9 @@ class TestStrangers:
 
 
 class TestDisturbed:
-    def test_closing_ends_those_that_wait(self, control_plane: ControlPlane[World], client: HttpConnection) -> None:
+    def test_closing_ends_those_that_wait(
+        self, control_plane: SimulatedControlPlane[World], client: HttpConnection
+    ) -> None:
         waiting = Waiting(control_plane.address, client.poll().json["version_info"], "60s")
         control_plane.wait_for(lambda counts: counts.requests == 2)
         started = time.monotonic()
@@ -227,7 +229,7 @@ class TestDisturbed:
         assert time.monotonic() - started < 0.3
         assert control_plane.counts.connections == 0
 
-    def test_it_can_be_made_to_hang(self, control_plane: ControlPlane[World]) -> None:
+    def test_it_can_be_made_to_hang(self, control_plane: SimulatedControlPlane[World]) -> None:
         control_plane.hold()
         waiting = Waiting(control_plane.address, "", "0s")
         control_plane.wait_for(lambda counts: counts.requests == 1)
@@ -235,7 +237,9 @@ class TestDisturbed:
         control_plane.release()
         assert waiting.reply().status == 200
 
-    def test_it_can_be_made_to_refuse(self, control_plane: ControlPlane[World], client: HttpConnection) -> None:
+    def test_it_can_be_made_to_refuse(
+        self, control_plane: SimulatedControlPlane[World], client: HttpConnection
+    ) -> None:
         control_plane.refuse(grpc.StatusCode.PERMISSION_DENIED)
         assert client.poll().status == 403
         control_plane.refuse(grpc.StatusCode.UNAVAILABLE)
@@ -243,7 +247,7 @@ class TestDisturbed:
         control_plane.refuse(None)
         assert client.poll().status == 200
 
-    def test_answers_are_counted(self, control_plane: ControlPlane[World], client: HttpConnection) -> None:
+    def test_answers_are_counted(self, control_plane: SimulatedControlPlane[World], client: HttpConnection) -> None:
         client.poll(client.poll().json["version_info"])
         counts = control_plane.counts
         assert (counts.requests, counts.responses, counts.unchanged, counts.streams) == (2, 1, 1, 0)

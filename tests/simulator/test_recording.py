@@ -8,8 +8,8 @@ from raw_http import HttpConnection
 
 from kuma_sd import ConfigError
 from kuma_sd.proto.discovery_pb2 import DiscoveryResponse
-from kuma_sd.simulator import ControlPlane, Recording, kuma
-from kuma_sd.simulator.formats import GrpcV1, GrpcV1alpha1
+from kuma_sd.simulator import Recording, SimulatedControlPlane, kuma
+from kuma_sd.simulator.encoders import GrpcV1, GrpcV1alpha1
 
 STORY = ["0-empty", "1-seeded", "2-three-added", "3-tag-changed", "4-two-deleted", "5-restarted-empty", "6-reseeded"]
 POLICIES = ["7-meshmetric-for-client-kuma_sd", "8-meshmetric-for-other-client"]
@@ -34,7 +34,7 @@ def test_a_replayed_recording_comes_out_as_it_was_recorded(
     folder = data / f"kuma-{version}"
     recording = Recording(folder)
     assert [step.name for step in recording.steps] == steps
-    with ControlPlane(recording, refresh=0) as control_plane:
+    with SimulatedControlPlane(recording, refresh=0) as control_plane:
         client = connect(control_plane.address, form.method)
         client.ask(type_url=form.type_url)
         for name, path in last_responses(folder, form.transport):
@@ -50,7 +50,7 @@ def test_a_replayed_recording_comes_out_as_it_was_recorded(
 @pytest.mark.parametrize("version", ["1.2.3", "2.6.15", "2.14.3"])
 def test_over_http_too(data: Path, version: str) -> None:
     folder = data / f"kuma-{version}"
-    with ControlPlane(Recording(folder), refresh=0) as control_plane:
+    with SimulatedControlPlane(Recording(folder), refresh=0) as control_plane:
         client, present = HttpConnection(control_plane.address), ""
         for name, path in last_responses(folder, "http-v1"):
             while control_plane.world.step.name != name:
@@ -94,7 +94,7 @@ def test_it_stays_at_the_last_step(data: Path) -> None:
 
 def test_a_recording_without_the_protocol_is_refused(data: Path) -> None:
     with pytest.raises(ConfigError, match="holds nothing over grpc-v1alpha1"):
-        ControlPlane(Recording(data / "kuma-2.14.3"), line=kuma("0.7.3")).start()
+        SimulatedControlPlane(Recording(data / "kuma-2.14.3"), line=kuma("0.7.3")).start()
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", "[]\n", "no json", '{"step": "1"}', '{"dir": "response"}'])

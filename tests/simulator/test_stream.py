@@ -8,14 +8,16 @@ from raw_client import Connect
 
 from kuma_sd.proto.discovery_pb2 import DiscoveryResponse, Status
 from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
-from kuma_sd.simulator import ControlPlane, Dataplane, World, kuma
-from kuma_sd.simulator.formats import GrpcV1
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World, kuma
+from kuma_sd.simulator.encoders import GrpcV1
 from kuma_sd.simulator.stream import shuffled
 
 
 @pytest.fixture
-def control_plane() -> Iterator[ControlPlane[World]]:
-    with ControlPlane(World([Dataplane("backend-01"), Dataplane("web-01", service="web")]), refresh=0) as running:
+def control_plane() -> Iterator[SimulatedControlPlane[World]]:
+    with SimulatedControlPlane(
+        World([Dataplane("backend-01"), Dataplane("web-01", service="web")]), refresh=0
+    ) as running:
         yield running
 
 
@@ -26,7 +28,7 @@ def names(response: DiscoveryResponse) -> list[str]:
 
 
 def test_a_new_stream_without_a_version_is_answered_at_once(
-    control_plane: ControlPlane[World], connect: Connect
+    control_plane: SimulatedControlPlane[World], connect: Connect
 ) -> None:
     client = connect(control_plane.address)
     client.ask()
@@ -36,7 +38,7 @@ def test_a_new_stream_without_a_version_is_answered_at_once(
 
 
 def test_an_ack_is_answered_when_something_changes_and_not_before(
-    control_plane: ControlPlane[World], connect: Connect
+    control_plane: SimulatedControlPlane[World], connect: Connect
 ) -> None:
     client = connect(control_plane.address)
     client.ask()
@@ -50,7 +52,9 @@ def test_an_ack_is_answered_when_something_changes_and_not_before(
     assert second.version_info != first.version_info
 
 
-def test_a_change_before_the_ack_is_sent_after_it(control_plane: ControlPlane[World], connect: Connect) -> None:
+def test_a_change_before_the_ack_is_sent_after_it(
+    control_plane: SimulatedControlPlane[World], connect: Connect
+) -> None:
     client = connect(control_plane.address)
     client.ask()
     first = client.receive()
@@ -59,7 +63,7 @@ def test_a_change_before_the_ack_is_sent_after_it(control_plane: ControlPlane[Wo
     assert names(client.receive()) == ["backend-01", "redis-01", "web-01"]
 
 
-def test_a_nack_gets_the_same_set_again_at_once(control_plane: ControlPlane[World], connect: Connect) -> None:
+def test_a_nack_gets_the_same_set_again_at_once(control_plane: SimulatedControlPlane[World], connect: Connect) -> None:
     client = connect(control_plane.address)
     client.ask()
     first = client.receive()
@@ -70,7 +74,7 @@ def test_a_nack_gets_the_same_set_again_at_once(control_plane: ControlPlane[Worl
 
 
 @pytest.mark.parametrize("nonce", ["", "7"])
-def test_a_stale_nonce_is_ignored(control_plane: ControlPlane[World], connect: Connect, nonce: str) -> None:
+def test_a_stale_nonce_is_ignored(control_plane: SimulatedControlPlane[World], connect: Connect, nonce: str) -> None:
     client = connect(control_plane.address)
     client.ask()
     first = client.receive()
@@ -81,7 +85,7 @@ def test_a_stale_nonce_is_ignored(control_plane: ControlPlane[World], connect: C
 
 
 def test_a_new_stream_that_names_the_present_version_waits_for_a_change(
-    control_plane: ControlPlane[World], connect: Connect
+    control_plane: SimulatedControlPlane[World], connect: Connect
 ) -> None:
     first = connect(control_plane.address)
     first.ask()
@@ -95,7 +99,9 @@ def test_a_new_stream_that_names_the_present_version_waits_for_a_change(
     assert (names(response), response.nonce) == ([], "1")
 
 
-def test_a_request_for_another_type_is_never_answered(control_plane: ControlPlane[World], connect: Connect) -> None:
+def test_a_request_for_another_type_is_never_answered(
+    control_plane: SimulatedControlPlane[World], connect: Connect
+) -> None:
     client = connect(control_plane.address)
     client.ask(type_url="type.googleapis.com/envoy.api.v2.Cluster")
     client.ask(type_url="")  # means the service's own type
@@ -103,7 +109,9 @@ def test_a_request_for_another_type_is_never_answered(control_plane: ControlPlan
     assert control_plane.counts.responses == 1
 
 
-def test_half_closing_ends_a_stream_without_error(control_plane: ControlPlane[World], connect: Connect) -> None:
+def test_half_closing_ends_a_stream_without_error(
+    control_plane: SimulatedControlPlane[World], connect: Connect
+) -> None:
     client = connect(control_plane.address)
     client.ask()
     client.receive()
@@ -121,7 +129,9 @@ def test_half_closing_ends_a_stream_without_error(control_plane: ControlPlane[Wo
         "/kuma.observability.v1alpha1.MonitoringAssignmentDiscoveryService/FetchMonitoringAssignments",
     ],
 )
-def test_every_other_method_is_unimplemented(control_plane: ControlPlane[World], connect: Connect, method: str) -> None:
+def test_every_other_method_is_unimplemented(
+    control_plane: SimulatedControlPlane[World], connect: Connect, method: str
+) -> None:
     client = connect(control_plane.address, method)
     client.ask()
     with pytest.raises(grpc.RpcError) as error:
@@ -130,7 +140,9 @@ def test_every_other_method_is_unimplemented(control_plane: ControlPlane[World],
     assert control_plane.counts.streams == 0
 
 
-def test_bytes_that_are_no_request_end_the_stream_only(control_plane: ControlPlane[World], connect: Connect) -> None:
+def test_bytes_that_are_no_request_end_the_stream_only(
+    control_plane: SimulatedControlPlane[World], connect: Connect
+) -> None:
     channel = connect(control_plane.address).channel
     stream: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(GrpcV1.method)
     call = stream(iter([b"\xff\xff"]), timeout=10)
@@ -141,7 +153,7 @@ def test_bytes_that_are_no_request_end_the_stream_only(control_plane: ControlPla
     assert names(client.receive()) == ["backend-01", "web-01"]
 
 
-def test_each_response_has_another_order(control_plane: ControlPlane[World], connect: Connect) -> None:
+def test_each_response_has_another_order(control_plane: SimulatedControlPlane[World], connect: Connect) -> None:
     control_plane.world.replace(Dataplane(f"backend-{number:03}") for number in range(100))
     client = connect(control_plane.address)
     orders = set()
@@ -164,7 +176,7 @@ def test_after_a_time_without_streams_the_set_of_that_time_may_come_first(connec
     world = World([Dataplane("backend-01")])
     for version, first in (("2.5.11", ["backend-01"]), ("2.6.15", ["backend-01", "web-01"])):
         world.replace([Dataplane("backend-01")])
-        with ControlPlane(world, refresh=0, line=kuma(version), stale=True) as control_plane:
+        with SimulatedControlPlane(world, refresh=0, line=kuma(version), stale=True) as control_plane:
             client = connect(control_plane.address)
             client.ask()
             client.receive()
@@ -183,7 +195,7 @@ def test_after_a_time_without_streams_the_set_of_that_time_may_come_first(connec
 def test_a_client_that_no_meshmetric_names_gets_an_empty_set_from_kuma_2_6(connect: Connect) -> None:
     world = World([Dataplane("backend-01")])
     for version, count in (("2.5.11", 1), ("2.6.15", 0)):
-        with ControlPlane(world, refresh=0, line=kuma(version)) as control_plane:
+        with SimulatedControlPlane(world, refresh=0, line=kuma(version)) as control_plane:
             control_plane.serve_only("other")
             client = connect(control_plane.address)
             client.ask()

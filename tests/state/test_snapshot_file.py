@@ -65,11 +65,11 @@ def test_a_tuple_of_assignments_is_as_good_as_a_list() -> None:
 def test_it_becomes_a_snapshot_of_the_control_plane_that_is_asked_for() -> None:
     back = read(BYTES, control_plane="east")
     assert back.control_plane == "east"
-    assert {one.key.control_plane for one in back.assignments} == {"east"}
+    assert {entry.key.control_plane for entry in back.assignments} == {"east"}
 
 
 def test_the_name_of_a_mesh_is_there_once() -> None:
-    assert len({id(one.key.mesh) for one in read(BYTES).assignments}) == 1
+    assert len({id(entry.key.mesh) for entry in read(BYTES).assignments}) == 1
 
 
 def test_each_codec_is_asked_for_once() -> None:

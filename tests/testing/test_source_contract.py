@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kuma_sd import Codec, Context, Snapshot, SourceError, SourcePlugin, SourceStatus
-from kuma_sd.mads import MadsOptions, kuma_sd_sources
+from kuma_sd.mads.plugin import MadsOptions, kuma_sd_sources
 from kuma_sd.testing import CODEC, SourceContract, control_plane, snapshot
 
 NAMES = ("backend-02", "backend-01")

@@ -50,7 +50,7 @@ def test_targets_share_nothing() -> None:
 
 def test_a_snapshot_is_sorted_and_of_one_control_plane() -> None:
     built = snapshot("b", assignment("a", mesh="payments", control_plane="east"), "a", control_plane="east")
-    keys = [one.key for one in built.assignments]
+    keys = [entry.key for entry in built.assignments]
     assert keys == sorted(keys)
     assert {key.control_plane for key in keys} == {"east"}
     assert (built.control_plane, built.complete) == ("east", True)
@@ -58,7 +58,7 @@ def test_a_snapshot_is_sorted_and_of_one_control_plane() -> None:
 
 def test_a_publication_is_sorted() -> None:
     built = publication("b", group("a", mesh="payments"), "a", received=7.0)
-    assert [one.key.assignment.name for one in built.groups] == ["a", "b", "a"]
+    assert [target_group.key.assignment.name for target_group in built.groups] == ["a", "b", "a"]
     assert built.received == 7.0
 
 
@@ -277,7 +277,7 @@ def test_labels_are_made_anew_for_each_call() -> None:
 
 def test_a_control_plane_runs_while_the_block_does() -> None:
     with control_plane("backend-01", Dataplane("web-01", service="web")) as running:
-        assert [one.name for one in running.world.dataplanes] == ["backend-01", "web-01"]
+        assert [dataplane.name for dataplane in running.world.dataplanes] == ["backend-01", "web-01"]
         assert running.url == f"grpc://{running.address}"
         with grpc.insecure_channel(running.address) as channel:
             grpc.channel_ready_future(channel).result(timeout=10)

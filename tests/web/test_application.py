@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kuma_sd import ConfigError, OutputError
 from kuma_sd.web.application import LARGEST_BODY, Application, Refused, Request, Response
-from kuma_sd.web.control import add_control
+from kuma_sd.web.endpoints.control import add_control
 from kuma_sd.web.paths import is_reserved
 
 
@@ -162,7 +162,7 @@ def test_whatever_is_asked_something_is_answered(method: str, query: str, path: 
 def control() -> Application:
     def accept(name: str | None) -> list[str]:
         held = {"east": 3, "west": 0}
-        return [f"{one}: {held[one]} held targets are let go" for one in ([name] if name else held)]
+        return [f"{item}: {held[item]} held targets are let go" for item in ([name] if name else held)]
 
     application = Application()
     add_control(application, accept, lambda: ["reloaded"])

@@ -6,7 +6,7 @@ Whatever a target came over, it gets the same mesh and name, so that its key out
 from collections.abc import Iterable
 from typing import Protocol
 
-from kuma_sd.model import Codec
+from kuma_sd.core.model import Codec
 
 Part = tuple[str, str, bytes]
 """Mesh, name and bytes of one target; the bytes are an assignment of their own."""

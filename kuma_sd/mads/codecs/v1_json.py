@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from kuma_sd.errors import SourceError
+from kuma_sd.core.errors import SourceError
+from kuma_sd.core.model import Key, Labels, Target
 from kuma_sd.mads.codecs import Part
-from kuma_sd.model import Key, Labels, Target
 
 TYPE_URL = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"
 

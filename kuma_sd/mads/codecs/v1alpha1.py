@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 from google.protobuf.message import DecodeError
 
-from kuma_sd.errors import SourceError
+from kuma_sd.core.errors import SourceError
+from kuma_sd.core.model import Key, Labels, Target
 from kuma_sd.mads.codecs import Part
-from kuma_sd.model import Key, Labels, Target
 from kuma_sd.proto.mads_v1alpha1_pb2 import MonitoringAssignment, Resource
 
 TYPE_URL = "type.googleapis.com/kuma.observability.v1alpha1.MonitoringAssignment"

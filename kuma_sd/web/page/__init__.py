@@ -1,17 +1,17 @@
 """The status page: how the daemon is, which targets it publishes, and why one is published as it is, or not at all."""
 
-from kuma_sd.errors import ConfigError
-from kuma_sd.status import Status
+from kuma_sd.core.errors import ConfigError
+from kuma_sd.telemetry.status import Status
 from kuma_sd.web.application import Application, Refused, Request, Response
 from kuma_sd.web.page.charts import DAY, HOUR, chart
-from kuma_sd.web.page.concerns import concerns
 from kuma_sd.web.page.files import add_files
 from kuma_sd.web.page.flow import flow
+from kuma_sd.web.page.page_data import PageData
+from kuma_sd.web.page.problems import problems_of
 from kuma_sd.web.page.rendering import render
-from kuma_sd.web.page.search import Found, Turn, search
-from kuma_sd.web.page.sight import Sight
+from kuma_sd.web.page.search import FoundTarget, Turn, search
 
-__all__ = ["PER_PAGE", "Sight", "add_page"]
+__all__ = ["PER_PAGE", "PageData", "add_page"]
 
 PER_PAGE = 50
 """How many targets are shown at once."""
@@ -20,16 +20,16 @@ EXPLAINED = 20
 """How many targets are explained at once."""
 
 
-def add_page(application: Application, sight: Sight) -> None:
+def add_page(application: Application, page_data: PageData) -> None:
     """Add ``GET /``, ``POST /``, ``GET /targets``, ``GET /explain``, and what they need.
 
     ``POST /`` with a ``control-plane`` in the query lets go of what its guard holds.
 
     Args:
         application: where to add them.
-        sight: what there is to see.
+        page_data: what there is to see.
     """
-    page = _Page(sight)
+    page = _Page(page_data)
     application.add("GET", "/", page.overview, query=["output"])
     application.add("POST", "/", page.accept, query=["control-plane"])
     application.add("GET", "/targets", page.targets, query=["q", "output", "held", "offset"])
@@ -41,31 +41,31 @@ class _Page:
     """What answers.
 
     Args:
-        sight: what there is to see.
+        page_data: what there is to see.
     """
 
-    def __init__(self, sight: Sight) -> None:
-        self._sight = sight
+    def __init__(self, page_data: PageData) -> None:
+        self._page_data = page_data
         # All searches together take the time of one, however many ask.
         self._turn = Turn()
 
     def overview(self, request: Request) -> Response:
         """Show how the daemon is."""
-        status = self._sight.status()
-        chosen = _choose(request.query.get("output"), [one.name for one in status.outputs])
-        output = next((one for one in status.outputs if one.name == chosen), None)
-        series = self._sight.history.series(chosen)
+        status = self._page_data.status()
+        chosen = _choose(request.query.get("output"), [output_status.name for output_status in status.outputs])
+        output = next((output_status for output_status in status.outputs if output_status.name == chosen), None)
+        series = self._page_data.history.series(chosen)
         return render(
             "overview.html",
             now=status.now,
             status=status,
-            concerns=list(concerns(status)),
+            problems=list(problems_of(status)),
             changed=_changed(status),
             flow=flow(status),
             output=output,
             charts=[chart(HOUR, series.hour, status.now), chart(DAY, series.day, status.now)],
-            recent=[one for one in self._sight.history.recent if one.output == chosen],
-            may_change=self._sight.may_change(),
+            recent=[entry for entry in self._page_data.history.recent if entry.output == chosen],
+            may_change=self._page_data.may_change(),
         )
 
     def accept(self, request: Request) -> Response:
@@ -74,25 +74,25 @@ class _Page:
         if name is None:
             raise Refused(400, "control-plane is missing from the query")
         try:
-            self._sight.accept(name)
+            self._page_data.accept(name)
         except KeyError as error:
             raise Refused(404, f"there is no control plane {name!r}") from error
         return Response(b"", 303, headers={"Location": "./"})
 
     def targets(self, request: Request) -> Response:
         """Show the targets that an output publishes, or those that something is found in."""
-        query, published = request.query, self._sight.published()
+        query, published = request.query, self._page_data.published()
         text, output = query.get("q", "").strip(), _choose(query.get("output"), list(published))
         offset, held, wrong = _number(query.get("offset", "0")), _switch(query.get("held", "")), ""
-        found, missing = Found(), None
+        found, missing = FoundTarget(), None
         publication = published.get(output)
         try:
             with self._turn:
-                only = self._sight.holds if held else None
+                only = self._page_data.holds if held else None
                 found = search(publication.groups if publication else (), text, range(offset, offset + PER_PAGE), only)
                 if text and not held and not found.count and found.looked == found.total:
                     # What is not published may have been received.
-                    missing = self._sight.explained(text, EXPLAINED)
+                    missing = self._page_data.explained(text, EXPLAINED)
         except ConfigError as error:
             wrong = str(error)
         return render(
@@ -107,7 +107,7 @@ class _Page:
             missing=missing,
             offset=offset,
             per_page=PER_PAGE,
-            holds=self._sight.holds,
+            holds=self._page_data.holds,
         )
 
     def explain(self, request: Request) -> Response:
@@ -116,7 +116,7 @@ class _Page:
         answer, wrong = None, ""
         try:
             with self._turn:
-                answer = self._sight.explained(text, EXPLAINED, offset) if text else None
+                answer = self._page_data.explained(text, EXPLAINED, offset) if text else None
         except ConfigError as error:
             wrong = str(error)
         return render(
@@ -139,7 +139,9 @@ def _choose(name: str | None, names: list[str]) -> str:
 
 def _changed(status: Status) -> float | None:
     """Return when a control plane's targets changed last."""
-    return max((one.changed for one in status.control_planes if one.changed), default=None)
+    return max(
+        (control_plane.changed for control_plane in status.control_planes if control_plane.changed), default=None
+    )
 
 
 def _switch(text: str) -> bool:

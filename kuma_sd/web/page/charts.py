@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from kuma_sd.history import COARSE, COARSE_POINTS, FINE, FINE_POINTS, Point
+from kuma_sd.telemetry.history import COARSE, COARSE_POINTS, FINE, FINE_POINTS, Point
 from kuma_sd.web.page.words import counted
 
 WIDTH, HEIGHT = 360, 150
@@ -99,8 +99,8 @@ def chart(span: Span, points: Sequence[Point], now: float) -> Chart:
         points: what was so, the oldest first.
         now: where it ends, in seconds of ``time.time()``.
     """
-    shown = [one for one in points if 0 <= now - one.when <= span.seconds]
-    low, high = _range([one.groups for one in shown])
+    shown = [point for point in points if 0 <= now - point.when <= span.seconds]
+    low, high = _range([value.groups for value in shown])
     path = " ".join(_path(shown, span, now, low, high))
     values = [Tick(_y(value, low, high), f"{value:,}") for value in (high, low)] if shown else []
     return Chart(span, path, list(_bars(shown, span, now)), values, list(_times(span, now)), _text(span, shown))
@@ -125,26 +125,30 @@ def _y(value: int, low: int, high: int) -> float:
 def _path(points: Sequence[Point], span: Span, now: float, low: int, high: int) -> Iterator[str]:
     """Yield a line with steps; it breaks where nothing is known."""
     before: Point | None = None
-    for one in points:
-        x, y = max(LEFT, _x(one.when - span.step, span, now)), _y(one.groups, low, high)
-        if before is None or one.when - before.when > 2 * span.step:
+    for point in points:
+        x, y = max(LEFT, _x(point.when - span.step, span, now)), _y(point.groups, low, high)
+        if before is None or point.when - before.when > 2 * span.step:
             yield f"M{x:.1f} {y}"
-        elif before.groups != one.groups:
+        elif before.groups != point.groups:
             yield f"H{x:.1f}V{y}"
-        before = one
-        if one is points[-1]:
-            yield f"H{_x(one.when, span, now):.1f}"
+        before = point
+        if point is points[-1]:
+            yield f"H{_x(point.when, span, now):.1f}"
 
 
 def _bars(points: Sequence[Point], span: Span, now: float) -> Iterator[Bar]:
     part = span.seconds / span.bars
     parts: dict[int, list[Point]] = {}
-    for one in points:
-        if one.added or one.removed or one.changed:
+    for point in points:
+        if point.added or point.removed or point.changed:
             # By the clock, so that bars keep their content while they move.
-            parts.setdefault(int(one.when // part), []).append(one)
+            parts.setdefault(int(point.when // part), []).append(point)
     sums = {
-        place: (sum(one.added for one in some), sum(one.removed for one in some), sum(one.changed for one in some))
+        place: (
+            sum(value.added for value in some),
+            sum(value.removed for value in some),
+            sum(value.changed for value in some),
+        )
         for place, some in parts.items()
     }
     most = max((max(some) for some in sums.values()), default=1)
@@ -182,8 +186,8 @@ def _times(span: Span, now: float) -> Iterator[Tick]:
 def _text(span: Span, points: Sequence[Point]) -> str:
     if not points:
         return f"Nothing was published within the last {span.name}."
-    counts = [one.groups for one in points]
-    sums = [sum(getattr(one, name) for one in points) for name in ("added", "removed", "changed")]
+    counts = [point.groups for point in points]
+    sums = [sum(getattr(point, name) for point in points) for name in ("added", "removed", "changed")]
     return (
         f"{counted(counts[-1], 'target')} now, {min(counts):,} to {max(counts):,} within the last {span.name}; "
         f"{sums[0]:,} added, {sums[1]:,} removed, {sums[2]:,} changed"

@@ -26,7 +26,7 @@ class _File:
         self._headers = {"ETag": f'"{hashlib.sha256(self._body).hexdigest()[:32]}"', "Cache-Control": "no-cache"}
 
     def __call__(self, request: Request) -> Response:
-        known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+        known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
         if known & {self._headers["ETag"], "*"}:
             return Response((), 304, self._type, self._headers)
         return Response(self._body, 200, self._type, self._headers)

@@ -1,18 +1,19 @@
 """The way of targets through the daemon, with the numbers of this moment: the geometry; a template draws it."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import TypeVar
 
-from kuma_sd.status import ControlPlaneStatus, OutputStatus, Status
+from kuma_sd.telemetry.status import ControlPlaneStatus, OutputStatus, Status
 from kuma_sd.web.page.words import ago, duration, short
 
 WIDTH = 1320
 """How wide the picture is, in units of its own."""
 
 MOST_ROWS = 4
-"""How many control planes, ways and outputs are drawn; there may be any number."""
+"""How many control planes, chains and outputs are drawn; there may be any number."""
 
 ROW, GAP, TOP = 38.0, 10.0, 20.0
 """How high a box is, how far the next one is, and how much is above the first."""
@@ -61,7 +62,7 @@ class Box:
 
     @property
     def middle(self) -> float:
-        """Where ways begin and end."""
+        """Where links begin and end."""
         return self.y + ROW / 2
 
 
@@ -72,12 +73,12 @@ class Flow:
     Args:
         height: how high it is.
         boxes: the stations.
-        ways: the lines between them, as SVG writes them.
+        links: the lines between them, as SVG writes them.
     """
 
     height: float
     boxes: Sequence[Box]
-    ways: Sequence[str]
+    links: Sequence[str]
     width: int = WIDTH
     row: float = ROW
     columns: Sequence[Column] = COLUMNS
@@ -92,23 +93,23 @@ T = TypeVar("T")
 def flow(status: Status) -> Flow:
     """Draw how a daemon is."""
     planes, outputs = status.control_planes, status.outputs
-    ways = list(dict.fromkeys(_way_of(one) for one in outputs))
-    height = max(min(len(some), MOST_ROWS + 1) for some in (planes, ways, outputs, [None])) * (ROW + GAP) - GAP
-    left = [_from(one, y, status) for one, y in _rows(planes, height)]
-    middle = {one: _branch(one, y, outputs) for one, y in _rows(ways, height)}
-    right = [(_way_of(one), _to(one, y, status)) for one, y in _rows(outputs, height)]
+    chains = list(dict.fromkeys(_chain_of(output) for output in outputs))
+    height = max(min(len(some), MOST_ROWS + 1) for some in (planes, chains, outputs, [None])) * (ROW + GAP) - GAP
+    left = [_from(placed, y, status) for placed, y in _rows(planes, height)]
+    middle = {placed: _chain(placed, y, outputs) for placed, y in _rows(chains, height)}
+    right = [(_chain_of(placed), _to(placed, y, status)) for placed, y in _rows(outputs, height)]
     lines = [_line(*pair) for row in left for pair in pairwise(row)]
-    lines += [_line(guard, branch) for *_, guard in left for branch in middle.values()]
-    lines += [_line(middle[way], row[0]) for way, row in right if way in middle]
+    lines += [_line(guard, chain) for *_, guard in left for chain in middle.values()]
+    lines += [_line(middle[chain], row[0]) for chain, row in right if chain in middle]
     lines += [_line(*pair) for _, row in right for pair in pairwise(row)]
-    boxes = [*chain(*left), *middle.values(), *chain(*(row for _, row in right))]
-    for column, things in ((PLANES, planes), (BRANCHES, ways), (OUTPUTS, outputs)):
+    boxes = [*itertools.chain(*left), *middle.values(), *itertools.chain(*(row for _, row in right))]
+    for column, things in ((PLANES, planes), (BRANCHES, chains), (OUTPUTS, outputs)):
         if len(things) > MOST_ROWS:
             boxes.append(Box(column, TOP + height - ROW, "plain", f"and {len(things) - MOST_ROWS:,} more"))
     return Flow(TOP + height + 2, boxes, lines)
 
 
-def _way_of(output: OutputStatus) -> Way:
+def _chain_of(output: OutputStatus) -> Way:
     return output.label_profile, output.transforms
 
 
@@ -116,8 +117,8 @@ def _rows(things: Sequence[T], height: float) -> Iterator[tuple[T, float]]:
     """Yield those that are drawn, and their upper sides; they stand in the middle."""
     count = min(len(things), MOST_ROWS + 1)
     first = TOP + (height - (count * (ROW + GAP) - GAP)) / 2
-    for place, one in enumerate(things[:MOST_ROWS]):
-        yield one, first + place * (ROW + GAP)
+    for place, thing in enumerate(things[:MOST_ROWS]):
+        yield thing, first + place * (ROW + GAP)
 
 
 def _line(start: Box, end: Box) -> str:
@@ -149,9 +150,9 @@ def _fate(one: ControlPlaneStatus) -> str:
     return ", targets stay" if one.assignments else ""
 
 
-def _branch(way: Way, y: float, outputs: Sequence[OutputStatus]) -> Box:
-    profile, transforms = way
-    quarantined = max(one.quarantined for one in outputs if _way_of(one) == way)
+def _chain(chain: Way, y: float, outputs: Sequence[OutputStatus]) -> Box:
+    profile, transforms = chain
+    quarantined = max(output.quarantined for output in outputs if _chain_of(output) == chain)
     line = short(" → ".join(transforms) or "no transforms", 2 * TITLE if not quarantined else TITLE // 2)
     line += f", {quarantined:,} not converted" if quarantined else ""
     return Box(BRANCHES, y, "warn" if quarantined else "plain", short(profile, TITLE), line)

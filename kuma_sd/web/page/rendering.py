@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuma_sd._version import __version__
-from kuma_sd.logs import escape
+from kuma_sd.system.log_format import escape
 from kuma_sd.web.application import Response
 from kuma_sd.web.page.words import FILTERS, link, matchers, matchers_of
 

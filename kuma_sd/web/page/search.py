@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from kuma_sd.matcher import Matcher, parse
-from kuma_sd.model import Key, Labels, TargetGroup
+from kuma_sd.core.model import Key, Labels
+from kuma_sd.core.target_group import TargetGroup
+from kuma_sd.prometheus.matchers import Matcher, parse_matchers
 from kuma_sd.web.application import Refused
 from kuma_sd.web.page.words import IS_MATCHERS
 
@@ -52,7 +53,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundTarget:
     """What was found.
 
     Args:
@@ -76,7 +77,7 @@ def search(
     places: range,
     only: Callable[[Key], bool] | None = None,
     budget: float = BUDGET,
-) -> Found:
+) -> FoundTarget:
     """Find published targets.
 
     Args:
@@ -91,15 +92,15 @@ def search(
     """
     began, total = time.monotonic(), len(groups)
     if not text and only is None:
-        return Found(groups[places.start : places.stop], total, total, total)
+        return FoundTarget(groups[places.start : places.stop], total, total, total)
     choose, count, looked = _choosing(text), 0, 0
     hits: list[TargetGroup] = []
     for chunk in _chunks(groups, budget):
-        found = choose(chunk if only is None else [one for one in chunk if only(one.key.assignment)])
+        found = choose(chunk if only is None else [group for group in chunk if only(group.key.assignment)])
         hits += found[max(0, places.start - count) : max(0, places.stop - count)]
         count += len(found)
         looked += len(chunk)
-    return Found(hits, count, looked, total, time.monotonic() - began)
+    return FoundTarget(hits, count, looked, total, time.monotonic() - began)
 
 
 def _chunks(groups: Sequence[TargetGroup], budget: float) -> Iterator[Sequence[TargetGroup]]:
@@ -112,7 +113,7 @@ def _chunks(groups: Sequence[TargetGroup], budget: float) -> Iterator[Sequence[T
 
 
 def _choosing(text: str) -> Choose:
-    return _Matching(parse(text)).choose if IS_MATCHERS.search(text) else _having(text.lower().split())
+    return _Matching(parse_matchers(text)).choose if IS_MATCHERS.search(text) else _having(text.lower().split())
 
 
 def _having(words: Sequence[str]) -> Choose:
@@ -122,7 +123,9 @@ def _having(words: Sequence[str]) -> Choose:
     def choose(groups: Sequence[TargetGroup]) -> Sequence[TargetGroup]:
         for word, needle in needles:
             # By its name too, which transforms may have taken out of the labels.
-            groups = [one for one in groups if needle in one.json.lower() or word in one.key.assignment.name.lower()]
+            groups = [
+                group for group in groups if needle in group.json.lower() or word in group.key.assignment.name.lower()
+            ]
         return groups
 
     return choose
@@ -153,15 +156,17 @@ class _Matching:
     """Chooses by matchers, the cheapest first: those of the key, then texts in the line, then all labels."""
 
     def __init__(self, matchers: Sequence[Matcher]) -> None:
-        self._of_key = [(_IN_KEY[one.name], one) for one in matchers if one.name in _IN_KEY]
-        self._others = [one for one in matchers if one.name not in _IN_KEY]
+        self._of_key = [(_IN_KEY[matcher.name], matcher) for matcher in matchers if matcher.name in _IN_KEY]
+        self._others = [matcher for matcher in matchers if matcher.name not in _IN_KEY]
         self._needles = [
-            f'"{one.value}"'.encode() for one in self._others if one.operator == "=" and _PLAIN.fullmatch(one.value)
+            f'"{other.value}"'.encode()
+            for other in self._others
+            if other.operator == "=" and _PLAIN.fullmatch(other.value)
         ]
 
     def choose(self, groups: Sequence[TargetGroup]) -> Sequence[TargetGroup]:
         """Return those that all matchers match."""
-        return [one for one in groups if self._test(one)]
+        return [group for group in groups if self._test(group)]
 
     def _test(self, group: TargetGroup) -> bool:
         key, line = group.key.assignment, group.json

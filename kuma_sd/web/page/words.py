@@ -5,10 +5,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
-from kuma_sd.explanation import Identity
-from kuma_sd.logs import escape
-from kuma_sd.matcher import Matcher, Matchers
-from kuma_sd.model import Key
+from kuma_sd.core.model import Key
+from kuma_sd.prometheus.matchers import Matcher, Matchers
+from kuma_sd.system.log_format import escape
+from kuma_sd.telemetry.explanation import Identity
 
 IS_MATCHERS = re.compile("[={}]|!~")
 """What tells label matchers from plain words."""

@@ -5,7 +5,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kuma_sd import PATH, TEXT, GroupKey, Memo, OutputPlugin, Publication, TargetGroup, files, hookimpl, list_of, option
+from kuma_sd import (
+    PATH,
+    TEXT,
+    FileClaim,
+    GroupKey,
+    IncrementalCache,
+    OutputPlugin,
+    Publication,
+    TargetGroup,
+    hookimpl,
+    list_of,
+    option,
+    replace_file,
+)
 
 
 @dataclass(frozen=True)
@@ -25,18 +38,18 @@ class Summary:
 
     def __init__(self, options: SummaryOptions) -> None:
         self._options = options
-        self._claim: files.Claim | None = None
+        self._claim: FileClaim | None = None
         # Labels are read from a target's line once, and again only when the line changes.
-        self._values: Memo[GroupKey, TargetGroup, tuple[str, ...]] = Memo(self._values_of)
+        self._values: IncrementalCache[GroupKey, TargetGroup, tuple[str, ...]] = IncrementalCache(self._values_of)
 
     def start(self) -> None:
         """Make the directory, and see that nobody else writes the file."""
-        self._claim = files.Claim(self._options.path)
+        self._claim = FileClaim(self._options.path)
 
     def publish(self, publication: Publication) -> None:
         """Write the file."""
         counts = Counter(self._values.round(publication.groups))
-        files.replace(self._options.path, self._lines(counts))
+        replace_file(self._options.path, self._lines(counts))
 
     def close(self) -> None:
         """Leave the file to others; it stays."""

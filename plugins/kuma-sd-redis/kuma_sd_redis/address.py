@@ -53,7 +53,7 @@ def parse_address(text: str) -> Address:
     """
     scheme, _, rest = text.partition("://")
     if scheme not in PORTS:
-        raise ConfigError(f"the address of a relay begins with one of {', '.join(f'{one}://' for one in PORTS)}")
+        raise ConfigError(f"the address of a relay begins with one of {', '.join(f'{scheme}://' for scheme in PORTS)}")
     location, _, query = rest.partition("?")
     user, _, place = location.rpartition("@")
     hosts, _, path = place.partition("/")

@@ -85,7 +85,9 @@ class Follower:
     @property
     def received(self) -> int:
         """How many bytes came."""
-        return self._connection.received + self._received_before + sum(one.received for one in self._listeners)
+        return (
+            self._connection.received + self._received_before + sum(listener.received for listener in self._listeners)
+        )
 
     def run(self) -> None:
         """Follow.

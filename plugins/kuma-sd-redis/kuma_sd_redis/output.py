@@ -131,7 +131,10 @@ class RedisOutput:
 
     def _read(self) -> Reading:
         positions = list(self._writer.positions.values())
-        sent, received = sum(one.sent for one in self._connections), sum(one.received for one in self._connections)
+        sent, received = (
+            sum(connection.sent for connection in self._connections),
+            sum(connection.received for connection in self._connections),
+        )
         return Reading(positions, self._lag, sent, received, self._writer.replaced, self._lease.held)
 
     def _facts(self) -> Mapping[str, str]:

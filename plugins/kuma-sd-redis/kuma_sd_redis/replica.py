@@ -57,8 +57,8 @@ class Replica:
         """Return all assignments, sorted; those that did not change are the same objects as before."""
         if self.changed:
             gone = self._gone
-            merged = [one for one in self._ordered if id(one) not in gone]
-            merged += [one for one in self._fresh if id(one) not in gone]
+            merged = [entry for entry in self._ordered if id(entry) not in gone]
+            merged += [entry for entry in self._fresh if id(entry) not in gone]
             # Two sorted parts, which sorting notices.
             merged.sort(key=attrgetter("key"))
             self._ordered, self._gone, self._fresh = merged, {}, []
@@ -107,7 +107,7 @@ class Replica:
         if foreign:
             spread()
         for _ in range(ATTEMPTS):
-            foreign = [one for some in _batches(foreign) for one in self._read(connection, some)]
+            foreign = [entry for some in _batches(foreign) for entry in self._read(connection, some)]
         return set(foreign)
 
     def _heads(self, connection: Connection, numbers: Sequence[int]) -> list[Position | None]:
@@ -120,7 +120,7 @@ class Replica:
     def _replay(self, connection: Connection, numbers: Sequence[int]) -> Iterator[int]:
         """Apply what the logs have; yields buckets for which that is not enough."""
         logs = connection.run(
-            [("XRANGE", self.keys.log(one), f"{self.positions[one].revision + 1}-0", "+") for one in numbers]
+            [("XRANGE", self.keys.log(entry), f"{self.positions[entry].revision + 1}-0", "+") for entry in numbers]
         )
         for number, log in zip(numbers, logs, strict=True):
             entries = _entries(log)
@@ -143,7 +143,7 @@ class Replica:
         lines = {name: bytes(line) for name, line in entry.set.items()}
         old = [content[name] for name in {**entry.set, **dict.fromkeys(entry.remove)} if name in content]
         weights = [weight(name, line) for name, line in lines.items()]
-        weights += [-weight(one.key.name, one.data) for one in old]
+        weights += [-weight(entry.key.name, entry.data) for entry in old]
         digest = total(weights, position.digest)
         if digest != int(entry.after, 16):
             return False
@@ -160,7 +160,9 @@ class Replica:
         heads = self._heads(connection, numbers)
         present = [(number, head) for number, head in zip(numbers, heads, strict=True) if head]
         contents = self._scan(connection, [number for number, _ in present])
-        logs = connection.run([("XRANGE", self.keys.log(one), f"{head.revision + 1}-0", "+") for one, head in present])
+        logs = connection.run(
+            [("XRANGE", self.keys.log(entry), f"{head.revision + 1}-0", "+") for entry, head in present]
+        )
         again = []
         for (number, head), content, log in zip(present, contents, logs, strict=True):
             position = _completed(content, head, _entries(log))

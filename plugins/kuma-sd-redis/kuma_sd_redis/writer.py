@@ -145,7 +145,9 @@ class Writer:
             return
         self._certain = False
         heads = self._claim(range(BUCKETS))
-        self._reconcile({one for one, head in heads.items() if head != self.positions[one]}, publication)
+        self._reconcile(
+            {bucket_head for bucket_head, head in heads.items() if head != self.positions[bucket_head]}, publication
+        )
         self._certain = True
 
     def _reconcile(self, buckets: Collection[int], publication: Publication) -> None:

@@ -65,7 +65,7 @@ class Edge:
     def names(self) -> set[str]:
         """The dataplanes in the newest snapshot."""
         assignments = self.snapshots[-1].assignments if self.snapshots else ()
-        return {one.key.name.split("/")[2] for one in assignments}
+        return {assignment.key.name.split("/")[2] for assignment in assignments}
 
     def run(self) -> None:
         """Iterate again and again until closed."""

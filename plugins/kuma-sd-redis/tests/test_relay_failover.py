@@ -208,7 +208,11 @@ def _holds(name: str, reader: Edge) -> bool:
 
 
 def _in(where: Storm | Edge, name: str) -> list[bytes]:
-    lines = where.newest.lines if isinstance(where, Storm) else [one.data for one in where.snapshots[-1].assignments]
+    lines = (
+        where.newest.lines
+        if isinstance(where, Storm)
+        else [assignment.data for assignment in where.snapshots[-1].assignments]
+    )
     return [line for line in lines if f'"{name}"'.encode() in line]
 
 

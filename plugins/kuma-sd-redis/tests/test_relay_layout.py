@@ -32,7 +32,7 @@ def test_a_key_as_text_is_unique_and_gives_the_mesh_back() -> None:
     fields = [field_of(key) for key in keys]
     assert fields[0] == "east/default/backend-01/0/0"
     assert len(set(fields)) == len(keys)
-    assert [mesh_of(one) for one in fields] == [key.assignment.mesh for key in keys]
+    assert [mesh_of(field) for field in fields] == [key.assignment.mesh for key in keys]
 
 
 def test_buckets_fill_evenly() -> None:

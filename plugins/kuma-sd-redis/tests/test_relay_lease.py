@@ -51,7 +51,7 @@ def test_taking_over_writes_nothing_where_content_is_equal(server: RedisServer) 
             changed = bucket_for(names[-1])
             eventually(lambda: heads(server)[changed].position.revision == 2, "what differs is written")
             after = heads(server)
-    assert [one for one in range(BUCKETS) if before[one].position != after[one].position] == [changed]
+    assert [index for index in range(BUCKETS) if before[index].position != after[index].position] == [changed]
     assert after[changed].position.epoch == before[changed].position.epoch
 
 

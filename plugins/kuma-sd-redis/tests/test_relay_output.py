@@ -188,7 +188,7 @@ def test_metrics_and_facts_say_how_it_is(server: RedisServer) -> None:
         output.start()
         output.publish(publication("backend-01"))
         output.publish(publication("backend-01", "backend-02", received=time.time() - 1))
-        samples = {one.name: one.value for metric in context.collectors[0].collect() for one in metric.samples}
+        samples = {sample.name: sample.value for metric in context.collectors[0].collect() for sample in metric.samples}
         assert samples["kuma_sd_redis_leader"] == 1
         assert samples["kuma_sd_redis_epoch"] == 1
         assert samples["kuma_sd_redis_revision"] == BUCKETS + 1
@@ -201,7 +201,7 @@ def test_metrics_and_facts_say_how_it_is(server: RedisServer) -> None:
 def test_the_newest_publication_wins_while_another_is_written(server: RedisServer) -> None:
     with publishing(server.url) as output:
         publications: list[Publication] = [publication(f"backend-{number}") for number in range(8)]
-        threads = [threading.Thread(target=output.publish, args=(one,)) for one in publications]
+        threads = [threading.Thread(target=output.publish, args=(published,)) for published in publications]
         for thread in threads:
             thread.start()
         for thread in threads:

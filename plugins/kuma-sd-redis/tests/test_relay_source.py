@@ -45,9 +45,9 @@ def test_a_change_arrives_by_notification_and_the_rest_stays_the_same_objects(se
         before = {id(assignment) for assignment in reader.snapshots[-1].assignments}
         output.publish(fleet(500, "web"))
         reader.wait(lambda one: len(one.names) == 501)
-        fresh = [one for one in reader.snapshots[-1].assignments if id(one) not in before]
-        assert [one.key.name for one in fresh] == ["/default/web/0/0"]
-        keys = [one.key for one in reader.snapshots[-1].assignments]
+        fresh = [entry for entry in reader.snapshots[-1].assignments if id(entry) not in before]
+        assert [item.key.name for item in fresh] == ["/default/web/0/0"]
+        keys = [entry.key for entry in reader.snapshots[-1].assignments]
         assert keys == sorted(keys)
 
 
@@ -57,7 +57,7 @@ def test_additions_changes_and_removals_arrive(server: RedisServer) -> None:
         reader.wait_for("a", "b", "c")
         output.publish(publication("a", group("b", service="other"), "d"))
         reader.wait_for("a", "b", "d")
-        (changed,) = [one for one in reader.snapshots[-1].assignments if "/b/" in one.key.name]
+        (changed,) = [entry for entry in reader.snapshots[-1].assignments if "/b/" in entry.key.name]
         assert changed.read().labels["service"] == "other"
         output.publish(publication())
         reader.wait(lambda one: not one.names)
@@ -196,7 +196,7 @@ def test_a_storm_is_gathered(server: RedisServer) -> None:
         reader.wait(lambda one: len(one.names) == 100)
         before = len(reader.snapshots)
         for number in range(50):
-            output.publish(fleet(100, *(f"web-{one}" for one in range(number + 1))))
+            output.publish(fleet(100, *(f"web-{index}" for index in range(number + 1))))
         reader.wait(lambda one: len(one.names) == 150)
         assert len(reader.snapshots) - before < 15
 

@@ -5,8 +5,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from kuma_sd import Context, OutputError, OutputPlugin, Publication, TargetGroup, hookimpl
-from kuma_sd.shard import Sharding
+from kuma_sd import Context, OutputError, OutputPlugin, Publication, Sharding, TargetGroup, hookimpl
 from kuma_sd_bundled.file_sd.options import FileSDOptions, leftovers_of, paths_of
 from kuma_sd_bundled.file_sd.restorer import Restorer
 from kuma_sd_bundled.file_sd.target_file import TargetFile

@@ -3,8 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kuma_sd import PATH, TEXT, ConfigError, OptionType, choice, option
-from kuma_sd.shard import METHODS, MOST_SHARDS, SHARD, SHARDS, Shard
+from kuma_sd import (
+    MOST_SHARDS,
+    PATH,
+    SHARD,
+    SHARDING_METHODS,
+    SHARDS,
+    TEXT,
+    ConfigError,
+    OptionType,
+    Shard,
+    choice,
+    option,
+)
 from kuma_sd_bundled.labels import NAME
 
 NUMBER_OF_SHARD = "{shard}"
@@ -39,7 +50,7 @@ class FileSDOptions:
     shard_by: str = option("__address__", NAME, "The label whose value says to which shard a target belongs.")
     shard_method: str = option(
         "hashmod",
-        choice(*METHODS),
+        choice(*SHARDING_METHODS),
         "How it says so; hashmod as in Prometheus, consistent moves few targets when there is one shard more.",
     )
 

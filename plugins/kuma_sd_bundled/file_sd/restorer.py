@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from kuma_sd import OutputError, files
+from kuma_sd import FileWatcher, OutputError
 from kuma_sd_bundled.file_sd.target_file import TargetFile
 
 _log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Restorer:
     def __init__(self, watched: Iterable[TargetFile]) -> None:
         self._restorations = {file.path: _Restoration(file, self.saw) for file in watched}
         self._changed: queue.SimpleQueue[frozenset[Path]] = queue.SimpleQueue()
-        self._watcher = files.Watcher(self._restorations, self._changed.put)
+        self._watcher = FileWatcher(self._restorations, self._changed.put)
         self._closing = threading.Event()
 
     def saw(self, path: Path) -> None:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from kuma_sd import files
+from kuma_sd import FileClaim, file_holds, replace_file
 from kuma_sd_bundled.file_sd.formats import chunks_of
 from kuma_sd_bundled.file_sd.options import FileSDOptions
 
@@ -24,7 +24,7 @@ class TargetFile:
         self.path = path
         self._options = options
         self._chunks = chunks_of(path, options.format)
-        self._claim: files.Claim | None = None
+        self._claim: FileClaim | None = None
         self._lines: Sequence[bytes] | None = None
         self._writing = threading.Lock()
 
@@ -34,7 +34,7 @@ class TargetFile:
         Raises:
             OutputError: that cannot be had.
         """
-        self._claim = files.Claim(self.path)
+        self._claim = FileClaim(self.path)
 
     def release(self) -> None:
         """Leave it to others, as it is."""
@@ -72,9 +72,9 @@ class TargetFile:
             return True
 
     def _holds(self, lines: Sequence[bytes]) -> bool:
-        return files.holds(self.path, self._chunks(lines), self._options.mode)
+        return file_holds(self.path, self._chunks(lines), self._options.mode)
 
     def _write(self, lines: Sequence[bytes]) -> None:
         if self._claim:
             self._claim.renew()
-        files.replace(self.path, self._chunks(lines), self._options.mode, self._options.group)
+        replace_file(self.path, self._chunks(lines), self._options.mode, self._options.group)

@@ -9,8 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kuma_sd import GroupKey, Memo, Publication, TargetGroup
-from kuma_sd.shard import hashmod
+from kuma_sd import GroupKey, IncrementalCache, Publication, TargetGroup, hashmod
 
 LINES_IN_A_CHUNK = 4096
 """How many lines are joined at a time: few enough that nobody else waits for the interpreter."""
@@ -36,7 +35,9 @@ class Hashes:
     """The hashes by which targets are divided; remembered for those that did not change."""
 
     def __init__(self) -> None:
-        self._memo: Memo[GroupKey, TargetGroup, int] = Memo(lambda group: hashmod(group.targets[0], WHOLE_HASH))
+        self._memo: IncrementalCache[GroupKey, TargetGroup, int] = IncrementalCache(
+            lambda group: hashmod(group.targets[0], WHOLE_HASH)
+        )
         self._lock = threading.Lock()
 
     @property
@@ -56,7 +57,7 @@ class _Body(NamedTuple):
     size: int
 
 
-class Content:
+class ServedTargets:
     """The bodies of one publication, whole, in shards, and compressed.
 
     The whole list stays; of everything else the last used stay, up to twice its bytes. Whoever asks for what is being
@@ -125,7 +126,7 @@ class Content:
     def _keep(self, key: tuple[Shard | None, str], body: _Body) -> None:
         assert self._whole is not None
         self._others[key] = body
-        while len(self._others) > 1 and sum(one.size for one in self._others.values()) > 2 * self._whole.size:
+        while len(self._others) > 1 and sum(other.size for other in self._others.values()) > 2 * self._whole.size:
             self._others.popitem(last=False)
 
     def _lines_of(self, shard: Shard) -> list[bytes]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from kuma_sd import Publication
-from kuma_sd_bundled.http_sd.content import CODINGS, Content, Hashes, Shard
+from kuma_sd_bundled.http_sd.content import CODINGS, Hashes, ServedTargets, Shard
 from kuma_sd_bundled.http_sd.negotiation import choose_coding, is_known
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class HTTPSD:
     """Holds the newest list and answers those who ask for it, in several threads at a time."""
 
     def __init__(self) -> None:
-        self._content: Content | None = None
+        self._content: ServedTargets | None = None
         self._hashes = Hashes()
 
     def start(self) -> None:
@@ -42,7 +42,7 @@ class HTTPSD:
     def publish(self, publication: Publication) -> None:
         """Answer with this list from now on."""
         if self._content is None or self._content.lines != publication.lines:
-            self._content = Content(publication, self._hashes)
+            self._content = ServedTargets(publication, self._hashes)
 
     def close(self) -> None:
         """Let go of nothing."""

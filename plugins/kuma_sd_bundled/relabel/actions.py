@@ -3,9 +3,7 @@
 from collections.abc import Callable
 from functools import lru_cache
 
-from kuma_sd import Labels
-from kuma_sd.matcher import LABEL_NAME, REMEMBERED
-from kuma_sd.shard import hashmod
+from kuma_sd import LABEL_NAME, PATTERN_CACHE_SIZE, Labels, hashmod
 from kuma_sd_bundled.relabel import letters
 from kuma_sd_bundled.relabel.rules import Rule
 from kuma_sd_bundled.relabel.templates import Template
@@ -13,7 +11,7 @@ from kuma_sd_bundled.relabel.templates import Template
 Step = Callable[[Labels], bool]
 """Changes labels in place, none of which is empty before or after; returns False when the target is dropped."""
 
-_remember = lru_cache(REMEMBERED)
+_remember = lru_cache(PATTERN_CACHE_SIZE)
 
 
 class OrderMattersError(Exception):

@@ -11,9 +11,7 @@ from typing import Any
 
 import yaml
 
-from kuma_sd import ConfigError
-from kuma_sd.matcher import LABEL_NAME
-from kuma_sd.yaml_nesting import refuse_deep_nesting
+from kuma_sd import LABEL_NAME, ConfigError, refuse_deep_nesting
 
 MAX_SIZE = 1 << 20
 MAX_RULES = 10_000

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kuma_sd.matcher import LABEL_NAME, Pattern, parse_pattern
+from kuma_sd import LABEL_NAME, Pattern, parse_pattern
 from kuma_sd_bundled.relabel.document import Place, read_rules
 
 ACTIONS = (

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from kuma_sd.matcher import Pattern
+from kuma_sd import Pattern
 
 # A longer number, or one that begins with 0, is a name.
 _NUMBER = re.compile("0|[1-9][0-9]{0,8}")

@@ -5,7 +5,7 @@ from resources import packed
 
 from kuma_sd import Key, SourceError, Target
 from kuma_sd.mads.codecs.v1alpha1 import TYPE_URL, V1ALPHA1_PROTOBUF
-from kuma_sd.profile import LabelProfile
+from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.proto.mads_v1alpha1_pb2 import MonitoringAssignment
 
 COMMON = {

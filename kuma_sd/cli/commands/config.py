@@ -1,0 +1,64 @@
+"""Show the settings that are in effect, and where each was set: a flag, a variable, a line of the file, or nowhere.
+
+The output is a settings file again, with the same effect; only secrets are masked and must be put back.
+
+Examples:
+  kuma-sd config -c /etc/kuma-sd.conf
+  kuma-sd config --defaults > kuma-sd.conf
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from kuma_sd.core.text import masked
+from kuma_sd.plugin.manager import Plugins
+from kuma_sd.settings.config_file import write_entry
+from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.parsing import Effective
+from kuma_sd.settings.sample_file import sample
+
+TAKES_SETTINGS = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what belongs to this command only."""
+    parser.add_argument(
+        "--defaults",
+        action=_PrintSample,
+        nargs=0,
+        help="print a sample file with every option and its default, and end",
+    )
+
+
+def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  # noqa: ARG001 (the contract of commands)
+    """Print the settings."""
+    assert settings is not None
+    sections: dict[str, list[str]] = {}
+    for setting in settings.effective:
+        sections.setdefault(setting.section, [f"[{setting.section}]"]).append(_entry(setting))
+    print("\n\n".join("\n".join(entries) for entries in sections.values()))
+    return 0
+
+
+class _PrintSample(argparse.Action):
+    """Prints at once, as ``--help`` does: the sample is needed most where there are no good settings yet."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        _namespace: argparse.Namespace,
+        _values: str | Sequence[Any] | None,
+        _option_string: str | None = None,
+    ) -> None:
+        print(sample(Plugins()), end="")
+        parser.exit()
+
+
+def _entry(one: Effective) -> str:
+    value = "\n".join(one.value.split()) if one.option.type.repeated else one.value
+    shown = masked(value)
+    # What is masked cannot be read back, so it must not look as if it could.
+    hidden = shown != value or (one.option.type.secret and value)
+    entry = write_entry(one.option.name, shown)
+    return f"# {one.origin}\n" + ("\n".join(f"#{line}" for line in entry.splitlines()) if hidden else entry)

@@ -1,0 +1,101 @@
+"""Tell why a target is published as it is, or not at all: what was received, what each step changed, what came out.
+
+SELECTOR is the name of a dataplane, an address with or without its port, or label matchers in Prometheus's syntax. If
+it matches one target, each step is shown; of several, what becomes of them.
+
+The running daemon is asked over its control socket, which is found as the daemon finds it: give the same settings.
+With --from control-plane or --from file:PATH no daemon is needed, and the settings may be others: nothing is changed,
+claimed or written.
+
+Exits with 1 if nothing matches.
+
+Examples:
+  kuma-sd explain web-01
+  kuma-sd explain 10.0.0.1:5670 payments
+  kuma-sd explain 'mesh="payments", service=~"web|api"' --format json
+  kuma-sd explain web-01 -c new.conf --from control-plane
+  kuma-sd explain web-01 --from file:/var/lib/kuma-sd/east.snapshot
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from http import HTTPStatus
+from urllib.parse import urlencode
+
+import msgspec
+
+from kuma_sd.cli.main import argument_type
+from kuma_sd.cli.received import DAEMON, add_from, control_socket, receive
+from kuma_sd.cli.render.explanation import as_text
+from kuma_sd.cli.render.style import style
+from kuma_sd.core.errors import ConfigError, KumaSDError
+from kuma_sd.core.options import NUMBER
+from kuma_sd.explain import ExplainInputs, answer, parse_selector
+from kuma_sd.runtime.builder import build
+from kuma_sd.settings.loader import Settings
+from kuma_sd.telemetry.explanation import SearchResult
+from kuma_sd.web.client import ask
+from kuma_sd.web.endpoints.explain import DEFAULT_LIMIT
+
+TAKES_SETTINGS = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what belongs to this command only."""
+    parser.add_argument("selector", metavar="SELECTOR", help="a dataplane, an address, or label matchers")
+    parser.add_argument(
+        "instance", metavar="OUTPUT", nargs="?", default="", help="only the way to the output of this name"
+    )
+    add_from(parser)
+    parser.add_argument(
+        "--limit",
+        type=argument_type(NUMBER),
+        metavar="N",
+        default=DEFAULT_LIMIT,
+        help=f"how many targets to explain (default: {DEFAULT_LIMIT})",
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print it (default: text)")
+
+
+def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
+    """Find the targets, and print what becomes of them."""
+    assert settings is not None
+    # Here already, so that what is wrong in it is said alike whoever is asked.
+    selector = parse_selector(arguments.selector)
+    if arguments.limit < 1:
+        raise ConfigError("--limit must be at least 1")
+    if arguments.origin == DAEMON:
+        origin, found = "", _asked(arguments, settings)
+    else:
+        components = build(settings)
+        received = receive(arguments, settings, components)
+        origin = f"Targets {received.origin}"
+        found = answer(
+            ExplainInputs.of_snapshots(components, received.snapshots), selector, arguments.instance, arguments.limit
+        )
+    if arguments.format == "json":
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+    elif found.targets:
+        print("\n".join(as_text(origin, found, style(sys.stdout))))
+    else:
+        raise KumaSDError(f"no target matches {arguments.selector!r}{_suggestion(found.near)}")
+    return 0 if found.targets else 1
+
+
+def _suggestion(near: Sequence[str]) -> str:
+    *others, last = [f"'{suggestion}'" for suggestion in near] or [""]
+    return f"; did you mean {' or '.join(filter(None, (', '.join(others), last)))}?" if near else ""
+
+
+def _asked(arguments: argparse.Namespace, settings: Settings) -> SearchResult:
+    query = {"selector": arguments.selector, "output": arguments.instance, "limit": arguments.limit}
+    status, text = ask(control_socket(settings), "GET", f"/-/explain?{urlencode(query)}")
+    if status != HTTPStatus.OK:
+        raise KumaSDError(text.strip() or f"the daemon answers with status {status}")
+    try:
+        return msgspec.json.decode(text, type=SearchResult)
+    except msgspec.DecodeError as error:
+        raise KumaSDError(
+            f"the answer of the daemon cannot be understood: {error}; is it of another version?"
+        ) from error

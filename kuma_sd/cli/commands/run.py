@@ -1,0 +1,48 @@
+"""Keep Prometheus pointed at the mesh, until stopped by SIGTERM or Ctrl-C."""
+
+import argparse
+import logging
+import os
+
+from kuma_sd.cli.main import argument_type
+from kuma_sd.core.options import DURATION
+from kuma_sd.settings.loader import Settings
+
+TAKES_SETTINGS = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what belongs to this command only."""
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="publish one complete union of all control planes and end; fails, with all files untouched, when a "
+        "control plane is missing or there is no target",
+    )
+    parser.add_argument("--allow-empty", action="store_true", help="with --once: no target is no failure")
+    parser.add_argument(
+        "--once-timeout",
+        type=argument_type(DURATION),
+        metavar="DURATION",
+        default=30.0,
+        help="with --once: how long to wait (default: 30s)",
+    )
+
+
+def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
+    """Run the daemon, or publish once."""
+    assert settings is not None
+    if arguments.once:
+        # Late, since each way loads what it needs.
+        from kuma_sd.runtime.one_shot import publish_once  # noqa: PLC0415
+
+        publish_once(settings, arguments.once_timeout, allow_empty=arguments.allow_empty)
+        return 0
+    from kuma_sd.service.process import Service  # noqa: PLC0415
+    from kuma_sd.system import malloc  # noqa: PLC0415
+
+    malloc.prepare()
+    Service(settings, arguments.reload).run()
+    # The interpreter's own end would free each object of a large mesh, and wait for plugins that block.
+    logging.shutdown()
+    os._exit(0)

@@ -1,0 +1,296 @@
+"""Be a control plane to try things on: serve MADS as Kuma does, until stopped by SIGTERM or Ctrl-C.
+
+What it serves is generated and changes all the time, or was recorded from a real control plane. A recording is played
+once, step by step, over all that it was recorded over, restarts of the control plane included; then its last state
+stays.
+
+It speaks every version of MADS at once, over gRPC and HTTP on one port, or what one version of Kuma spoke.
+
+The first line on stdout says where it listens; others tell when a client comes or goes, and of a recording's steps.
+
+Examples:
+  kuma-sd simulate --listen 127.0.0.1:5676 --targets 100 --churn 1
+  kuma-sd simulate --kuma-version 0.7.3 --api-listen 127.0.0.1:5681
+  kuma-sd simulate --kuma-version 2.14.3 --tls-cert-file cert.pem --tls-key-file key.pem
+  kuma-sd simulate --replay tests/data/kuma-2.6.15 --interval 2s
+"""
+
+import argparse
+import math
+import signal
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from kuma_sd.cli.main import argument_type
+from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.options import DURATION, NUMBER, PATH, OptionType
+
+if TYPE_CHECKING:
+    from kuma_sd.settings.loader import Settings
+    from kuma_sd.simulator import GeneratedWorld, Recording, SimulatedControlPlane
+
+W = TypeVar("W", "GeneratedWorld", "Recording")
+
+TAKES_SETTINGS = False
+
+STOPPING_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        type=argument_type(ADDRESS),
+        default="127.0.0.1:5676",
+        help="where to listen; port 0 is any free one (default: 127.0.0.1:5676)",
+    )
+    parser.add_argument(
+        "--refresh",
+        metavar="DURATION",
+        type=argument_type(DURATION),
+        default=1.0,
+        help="the shortest time from one response to the next; changes in between come together (default: 1s, as Kuma)",
+    )
+    _add_kuma_arguments(parser.add_argument_group("which Kuma to be"))
+    generated = parser.add_argument_group("a generated world")
+    add_world_arguments(generated, targets=100)
+    generated.add_argument(
+        "--seed",
+        metavar="NUMBER",
+        type=argument_type(NUMBER),
+        help="equal seeds make equal worlds that change in equal ways (default: 1)",
+    )
+    recorded = parser.add_argument_group("a recording")
+    recorded.add_argument(
+        "--replay",
+        metavar="FOLDER",
+        type=argument_type(PATH),
+        help="the folder with the recorded traffic; nothing is generated then",
+    )
+    recorded.add_argument(
+        "--interval",
+        metavar="DURATION",
+        type=argument_type(INTERVAL),
+        help="the time from one recorded step to the next (default: 2s)",
+    )
+
+
+def _add_kuma_arguments(parser: argparse._ArgumentGroup) -> None:
+    parser.add_argument(
+        "--kuma-version",
+        metavar="VERSION",
+        help="speak what this version spoke, 0.3.2 to 3.0, with its peculiarities (default: everything)",
+    )
+    parser.add_argument(
+        "--api-listen",
+        metavar="HOST:PORT",
+        type=argument_type(ADDRESS),
+        help="where the API server listens, which tells of MADS in /catalog up to Kuma 0.7.3 (default: nowhere)",
+    )
+    for name, what in (("cert", "certificate"), ("key", "key of the certificate")):
+        parser.add_argument(
+            f"--tls-{name}-file",
+            metavar="FILE",
+            type=argument_type(PATH),
+            help=f"the {what}, as PEM, for MADS with TLS (since Kuma 2.0) and the API server",
+        )
+    parser.add_argument(
+        "--client",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a client that a MeshMetric names, repeatable; others get nothing then since Kuma 2.6 (default: none)",
+    )
+
+
+def add_world_arguments(parser: argparse._ActionsContainer, targets: int) -> None:
+    """Declare the flags of a generated world; when they are not given, they are None."""
+    parser.add_argument(
+        "--targets",
+        metavar="NUMBER",
+        type=argument_type(COUNT),
+        help=f"how many dataplanes there are (default: {targets})",
+    )
+    parser.add_argument(
+        "--churn",
+        metavar="RATE",
+        type=argument_type(RATE),
+        help="changes a second; 0.1 is one in ten seconds, 0 none (default: 1)",
+    )
+
+
+def execute(arguments: argparse.Namespace, settings: "Settings | None") -> int:  # noqa: ARG001 (the contract of commands)
+    """Serve until stopped."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING_SIGNALS)
+    if arguments.replay:
+        _refuse(arguments, ("targets", "churn", "seed"), "a recording is played as it is, without --{}")
+        _replay(arguments)
+    else:
+        _refuse(arguments, ("interval",), "only a recording, chosen with --replay, has an --{}")
+        _generate(arguments)
+    return 0
+
+
+def until_stopped(interval: float, step: Callable[[], None], look: Callable[[], object]) -> None:
+    """Wait for SIGTERM or SIGINT, which must be blocked.
+
+    Args:
+        interval: the time from one step to the next, in seconds; infinity for never.
+        step: what to do then.
+        look: what to do after each step, and often between them.
+
+    """
+    due = time.monotonic() + interval
+    while not signal.sigtimedwait(STOPPING_SIGNALS, min(max(0.0, due - time.monotonic()), 0.1)):
+        if time.monotonic() >= due:
+            due += interval
+            step()
+        look()
+
+
+def interval_of(churn: float) -> float:
+    """Return the seconds from one change to the next, of changes a second."""
+    return 1 / churn if churn else math.inf
+
+
+def _generate(arguments: argparse.Namespace) -> None:
+    # Late, so that help loads no gRPC.
+    from kuma_sd.simulator import GeneratedWorld  # noqa: PLC0415
+
+    targets = 100 if arguments.targets is None else arguments.targets
+    churn = 1.0 if arguments.churn is None else arguments.churn
+    world = GeneratedWorld(targets, 1 if arguments.seed is None else arguments.seed)
+    with _control_plane(arguments, world) as control_plane:
+        _announce(control_plane, f"{targets} dataplanes, changes a second: {churn:g}")
+        until_stopped(interval_of(churn), world.change, _Clients(control_plane).look)
+
+
+def _replay(arguments: argparse.Namespace) -> None:
+    from kuma_sd.simulator import Recording  # noqa: PLC0415 (likewise)
+
+    recording = Recording(arguments.replay)
+    with _control_plane(arguments, recording) as control_plane:
+        _announce(control_plane, f"step {recording.step.name} of {arguments.replay}")
+        interval = 2.0 if arguments.interval is None else arguments.interval
+        until_stopped(interval, lambda: _advance(control_plane), _Clients(control_plane).look)
+
+
+def _control_plane(arguments: argparse.Namespace, world: W) -> "SimulatedControlPlane[W]":
+    from kuma_sd.simulator import EVERYTHING, ApiServer, SimulatedControlPlane, kuma  # noqa: PLC0415 (likewise)
+
+    line = kuma(arguments.kuma_version) if arguments.kuma_version else EVERYTHING
+    tls = _tls(arguments.tls_cert_file, arguments.tls_key_file)
+    host, _, port = arguments.listen.rpartition(":")
+    api = None
+    if arguments.api_listen:
+        api_host, _, api_port = arguments.api_listen.rpartition(":")
+        api = ApiServer(api_host, int(api_port), tls)
+    # Before Kuma 2.0 the API server could have TLS, and MADS could not.
+    mads_tls = tls if line.tls or not api else None
+    control_plane = SimulatedControlPlane(world, host, int(port), arguments.refresh, line=line, tls=mads_tls, api=api)
+    control_plane.serve_only(*arguments.client)
+    return control_plane
+
+
+def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if not (certificate and key):
+        if certificate or key:
+            raise ConfigError("--tls-cert-file and --tls-key-file go together")
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:
+        raise ConfigError(f"--tls-cert-file or --tls-key-file cannot be used: {error}") from error
+    return context
+
+
+def _announce(
+    control_plane: "SimulatedControlPlane[GeneratedWorld] | SimulatedControlPlane[Recording]", what: str
+) -> None:
+    _say(f"listening at {control_plane.url}: {what}")
+    if control_plane.api:
+        _say(f"API server at {control_plane.api.url}")
+
+
+def _advance(control_plane: "SimulatedControlPlane[Recording]") -> None:
+    recording = control_plane.world
+    upcoming = recording.upcoming
+    if upcoming is None:
+        return
+    if upcoming.restarted:
+        control_plane.close()
+    recording.advance()
+    if upcoming.restarted:
+        control_plane.start()
+    last = "" if recording.upcoming else ", the last"
+    _say(f"step {upcoming.name}{', after a restart' if upcoming.restarted else ''}{last}")
+
+
+class _Clients:
+    """Says when clients come and go."""
+
+    def __init__(
+        self, control_plane: "SimulatedControlPlane[Recording] | SimulatedControlPlane[GeneratedWorld]"
+    ) -> None:
+        self._control_plane = control_plane
+        self._connected = 0
+
+    def look(self) -> None:
+        counts = self._control_plane.counts
+        connected = counts.open + counts.connections
+        if connected != self._connected:
+            self._connected = connected
+            _say(f"connected clients: {connected}")
+
+
+def _say(line: str) -> None:
+    # At once, for those who read it through a pipe.
+    print(line, flush=True)
+
+
+def _refuse(arguments: argparse.Namespace, names: tuple[str, ...], message: str) -> None:
+    for name in names:
+        if getattr(arguments, name) is not None:
+            raise ConfigError(message.format(name))
+
+
+def _parse_address(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 (the last port)
+        raise ValueError("is not an address like 127.0.0.1:5676 or [::1]:5676")
+    return text
+
+
+def _parse_count(text: str) -> int:
+    count: int = NUMBER.parse(text)
+    if count < 0:
+        raise ValueError("is less than none")
+    return count
+
+
+def _parse_rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 <= rate < math.inf:
+        raise ValueError("is not a number of changes a second like 1, 0.1 or 0")
+    return rate
+
+
+def _parse_interval(text: str) -> float:
+    seconds: float = DURATION.parse(text)
+    if not seconds:
+        raise ValueError("is too short")
+    return seconds
+
+
+ADDRESS = OptionType("address", _parse_address)
+COUNT = OptionType("number", _parse_count)
+RATE = OptionType("rate", _parse_rate)
+INTERVAL = OptionType("duration", _parse_interval)

@@ -1,0 +1,125 @@
+"""Where a command takes targets from: the option ``--from``, alike in all commands that have it."""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+import msgspec
+
+from kuma_sd.cli.main import argument_type
+from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.model import Snapshot
+from kuma_sd.core.options import DURATION
+from kuma_sd.core.text import masked
+from kuma_sd.runtime.builder import Components, title
+from kuma_sd.runtime.one_shot import collect
+from kuma_sd.settings.loader import ControlPlaneSettings, Settings
+from kuma_sd.state.reader import read_snapshot
+from kuma_sd.web.client import NoDaemonError, default_control_socket, download
+
+DAEMON, CONTROL_PLANE, FILE = "daemon", "control-plane", "file:"
+
+
+@dataclass(frozen=True)
+class ReceivedTargets:
+    """What was found.
+
+    Args:
+        origin: where, for people.
+        snapshots: one of each control plane, in the order of their names.
+        remarks: what the reader should know of them, one sentence each.
+    """
+
+    origin: str
+    snapshots: Sequence[Snapshot]
+    remarks: Sequence[str] = ()
+
+
+def add_from(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--from`` and ``--timeout``."""
+    parser.add_argument(
+        "--from",
+        dest="origin",
+        metavar=f"{DAEMON}|{CONTROL_PLANE}|{FILE}PATH",
+        default=DAEMON,
+        type=_parse,
+        help="where the targets are from: what the running daemon has, after its guard; what the control planes in the "
+        f"settings have; or a saved snapshot (default: {DAEMON})",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=argument_type(DURATION),
+        metavar="DURATION",
+        default=30.0,
+        help=f"how long to wait for the control planes with --from {CONTROL_PLANE} (default: 30s)",
+    )
+
+
+def receive(arguments: argparse.Namespace, settings: Settings, components: Components) -> ReceivedTargets:
+    """Take the targets from where ``--from`` says.
+
+    Args:
+        arguments: with the values of ``--from`` and ``--timeout``.
+        settings: where the daemon and the control planes are.
+        components: made of them.
+
+    Raises:
+        KumaSDError: they are not to be had.
+    """
+    if arguments.origin == DAEMON:
+        return _from_daemon(control_socket(settings), settings.control_planes)
+    if arguments.origin == CONTROL_PLANE:
+        control_planes = ", ".join(title(control_plane) for control_plane in settings.control_planes)
+        return ReceivedTargets(f"from the control planes now: {control_planes}", collect(components, arguments.timeout))
+    return _from_file(Path(arguments.origin.removeprefix(FILE)), settings.control_planes)
+
+
+def control_socket(settings: Settings) -> Path:
+    """Return where the daemon is asked."""
+    return settings.core.control_socket or default_control_socket(os.environ)
+
+
+def _parse(text: str) -> str:
+    if text in (DAEMON, CONTROL_PLANE) or text.removeprefix(FILE) not in ("", text):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is not one of {DAEMON}, {CONTROL_PLANE}, {FILE}PATH")
+
+
+def _from_daemon(path: Path, control_planes: Sequence[ControlPlaneSettings]) -> ReceivedTargets:
+    try:
+        with download(path, "/-/received") as file:
+            known = msgspec.json.decode(file.read_bytes(), type=dict[str, str])
+    except NoDaemonError as error:
+        raise NoDaemonError(f"{error}; or use --from {CONTROL_PLANE}") from error
+    snapshots, remarks = [], []
+    for control_plane in sorted(control_planes, key=lambda settings: settings.name):
+        name = _its_name(control_plane, known)
+        if name is None:
+            remarks.append(f"control plane {title(control_plane)} is new: the daemon knows none of its targets")
+            continue
+        if known[name] != masked(control_plane.address):
+            remarks.append(f"control plane {title(control_plane)} moves: these are the targets of {known[name]}")
+        with download(path, f"/-/received?{urlencode({'control-plane': name})}") as file:
+            snapshots.append(read_snapshot(file, control_plane.name))
+    remarks = [f"{remark}; --from {CONTROL_PLANE} asks it" for remark in remarks]
+    return ReceivedTargets(f"from the daemon at {str(path)!r}, after its guard", snapshots, remarks)
+
+
+def _its_name(one: ControlPlaneSettings, known: Mapping[str, str]) -> str | None:
+    """Return what the daemon calls a control plane: as we do, or as it calls the one of that address."""
+    if one.name in known:
+        return one.name
+    return next((name for name, address in known.items() if address == masked(one.address)), None)
+
+
+def _from_file(path: Path, control_planes: Sequence[ControlPlaneSettings]) -> ReceivedTargets:
+    if len(control_planes) > 1:
+        names = " ".join(f"--cp-address={control_plane.name}={FILE}PATH" for control_plane in control_planes)
+        raise ConfigError(
+            f"--from {FILE}PATH holds the targets of one control plane, and there are {len(control_planes)}; use: "
+            f"--from {CONTROL_PLANE} {names}"
+        )
+    return ReceivedTargets(f"from the saved snapshot {str(path)!r}", [read_snapshot(path, control_planes[0].name)])

@@ -1,0 +1,173 @@
+"""How differences are shown: as text for people, as JSON for programs."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from kuma_sd.cli.received import ReceivedTargets
+from kuma_sd.cli.render.style import Style
+from kuma_sd.core.text import counted
+from kuma_sd.system.log_format import escape
+from kuma_sd.telemetry.publication_diff import DiffCounts, Difference, Pair
+
+MOST_SERVICES = 20
+"""How many lines the counts per mesh and service may take for an output."""
+
+
+@dataclass(frozen=True)
+class OutputDifference:
+    """What would become of an output.
+
+    Args:
+        name: the output.
+        against: what it was compared with.
+        before: how many targets there are.
+        after: how many targets there would be; None when the new settings have no such output.
+        difference: what makes the one into the other.
+        failing: how many targets are left out because a transform or rendering fails.
+    """
+
+    name: str
+    against: str
+    before: int
+    after: int | None
+    difference: Difference
+    failing: int = 0
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to tell."""
+        return self.after is None or self.difference.counts.total > 0
+
+
+def as_json(received: ReceivedTargets, outputs: Iterable[OutputDifference], limit: int | None) -> str:
+    """Return everything as one JSON object.
+
+    Args:
+        received: the targets, and where they are from.
+        outputs: what would become of them.
+        limit: how many targets are listed of each output; None for all.
+    """
+    whole = {
+        "from": received.origin,
+        "remarks": list(received.remarks),
+        "outputs": [_output_as_json(output, limit) for output in outputs],
+    }
+    return json.dumps(whole, indent=2, ensure_ascii=False)
+
+
+def as_text(received: ReceivedTargets, outputs: Iterable[OutputDifference], limit: int, style: Style) -> Iterator[str]:
+    """Yield the lines that people read.
+
+    Args:
+        received: the targets, and where they are from.
+        outputs: what would become of them.
+        limit: how many targets are listed of each output.
+        style: how to colour them.
+    """
+    outputs = list(outputs)
+    yield f"Targets {escape(received.origin)}"
+    for sentence in received.remarks:
+        yield style.changed(escape(sentence))
+    for output in outputs:
+        yield from _summary(output, style)
+    for output in outputs:
+        if output.after is not None and output.difference.counts.total:
+            yield from _details(output, limit, style)
+
+
+def _summary(one: OutputDifference, style: Style) -> Iterator[str]:
+    yield ""
+    yield f"{style.bold(f'output {escape(one.name)}')}: {_verdict(one, style)}"
+    yield style.dim(f"  against {escape(one.against)}")
+    if one.failing:
+        yield style.removed(f"  {counted(one.failing, 'target')} left out: a transform fails, the log says why")
+    if one.after is None:
+        return
+    services = one.difference.services
+    for (mesh, service), counts in islice(services.items(), MOST_SERVICES):
+        yield f"  mesh {_quoted(mesh)}, service {_quoted(service)}: {_counts(counts, style)}"
+    if len(services) > MOST_SERVICES:
+        yield f"  and {len(services) - MOST_SERVICES} more services"
+
+
+def _verdict(one: OutputDifference, style: Style) -> str:
+    if one.after is None:
+        return style.removed(f"not in the new settings; its {counted(one.before, 'target')} are left as they are")
+    if not one.difference.counts.total:
+        return f"no difference, {counted(one.after, 'target')}"
+    return f"{_counts(one.difference.counts, style)}; {one.before} → {counted(one.after, 'target')}"
+
+
+def _counts(counts: DiffCounts, style: Style) -> str:
+    parts = [style.removed(f"{counts.removed} removed")] if counts.removed else []
+    parts += [style.changed(f"{counts.changed} changed")] if counts.changed else []
+    parts += [style.added(f"{counts.added} added")] if counts.added else []
+    return ", ".join(parts)
+
+
+def _details(one: OutputDifference, limit: int, style: Style) -> Iterator[str]:
+    difference, total = one.difference, one.difference.counts.total
+    yield ""
+    yield f"{style.bold(f'output {escape(one.name)}')}:"
+    # What goes away first: it hurts most, and must not fall behind the limit.
+    lines = (
+        *(style.removed(f"- {_title(pair)}") for pair in difference.removed[:limit]),
+        *(f"{style.changed(f'~ {_title(pair)}')}  {_labels(pair)}" for pair in difference.changed[:limit]),
+        *(style.added(f"+ {_title(pair)}") for pair in difference.added[:limit]),
+    )
+    yield from lines[:limit]
+    if total > limit:
+        yield f"and {total - limit} more; --limit {total} shows all"
+
+
+def _title(pair: Pair) -> str:
+    target = pair.target
+    name, mesh = (escape(text) for text in (target.name, target.mesh))
+    return escape(target.address) + (f" {name}" if name else "") + (f" (mesh {mesh})" if mesh else "")
+
+
+def _labels(pair: Pair) -> str:
+    return ", ".join(f"{escape(name)}: {_quoted(before)} → {_quoted(after)}" for name, before, after in pair.labels)
+
+
+def _quoted(text: str | None) -> str:
+    return "none" if text is None else escape(json.dumps(text, ensure_ascii=False))
+
+
+def _output_as_json(one: OutputDifference, limit: int | None) -> dict[str, Any]:
+    difference = one.difference
+    pairs = [("removed", pair) for pair in difference.removed]
+    pairs += [("changed", pair) for pair in difference.changed]
+    pairs += [("added", pair) for pair in difference.added]
+    return {
+        "output": one.name,
+        "against": one.against,
+        "targets_before": one.before,
+        "targets_after": one.after,
+        **_counts_as_json(difference.counts),
+        "failing": one.failing,
+        "services": [
+            {"mesh": mesh, "service": service, **_counts_as_json(counts)}
+            for (mesh, service), counts in difference.services.items()
+        ],
+        "targets": [_pair_as_json(change, pair) for change, pair in pairs[:limit]],
+    }
+
+
+def _counts_as_json(counts: DiffCounts) -> dict[str, int]:
+    return dict(zip(DiffCounts._fields, counts, strict=True))
+
+
+def _pair_as_json(change: str, pair: Pair) -> dict[str, Any]:
+    target = pair.target
+    return {
+        "change": change,
+        "mesh": target.mesh,
+        "service": target.service,
+        "dataplane": target.name,
+        "before": pair.before.labels if pair.before else None,
+        "after": pair.after.labels if pair.after else None,
+    }

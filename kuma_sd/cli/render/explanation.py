@@ -1,0 +1,139 @@
+"""How explanations are shown to people."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+
+from kuma_sd.cli.render.style import Style
+from kuma_sd.system.log_format import escape
+from kuma_sd.telemetry.explanation import (
+    ExplainedChain,
+    ExplainedGroup,
+    Explanation,
+    ReceivedAssignment,
+    SearchResult,
+    Step,
+    Trace,
+    Verdict,
+)
+
+WIDTH = 110
+"""How long a line with several labels may become."""
+
+LONGEST = 300
+"""How much of a text is shown, in characters; JSON has all of it."""
+
+_STATES = {
+    "held": "; its control plane has it no more, but the guard holds it",
+    "expired": "; its control plane was not heard within max-age",
+}
+
+
+def as_text(origin: str, answer: SearchResult, style: Style) -> Iterator[str]:
+    """Yield the lines that people read: of one target everything, of several what becomes of them.
+
+    Args:
+        origin: where the targets are from; empty for the daemon.
+        answer: what was found; at least one target.
+        style: how to colour it.
+    """
+    if origin:
+        yield from (style.dim(_shown(origin)), "")
+    for target in answer.targets:
+        yield style.bold(_shown(str(target.target)))
+        yield from _verdicts(target.verdicts, style)
+    if len(answer.targets) == 1:
+        yield from _details(answer.targets[0], style)
+    else:
+        first = answer.targets[0].target
+        matchers = f"mesh={json.dumps(first.mesh)}, dataplane={json.dumps(first.dataplane)}"
+        yield from ("", style.dim(_shown(f"For the steps ask for one of them, like: kuma-sd explain '{matchers}'")))
+    if answer.more:
+        yield from ("", style.changed("There are more; --limit says how many are shown."))
+
+
+def _verdicts(verdicts: Iterable[Verdict], style: Style) -> Iterator[str]:
+    rows = list(verdicts)
+    width = max((len(row.output) for row in rows), default=0)
+    colours = {"published": style.added, **dict.fromkeys(("kept", "duplicate", "waiting"), style.changed)}
+    for row in rows:
+        verdict = colours.get(row.verdict, style.removed)(f"{row.verdict:<9}")
+        yield f"  {_shown(row.output):<{width}}  {verdict}  {_shown(row.why) or ', '.join(map(_place, row.groups))}"
+
+
+def _place(group: ExplainedGroup) -> str:
+    return _shown(" ".join(group.targets) + (f" in {group.where}" if group.where else ""))
+
+
+def _details(one: Explanation, style: Style) -> Iterator[str]:
+    received = one.received
+    size = f"{received.size} byte{'s' * (received.size != 1)}"
+    yield ""
+    yield f"{style.bold('received')}: {_shown(received.codec)}, {size}{_STATES.get(one.state, '')}"
+    yield from _received(received, style)
+    for chain in one.chains:
+        yield ""
+        yield f"{style.bold(_shown(', '.join(verdict.output for verdict in chain.outputs)))}"
+        yield from _chain(chain, style)
+
+
+def _received(received: ReceivedAssignment, style: Style) -> Iterator[str]:
+    if received.failure:
+        yield f"  {style.removed(_shown(received.failure))}"
+        return
+    for name in ("service", "address", "scheme", "metrics_path"):
+        yield f"  {name.replace('_', ' '):<12}  {_shown(getattr(received, name)) or style.dim('none')}"
+    lines = list(_wrapped(received.labels, 16))
+    yield f"  {'labels':<12}  {lines[0] if lines else style.dim('none')}"
+    yield from (f"{'':16}{line}" for line in lines[1:])
+
+
+def _chain(chain: ExplainedChain, style: Style) -> Iterator[str]:
+    for number, trace in enumerate(chain.traces, start=1):
+        if len(chain.traces) > 1:
+            yield f"  label set {number} of {len(chain.traces)}"
+        yield from _trace(trace, style)
+
+
+def _trace(trace: Trace, style: Style) -> Iterator[str]:
+    for step in trace.steps:
+        if step.outcome in ("dropped", "failed"):
+            yield f"  {style.removed(f'{_shown(str(step))}: {step.outcome}')}"
+        elif step.outcome == "unchanged":
+            yield f"  {style.dim(f'{_shown(str(step))}: nothing to change')}"
+        else:
+            yield f"  {_shown(str(step))}"
+            yield from _changes(step, style)
+    if trace.group:
+        yield f"  {style.added('target group')}: {_place(trace.group)}"
+        yield from (f"    {line}" for line in _wrapped(trace.group.labels, 4))
+
+
+def _changes(step: Step, style: Style) -> Iterator[str]:
+    yield from (style.removed(f"    - {line}") for line in _wrapped(step.removed, 6))
+    for name, (before, after) in step.changed.items():
+        yield style.changed(f"    ~ {_pair(name, before)} → {_quoted(after)}")
+    yield from (style.added(f"    + {line}") for line in _wrapped(step.added, 6))
+
+
+def _wrapped(labels: Mapping[str, str], indent: int) -> Iterator[str]:
+    """Yield lines that hold as many labels as fit."""
+    line = ""
+    for pair in (_pair(name, value) for name, value in sorted(labels.items())):
+        if line and indent + len(line) + 2 + len(pair) > WIDTH:
+            yield line
+            line = ""
+        line = f"{line}  {pair}" if line else pair
+    if line:
+        yield line
+
+
+def _pair(name: str, value: str) -> str:
+    return f"{_shown(name)}={_quoted(value)}"
+
+
+def _quoted(value: str) -> str:
+    return _shown(json.dumps(value, ensure_ascii=False))
+
+
+def _shown(text: str) -> str:
+    return escape(text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)")

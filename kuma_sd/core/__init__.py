@@ -1,0 +1,1 @@
+"""The nouns and the tools that every room uses; no input or output."""

@@ -1,0 +1,89 @@
+"""The one cache: unchanged work is never done twice."""
+
+from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
+from typing import Any, Generic, TypeVar, cast
+
+from kuma_sd.core.list_diff import changed_ranges
+
+K = TypeVar("K")
+S = TypeVar("S")
+V = TypeVar("V")
+
+
+class IncrementalCache(Generic[K, S, V]):
+    """Results by key, for exactly the keys of the last round, each valid while what it was computed from is equal.
+
+    Items that are the same and in the same order as in the last round are not even looked up.
+
+    Args:
+        compute: makes a value of an item; must depend on nothing else.
+        key: returns what makes an item the same one over time; its ``key`` unless told otherwise.
+
+    A computation that raises keeps the key's previous value, if it has one, and is not tried again until the item
+    changes.
+    """
+
+    def __init__(self, compute: Callable[[S], V], key: Callable[[S], K] = attrgetter("key")) -> None:
+        self._compute = compute
+        self._key: Callable[[Any], K] = key
+        # The last round, in its order: two lists take a sixth of the memory of a dictionary of pairs.
+        self._items: list[S] = []
+        self._values: list[V | None] = []
+        self._failures: dict[K, Exception] = {}
+        self.computed = 0
+
+    @property
+    def failures(self) -> Mapping[K, Exception]:
+        """What could not be computed in the last round, and why."""
+        return self._failures
+
+    def round(self, items: Iterable[S]) -> list[V]:
+        """Return the values of these items, in their order; keys that are not among them are forgotten.
+
+        Args:
+            items: what values are computed from, each key once. One without any value is left out of the result.
+        """
+        before, after = self._items, list(items)
+        ranges = changed_ranges(before, after)
+        known: dict[K, tuple[S, V | None]] = {}
+        for old, _ in ranges:
+            results = zip(before[old], self._values[old], strict=True)
+            known.update(zip(map(self._key, before[old]), results, strict=True))
+        fresh = [[self._value(item, known) for item in after[new]] for _, new in ranges]
+        # From the end, so that places do not move before they are used.
+        for (old, _), values in zip(reversed(ranges), reversed(fresh), strict=True):
+            self._values[old] = values
+        self._items = after
+        if not self._failures:
+            # Each has a value then, which the type cannot say.
+            return cast("list[V]", self._values.copy())
+        # What is left of them was not asked for.
+        for key in known:
+            self._failures.pop(key, None)
+        return [value for value in self._values if value is not None]
+
+    def get(self, key: K) -> V | None:
+        """Return the value of a key of the last round, None for others; it is searched for."""
+        found = (value for item, value in zip(self._items, self._values, strict=True) if self._key(item) == key)
+        return next(found, None)
+
+    def __contains__(self, key: K) -> bool:
+        return key in map(self._key, self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def _value(self, item: S, known: dict[K, tuple[S, V | None]]) -> V | None:
+        key = self._key(item)
+        before = known.pop(key, None)
+        if before and (before[0] is item or before[0] == item):
+            return before[1]
+        self.computed += 1
+        try:
+            value = self._compute(item)
+        except Exception as error:  # noqa: BLE001 (the boundary to decoders and plugins: the owner reports failures)
+            self._failures[key] = error
+            return before and before[1]
+        self._failures.pop(key, None)
+        return value

@@ -1,0 +1,89 @@
+"""What control planes say: assignments, the targets that are read from them, and snapshots.
+
+Those that exist for each target are structs of msgspec: made in a quarter of the time that a named tuple takes,
+smaller, and, since they hold no cycle, none of the garbage collector's business (``gc=False``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+Labels = dict[str, str]
+"""One label set as Prometheus would see it, ``__address__`` included; an empty value means that the label is absent."""
+
+
+class Key(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
+    """What makes an assignment the same one over time, protocols and upgrades of the control plane.
+
+    Args:
+        control_plane: the name it has in the settings; empty for the only one, which needs no name.
+        mesh: the mesh of the dataplane.
+        name: the name of the dataplane.
+        ordinal: the place among targets of equal names, in the order of their bytes; nearly always 0.
+    """
+
+    control_plane: str
+    mesh: str
+    name: str
+    ordinal: int
+
+
+class Target(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An assignment, read. Made on demand and never kept: 100,000 of them would cost 300 MB."""
+
+    control_plane: str
+    mesh: str
+    service: str
+    name: str
+    address: str
+    scheme: str
+    metrics_path: str
+    labels: Labels
+
+
+class Codec(Protocol):
+    """Reads the bytes of one kind of assignment. Codecs are compared, so each kind has one instance."""
+
+    name: str
+
+    def read(self, key: Key, data: bytes) -> Target:
+        """Read one target."""
+
+
+class Assignment(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
+    """One target as received.
+
+    Args:
+        key: its identity. Equal keys with other bytes are a change, never a loss.
+        data: its bytes as they came; equal bytes are never decoded twice.
+        codec: what reads them.
+    """
+
+    key: Key
+    data: bytes
+    codec: Codec
+
+    def read(self) -> Target:
+        """Decode the bytes."""
+        return self.codec.read(self.key, self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All assignments of one control plane at one moment. A new one replaces the old one.
+
+    Args:
+        control_plane: its name; empty for the only one.
+        assignments: sorted by key, each key once.
+        received: when the message came, in seconds of ``time.time()``.
+        connected: when the connection it came over was made, in seconds of ``time.monotonic()``.
+        complete: False when something did not parse, so that absence proves nothing.
+    """
+
+    control_plane: str
+    assignments: Sequence[Assignment]
+    received: float
+    connected: float
+    complete: bool = True

@@ -1,0 +1,261 @@
+"""Declaring options: name, type, default, help and secrecy of each are said once, in a frozen dataclass.
+
+Flags, environment variables, the sample file, the documentation and all checks are derived from it.
+"""
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+@dataclass(frozen=True)
+class OptionType:
+    """How an option is written.
+
+    Args:
+        name: what its values are called in help texts, like ``duration``.
+        parse: turns text into a value; raises ValueError with a reason that follows the value in a sentence.
+        show: turns a value into text that parse() reads back.
+        repeated: the text holds a list; as a flag it is given several times.
+        secret: its value is never shown, and there is no flag for it, since command lines can be read by others.
+        choices: the words it takes, if only these.
+    """
+
+    name: str
+    parse: Callable[[str], Any]
+    show: Callable[[Any], str] = str
+    repeated: bool = False
+    secret: bool = False
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A value that never shows itself; ``reveal()`` is the only way to it."""
+
+    _text: str = dataclasses.field(repr=False)
+
+    def reveal(self) -> str:
+        """Return the secret itself."""
+        return self._text
+
+    def __str__(self) -> str:
+        return "********" if self._text else ""
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """The content of a file that an option names, so that options differ when somebody edited the file.
+
+    Args:
+        path: the file; None when the option is not set.
+        content: its bytes when the settings were read.
+    """
+
+    path: Path | None
+    content: bytes = dataclasses.field(default=b"", repr=False)
+
+    def __str__(self) -> str:
+        return str(self.path or "")
+
+
+def option(default: Any, type_: OptionType, help_: str) -> Any:  # noqa: ANN401 (like dataclasses.field)
+    """Declare a field of an options dataclass.
+
+    Args:
+        default: the value when nothing is set; None for an option that may stay unset, which is written as nothing.
+        type_: one of the types of this module, or one of your own.
+        help_: one sentence: what it does, and its unit where the type does not say it.
+    """
+    return dataclasses.field(default=default, metadata={"type": type_, "help": help_})
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """For plugins that take none."""
+
+
+class Option(NamedTuple):
+    """A declared option, as `options_of()` finds it."""
+
+    field: str
+    type: OptionType
+    default: Any
+    help: str
+
+    @property
+    def name(self) -> str:
+        """Its name as it is written in files, like ``min-interval``."""
+        return self.field.replace("_", "-")
+
+    def parse(self, text: str) -> Any:  # noqa: ANN401 (whatever its type makes)
+        """Turn text into a value.
+
+        Raises:
+            ValueError: with a reason that follows the text in a sentence.
+        """
+        return None if self.default is None and not text else self.type.parse(text)
+
+    def show(self, value: Any) -> str:  # noqa: ANN401 (likewise)
+        """Turn a value into text that parse() reads back."""
+        return "" if value is None else self.type.show(value)
+
+
+def options_of(declaration: type) -> tuple[Option, ...]:
+    """List what an options dataclass declares.
+
+    Raises:
+        TypeError: it is no frozen dataclass, or has a field that was not made with `option()`.
+    """
+    if not dataclasses.is_dataclass(declaration) or not declaration.__dataclass_params__.frozen:  # type: ignore[attr-defined] # (typeshed lacks it)
+        raise TypeError(f"{declaration!r} is not a frozen dataclass")
+    own = inspect.get_annotations(declaration)
+    # What is special about a plugin comes before what it shares with others.
+    fields = sorted(dataclasses.fields(declaration), key=lambda field: field.name not in own)
+    foreign = [field.name for field in fields if not isinstance(field.metadata.get("type"), OptionType)]
+    if foreign:
+        raise TypeError(f"{declaration.__name__}.{foreign[0]} is not made with option()")
+    return tuple(Option(field.name, field.metadata["type"], field.default, field.metadata["help"]) for field in fields)
+
+
+def _parse_number(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        raise ValueError("is not a whole number")
+    return int(text)
+
+
+def _parse_percentage(text: str) -> float:
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?%", text)
+    if not found or float(found[1]) > 100:  # noqa: PLR2004 (per cent)
+        raise ValueError("is not a percentage from 0% to 100%")
+    return float(found[1]) / 100
+
+
+def _parse_bool(text: str) -> bool:
+    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if text.lower() not in words:
+        raise ValueError("is not true or false")
+    return words[text.lower()]
+
+
+# Prometheus's units and Go's; a month or year would be ambiguous in a daemon's settings.
+_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d|w))+")
+
+
+# What a thread can wait for ends somewhere; ten years are long enough to mean forever.
+_LONGEST_DURATION = 3650 * 86400.0
+
+
+def _parse_duration(text: str) -> float:
+    if text == "0":
+        return 0.0
+    if not _DURATION.fullmatch(text):
+        raise ValueError("is not a duration like 500ms, 30s, 2m or 1h30m")
+    parts = re.findall(r"([0-9.]+)([a-z]+)", text)
+    seconds = round(sum(float(number) * _DURATION_UNITS[unit] for number, unit in parts), 3)
+    if seconds > _LONGEST_DURATION:
+        raise ValueError("is longer than ten years")
+    return seconds
+
+
+def _parse_duration_or_forever(text: str) -> float:
+    return float("inf") if text == "forever" else _parse_duration(text)
+
+
+def show_duration(seconds: float) -> str:
+    """Write a duration the way it is set: ``90.0`` is ``1m30s``."""
+    if seconds == float("inf"):
+        return "forever"
+    milliseconds, shown = round(seconds * 1000), ""
+    for unit in ("h", "m", "s", "ms"):
+        count, milliseconds = divmod(milliseconds, round(_DURATION_UNITS[unit] * 1000))
+        shown += f"{count}{unit}" if count else ""
+    return shown or "0"
+
+
+_SIZE_UNITS = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+def _parse_size(text: str) -> int:
+    found = re.fullmatch(r"([0-9]+) ?(B|KiB|MiB|GiB)?", text)
+    if not found:
+        raise ValueError("is not a size like 64KiB, 16MiB or 1GiB")
+    return int(found[1]) * _SIZE_UNITS[found[2] or ""]
+
+
+def _show_size(count: int) -> str:
+    for unit in ("GiB", "MiB", "KiB"):
+        if count and count % _SIZE_UNITS[unit] == 0:
+            return f"{count // _SIZE_UNITS[unit]}{unit}"
+    return str(count)
+
+
+def _parse_path(text: str) -> Path:
+    if "\0" in text or not text:
+        raise ValueError("is not a path")
+    return Path(text)
+
+
+def _parse_file_content(text: str) -> FileContent:
+    if not text:
+        return FileContent(None)
+    path = _parse_path(text)
+    try:
+        return FileContent(path, path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from error
+
+
+def _parse_host_and_port(text: str) -> str:
+    # An IPv6 address stands in brackets; without a host it means all addresses of the machine, as in Prometheus.
+    found = re.fullmatch(r"(\[[0-9a-fA-F:.]+(%[A-Za-z0-9._-]+)?\]|[A-Za-z0-9._-]*):([0-9]{1,5})", text)
+    if not found or int(found[3]) > 65535:  # noqa: PLR2004 (the highest port)
+        raise ValueError("is not HOST:PORT, like 127.0.0.1:9119, [::1]:9119 or :9119")
+    return text
+
+
+TEXT = OptionType("text", str)
+NUMBER = OptionType("number", _parse_number)
+PERCENTAGE = OptionType("percentage", _parse_percentage, lambda share: f"{share * 100:.12g}%")
+BOOL = OptionType("true|false", _parse_bool, lambda value: "true" if value else "false")
+PATH = OptionType("path", _parse_path)
+DURATION = OptionType("duration", _parse_duration, show_duration)
+DURATION_OR_FOREVER = OptionType("duration|forever", _parse_duration_or_forever, show_duration)
+SIZE = OptionType("size", _parse_size, _show_size)
+SECRET = OptionType("secret", Secret, str, secret=True)
+FILE_CONTENT = OptionType("file", _parse_file_content)
+HOST_AND_PORT = OptionType("host:port", _parse_host_and_port)
+
+
+def choice(*words: str) -> OptionType:
+    """Return the type of an option that takes one of these words."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"is not one of {', '.join(words)}")
+        return text
+
+    return OptionType("|".join(words), parse, choices=words)
+
+
+def list_of(item: OptionType) -> OptionType:
+    """Return the type of an option that takes several values, between blanks or on lines of their own."""
+
+    def parse_item(word: str) -> Any:  # noqa: ANN401 (whatever the item's type makes)
+        try:
+            return item.parse(word)
+        except ValueError as error:
+            raise ValueError(f"has an item that {error}" if item.secret else f"has {word!r}, which {error}") from error
+
+    def parse(text: str) -> tuple[Any, ...]:
+        return tuple(map(parse_item, text.split()))
+
+    def show(values: tuple[Any, ...]) -> str:
+        return " ".join(map(item.show, values))
+
+    return OptionType(item.name, parse, show, repeated=True, secret=item.secret, choices=item.choices)

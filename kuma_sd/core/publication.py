@@ -1,0 +1,73 @@
+"""All target groups, and how two publications differ."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
+
+from kuma_sd.core.list_diff import difference
+from kuma_sd.core.target_group import TargetGroup
+
+# Groups are looked at by the hundred thousand, so in C.
+_LINE = attrgetter("json")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How one publication differs from an earlier one; each part is sorted by key."""
+
+    added: Sequence[TargetGroup]
+    removed: Sequence[TargetGroup]
+    changed: Sequence[TargetGroup]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+    def __str__(self) -> str:
+        return f"{len(self.added)} added, {len(self.removed)} removed, {len(self.changed)} changed"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """All target groups, in order. Holds no delta, so that one that was superseded takes nothing with it.
+
+    Args:
+        groups: sorted by key; of groups with equal lines only the one with the smallest key.
+        received: when the newest message in it came, in seconds of ``time.time()``.
+        duplicates: how many groups were left out because an equal line is in already.
+    """
+
+    groups: Sequence[TargetGroup]
+    received: float
+    duplicates: int = 0
+
+    @classmethod
+    def of(cls, groups: Iterable[TargetGroup], received: float) -> "Publication":
+        """Make a publication of groups that are sorted by key."""
+        ordered = tuple(groups)
+        duplicates = len(ordered) - len(set(map(_LINE, ordered)))
+        if duplicates:
+            unique = dict(zip(map(_LINE, reversed(ordered)), reversed(ordered), strict=True))
+            ordered = tuple(sorted(unique.values()))
+        return cls(ordered, received, duplicates)
+
+    def since(self, earlier: "Publication | None") -> Change:
+        """Compare with whatever an output published last.
+
+        Args:
+            earlier: any earlier publication, or None when nothing was published yet.
+        """
+        # Unchanged groups are the same objects, so most fall out by identity before any key is compared.
+        vanished, new = difference(earlier.groups if earlier else (), self.groups)
+        fresh = {group.key: group for group in new}
+        gone = {group.key: group for group in vanished}
+        return Change(
+            added=tuple(group for key, group in fresh.items() if key not in gone),
+            removed=tuple(group for key, group in gone.items() if key not in fresh),
+            changed=tuple(group for key, group in fresh.items() if key in gone and gone[key] != group),
+        )
+
+    @cached_property
+    def lines(self) -> tuple[bytes, ...]:
+        """The lines of JSON alone, in order."""
+        return tuple(map(_LINE, self.groups))

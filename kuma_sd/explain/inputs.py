@@ -1,0 +1,126 @@
+"""What explanations are made from: what was received, the ways it goes, and what was published."""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from kuma_sd.core.model import Assignment, Key, Snapshot
+from kuma_sd.core.publication import Publication
+from kuma_sd.pipeline.chain import Chain
+from kuma_sd.plugin.interfaces import Output, Transform
+from kuma_sd.runtime.builder import Components, Path
+
+if TYPE_CHECKING:
+    from kuma_sd.runtime.daemon import Daemon
+
+
+@dataclass(frozen=True)
+class ControlPlaneInput:
+    """A control plane.
+
+    Args:
+        assignments: what may be published of it, or might if it had not expired; sorted by key.
+        expired: it was not heard for longer than max-age.
+        holds: tells whether the guard holds a target that the control plane does not have any more.
+    """
+
+    assignments: Sequence[Assignment]
+    expired: bool = False
+    holds: Callable[[Key], bool] = lambda _key: False
+
+    def state(self, key: Key) -> str:
+        """Return how a target is, in a word."""
+        if self.expired:
+            return "expired"
+        return "held" if self.holds(key) else "present"
+
+
+class NamedTransform(NamedTuple):
+    """A transform, its name in the settings, and its kind."""
+
+    name: str
+    plugin: str
+    transform: Transform
+
+
+@dataclass(frozen=True)
+class OutputInput:
+    """An output at the end of a way.
+
+    Args:
+        name: its name in the settings.
+        output: the output itself, which may offer ``explain(group)``.
+        publication: what it published last; None for nothing yet.
+        failing: why it does not publish; empty when it does.
+    """
+
+    name: str
+    output: Output
+    publication: Publication | None
+    failing: str = ""
+
+
+@dataclass(frozen=True)
+class ChainInput:
+    """A branch with the names of its parts, and the outputs at its end."""
+
+    label_profile: str
+    steps: tuple[NamedTransform, ...]
+    chain: Chain
+    outputs: tuple[OutputInput, ...]
+
+
+@dataclass(frozen=True)
+class ExplainInputs:
+    """All that can be asked about.
+
+    Args:
+        control_planes: in the order of their keys.
+        chains: the ways that targets go.
+    """
+
+    control_planes: Sequence[ControlPlaneInput]
+    chains: Sequence[ChainInput]
+
+    @classmethod
+    def of_daemon(cls, daemon: "Daemon") -> "ExplainInputs":
+        """Look at a running daemon, from any thread."""
+        components, workers = daemon.components, daemon.outputs
+        control_planes = [
+            ControlPlaneInput(
+                control_plane.admitted.assignments if control_plane.admitted else (),
+                control_plane.expired,
+                control_plane.guard.holds,
+            )
+            for control_plane in daemon.pipeline.control_planes.values()
+        ]
+        outputs = [
+            OutputInput(name, worker.output, worker.status.published, worker.status.failing)
+            for name, worker in workers.items()
+        ]
+        return cls(
+            control_planes, [_chain_input(components, path, chain, outputs) for path, chain in components.chains]
+        )
+
+    @classmethod
+    def of_snapshots(cls, components: Components, snapshots: Sequence[Snapshot]) -> "ExplainInputs":
+        """Look at what would be published of snapshots, one of each control plane in the order of their names."""
+        control_planes = [ControlPlaneInput(snapshot.assignments) for snapshot in snapshots]
+        received = max((snapshot.received for snapshot in snapshots), default=0.0)
+        chains = []
+        for path, chain in components.chains:
+            publication = chain.publication(
+                itertools.chain.from_iterable(received.assignments for received in snapshots), received
+            )
+            outputs = [OutputInput(name, output, publication) for name, (_, output) in components.outputs.items()]
+            chains.append(_chain_input(components, path, chain, outputs))
+        return cls(control_planes, chains)
+
+
+def _chain_input(components: Components, path: Path, chain: Chain, outputs: Iterable[OutputInput]) -> ChainInput:
+    label_profile, transforms = path
+    named = zip(transforms, chain.transforms, strict=True)
+    steps = tuple(NamedTransform(item.name, item.plugin.name, transform) for item, transform in named)
+    here = {output.name for output in components.outputs_through(path)}
+    return ChainInput(label_profile, steps, chain, tuple(end for end in outputs if end.name in here))

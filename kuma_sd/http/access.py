@@ -1,0 +1,115 @@
+"""What it takes to be let in: TLS, credentials, headers, proxies. Files are read anew for each connection."""
+
+import base64
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kuma_sd.core.errors import SourceError
+from kuma_sd.http.address import Endpoint
+from kuma_sd.http.options import ClientOptions
+
+if TYPE_CHECKING:
+    import ssl
+
+
+class Access:
+    """How a control plane is entered.
+
+    Args:
+        options: what is configured.
+        user: ``user:password`` of the address; empty when it has none.
+    """
+
+    def __init__(self, options: ClientOptions, user: str = "") -> None:
+        self._options = options
+        self._user = user
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that are read for each connection."""
+        options = self._options
+        named = (options.tls_ca_file, options.tls_cert_file, options.tls_key_file, options.bearer_token_file)
+        return [Path(name) for name in named if name]
+
+    def without_credentials(self) -> "Access":
+        """Return the same without what only the configured address may see."""
+        nothing: dict[str, Any] = {"header": (), "bearer_token_file": "", "basic_auth_username": ""}
+        return Access(dataclasses.replace(self._options, **nothing))
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers to send with each request.
+
+        Raises:
+            SourceError: the file with the token cannot be read.
+        """
+        options = self._options
+        headers = dict(options.header)
+        if options.basic_auth_username:
+            headers["Authorization"] = _basic(f"{options.basic_auth_username}:{options.basic_auth_password.reveal()}")
+        elif self._user:
+            headers["Authorization"] = _basic(self._user)
+        elif options.bearer_token_file:
+            token = _read(options.bearer_token_file, "bearer-token-file").decode(errors="replace").strip()
+            headers["Authorization"] = f"Bearer {token}"
+        return headers
+
+    def ssl_context(self) -> "ssl.SSLContext":
+        """Return the TLS settings for HTTPS.
+
+        Raises:
+            SourceError: a certificate cannot be used.
+        """
+        import ssl  # noqa: PLC0415 (late, as whoever only checks settings needs none of it)
+
+        options = self._options
+        try:
+            context = ssl.create_default_context(cafile=options.tls_ca_file or None)
+            if options.tls_cert_file:
+                context.load_cert_chain(options.tls_cert_file, options.tls_key_file or None)
+        except OSError as error:
+            raise SourceError(f"tls-ca-file, tls-cert-file or tls-key-file cannot be used: {error}") from error
+        if options.tls_insecure_skip_verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+    def pem_files(self) -> tuple[bytes | None, bytes | None, bytes | None]:
+        """Return the CA, key and certificates for gRPC, each as PEM or None.
+
+        Raises:
+            SourceError: one cannot be read.
+        """
+        import ssl  # noqa: PLC0415 (likewise)
+
+        options = self._options
+        # Without this, gRPC would trust a list of its own instead of the system's.
+        trusted = options.tls_ca_file or ssl.get_default_verify_paths().cafile
+        return (
+            _read(trusted, "tls-ca-file") if trusted else None,
+            _read(options.tls_key_file, "tls-key-file") if options.tls_key_file else None,
+            _read(options.tls_cert_file, "tls-cert-file") if options.tls_cert_file else None,
+        )
+
+    def proxy(self, endpoint: Endpoint) -> str:
+        """Return the URL of the proxy to use; empty for none. The environment is asked as other programs do."""
+        if self._options.proxy:
+            return self._options.proxy
+        from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 (likewise)
+
+        if proxy_bypass(endpoint.host):
+            return ""
+        environment: Mapping[str, str] = getproxies()
+        return environment.get("https" if endpoint.tls else "http", "")
+
+
+def _basic(credentials: str) -> str:
+    return "Basic " + base64.b64encode(credentials.encode()).decode()
+
+
+def _read(path: str, option: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise SourceError(f"{option} {path!r} cannot be read: {error.strerror}") from error

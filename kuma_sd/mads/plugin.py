@@ -1,0 +1,57 @@
+"""MADS, Kuma's Monitoring Assignment Discovery Service, as a source plugin. Nothing else knows of MADS."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kuma_sd.core.model import Codec
+from kuma_sd.core.options import BOOL, DURATION, TEXT, choice, option
+from kuma_sd.http.options import ClientOptions
+from kuma_sd.plugin.hookspecs import hookimpl
+from kuma_sd.plugin.interfaces import Context, Source, SourcePlugin
+
+
+@dataclass(frozen=True)
+class MadsOptions(ClientOptions):
+    """How to talk to control planes."""
+
+    name: str = option("kuma_sd", TEXT, "The client's name (node id); Kuma 2.6 and later select assignments by it.")
+    api_version: str = option(
+        "auto", choice("auto", "v1", "v1alpha1"), "The version of MADS to speak; auto asks for the newest first."
+    )
+    transport: str = option("auto", choice("auto", "grpc", "http"), "What to speak it over; auto tries gRPC first.")
+    fetch_timeout: float = option(30.0, DURATION, "Over HTTP: how long the control plane may hold a request.")
+    allow_plaintext: bool = option(
+        False,
+        BOOL,
+        "Whether an https or grpcs address of an API server may lead to MADS without TLS (Kuma before 2.0).",
+    )
+
+
+def open_source(address: str, options: MadsOptions, context: Context) -> Source:
+    """Make the source of a control plane."""
+    # Late, so that declaring options loads no more than that.
+    from kuma_sd.mads.source import MadsSource  # noqa: PLC0415
+
+    return MadsSource(address, options, context.name)
+
+
+def codec(name: str) -> Codec:
+    """Return one of the codecs of MADS.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    # Late, since they load protobuf.
+    from kuma_sd.mads.codecs.v1 import V1_PROTOBUF  # noqa: PLC0415
+    from kuma_sd.mads.codecs.v1_json import V1_JSON  # noqa: PLC0415
+    from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF  # noqa: PLC0415
+
+    return {known_codec.name: known_codec for known_codec in (V1_PROTOBUF, V1_JSON, V1ALPHA1_PROTOBUF)}[name]
+
+
+@hookimpl
+def kuma_sd_sources() -> Iterable[SourcePlugin]:
+    """MADS over gRPC and HTTP."""
+    yield SourcePlugin(
+        "mads", schemes=("grpc", "grpcs", "http", "https"), options=MadsOptions, open=open_source, codec=codec
+    )

@@ -1,0 +1,153 @@
+"""A branch of the pipeline: a label profile and a list of transforms, shared by the outputs that have the same."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from kuma_sd.core.errors import TransformError
+from kuma_sd.core.incremental_cache import IncrementalCache
+from kuma_sd.core.list_diff import flattened
+from kuma_sd.core.model import Assignment, Key, Labels, Target
+from kuma_sd.core.publication import Publication
+from kuma_sd.core.target_group import GroupKey, TargetGroup
+from kuma_sd.plugin.interfaces import Transform
+from kuma_sd.prometheus.label_profiles import LabelProfile
+
+_log = logging.getLogger(__name__)
+
+
+class LabelLimits(NamedTuple):
+    """How much of a target is believed, since control planes pass on what anybody tags a dataplane with.
+
+    Args:
+        labels: the most labels a target may have.
+        label_value_length: the longest value of a label, in bytes.
+    """
+
+    labels: int = 1000
+    label_value_length: int = 2**16
+
+    def check(self, target: Target, size: int) -> None:
+        """Refuse a target that is beyond.
+
+        Args:
+            target: what was read.
+            size: how many bytes it was read from.
+
+        Raises:
+            TransformError: it is.
+        """
+        if len(target.labels) > self.labels:
+            raise TransformError(f"it has {len(target.labels)} labels, more than max-labels ({self.labels})")
+        # No value is longer than what it was read from, so that most are not looked at.
+        if size > self.label_value_length:
+            name, value = max(target.labels.items(), key=lambda item: len(item[1].encode()), default=("", ""))
+            if len(value.encode()) > self.label_value_length:
+                raise TransformError(f"the value of its label {name!r} is longer than max-label-value-length")
+
+
+MOST_FAILURES = 20
+"""How many targets that cannot be converted are named."""
+
+
+class ChainStatus(NamedTuple):
+    """What a branch met; replaced whole, never changed.
+
+    Args:
+        failing: how many targets cannot be converted.
+        failures: some of them, and why.
+        without_address: how many results were dropped so far because they have no address.
+        repaired: how many label names were made valid so far.
+        collided: how many labels were lost so far to others whose valid name is the same.
+    """
+
+    failing: int = 0
+    failures: tuple[tuple[Key, str], ...] = ()
+    without_address: int = 0
+    repaired: int = 0
+    collided: int = 0
+
+
+class Chain:
+    """Turns assignments into publications; an assignment that did not change is never converted again.
+
+    Args:
+        profile: gives each target its labels.
+        transforms: applied in this order; each sees what the one before it made.
+        limits: what a target may not exceed.
+    """
+
+    def __init__(
+        self, profile: LabelProfile, transforms: Sequence[Transform] = (), limits: LabelLimits | None = None
+    ) -> None:
+        self.profile = profile
+        self.limits = limits or LabelLimits()
+        self.transforms = transforms
+        self._memo: IncrementalCache[Key, Assignment, TargetGroup | tuple[TargetGroup, ...]] = IncrementalCache(
+            self._convert
+        )
+        self._reported: frozenset[Key] = frozenset()
+        self.without_address = 0
+        self.status = ChainStatus()
+
+    @property
+    def converted(self) -> int:
+        """How many assignments were converted so far."""
+        return self._memo.computed
+
+    @property
+    def failing(self) -> int:
+        """How many targets could not be converted; they keep their last good groups, or are left out."""
+        return len(self._memo.failures)
+
+    def failure_of(self, key: Key) -> Exception | None:
+        """Return why a target could not be converted, from any thread; None if it could, or is not there."""
+        return self._memo.failures.get(key)
+
+    def publication(self, assignments: Iterable[Assignment], received: float) -> Publication:
+        """Convert what changed and put all together.
+
+        Args:
+            assignments: those of all control planes, sorted by key.
+            received: when the newest of them came.
+        """
+        publication = Publication.of(flattened(self._memo.round(assignments), TargetGroup), received)
+        self._report()
+        return publication
+
+    def _convert(self, assignment: Assignment) -> TargetGroup | tuple[TargetGroup, ...]:
+        target = assignment.read()
+        self.limits.check(target, len(assignment.data))
+        results: Iterable[Labels] = (self.profile(target),)
+        for transform in self.transforms:
+            results = _apply(transform, results, target)
+        groups = []
+        for place, result in enumerate(results):
+            # A transform may make any name, like labelmap in Prometheus, which has no file to lose.
+            labels = self.profile.made_valid(result) if self.transforms else result
+            if labels.get("__address__"):
+                groups.append(TargetGroup.render(GroupKey(assignment.key, place), labels))
+            else:
+                self.without_address += 1
+        return groups[0] if len(groups) == 1 else tuple(groups)
+
+    def _report(self) -> None:
+        failures = self._memo.failures
+        for key in failures.keys() - self._reported:
+            _log.error(
+                "dataplane %s of mesh %s keeps its last good labels, or is left out if it has none: %s",
+                key.name,
+                key.mesh,
+                failures[key],
+                exc_info=None if isinstance(failures[key], TransformError) else failures[key],
+            )
+        self._reported = frozenset(failures)
+        named = tuple((key, str(error)) for key, error in islice(failures.items(), MOST_FAILURES))
+        self.status = ChainStatus(
+            len(failures), named, self.without_address, self.profile.repaired, self.profile.collided
+        )
+
+
+def _apply(transform: Transform, labels: Iterable[Labels], target: Target) -> list[Labels]:
+    return [result for label in labels for result in transform(label, target)]

@@ -1,0 +1,69 @@
+"""The three hooks. Each yields descriptions and does no work."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
+
+PROJECT = "kuma_sd"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def kuma_sd_sources() -> "Iterable[SourcePlugin]":
+    """Describe where assignments come from.
+
+    Register the module that implements it under ``source.SCHEME`` in the entry-point group ``kuma_sd.plugins``, once
+    for each scheme::
+
+        from kuma_sd import SourcePlugin, hookimpl
+
+        @hookimpl
+        def kuma_sd_sources():
+            yield SourcePlugin("consul", schemes=("consul",), options=ConsulOptions, open=ConsulSource)
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def kuma_sd_transforms() -> "Iterable[TransformPlugin]":
+    """Describe how label sets can be changed.
+
+    Register the module that implements it under ``transform.NAME`` in the entry-point group ``kuma_sd.plugins``::
+
+        from kuma_sd import TransformPlugin, hookimpl
+
+        def without_test_meshes(labels, target):
+            return [] if target.mesh.startswith("test-") else [labels]
+
+        @hookimpl
+        def kuma_sd_transforms():
+            yield TransformPlugin("without_test_meshes", make=lambda options: without_test_meshes)
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def kuma_sd_outputs() -> "Iterable[OutputPlugin]":
+    """Describe where target groups go.
+
+    Register the module that implements it under ``output.NAME`` in the entry-point group ``kuma_sd.plugins``::
+
+        from kuma_sd import OutputPlugin, hookimpl
+
+        class Counter:
+            def start(self): ...
+            def publish(self, publication):
+                print(len(publication.groups), "targets")
+            def close(self): ...
+
+        @hookimpl
+        def kuma_sd_outputs():
+            yield OutputPlugin("counter", open=lambda options, context: Counter())
+    """
+    raise NotImplementedError

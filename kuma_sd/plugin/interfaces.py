@@ -1,0 +1,194 @@
+"""What plugins implement, and what they describe themselves with."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.model import Codec, Labels, Snapshot, Target
+from kuma_sd.core.options import NoOptions
+from kuma_sd.core.publication import Publication
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+    from prometheus_client.registry import Collector
+
+Transform = Callable[[Labels, Target], Iterable[Labels]]
+"""A pure function of one label set: none, one or several come out.
+
+It must not change its arguments and must depend on nothing else, for its results are remembered. A result without
+``__address__`` is dropped and counted. When it raises, the target keeps its previous result.
+"""
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that a plugin gets from the daemon; it grows here and nowhere else.
+
+    What an instance hands over here lives as long as the instance: a reload that replaces it takes all of it away.
+
+    Args:
+        name: the instance's name in the settings; of a source the control plane's, empty for the only one.
+    """
+
+    name: str
+    served: "dict[str, WSGIApplication]" = field(default_factory=dict, init=False, repr=False)
+    collectors: "list[Collector]" = field(default_factory=list, init=False, repr=False)
+    facts: list[Callable[[], Mapping[str, str]]] = field(default_factory=list, init=False, repr=False)
+
+    def serve(self, path: str, application: "WSGIApplication") -> None:
+        """Let the daemon's listeners answer a path.
+
+        Args:
+            path: all of it, like ``/sd``; no other instance may have it.
+            application: what answers; called in several threads at a time.
+
+        Raises:
+            ConfigError: it is not a path.
+        """
+        if not path.startswith("/") or set(path) & set("?#%\\ ") or "//" in path or {".", ".."} & set(path.split("/")):
+            raise ConfigError(f"{path!r} is not a path that can be served; write it like /sd")
+        self.served[path] = application
+
+    def register(self, collector: "Collector") -> None:
+        """Add to what ``/metrics`` tells.
+
+        Args:
+            collector: its ``collect()`` yields metric families of prometheus_client; called in any thread. No label
+                may have values that grow with the mesh.
+        """
+        self.collectors.append(collector)
+
+    def report(self, facts: Callable[[], Mapping[str, str]]) -> None:
+        """Add to what the status page and ``kuma-sd status`` tell of this instance.
+
+        Args:
+            facts: returns a few facts by their names, like ``{"role": "leader"}``; called in any thread.
+        """
+        self.facts.append(facts)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """What a source knows of its connection; replaced whole, never changed.
+
+    Args:
+        connected: a stream is open whose keepalive is alive, which counts as being heard now.
+        heard: the last sign of life, in seconds of ``time.time()``; None before the first.
+        protocol: what is spoken, like ``v1 gRPC``; empty while nothing is.
+        why: how this protocol was found.
+        since: since when it is connected, likewise; None while it is not.
+        responses: how many answers came so far, over all connections.
+        received: how many bytes they had.
+        unparsed: how many assignments of the last answer cannot be understood.
+        parse_errors: how many assignments, or whole answers, could not be understood so far.
+    """
+
+    connected: bool = False
+    heard: float | None = None
+    protocol: str = ""
+    why: str = ""
+    since: float | None = None
+    responses: int = 0
+    received: int = 0
+    unparsed: int = 0
+    parse_errors: int = 0
+
+
+class Source(Protocol):
+    """Streams the snapshots of one control plane.
+
+    Iterating is one connection: it ends, or raises SourceError, when the connection does, and the daemon iterates
+    again with back-off. A source acknowledges once a message is parsed; what happens later never stops the stream.
+    """
+
+    @property
+    def status(self) -> SourceStatus:
+        """The present state, read by other threads."""
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        """Connect and yield snapshots as they come."""
+
+    def close(self) -> None:
+        """End the iteration from another thread, at once, whatever call it blocks in."""
+
+
+class Output(Protocol):
+    """Publishes publications; each instance has a thread of its own."""
+
+    def start(self) -> None:
+        """Claim what only one may have, like a directory or a lock; `kuma-sd check` never calls this.
+
+        Raises:
+            OutputError: it cannot be had.
+        """
+
+    def publish(self, publication: Publication) -> None:
+        """Make the world look like this publication.
+
+        Raises:
+            OutputError: it did not work; the daemon retries the newest publication with back-off.
+        """
+
+    def close(self) -> None:
+        """Let go of what start() claimed. What is published stays."""
+
+
+@runtime_checkable
+class WritesFiles(Protocol):
+    """What an output may offer besides: `kuma-sd diff` then compares with what stands in its files."""
+
+    def files(self, publication: Publication) -> Mapping[Path, Sequence[bytes]]:
+        """Return the lines of JSON that each file would hold; any thread may ask, also before start()."""
+
+
+@dataclass(frozen=True)
+class SourcePlugin:
+    """Describes a kind of source.
+
+    Args:
+        name: its name in listings.
+        schemes: the URL schemes of the addresses it takes.
+        options: a frozen dataclass whose fields are made with `option()`.
+        open: makes a source of an address, options and context; reads files at most, and connects when iterated.
+        codec: returns the codec of a name, so that assignments that were saved can be read after a restart; raises
+            KeyError for an unknown one. Without it nothing is saved.
+    """
+
+    name: str
+    schemes: tuple[str, ...]
+    open: Callable[[str, Any, Context], Source]
+    options: type = NoOptions
+    codec: Callable[[str], Codec] | None = None
+
+
+@dataclass(frozen=True)
+class TransformPlugin:
+    """Describes a kind of transform.
+
+    Args:
+        name: its name in the settings.
+        options: a frozen dataclass whose fields are made with `option()`.
+        make: makes a transform of the options; raises ConfigError when they do not fit together.
+    """
+
+    name: str
+    make: Callable[[Any], Transform]
+    options: type = NoOptions
+
+
+@dataclass(frozen=True)
+class OutputPlugin:
+    """Describes a kind of output.
+
+    Args:
+        name: its name in the settings.
+        options: a frozen dataclass whose fields are made with `option()`.
+        open: makes an output of options and context; reads files at most, and claims nothing before start().
+    """
+
+    name: str
+    open: Callable[[Any, Context], Output]
+    options: type = NoOptions

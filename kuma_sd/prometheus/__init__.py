@@ -1,0 +1,1 @@
+"""What Prometheus prescribes: labels, matchers, regular expressions, shards, files."""

@@ -1,0 +1,131 @@
+"""Label profiles: how a target's facts and labels become the labels that Prometheus sees."""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+from kuma_sd.core.model import Labels, Target
+
+_INVALID = re.compile("[^a-zA-Z0-9_]")
+
+
+# Tag names come from outside: remembering them is bounded.
+@lru_cache(maxsize=10_000)
+def valid_name(name: str) -> str:
+    """Make a label name valid for every Prometheus: ``[a-zA-Z_][a-zA-Z0-9_]*``.
+
+    A leading digit gets ``_`` in front. The Go program left it, and Prometheus 2 refused the whole file.
+    """
+    valid = _INVALID.sub("_", name)
+    return valid if valid and not valid[0].isdigit() else f"_{valid}"
+
+
+@lru_cache(maxsize=10_000)
+def is_valid(name: str) -> bool:
+    """Tell whether every Prometheus takes this label name."""
+    return valid_name(name) == name
+
+
+# Most targets have the same names as others.
+@lru_cache(maxsize=1000)
+def _are_valid(names: tuple[str, ...]) -> bool:
+    return all(map(is_valid, names))
+
+
+class _Repair(NamedTuple):
+    names: tuple[tuple[str, str], ...]
+    repaired: int
+    collided: int
+
+
+@lru_cache(maxsize=1000)
+def _repair(names: tuple[str, ...]) -> _Repair:
+    valid: dict[str, str] = {}
+    # Of names that become one, the one that was valid wins, else the smallest original.
+    for name in sorted(names, key=lambda name: (not is_valid(name), name)):
+        valid.setdefault(valid_name(name), name)
+    repaired = sum(name != original for name, original in valid.items())
+    return _Repair(tuple(valid.items()), repaired, len(names) - len(valid))
+
+
+def kuma_prometheus_sd(target: Target) -> Labels:
+    """Return the labels that the Go program wrote for MADS v1, before names are made valid."""
+    facts = {
+        "__address__": target.address,
+        "__metrics_path__": target.metrics_path,
+        "__scheme__": target.scheme,
+        "dataplane": target.name,
+        "instance": target.name,
+        "job": target.service,
+        "mesh": target.mesh,
+        "service": target.service,
+    }
+    return _overlay(target.labels, facts, _named("control_plane", target))
+
+
+def kuma_sd_configs(target: Target) -> Labels:
+    """Return the labels that Prometheus's own ``kuma_sd_configs`` discovers."""
+    facts = {
+        "__address__": target.address,
+        "__metrics_path__": target.metrics_path,
+        "__scheme__": target.scheme,
+        "__meta_kuma_dataplane": target.name,
+        "__meta_kuma_mesh": target.mesh,
+        "__meta_kuma_service": target.service,
+        "instance": target.name,
+    }
+    tags = {f"__meta_kuma_label_{name}": value for name, value in target.labels.items()}
+    return _overlay(tags, facts, _named("__meta_kuma_control_plane", target))
+
+
+def both(target: Target) -> Labels:
+    """Return the union of the two; where they share a name they agree."""
+    return kuma_prometheus_sd(target) | kuma_sd_configs(target)
+
+
+PROFILES: dict[str, Callable[[Target], Labels]] = {
+    "kuma-prometheus-sd": kuma_prometheus_sd,
+    "kuma_sd_configs": kuma_sd_configs,
+    "both": both,
+}
+
+
+class LabelProfile:
+    """Gives each target the labels of a profile, with valid names, and counts what it had to repair.
+
+    Args:
+        name: one of PROFILES.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._labels = PROFILES[name]
+        self.repaired = 0
+        self.collided = 0
+
+    def __call__(self, target: Target) -> Labels:
+        """Return the labels of a target."""
+        return self.made_valid(self._labels(target))
+
+    def made_valid(self, labels: Labels) -> Labels:
+        """Return labels with names that every Prometheus takes; one that it does not would cost the whole file."""
+        if _are_valid(tuple(labels)):
+            return labels
+        present = {name: value for name, value in labels.items() if value}
+        repair = _repair(tuple(present))
+        self.repaired += repair.repaired
+        self.collided += repair.collided
+        return {valid: present[name] for valid, name in repair.names}
+
+
+def _named(label: str, target: Target) -> Labels:
+    return {label: target.control_plane} if target.control_plane else {}
+
+
+def _overlay(labels: Labels, facts: Labels, control_plane: Labels) -> Labels:
+    """Lay facts over labels over the control plane; what is empty is absent and covers nothing."""
+    merged = control_plane | labels | facts if control_plane else labels | facts
+    if all(merged.values()):
+        return merged
+    present = [{name: value for name, value in layer.items() if value} for layer in (control_plane, labels, facts)]
+    return present[0] | present[1] | present[2]

@@ -1,0 +1,175 @@
+"""Label matchers in Prometheus's syntax, ``mesh="payments", env=~"prod|stage"``, and its regular expressions."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.options import OptionType
+from kuma_sd.prometheus.regex import PATTERN_CACHE_SIZE, Pattern, parse_pattern
+
+__all__ = [
+    "LABEL_NAME",
+    "MATCHERS",
+    "PATTERN_CACHE_SIZE",
+    "Matcher",
+    "Matchers",
+    "Pattern",
+    "parse_matchers",
+    "parse_pattern",
+]
+
+LABEL_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
+"""What every Prometheus takes for a label name, if it matches as a whole."""
+
+_BLANK = re.compile(r"\s*")
+_OPEN, _CLOSE, _COMMA, _END = map(re.compile, (r"\{", r"\}", ",", r"\Z"))
+_OPERATOR = re.compile("=~|!~|!=|=")
+_WORD = re.compile(r"[\w.:/-]+")
+_QUOTED = re.compile(r""""((?:[^"\\\n]|\\.)*)"|'((?:[^'\\\n]|\\.)*)'|`([^`]*)`""")
+_ESCAPE = re.compile(r"\\(.)")
+_ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """A condition on one label.
+
+    Args:
+        name: the label.
+        operator: ``=``, ``!=``, ``=~`` or ``!~``.
+        value: a text, or for the last two a regular expression that must match as a whole.
+    """
+
+    name: str
+    operator: str
+    value: str
+
+    def matches(self, value: str) -> bool:
+        """Tell whether it holds.
+
+        Args:
+            value: the label's; empty when the label is absent, which means the same.
+
+        Raises:
+            ValueError: the regular expression is wrong; `parse_matchers()` has made sure that it is not.
+        """
+        return self._equals(value) is not self.operator.startswith("!")
+
+    @cached_property
+    def _equals(self) -> Callable[[str], bool]:
+        return parse_pattern(self.value).matches if "~" in self.operator else self.value.__eq__
+
+    def __str__(self) -> str:
+        value = self.value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+        return f'{self.name}{self.operator}"{value}"'
+
+
+class Matchers(tuple[Matcher, ...]):
+    """Conditions that must all hold. Without any, everything matches."""
+
+    __slots__ = ()
+
+    def matches(self, lookup: Callable[[str], str | None]) -> bool:
+        """Tell whether all hold.
+
+        Args:
+            lookup: returns the value of a label; None or an empty text when it is absent. ``labels.get`` will do.
+        """
+        return all(matcher.matches(lookup(matcher.name) or "") for matcher in self)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self))
+
+
+def parse_matchers(text: str) -> Matchers:
+    """Parse label matchers.
+
+    Args:
+        text: conditions with commas between them, in braces or not; a plain word needs no quotes.
+
+    Raises:
+        ConfigError: it is wrong; the message says where and why.
+    """
+    try:
+        return _parse(text)
+    except ValueError as error:
+        raise ConfigError(f"{text!r} {error}") from error
+
+
+def _parse(text: str) -> Matchers:
+    reader = _Reader(text)
+    braces = reader.take(_OPEN)
+    matchers = []
+    while not reader.sees(_CLOSE) and not reader.sees(_END):
+        matchers.append(_matcher(reader))
+        if not reader.take(_COMMA):
+            break
+    if braces and not reader.take(_CLOSE):
+        raise reader.error("expected a comma or }")
+    if not reader.sees(_END):
+        raise reader.error("expected a comma or the end; put quotes around values that are no plain words")
+    return Matchers(matchers)
+
+
+class _Reader:
+    """Goes through a text; blanks between its parts do not matter."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def sees(self, part: re.Pattern[str]) -> re.Match[str] | None:
+        blank = _BLANK.match(self._text, self._at)
+        assert blank
+        self._at = blank.end()
+        return part.match(self._text, self._at)
+
+    def take(self, part: re.Pattern[str]) -> re.Match[str] | None:
+        found = self.sees(part)
+        if found:
+            self._at = found.end()
+        return found
+
+    def error(self, reason: str, at: int | None = None) -> ValueError:
+        return ValueError(f"is wrong at character {1 + (self._at if at is None else at)}: {reason}")
+
+
+def _matcher(reader: _Reader) -> Matcher:
+    name = reader.take(LABEL_NAME)
+    if not name:
+        raise reader.error('expected the name of a label, as in mesh="payments"')
+    operator = reader.take(_OPERATOR)
+    if not operator:
+        raise reader.error(f"expected =, !=, =~ or !~ after {name[0]}")
+    value = reader.sees(_QUOTED) or reader.sees(_WORD)
+    if not value:
+        raise reader.error(f"expected a value for {name[0]}, in quotes that are closed again")
+    matcher = Matcher(name[0], operator[0], _text(reader, value))
+    try:
+        matcher.matches("")
+    except ValueError as error:
+        raise reader.error(f"Prometheus refuses this regular expression: {error}") from error
+    reader.take(value.re)
+    return matcher
+
+
+def _text(reader: _Reader, value: re.Match[str]) -> str:
+    if value.re is _WORD:
+        return value[0]
+    quote, raw = value[0][0], value[value.lastindex or 0]
+    if quote == "`":
+        return raw
+
+    def unescape(found: re.Match[str]) -> str:
+        if found[1] not in (*_ESCAPED, quote):
+            at = value.start() + 1 + found.start()
+            raise reader.error(f"unknown escape {found[0]}; a backslash is written twice, or in `…`", at)
+        return _ESCAPED.get(found[1], found[1])
+
+    return _ESCAPE.sub(unescape, raw)
+
+
+MATCHERS = OptionType("matchers", _parse)
+"""The type of an option that holds matchers."""

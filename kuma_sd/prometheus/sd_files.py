@@ -1,0 +1,119 @@
+"""What files in Prometheus's file_sd format hold, whoever wrote them, and what ours would."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kuma_sd.core.errors import KumaSDError, TransformError
+from kuma_sd.core.model import Labels
+from kuma_sd.core.publication import Publication
+from kuma_sd.core.target_group import TargetGroup
+from kuma_sd.plugin.interfaces import Output, WritesFiles
+from kuma_sd.prometheus.yaml_nesting import refuse_deep_nesting
+from kuma_sd.telemetry.publication_diff import NO_KEY
+
+LARGEST_FILE = 2**30
+"""The largest file that is read, in bytes."""
+
+MOST_TARGETS = 5_000_000
+"""How many targets a file may hold; with anchors, a small one of YAML could hold very many."""
+
+
+class _Group(msgspec.Struct):
+    targets: list[str] | None = None
+    labels: Labels | None = None
+
+
+def selected(output: Output, publication: Publication) -> Sequence[TargetGroup]:
+    """Return the groups that an output publishes: all of them, unless it says that only some are in its files."""
+    if not isinstance(output, WritesFiles):
+        return publication.groups
+    lines = set(itertools.chain.from_iterable(output.files(publication).values()))
+    return tuple(group for group in publication.groups if group.json in lines)
+
+
+def read_target_file(path: Path) -> list[TargetGroup]:
+    """Read the groups in a file of JSON or YAML.
+
+    Each target is a group of its own, without a key and as kuma-sd would write it: labels sorted, empty ones left out.
+    Equal ones are there once.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        KumaSDError: it cannot be read, or is no such file.
+    """
+    content = _content(path)
+    try:
+        groups = _yaml(content) if _is_yaml(path, content) else _json(content)
+        lines = {target.json: target for target in _targets(groups)}
+    except (ValueError, msgspec.MsgspecError, TransformError) as error:
+        raise _no_target_file(path, " ".join(str(error).split())) from error
+    except RecursionError as error:  # msgspec's bound for JSON
+        raise _no_target_file(path, "it is nested too deeply") from error
+    return list(lines.values())
+
+
+def _no_target_file(path: Path, reason: str) -> KumaSDError:
+    return KumaSDError(f"{str(path)!r} is no file for Prometheus's file_sd_configs: {reason}")
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise KumaSDError(f"cannot read {str(path)!r}: {error.strerror}") from error
+    if len(content) > LARGEST_FILE:
+        raise KumaSDError(f"{str(path)!r} is larger than {LARGEST_FILE >> 30} GiB")
+    return content
+
+
+def _is_yaml(path: Path, content: bytes) -> bool:
+    extension = path.suffix.lower()
+    # Prometheus knows these three only; others belong to files that something else puts in place.
+    return extension in (".yml", ".yaml") or (extension != ".json" and content.lstrip()[:1] not in (b"", b"["))
+
+
+def _targets(groups: list[_Group]) -> Iterator[TargetGroup]:
+    count = 0
+    for group in groups:
+        count += len(group.targets or ())
+        if count > MOST_TARGETS:
+            raise ValueError(f"it has more than {MOST_TARGETS} targets")
+        for address in group.targets or ():
+            yield TargetGroup.render(NO_KEY, {**(group.labels or {}), "__address__": address})
+
+
+def _json(content: bytes) -> list[_Group]:
+    return msgspec.json.decode(content, type=list[_Group])
+
+
+def _yaml(content: bytes) -> list[_Group]:
+    # As kuma-sd writes it: an item of JSON a line. That is much faster.
+    lines = content.splitlines()
+    if all(line.startswith(b"- {") for line in lines):
+        try:
+            return msgspec.json.Decoder(_Group).decode_lines(b"\n".join(line[2:] for line in lines))
+        except (ValueError, msgspec.MsgspecError):
+            pass  # a YAML of another hand
+    return msgspec.convert(_parsed_yaml(content), list[_Group])
+
+
+def _parsed_yaml(content: bytes) -> Any:  # noqa: ANN401 (whatever it is)
+    import yaml  # noqa: PLC0415 (only for files of others)
+
+    # Every scalar is a text, as for Prometheus, whose labels are texts.
+    loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    try:
+        refuse_deep_nesting(content, loader)
+        return yaml.load(content, Loader=loader) or []  # noqa: S506 (makes lists, dictionaries and texts only)
+    except yaml.YAMLError as error:
+        raise ValueError(f"it is no YAML: {error}") from error

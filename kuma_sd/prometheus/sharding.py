@@ -1,0 +1,168 @@
+"""Dividing targets over several Prometheus servers: which shard each belongs to."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.incremental_cache import IncrementalCache
+from kuma_sd.core.options import OptionType
+from kuma_sd.core.publication import Publication
+from kuma_sd.core.target_group import GroupKey, TargetGroup
+
+__all__ = ["MOST_SHARDS", "SHARD", "SHARDING_METHODS", "SHARDS", "Shard", "Sharding", "consistent", "hashmod"]
+
+# A shard may be a file that stays locked, thus open, and most processes may open 1,024.
+MOST_SHARDS = 256
+"""How many shards there may be."""
+
+
+def hashmod(text: str, shards: int) -> int:
+    """Return the shard that Prometheus's relabel action ``hashmod`` computes.
+
+    Args:
+        text: what to divide by, most often the value of ``__address__``.
+        shards: how many there are; at least 1.
+
+    Returns:
+        A number from 0 to ``shards - 1``. When ``shards`` changes, nearly everything moves.
+    """
+    return _hash(text) % shards
+
+
+def consistent(text: str, shards: int) -> int:
+    """Return a shard so that one more shard moves no more than its share: 1/(n+1) from n to n+1.
+
+    This is the jump consistent hash of Lamping and Veach (https://arxiv.org/abs/1406.2294). Shards can be added and
+    removed at the end only.
+
+    Args:
+        text: what to divide by, most often the value of ``__address__``.
+        shards: how many there are; at least 1.
+
+    Returns:
+        A number from 0 to ``shards - 1``.
+    """
+    return _jump(_hash(text), shards)
+
+
+SHARDING_METHODS: Mapping[str, Callable[[str, int], int]] = {"hashmod": hashmod, "consistent": consistent}
+"""The functions by the names they have in settings."""
+
+
+class Sharding:
+    """Divides publications, and remembers where each group belongs: one that did not change is never hashed again.
+
+    For one thread at a time, but for ``shard_of(group)``, which returns the number of a group's shard and remembers
+    nothing.
+
+    Args:
+        count: how many shards there are, from 1 to `MOST_SHARDS`.
+        by: the label whose value decides; ``__address__`` is the group's target, and an absent label is empty.
+        method: a name in `SHARDING_METHODS`.
+
+    Raises:
+        ConfigError: there cannot be so many shards, or no such method.
+    """
+
+    def __init__(self, count: int, by: str = "__address__", method: str = "hashmod") -> None:
+        if not 1 <= count <= MOST_SHARDS:
+            raise ConfigError(f"{count} is no number of shards; set one from 1 to {MOST_SHARDS}")
+        if method not in SHARDING_METHODS:
+            raise ConfigError(f"there is no shard method {method!r}; set one of {', '.join(SHARDING_METHODS)}")
+        self.count = count
+        self.shard_of = _rule(count, by, SHARDING_METHODS[method])
+        self._memo: IncrementalCache[GroupKey, TargetGroup, int] = IncrementalCache(self.shard_of)
+
+    @property
+    def computed(self) -> int:
+        """How many groups were hashed so far."""
+        return self._memo.computed
+
+    def split(self, publication: Publication) -> list[list[bytes]]:
+        """Return the lines of JSON of each shard, in the order of the publication."""
+        shards: list[list[bytes]] = [[] for _ in range(self.count)]
+        for line, shard in zip(publication.lines, self._shards_of(publication), strict=True):
+            shards[shard].append(line)
+        return shards
+
+    def pick(self, publication: Publication, shard: int) -> list[bytes]:
+        """Return the lines of JSON of one shard, in the order of the publication.
+
+        Args:
+            publication: what to divide.
+            shard: a number from 0 to ``count - 1``.
+        """
+        numbers = self._shards_of(publication)
+        return [line for line, number in zip(publication.lines, numbers, strict=True) if number == shard]
+
+    def _shards_of(self, publication: Publication) -> Sequence[int]:
+        return self._memo.round(publication.groups)
+
+
+class Shard(NamedTuple):
+    """One of several shards, written ``2/8``.
+
+    Args:
+        number: which one, from 0.
+        of: how many there are.
+    """
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
+def _parse_shard(text: str) -> Shard:
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
+    if not found:
+        raise ValueError("is no shard like 2/8, the third of eight")
+    shard = Shard(int(found[1]), _parse_count(found[2]))
+    if shard.number >= shard.of:
+        raise ValueError(f"is no shard; the first of {shard.of} is 0/{shard.of}, the last {shard.of - 1}/{shard.of}")
+    return shard
+
+
+def _parse_count(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= MOST_SHARDS:
+        raise ValueError(f"is no number of shards from 1 to {MOST_SHARDS}")
+    return int(text)
+
+
+SHARD = OptionType("i/n", _parse_shard)
+"""The type of an option that names one shard."""
+
+SHARDS = OptionType("number", _parse_count)
+"""The type of an option that says how many shards there are."""
+
+
+class _Addressed(msgspec.Struct):
+    targets: list[str]
+
+
+def _rule(count: int, by: str, method: Callable[[str, int], int]) -> Callable[[TargetGroup], int]:
+    if by != "__address__":
+        return lambda group: method(group.labels.get(by, ""), count)
+    # Reads nothing but the target, which at the start halves the time that all of them take.
+    decoder = msgspec.json.Decoder(_Addressed)
+    return lambda group: method(decoder.decode(group.json).targets[0], count)
+
+
+def _hash(text: str) -> int:
+    """Return what Prometheus does: the last 8 bytes of the MD5 sum, big-endian."""
+    import hashlib  # noqa: PLC0415 (late, since it loads OpenSSL, and most have no shards)
+
+    return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[8:], "big")
+
+
+def _jump(key: int, shards: int) -> int:
+    shard, following = 0, 0
+    while following < shards:
+        shard = following
+        key = (key * 2862933555777941757 + 1) % (1 << 64)
+        following = int((shard + 1) * ((1 << 31) / ((key >> 33) + 1)))
+    return shard

@@ -1,0 +1,175 @@
+"""From settings to the objects that do the work: opened, but neither connected nor started."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError
+from kuma_sd.core.text import masked
+from kuma_sd.pipeline.chain import Chain, LabelLimits
+from kuma_sd.plugin.interfaces import Context, Output, Source, Transform
+from kuma_sd.prometheus.label_profiles import LabelProfile
+from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
+from kuma_sd.web.paths import is_reserved
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+    from prometheus_client.registry import Collector
+
+T = TypeVar("T")
+
+Path = tuple[str, tuple[TransformSettings, ...]]
+"""What makes two branches the same: the label profile and the transforms."""
+
+
+class Components(NamedTuple):
+    """Everything that settings describe.
+
+    Args:
+        sources: by the control plane's name, each with what it was opened from.
+        outputs: by the instance's name, likewise.
+        chains: those that outputs go through; outputs with an equal path share one.
+        contexts: what was handed to each source and output, by kind and name.
+    """
+
+    sources: Mapping[str, tuple[ControlPlaneSettings, Source]] = {}
+    outputs: Mapping[str, tuple[OutputSettings, Output]] = {}
+    chains: tuple[tuple[Path, Chain], ...] = ()
+    contexts: Mapping[tuple[str, str], Context] = {}
+
+    @property
+    def served(self) -> "dict[str, WSGIApplication]":
+        """What instances serve, by path."""
+        return {path: answer for context in self.contexts.values() for path, answer in context.served.items()}
+
+    @property
+    def collectors(self) -> "list[Collector]":
+        """What instances add to the metrics."""
+        return [collector for context in self.contexts.values() for collector in context.collectors]
+
+    def chain_of(self, output: OutputSettings) -> Chain:
+        """Return the branch that an output goes through."""
+        return next(chain for path, chain in self.chains if path == path_of(output))
+
+    def outputs_through(self, path: Path) -> list[OutputSettings]:
+        """Return the outputs that share a branch."""
+        return [output for output, _ in self.outputs.values() if path_of(output) == path]
+
+
+def build(settings: Settings, running: Components | None = None) -> Components:
+    """Open and make everything; files are read at most, so that it can be done beside a running daemon.
+
+    Args:
+        settings: what to open and make.
+        running: what is open already: whatever was made from equal settings is taken over.
+
+    Raises:
+        ConfigError: options do not fit together.
+        PluginError: a plugin fails.
+    """
+    running = running or Components()
+    contexts: dict[tuple[str, str], Context] = {}
+    sources = {
+        control_plane.name: (control_plane, _open_source(control_plane, running, contexts))
+        for control_plane in settings.control_planes
+    }
+    outputs = {
+        output_settings.name: (output_settings, _open_output(output_settings, running, contexts))
+        for output_settings in settings.outputs
+    }
+    _check_paths(contexts)
+    limits = LabelLimits(settings.core.max_labels, settings.core.max_label_value_length)
+    chains: list[tuple[Path, Chain]] = []
+    for output in settings.outputs:
+        path = path_of(output)
+        if all(path != other for other, _ in chains):
+            chains.append((path, _make_chain(path, limits, running)))
+    return Components(sources, outputs, tuple(chains), contexts)
+
+
+def start_outputs(outputs: Mapping[str, Output]) -> None:
+    """Start outputs in order; when one cannot be started, those before it are closed again.
+
+    Raises:
+        OutputError: one cannot be started.
+        PluginError: a plugin fails.
+    """
+    started: list[Output] = []
+    try:
+        for name, output in outputs.items():
+            _guarded(Named(f"output {name}"), output.start)
+            started.append(output)
+    except KumaSDError:
+        for output in reversed(started):
+            output.close()
+        raise
+
+
+def title(control_plane: ControlPlaneSettings) -> str:
+    """Return what a control plane is called where people read it."""
+    return control_plane.name or masked(control_plane.address)
+
+
+def path_of(output: OutputSettings) -> Path:
+    """Return what the branch of an output is made of."""
+    return output.label_profile, output.transforms
+
+
+def _open_source(one: ControlPlaneSettings, running: Components, contexts: dict[tuple[str, str], Context]) -> Source:
+    before = running.sources.get(one.name)
+    keep = before is not None and before[0] == one
+    context = contexts["source", one.name] = running.contexts["source", one.name] if keep else Context(one.name)
+    if before and keep:
+        return before[1]
+    return _guarded(Named(f"source {title(one)}", one.distribution), one.plugin.open, one.address, one.options, context)
+
+
+def _open_output(one: OutputSettings, running: Components, contexts: dict[tuple[str, str], Context]) -> Output:
+    before = running.outputs.get(one.name)
+    keep = before is not None and (before[0].plugin, before[0].options) == (one.plugin, one.options)
+    context = contexts["output", one.name] = running.contexts["output", one.name] if keep else Context(one.name)
+    if before and keep:
+        return before[1]
+    return _guarded(Named(f"output {one.name}", one.distribution), one.plugin.open, one.options, context)
+
+
+def _check_paths(contexts: Mapping[tuple[str, str], Context]) -> None:
+    owners: dict[str, str] = {}
+    for (kind, name), context in contexts.items():
+        for path in context.served:
+            if is_reserved(path):
+                raise ConfigError(f"{kind} {name}: {path} is the daemon's own; give it another path, like /sd")
+            if path in owners:
+                raise ConfigError(f"{owners[path]} and {kind} {name} both want to serve {path}; give one another path")
+            owners[path] = f"{kind} {name}"
+
+
+def _make_chain(path: Path, limits: LabelLimits, running: Components) -> Chain:
+    for other, chain in running.chains:
+        if (other, chain.limits) == (path, limits):
+            return chain
+    profile, transforms = path
+    return Chain(LabelProfile(profile), [_make_transform(transform) for transform in transforms], limits)
+
+
+def _make_transform(one: TransformSettings) -> Transform:
+    return _guarded(Named(f"transform {one.name}", one.distribution), one.plugin.make, one.options)
+
+
+class Named(NamedTuple):
+    """An instance, and the distribution at fault when it fails in a way that nobody expects."""
+
+    what: str
+    distribution: Callable[[], str] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.what} of the plugin distribution {self.distribution()}" if self.distribution else self.what
+
+
+def _guarded(named: Named, make: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401 (each plugin's own options)
+    try:
+        return make(*arguments)
+    except KumaSDError as error:
+        raise type(error)(f"{named.what}: {error}") from error
+    except Exception as error:
+        raise PluginError(f"{named} fails: {type(error).__name__}: {error}") from error

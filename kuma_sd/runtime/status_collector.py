@@ -1,0 +1,245 @@
+"""Looking at a daemon from beside: how it is, whether it moves, and what its outputs published over time."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+
+from msgspec.structs import replace
+
+from kuma_sd._version import __version__
+from kuma_sd.core.options import show_duration
+from kuma_sd.core.text import masked
+from kuma_sd.pipeline.guard import GuardStatus
+from kuma_sd.pipeline.output_worker import OutputWorker
+from kuma_sd.pipeline.source_worker import SourceWorker
+from kuma_sd.plugin.interfaces import Context
+from kuma_sd.runtime.builder import Components
+from kuma_sd.runtime.daemon import Daemon
+from kuma_sd.telemetry.history import FINE, History
+from kuma_sd.telemetry.publication_counts import Measured, Parts, Size
+from kuma_sd.telemetry.status import (
+    ControlPlaneStatus,
+    Count,
+    HeldStatus,
+    OutputStatus,
+    Quarantined,
+    Reloads,
+    StateSaving,
+    Status,
+    TargetCounts,
+)
+
+_log = logging.getLogger(__name__)
+
+STUCK = 60.0
+"""How long a thread of ours may not move, in seconds; what plugins do and wait for has no limit."""
+
+
+class StatusCollector:
+    """Looks at a daemon, in a thread of its own. Nothing that it looks at knows of it.
+
+    Args:
+        daemon: what to look at.
+    """
+
+    def __init__(self, daemon: Daemon) -> None:
+        now = time.monotonic()
+        self.history = History()
+        self.reloads = Reloads(succeeded=time.time())
+        self._daemon = daemon
+        self._started = time.time()
+        self._knocked = self._looked = self._main = now
+        self._sizes: dict[str, Measured[Size]] = {}
+        self._parts: dict[str, Measured[Parts]] = {}
+        self._reported: set[tuple[str, str]] = set()
+        self._closing = threading.Event()
+
+    def run(self) -> None:
+        """Look, every FINE seconds, until closed."""
+        self.look()
+        while not self._closing.wait(FINE):
+            self.look()
+
+    def close(self) -> None:
+        """End run(), from any thread."""
+        self._closing.set()
+
+    def look(self) -> None:
+        """Note what was published, and ask the pipeline for a sign of life."""
+        outputs = self._daemon.outputs
+        self.history.keep_only(list(outputs))
+        for name, worker in outputs.items():
+            status = worker.status
+            if status.published and status.when:
+                self.history.note(name, status.published, status.when, time.time())
+        now = self._looked = time.monotonic()
+        if self._daemon.pipeline.status.beat >= self._knocked:
+            self._knocked = now
+            self._daemon.pipeline.mailbox.put("beat", lambda: None)
+
+    def main_thread_moves(self) -> None:
+        """Note that it does."""
+        self._main = time.monotonic()
+
+    def reloaded(self, failing: str = "") -> None:
+        """Note that the settings were read again.
+
+        Args:
+            failing: why they were not taken; empty when they were.
+        """
+        before, now = self.reloads, time.time()
+        succeeded = before.succeeded if failing else now
+        self.reloads = Reloads(before.count + 1, before.failures + bool(failing), now, succeeded, failing)
+
+    def status(self, *, parts: bool = True) -> Status:
+        """Return how the daemon is; any thread may ask.
+
+        Args:
+            parts: whether to count the targets of meshes and services too, which takes a moment in a large mesh.
+        """
+        daemon, components = self._daemon, self._daemon.components
+        control_planes = tuple(
+            self._control_plane(name, source, components)
+            for name, source in sorted(daemon.sources.items())
+            if name in components.sources
+        )
+        outputs = tuple(
+            self._output(name, output, components, parts=parts)
+            for name, output in daemon.outputs.items()
+            if name in components.outputs
+        )
+        pipeline, state = daemon.pipeline.status, daemon.state.status
+        status = Status(
+            version=__version__,
+            now=time.time(),
+            started=self._started,
+            unhealthy=tuple(self._unhealthy()),
+            reloads=self.reloads,
+            control_planes=control_planes,
+            outputs=outputs,
+            rounds=pipeline.rounds,
+            round_seconds=pipeline.seconds,
+            state=StateSaving(state.saved, state.saves, state.failures, state.failing),
+        )
+        return replace(status, unready=tuple(_unready(status)))
+
+    def _unhealthy(self) -> Iterator[str]:
+        now = time.monotonic()
+        for name in self._daemon.threads.died:
+            yield f"{name}: its thread died"
+        moved = {"main thread": self._main, "observer": self._looked}
+        if self._daemon.pipeline.status.beat < self._knocked:
+            moved["pipeline"] = self._knocked
+        for name, when in moved.items():
+            if now - when > STUCK:
+                yield f"{name}: it has not moved for {show_duration(round(now - when))}"
+
+    def _control_plane(self, name: str, worker: SourceWorker, components: Components) -> ControlPlaneStatus:
+        settings, context = components.sources[name][0], components.contexts["source", name]
+        control_plane = self._daemon.pipeline.control_planes.get(name)
+        source, connection, now = worker.source.status, worker.status, time.time()
+        heard = now if source.connected else source.heard
+        return ControlPlaneStatus(
+            name=name,
+            title=worker.title,
+            address=masked(settings.address),
+            plugin=settings.plugin.name,
+            connected=source.connected,
+            protocol=source.protocol,
+            why=source.why,
+            since=source.since if source.connected else None,
+            heard=heard,
+            age=max(0.0, now - (heard or (control_plane.born if control_plane else self._started))),
+            changed=control_plane.changed if control_plane else None,
+            failing=connection.failing,
+            attempts=connection.attempts,
+            responses=source.responses,
+            snapshots=connection.snapshots,
+            received=source.received,
+            unparsed=source.unparsed,
+            parse_errors=source.parse_errors,
+            assignments=len(control_plane.assignments) if control_plane else 0,
+            restored=control_plane is not None and control_plane.restored,
+            expired=control_plane is not None and control_plane.expired,
+            guard=_held(control_plane.guard.status) if control_plane else HeldStatus(),
+            facts=self._facts(f"control plane {worker.title}", context),
+        )
+
+    def _output(self, name: str, worker: OutputWorker, components: Components, *, parts: bool) -> OutputStatus:
+        settings, context = components.outputs[name][0], components.contexts["output", name]
+        status, chain = worker.status, components.chain_of(settings).status
+        publication = status.published
+        size = self._sizes.setdefault(name, Measured(Size.of, Size())).of(publication)
+        part = self._parts.setdefault(name, Measured(Parts.of, Parts())).of(publication if parts else None)
+        return OutputStatus(
+            name=name,
+            plugin=settings.plugin.name,
+            label_profile=settings.label_profile,
+            transforms=tuple(transform.name for transform in settings.transforms),
+            publications=status.publications,
+            failures=status.failures,
+            failing=status.failing,
+            published=status.when,
+            busy=0.0 if status.attempt is None else time.monotonic() - status.attempt,
+            groups=len(publication.groups) if publication else 0,
+            targets=size.targets,
+            bytes=size.bytes,
+            duplicates=publication.duplicates if publication else 0,
+            superseded=worker.mailbox.superseded,
+            seconds=status.seconds,
+            quarantined=chain.failing,
+            quarantine=tuple(Quarantined(key.control_plane, key.mesh, key.name, why) for key, why in chain.failures),
+            without_address=chain.without_address,
+            labels_repaired=chain.repaired,
+            labels_collided=chain.collided,
+            meshes=part.meshes,
+            services=part.services,
+            paths=tuple(context.served),
+            facts=self._facts(f"output {name}", context),
+        )
+
+    def _facts(self, owner: str, context: Context) -> Mapping[str, str]:
+        facts: dict[str, str] = {}
+        for report in context.facts:
+            try:
+                facts.update({str(name): str(value) for name, value in report().items()})
+            except Exception as error:  # noqa: BLE001 (the boundary to plugins)
+                self._report(owner, error)
+        return facts
+
+    def _report(self, owner: str, error: Exception) -> None:
+        # Once, since somebody asks again and again; there are only so many instances and types.
+        problem = owner, type(error).__name__
+        if problem not in self._reported:
+            self._reported.add(problem)
+            _log.error("%s cannot say how it is: %s: %s", owner, type(error).__name__, error, exc_info=error)
+
+
+def _held(status: GuardStatus) -> HeldStatus:
+    # Until somebody accepts, when guard-hold is forever.
+    until = None if status.until in (None, float("inf")) else status.until
+    return HeldStatus(
+        targets=sum(status.held.values()),
+        meshes=TargetCounts.of(Count(mesh, count) for mesh, count in status.held.items()),
+        why=status.why,
+        until=None if until is None else time.time() + until - time.monotonic(),
+        engaged=status.engaged,
+    )
+
+
+def _unready(status: Status) -> Iterator[str]:
+    """Yield a reason for each output that has published nothing."""
+    for output in status.outputs:
+        if not output.publications:
+            yield f"output {output.name}: {output.failing or _waiting(output, status)}"
+
+
+def _waiting(output: OutputStatus, status: Status) -> str:
+    if output.busy >= 1:
+        return f"its first attempt takes {show_duration(round(output.busy))} so far"
+    for control_plane in status.control_planes:
+        if not control_plane.snapshots and not control_plane.restored:
+            reason = control_plane.failing or "no answer yet"
+            return f"nothing to publish yet: control plane {control_plane.title}: {reason}"
+    return "nothing to publish yet: all control planes are empty" if not status.assignments else "about to publish"

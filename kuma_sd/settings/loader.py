@@ -1,0 +1,195 @@
+"""Settings: what the daemon is told, read from flags, environment and file, checked, and each value's origin known."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.options import options_of
+from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
+from kuma_sd.plugin.manager import Plugins
+from kuma_sd.settings.cli_parser import Program
+from kuma_sd.settings.flags import settings_parser
+from kuma_sd.settings.instances import Instance, Instances, Text, find_instances, find_outputs
+from kuma_sd.settings.parsing import Effective, Values
+from kuma_sd.settings.precedence import Precedence, Texts
+from kuma_sd.settings.schema import (
+    CORE,
+    WEB,
+    CoreOptions,
+    Schema,
+    WebOptions,
+    declare,
+    declare_lists,
+    options_for_outputs,
+)
+from kuma_sd.settings.unknown_options import check_file
+
+
+@dataclass(frozen=True)
+class ControlPlaneSettings:
+    """A control plane to follow.
+
+    Args:
+        name: empty for the only one that has none.
+        address: its URL, replicas after commas.
+        plugin: what speaks to it.
+        options: the plugin's.
+        distribution: returns where the plugin comes from, like ``kuma-sd 1.0``.
+    """
+
+    name: str
+    address: str
+    plugin: SourcePlugin
+    options: Any
+    distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class TransformSettings:
+    """A transform in use; the arguments are those of the other instances."""
+
+    name: str
+    plugin: TransformPlugin
+    options: Any
+    distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """An output to publish to.
+
+    Args:
+        name: its name.
+        plugin: what publishes.
+        options: the plugin's.
+        label_profile: which labels its targets have.
+        transforms: what each label set goes through, in this order.
+        min_interval: the shortest time between two publications, in seconds.
+        distribution: returns where the plugin comes from.
+    """
+
+    name: str
+    plugin: OutputPlugin
+    options: Any
+    label_profile: str
+    transforms: tuple[TransformSettings, ...]
+    min_interval: float
+    distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings; equal when the daemon would do the same.
+
+    Args:
+        core: what concerns the daemon itself.
+        control_planes: at least one.
+        outputs: at least one.
+        web: where and how it answers over HTTP.
+        effective: every option that is in effect, by section.
+        warnings: what is set and has no effect, one sentence each.
+        arguments: the values of the command's own flags.
+    """
+
+    core: CoreOptions
+    control_planes: tuple[ControlPlaneSettings, ...]
+    outputs: tuple[OutputSettings, ...]
+    web: WebOptions
+    effective: tuple[Effective, ...] = field(default=(), compare=False, repr=False)
+    warnings: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    arguments: argparse.Namespace = field(default_factory=argparse.Namespace, compare=False, repr=False)
+
+
+def load(
+    arguments: Sequence[str], environment: Mapping[str, str], plugins: Plugins, program: Program | None = None
+) -> Settings:
+    """Read and check the settings; the same arguments may be given again for a reload.
+
+    Args:
+        arguments: the command line after the command.
+        environment: the environment variables.
+        plugins: where the plugins that are named come from; no other is loaded.
+        program: the command, with flags of its own.
+
+    Raises:
+        ConfigError: something is wrong; the message says where and what to do.
+        PluginError: a plugin that is named cannot be loaded.
+    """
+    precedence = Precedence(arguments, environment, program or Program())
+    instances = _discover(precedence.read)
+    schema = declare(instances, plugins)
+    texts, namespace = precedence.parse(schema)
+    in_file = _discover_in_file(precedence)
+    if precedence.file:
+        check_file(precedence.file, schema, instances, in_file, plugins)
+    warnings = precedence.ignored(schema, namespace, set(in_file.names) - set(instances.names))
+    values = Values(texts)
+    core = values.read(CoreOptions, CORE)
+    control_planes = tuple(_control_plane(control_plane, values, plugins) for control_plane in instances.control_planes)
+    transforms = {transform.name: _transform(transform, values, plugins) for transform in instances.transforms}
+    outputs = tuple(_output(output, values, plugins, instances, transforms) for output in instances.outputs)
+    web = values.read(WebOptions, WEB)
+    return Settings(core, control_planes, outputs, web, tuple(values.effective), tuple(warnings), namespace)
+
+
+def parser_of(program: Program, plugins: Plugins) -> argparse.ArgumentParser:
+    """Return the parser of a command that takes settings, to describe it: with the flags there are by default.
+
+    Args:
+        program: the command, with flags of its own.
+        plugins: where the plugins that are used by default come from.
+    """
+    instances = _discover(Precedence([], {}, program).read)
+    return settings_parser(program, declare(instances, plugins), None, strict=True)
+
+
+def _discover(read: Callable[[Schema], Texts]) -> Instances:
+    """Find the instances: the lists of the core name the outputs, and outputs may list transforms of their own."""
+    defaults = {(CORE, option.name): Text(option.show(option.default), "default") for option in options_of(CoreOptions)}
+    outputs = find_outputs((defaults | read(declare_lists([])))[CORE, "output"])
+    texts = defaults | read(declare_lists(output.name for output in outputs))
+    chains = {section: text for (section, name), text in texts.items() if name == "transform"}
+    return find_instances(texts[CORE, "cp-address"], texts[CORE, "output"], chains)
+
+
+def _discover_in_file(precedence: Precedence) -> Instances:
+    if not precedence.file:
+        return _discover(lambda _declarations: {})
+    try:
+        return _discover(precedence.in_file_only().read)
+    except ConfigError:
+        # What is wrong there is overridden, or it would have been found before.
+        return Instances((), (), (), {})
+
+
+def _control_plane(one: Instance, values: Values, plugins: Plugins) -> ControlPlaneSettings:
+    plugin = plugins.source(one.plugin)
+    options: Any = values.read(plugin.options, one.name or CORE, inherited=True)
+    return ControlPlaneSettings(one.name, one.value, plugin, options, partial(plugins.provider, "source", one.plugin))
+
+
+def _transform(one: Instance, values: Values, plugins: Plugins) -> TransformSettings:
+    plugin = plugins.transform(one.plugin)
+    options: Any = values.read(plugin.options, one.name)
+    return TransformSettings(one.name, plugin, options, partial(plugins.provider, "transform", one.plugin))
+
+
+def _output(
+    one: Instance, values: Values, plugins: Plugins, instances: Instances, transforms: Mapping[str, TransformSettings]
+) -> OutputSettings:
+    plugin = plugins.output(one.plugin)
+    options: Any = values.read(plugin.options, one.name)
+    shared = {shared.name: values.value(shared, one.name, inherited=True) for shared in options_for_outputs()}
+    chain = instances.chains.get(one.name, instances.chains[CORE])
+    return OutputSettings(
+        name=one.name,
+        plugin=plugin,
+        options=options,
+        label_profile=shared["label-profile"],
+        transforms=tuple(transforms[name] for name in chain),
+        min_interval=shared["min-interval"],
+        distribution=partial(plugins.provider, "output", one.plugin),
+    )

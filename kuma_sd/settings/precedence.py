@@ -1,0 +1,140 @@
+"""Flags, environment variables and the file: three spellings of the declared options, read with ConfigArgParse.
+
+ConfigArgParse finds out which spelling counts. To it every option is plain text, because it would split values that
+look like lists, and print secrets.
+"""
+
+import argparse
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.text import did_you_mean
+from kuma_sd.settings import go_aliases
+from kuma_sd.settings.cli_parser import Program
+from kuma_sd.settings.config_file import ConfigFile, read_config_file
+from kuma_sd.settings.flags import CONFIG_VARIABLE, config_finder, destination, settings_parser
+from kuma_sd.settings.instances import Text
+from kuma_sd.settings.schema import Declaration, Place, Schema
+
+Texts = dict[Place, Text]
+"""What is set, by place; what is set nowhere is not in it."""
+
+_PREFIX = "KUMA_SD_"
+
+# Kubernetes sets these in every container, for services whose names begin with kuma-sd.
+_OF_KUBERNETES = re.compile(
+    r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_[0-9]+_(TCP|UDP|SCTP)\w*)=.*|\w+_PORT=(tcp|udp|sctp)://.*", re.DOTALL
+)
+
+
+class Precedence:
+    """Where settings stand.
+
+    Args:
+        arguments: the command line after the command.
+        environment: the environment variables.
+        program: the command.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], program: Program) -> None:
+        self._arguments = list(arguments)
+        self._environment = dict(environment)
+        self._aliased: dict[str, str] = {}
+        for theirs, ours in go_aliases.VARIABLES.items():
+            if environment.get(theirs) and not self._environment.get(ours):
+                self._environment[ours], self._aliased[ours] = environment[theirs], theirs
+        self._program = program
+        found, _ = config_finder().parse_known_args(self._arguments, env_vars=self._environment)
+        # Read once, and not by ConfigArgParse: what it names may be a pipe.
+        self.file: ConfigFile | None = read_config_file(found.config) if found.config else None
+
+    def in_file_only(self) -> "Precedence":
+        """Return the file's spelling alone, as if no flag and no variable were set."""
+        alone = Precedence([], {}, Program())
+        alone.file = self.file
+        return alone
+
+    def read(self, schema: Schema) -> Texts:
+        """Read these options; whatever else is set is passed over."""
+        return self._read(schema, strict=False)[0]
+
+    def parse(self, schema: Schema) -> tuple[Texts, argparse.Namespace]:
+        """Read all options, and the command's own flags; ``--help`` prints its help and ends the program.
+
+        Raises:
+            ConfigError: there is another flag, or one is used wrongly.
+        """
+        return self._read(schema, strict=True)
+
+    def ignored(self, schema: Schema, arguments: argparse.Namespace, unused: Iterable[str]) -> list[str]:
+        """Say what is set and has no effect.
+
+        Args:
+            schema: all options.
+            arguments: what `parse` returned.
+            unused: names of instances that are switched off; variables of theirs are no mistake.
+        """
+        said = []
+        flags = [flag for flag in self._program.ignored_flags if getattr(arguments, flag[2:].replace("-", "_"))]
+        if flags:
+            said.append(f"{', '.join(flags)}: ignored, since the log goes to stderr")
+        variables = {CONFIG_VARIABLE, *(declaration.variable for declaration in schema)}
+        off = tuple(f"{_PREFIX}{name}_".replace("-", "_").upper() for name in unused)
+        for name, value in sorted(self._environment.items()):
+            foreign = not name.startswith(_PREFIX) or _OF_KUBERNETES.fullmatch(f"{name}={value}")
+            used = name in variables or name in go_aliases.VARIABLES.values() or name.startswith(off)
+            if not foreign and not used:
+                suggestion = did_you_mean(
+                    name.removeprefix(_PREFIX),
+                    (variable.removeprefix(_PREFIX) for variable in variables),
+                    _PREFIX + "{}",
+                )
+                said.append(f"unknown environment variable {name}{suggestion}")
+        return said
+
+    def _read(self, schema: Schema, *, strict: bool) -> tuple[Texts, argparse.Namespace]:
+        parser = settings_parser(self._program, schema, self.file, strict=strict)
+        lists = {declaration.variable for declaration in schema if declaration.option.type.repeated}
+        environment = {name: value for name, value in self._environment.items() if value or name in lists}
+        namespace, rest = parser.parse_known_args(self._arguments, config_file_contents="", env_vars=environment)
+        if rest and strict:
+            parser.refuse(rest)
+        sources = parser.get_source_to_settings_dict()
+        variables = set(sources.get("environment_variables", {}))
+        if self._program.environment_first:
+            variables.update(environment)
+        # The rest of this source's name is the file's; the stream that stands for it has none.
+        in_file = {flag for source, found in sources.items() if source.startswith("config_file") for flag in found}
+        texts = {}
+        for declaration in schema:
+            given = getattr(namespace, destination(declaration))
+            if declaration.variable in variables:
+                name = self._aliased.get(declaration.variable, declaration.variable)
+                texts[declaration.place] = Text(environment[declaration.variable], f"environment {name}")
+            elif declaration.flag[2:] in in_file:
+                texts[declaration.place] = self._text_in_file(declaration.place)
+            elif given:
+                texts[declaration.place] = _given_as_flag(declaration, given)
+            elif declaration.place in self._program.defaults:
+                texts[declaration.place] = Text(self._program.defaults[declaration.place], "default")
+        return texts, namespace
+
+    def _text_in_file(self, place: Place) -> Text:
+        assert self.file is not None
+        entry = next(entry for entry in self.file.entries if (entry.section, entry.key) == place)
+        # As it was written: argparse takes "--" for no value at all.
+        return Text(entry.value, f"{self.file.name}:{entry.line}")
+
+
+def _given_as_flag(one: Declaration, given: list[tuple[str, str]]) -> Text:
+    if one.option.type.secret:
+        raise ConfigError(
+            f"flag {one.flag}: others can read the command line; set {one.variable}, or '{one.option.name}' under "
+            f"[{one.section}] in the file"
+        )
+    text = "\n".join(text for _, text in given) if one.option.type.repeated else given[-1][1]
+    return Text(text, f"flag {given[-1][0]}")

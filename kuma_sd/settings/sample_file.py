@@ -1,0 +1,81 @@
+"""The sample settings file: every option of what kuma-sd itself brings, commented out, with its help and default."""
+
+import textwrap
+from collections.abc import Iterable, Iterator
+
+from kuma_sd.core.options import Option, options_of
+from kuma_sd.plugin.manager import Plugins
+from kuma_sd.settings.config_file import write_entry
+from kuma_sd.settings.schema import CORE, WEB, CoreOptions, WebOptions, options_for_outputs
+
+DISTRIBUTION = "kuma-sd"
+
+_HEAD = """\
+# The settings of kuma-sd, as `kuma-sd config --defaults` prints them: every option with its default, commented out.
+# Use it with: kuma-sd run -c /etc/kuma-sd.conf
+#
+# Comments stand on lines of their own. The items of a list stand between blanks or on indented lines of their own.
+# Each option is also a flag and an environment variable: 'path' under [file_sd] is --file-sd-path, which beats
+# KUMA_SD_FILE_SD_PATH, which beats this file; options under [kuma-sd] have no section's name in theirs.
+# 'kuma-sd config' shows what is in effect and where it was set, 'kuma-sd plugins' what else is installed.
+"""
+
+
+_OF_CONTROL_PLANES = "Options of control planes: here for all, under [NAME] for the one of that name alone."
+_OF_WEB = "Where the daemon answers over HTTP."
+_OF_OUTPUTS = "Here these replace what stands under [kuma-sd]."
+
+
+def sample(plugins: Plugins) -> str:
+    """Write the sample file.
+
+    Raises:
+        PluginError: a plugin of kuma-sd's own distribution is broken.
+    """
+    builtin = [
+        available_plugin for available_plugin in plugins.available() if available_plugin.distribution == DISTRIBUTION
+    ]
+    # One source may be there for several URL schemes.
+    sources = {
+        plugin.name: plugin
+        for plugin in (
+            plugins.source(builtin_plugin.name) for builtin_plugin in builtin if builtin_plugin.kind == "source"
+        )
+    }
+    of_sources = [option for source in sources.values() for option in options_of(source.options)]
+    lines = [_HEAD, f"[{CORE}]", *_entries(options_of(CoreOptions))]
+    lines += ["", *_comment(_OF_CONTROL_PLANES), *_entries(of_sources)]
+    lines += ["", "", *_comment(_OF_WEB), f"[{WEB}]", *_entries(options_of(WebOptions))]
+    for builtin_plugin in builtin:
+        if builtin_plugin.kind == "transform":
+            lines += [
+                *_heading("transform", builtin_plugin.name),
+                *_entries(options_of(plugins.transform(builtin_plugin.name).options)),
+            ]
+        if builtin_plugin.kind == "output":
+            lines += [
+                *_heading("output", builtin_plugin.name),
+                *_entries(options_of(plugins.output(builtin_plugin.name).options)),
+            ]
+            lines += ["", *_comment(_OF_OUTPUTS), *_entries(options_for_outputs(), explained=False)]
+    return "\n".join(lines) + "\n"
+
+
+def _heading(kind: str, name: str) -> Iterator[str]:
+    yield from ("", "")
+    yield from _comment(f"The {kind} '{name}'. For one that is listed as NAME={name}, its options stand under [NAME].")
+    yield f"[{name}]"
+
+
+def _entries(options: Iterable[Option], *, explained: bool = True) -> Iterator[str]:
+    for option in options:
+        if explained:
+            yield ""
+            yield from _comment(f"{option.help} ({option.type.name})")
+        yield f"#{write_entry(option.name, option.show(option.default))}"
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(
+        text, 110, initial_indent="# ", subsequent_indent="# ", break_long_words=False, break_on_hyphens=False
+    )

@@ -1,0 +1,272 @@
+"""Which options there are: those of the core, and those of the instances of plugins that settings name."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from kuma_sd.core.errors import ConfigError, PluginError
+from kuma_sd.core.options import (
+    BOOL,
+    DURATION,
+    DURATION_OR_FOREVER,
+    HOST_AND_PORT,
+    NUMBER,
+    PATH,
+    PERCENTAGE,
+    SIZE,
+    TEXT,
+    Option,
+    OptionType,
+    choice,
+    list_of,
+    option,
+    options_of,
+)
+from kuma_sd.plugin.manager import AnyPlugin, Plugins
+from kuma_sd.prometheus.label_profiles import PROFILES
+from kuma_sd.settings.instances import Instance, Instances
+
+CORE = "kuma-sd"
+WEB = "web"
+
+Place = tuple[str, str]
+"""Where an option stands: its section and its name."""
+
+
+def _items(form: str) -> OptionType:
+    return dataclasses.replace(list_of(TEXT), name=form)
+
+
+@dataclass(frozen=True)
+class CoreOptions:
+    """What the daemon itself is told, whatever plugins it uses."""
+
+    cp_address: tuple[str, ...] = option(
+        ("grpc://localhost:5676",),
+        _items("[NAME=]URL"),
+        "Control planes to follow; several are united, and need names. Hosts after a comma are replicas of one.",
+    )
+    output: tuple[str, ...] = option(
+        ("file_sd",), _items("[NAME=]OUTPUT"), "Outputs to publish to, each with options in a section of its name."
+    )
+    transform: tuple[str, ...] = option(
+        (),
+        _items("[NAME=]TRANSFORM"),
+        "Transforms that every label set goes through, in this order, each with options in a section of its name.",
+    )
+    label_profile: str = option(
+        next(iter(PROFILES)),
+        choice(*PROFILES),
+        "Which labels targets have: the Go program's, those of Prometheus's own kuma_sd_configs, or both.",
+    )
+    min_interval: float = option(
+        1.0, DURATION, "The shortest time between two publications to an output; changes in between are gathered."
+    )
+    start_wait: float = option(
+        30.0, DURATION_OR_FOREVER, "How long the first publication waits for control planes that have not answered yet."
+    )
+    guard_max_drop: float = option(
+        0.5, PERCENTAGE, "Which share of a control plane's targets, or of one mesh's, may vanish within guard-hold."
+    )
+    guard_hold: float = option(
+        120.0, DURATION_OR_FOREVER, "How long targets stay that vanish in a suspicious way; 0 lets them go at once."
+    )
+    max_age: float = option(
+        float("inf"), DURATION_OR_FOREVER, "How long after the loss of contact the targets of a control plane expire."
+    )
+    state_dir: Path = option(
+        Path("/var/lib/kuma-sd"), PATH, "Where the last good targets are kept, which a restart begins with."
+    )
+    control_socket: Path | None = option(
+        None, PATH, "Where 'kuma-sd accept' and the like reach the daemon; in the runtime directory if not set."
+    )
+    max_labels: int = option(1000, NUMBER, "The most labels of a target; one with more is left out.")
+    max_label_value_length: int = option(
+        2**16, SIZE, "The longest value of a label; a target with a longer one is left out."
+    )
+    log_level: str = option("info", choice("debug", "info", "warn", "error", "off"), "The least level that is logged.")
+    log_format: str = option("logfmt", choice("logfmt", "json"), "How log lines on stderr are written.")
+
+
+@dataclass(frozen=True)
+class WebOptions:
+    """Where and how the daemon answers over HTTP; its control socket needs none of it."""
+
+    listen_address: tuple[str, ...] = option(
+        ("127.0.0.1:9119",),
+        list_of(HOST_AND_PORT),
+        "Where to serve metrics, the status page and what outputs serve; empty for nowhere.",
+    )
+    config_file: Path | None = option(
+        None, PATH, "TLS, users and headers, in Prometheus's web configuration format; read again when it changes."
+    )
+    enable_lifecycle: bool = option(
+        False, BOOL, "Whether /-/reload and /-/accept answer here too, and not on the control socket alone."
+    )
+
+
+_LISTS = ("cp-address", "transform", "output")
+_FOR_OUTPUTS = ("transform", "label-profile", "min-interval")
+
+
+def options_for_outputs() -> list[Option]:
+    """List the core's options that stand in an output's section as well, and replace those in [kuma-sd] there."""
+    return [declaration for declaration in options_of(CoreOptions) if declaration.name in _FOR_OUTPUTS]
+
+
+class Declaration(NamedTuple):
+    """An option in its section.
+
+    Args:
+        section: ``kuma-sd`` or an instance's name.
+        option: what was declared.
+        inherited: it stands in [kuma-sd] too, which counts where the section does not have it.
+    """
+
+    section: str
+    option: Option
+    inherited: bool = False
+
+    @property
+    def place(self) -> Place:
+        """Its section and name."""
+        return self.section, self.option.name
+
+    @property
+    def flag(self) -> str:
+        """Its flag, like ``--payments-path``."""
+        prefix = "" if self.section == CORE else f"{self.section}-"
+        return f"--{prefix}{self.option.name}".replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable, like ``KUMA_SD_PAYMENTS_PATH``."""
+        return f"KUMA_SD_{self.flag[2:]}".replace("-", "_").upper()
+
+
+class SchemaGroup(NamedTuple):
+    """Options that are shown together.
+
+    Args:
+        section: where they stand.
+        title: what help texts call them.
+        schema: in the order they were declared.
+    """
+
+    section: str
+    title: str
+    schema: tuple[Declaration, ...]
+
+
+class Schema:
+    """All options there are, each with a place and a flag of its own.
+
+    Raises:
+        ConfigError: two options would have the same flag.
+        PluginError: a plugin's option has a name that is taken.
+    """
+
+    def __init__(self, groups: Iterable[SchemaGroup]) -> None:
+        self.groups = tuple(groups)
+        self._by_place: dict[Place, Declaration] = {}
+        by_flag: dict[str, Declaration] = {}
+        for declaration in (declaration for group in self.groups for declaration in group.schema):
+            other = by_flag.setdefault(declaration.flag, declaration)
+            if other is not declaration and other.place == declaration.place:
+                raise PluginError(
+                    f"the plugin of [{declaration.section}] has an option '{declaration.option.name}' "
+                    "that is kuma-sd's own"
+                )
+            if other is not declaration:
+                raise ConfigError(
+                    f"'{declaration.option.name}' in [{declaration.section}] and '{other.option.name}' "
+                    f"in [{other.section}] would both be {declaration.flag}; give an instance another name"
+                )
+            self._by_place[declaration.place] = declaration
+
+    def __iter__(self) -> Iterator[Declaration]:
+        return iter(self._by_place.values())
+
+    def __contains__(self, place: object) -> bool:
+        return place in self._by_place
+
+    def names(self, section: str) -> list[str]:
+        """List the names of a section's options."""
+        return [name for declaration, name in self._by_place if declaration == section]
+
+    def sections(self, name: str) -> list[str]:
+        """List the sections that have an option of this name."""
+        return [section for section, declaration in self._by_place if declaration == name]
+
+
+def declare_lists(outputs: Iterable[str]) -> Schema:
+    """Declare only the options that name instances.
+
+    Args:
+        outputs: the names of the outputs, as far as they are known.
+    """
+    core = [Declaration(CORE, declaration) for declaration in options_of(CoreOptions) if declaration.name in _LISTS]
+    chain = next(
+        options_for_output for options_for_output in options_for_outputs() if options_for_output.name == "transform"
+    )
+    of_outputs = [SchemaGroup(name, name, (Declaration(name, chain, inherited=True),)) for name in outputs]
+    return Schema([SchemaGroup(CORE, CORE, tuple(core)), *of_outputs])
+
+
+def declare(instances: Instances, plugins: Plugins) -> Schema:
+    """Declare all options, loading the plugins that are named.
+
+    Raises:
+        ConfigError: two options would have the same flag.
+        PluginError: a plugin cannot be loaded, or its options do not fit.
+    """
+    core = tuple(Declaration(CORE, declaration) for declaration in options_of(CoreOptions))
+    web = tuple(Declaration(WEB, declaration) for declaration in options_of(WebOptions))
+    groups = [
+        SchemaGroup(CORE, "settings", core),
+        *_declare_sources(instances, plugins),
+        SchemaGroup(WEB, "[web]: HTTP", web),
+    ]
+    for output in instances.outputs:
+        shared = [Declaration(output.name, each, inherited=True) for each in options_for_outputs()]
+        own = [Declaration(output.name, each) for each in _options_of_plugin(output, plugins)]
+        groups.append(SchemaGroup(output.name, f"[{output.name}]: output {output.value}", (*own, *shared)))
+    for transform in instances.transforms:
+        own = [Declaration(transform.name, each) for each in _options_of_plugin(transform, plugins)]
+        groups.append(SchemaGroup(transform.name, f"[{transform.name}]: transform {transform.value}", tuple(own)))
+    return Schema(groups)
+
+
+def _declare_sources(instances: Instances, plugins: Plugins) -> list[SchemaGroup]:
+    """Declare the options of sources: once for all control planes, and again for each that has a section."""
+    for_all: dict[str, Declaration] = {}
+    of_one: list[SchemaGroup] = []
+    for control_plane in instances.control_planes:
+        options = _options_of_plugin(control_plane, plugins)
+        for each in options:
+            # Sources may share an option: each parses it by its own type, and the flag shows the first one's help.
+            first = for_all.setdefault(each.name, Declaration(CORE, each)).option.type
+            if (first.secret, first.repeated) != (each.type.secret, each.type.repeated):
+                raise PluginError(f"the sources in use do not agree on what kind of option '{each.name}' is")
+        if control_plane.name:
+            own = tuple(Declaration(control_plane.name, each, inherited=True) for each in options)
+            of_one.append(
+                SchemaGroup(control_plane.name, f"[{control_plane.name}]: control plane {control_plane.value}", own)
+            )
+    return [SchemaGroup(CORE, "control planes", tuple(for_all.values())), *of_one]
+
+
+def _options_of_plugin(instance: Instance, plugins: Plugins) -> tuple[Option, ...]:
+    loaders: dict[str, Callable[[str], AnyPlugin]] = {
+        "source": plugins.source,
+        "transform": plugins.transform,
+        "output": plugins.output,
+    }
+    try:
+        return options_of(loaders[instance.kind](instance.plugin).options)
+    except PluginError as error:
+        if instance.origin == "default":
+            raise
+        raise PluginError(f"{instance.origin}: {error}") from error

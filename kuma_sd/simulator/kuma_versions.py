@@ -1,0 +1,113 @@
+"""What each line of Kuma serves, as data: a change of behaviour is one row, in the release that made it."""
+
+import bisect
+import re
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+from kuma_sd.core.errors import ConfigError
+
+Version = tuple[int, int, int]
+
+
+class Catalog(Enum):
+    """What GET /catalog of the API server answers."""
+
+    WITH_MADS = "the address of MADS is in it"
+    WITHOUT_MADS = "it is there, without the address of MADS"
+    NONE = "it is not there"
+
+
+class Strangers(Enum):
+    """What a client gets that no MeshMetric names, when all of them name clients."""
+
+    ALL = "everything: there are no groups of clients"
+    EMPTY = "an empty set"
+    NOT_MODIFIED = "304 when the time is over, 500 if there was none"
+    ERROR = "500 when the time is over"
+
+
+@dataclass(frozen=True)
+class KumaVersion:
+    """One line of Kuma.
+
+    Args:
+        since: its first release.
+        grpc: the versions of MADS over gRPC.
+        http: whether MADS v1 is served over HTTP.
+        tls: whether MADS can be encrypted.
+        catalog: what the API server says of MADS.
+        service_tag: what the label of the service's tag is called.
+        labels: whether assignments have labels.
+        stale: whether a stream after a time without any begins with the set of that time.
+        node_required: whether a request without a node breaks the connection (kumahq/kuma#13730).
+        wakes_all: whether a change ends the wait of every long poll, or only of the first client's (kumahq/kuma#8764).
+        strangers: what clients get that no MeshMetric names.
+    """
+
+    since: Version
+    grpc: tuple[str, ...] = ("v1alpha1",)
+    http: bool = False
+    tls: bool = False
+    catalog: Catalog = Catalog.WITH_MADS
+    service_tag: str = "service"
+    labels: bool = True
+    stale: bool = True
+    node_required: bool = False
+    wakes_all: bool = True
+    strangers: Strangers = Strangers.ALL
+
+    @property
+    def transports(self) -> tuple[str, ...]:
+        """What recordings call its protocols."""
+        return (*(f"grpc-{version}" for version in self.grpc), *(("http-v1",) if self.http else ()))
+
+
+_CHANGES: dict[Version, dict[str, Any]] = {
+    (0, 3, 2): {},
+    (0, 7, 0): {"service_tag": "kuma_io_service"},
+    (1, 0, 0): {"catalog": Catalog.WITHOUT_MADS},
+    (1, 1, 0): {"catalog": Catalog.NONE},
+    (1, 2, 0): {"grpc": ("v1alpha1", "v1"), "http": True},
+    (1, 3, 0): {"grpc": ("v1",)},
+    (2, 0, 0): {"tls": True},
+    (2, 6, 0): {"stale": False, "node_required": True, "wakes_all": False, "strangers": Strangers.EMPTY},
+    (2, 7, 0): {"grpc": (), "wakes_all": True, "strangers": Strangers.NOT_MODIFIED},
+    (2, 10, 0): {"strangers": Strangers.ERROR},
+    (2, 12, 0): {"node_required": False},
+    (3, 0, 0): {"labels": False},
+}
+
+
+def _lines() -> tuple[KumaVersion, ...]:
+    lines = [KumaVersion(next(iter(_CHANGES)))]
+    for since, changes in _CHANGES.items():
+        lines.append(replace(lines[-1], since=since, **changes))
+    return tuple(lines[1:])
+
+
+LINES = _lines()
+
+
+def kuma(version: str) -> KumaVersion:
+    """Return the line that a release belongs to.
+
+    Args:
+        version: the release, such as ``2.6.15``; of ``3.0`` the rest is 0.
+
+    Raises:
+        ConfigError: it is no version, or one without MADS.
+    """
+    parts = re.fullmatch(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
+    if not parts:
+        raise ConfigError(f"{version!r} is not a version of Kuma like 2.6.15")
+    numbers = tuple(int(part or 0) for part in parts.groups())
+    position = bisect.bisect_right([line.since for line in LINES], numbers)
+    if not position:
+        raise ConfigError(f"Kuma {version} has no MADS; the first that has is 0.3.2")
+    return LINES[position - 1]
+
+
+EVERYTHING = kuma("1.2.3")
+"""The line that speaks all protocols, which is served when none is asked for."""

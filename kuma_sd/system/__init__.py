@@ -1,0 +1,1 @@
+"""The operating system: files, locks, logs, threads, systemd."""

@@ -1,0 +1,218 @@
+"""Watching files: says when the content of one changed, however that was done, and never goes blind.
+
+The kernel tells of changes at once, but not of all: it knows directories, not names that lead through symbolic links;
+it forgets a directory that is deleted; its queue overflows without a sign; and there are limits (inotify(7)). So an
+event means no more than "look now", and files are looked at now and then in any case.
+"""
+
+import logging
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kuma_sd.core.options import show_duration
+
+if TYPE_CHECKING:
+    from watchdog.observers.api import BaseObserver, ObservedWatch
+
+_log = logging.getLogger(__name__)
+
+SMALL = 2**20
+"""Up to which size, in bytes, a file is read to compare it; of larger ones size, place and time are compared."""
+
+MOST_WAITS = 10
+"""How often calm is waited for: in a directory where something is written all the time there is none."""
+_CHANGES = ("Created", "Modified", "Moved", "Deleted")
+
+
+class FileWatcher:
+    """Watches files in a thread of its own.
+
+    Names may be symbolic links, which are followed each time, so that Kubernetes may swap a ConfigMap behind them. A
+    file that appears or vanishes changed, or one that others may read now; one that is touched, or replaced by an equal
+    one, did not.
+
+    Args:
+        paths: the files; they and their directories need not exist.
+        on_change: called with those that changed, in the watcher's thread.
+        interval: the longest time between two looks, in seconds.
+        calm: how long nothing must happen before a change counts as finished, in seconds.
+    """
+
+    def __init__(
+        self,
+        paths: Iterable[Path],
+        on_change: Callable[[frozenset[Path]], None],
+        interval: float = 30.0,
+        calm: float = 0.3,
+    ) -> None:
+        self._on_change = on_change
+        self._interval = interval
+        self._calm = calm
+        self._stirred = threading.Event()
+        self._closing = threading.Event()
+        self._paths: frozenset[Path] = frozenset()
+        self._seen: dict[Path, object] = {}
+        self.follow(paths)
+
+    def follow(self, paths: Iterable[Path]) -> None:
+        """Watch these files from now on; a change of one that was watched before is not missed."""
+        self._paths = frozenset(paths)
+        for path in self._paths:
+            self._seen.setdefault(path, _signature(path))
+        for path in self._seen.keys() - self._paths:
+            self._seen.pop(path, None)
+        self._stirred.set()
+
+    def saw(self, path: Path) -> None:
+        """Take a file as it is now for seen, because who asks wrote it; whatever comes after is a change."""
+        self._seen[path] = _signature(path)
+
+    def run(self) -> None:
+        """Watch until closed."""
+        directories = _Directories(self._stirred.set, self._interval)
+        try:
+            while not self._closing.is_set():
+                # In this order: what changes after the look is told by an event.
+                directories.watch(_directories_of(self._paths))
+                self._look()
+                if self._stirred.wait(self._interval):
+                    self._wait_for_calm()
+        finally:
+            directories.close()
+
+    def close(self) -> None:
+        """End run(), from any thread."""
+        self._closing.set()
+        self._stirred.set()
+
+    def _look(self) -> None:
+        changed = set()
+        for path in self._paths:
+            now = _signature(path)
+            if self._seen.get(path, now) != now:
+                changed.add(path)
+            self._seen[path] = now
+        if changed and not self._closing.is_set():
+            self._on_change(frozenset(changed))
+
+    def _wait_for_calm(self) -> None:
+        # One replaced file makes about eight events, and one written in place begins with one before it is whole.
+        for _ in range(MOST_WAITS):
+            self._stirred.clear()
+            if self._closing.is_set() or not self._stirred.wait(self._calm):
+                return
+
+
+class _Directories:
+    """The directories that the kernel tells about, through watchdog.
+
+    Args:
+        wake: called at each event.
+        interval: what is said to be the time between two looks if the kernel cannot be asked.
+    """
+
+    def __init__(self, wake: Callable[[], None], interval: float) -> None:
+        self._wake = wake
+        self._interval = interval
+        self._collector: BaseObserver | None = None
+        self._watches: dict[Path, tuple[ObservedWatch, os.stat_result]] = {}
+        self._problem = ""
+
+    def watch(self, wanted: set[Path]) -> None:
+        """Watch exactly these, and those anew that went silent because they were deleted or replaced."""
+        try:
+            for directory in [each for each in self._watches if each not in wanted or not self._is_live(each)]:
+                self._unwatch(directory)
+            for directory in wanted - self._watches.keys():
+                self._watches[directory] = self._schedule(directory), directory.stat()
+        except FileNotFoundError:
+            # It vanished just now; the next look is at what is there then.
+            self._say("")
+        except OSError as error:
+            self._say(error.strerror or str(error))
+        else:
+            self._say("")
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        if self._collector:
+            self._collector.stop()
+            self._collector.join()
+
+    def _schedule(self, directory: Path) -> "ObservedWatch":
+        # Late, for most commands watch nothing.
+        from watchdog import events, observers  # noqa: PLC0415
+
+        if self._collector is None:
+            collector = observers.Observer()
+            collector.start()
+            self._collector = collector
+        wake = self._wake
+
+        class Handler(events.FileSystemEventHandler):
+            def on_any_event(self, event: events.FileSystemEvent) -> None:  # noqa: ARG002 (any of them)
+                # Nothing that can raise: that would end watchdog's thread, and nobody would notice.
+                wake()
+
+        # Not those of reading: our own looks would wake us.
+        changes = [getattr(events, f"{what}{how}Event") for what in ("File", "Dir") for how in _CHANGES]
+        return self._collector.schedule(Handler(), str(directory), event_filter=[*changes, events.FileClosedEvent])
+
+    def _is_live(self, directory: Path) -> bool:
+        assert self._collector is not None
+        watch, then = self._watches[directory]
+        try:
+            same = os.path.samestat(directory.stat(), then)
+        except OSError:
+            return False
+        # After a directory is deleted its thread ends; a new directory may get the same inode.
+        return same and any(emitter.watch == watch and emitter.is_alive() for emitter in self._collector.emitters)
+
+    def _unwatch(self, directory: Path) -> None:
+        assert self._collector is not None
+        watch, _ = self._watches.pop(directory)
+        self._collector.unschedule(watch)
+
+    def _say(self, problem: str) -> None:
+        if problem and problem != self._problem:
+            _log.warning(
+                "changes of files are not seen at once, but within %s: the kernel watches no more directories: %s",
+                show_duration(self._interval),
+                problem,
+            )
+        self._problem = problem
+
+
+def _directories_of(paths: Iterable[Path]) -> set[Path]:
+    """Return where a change of one of these shows: where it lies, and where the file lies that it leads to."""
+    return {
+        _nearest(Path(os.path.realpath(directory)))
+        for path in paths
+        for directory in (path.parent, Path(os.path.realpath(path)).parent)
+    }
+
+
+def _nearest(directory: Path) -> Path:
+    """Return a directory if it exists, else the one in which the way to it will appear."""
+    return next((each for each in (directory, *directory.parents) if each.is_dir()), directory)
+
+
+def _signature(path: Path) -> object:
+    """Return what differs when the content or the permissions do; None if there is no such file."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            # Reading from a pipe would take from its reader.
+            return stat.S_IFMT(status.st_mode)
+        if status.st_size > SMALL:
+            return status.st_mode, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        # Late, since it loads OpenSSL, which whoever only checks settings needs nowhere else.
+        import hashlib  # noqa: PLC0415
+
+        return status.st_mode, hashlib.blake2b(path.read_bytes()).digest()
+    except OSError:
+        return None

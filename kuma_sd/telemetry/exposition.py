@@ -1,0 +1,136 @@
+"""What ``/metrics`` tells. Importing this loads prometheus_client, so it is done late."""
+
+import logging
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import Metric as Family
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from kuma_sd.telemetry import metric_definitions as catalog
+from kuma_sd.telemetry.metric_definitions import Metric
+from kuma_sd.telemetry.status import OutputStatus, Status
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Labels = Mapping[str, str]
+
+_OURS = {metric.full_name.removesuffix("_total") for metric in catalog.ALL}
+
+
+class Metrics(Collector):
+    """Collects all metrics from the status at the time of a scrape.
+
+    Args:
+        status: returns the status.
+        collectors: returns what plugins registered.
+    """
+
+    def __init__(self, status: Callable[[], Status], collectors: Callable[[], Iterable[Collector]] = tuple) -> None:
+        self._status = status
+        self._collectors = collectors
+        self._process = ProcessCollector(registry=None)
+        self._reported: set[str] = set()
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """Return all metrics, and their content type.
+
+        Args:
+            accept: what the client takes, as in the header of that name; it may be OpenMetrics.
+        """
+        encode, content_type = choose_encoder(accept)
+        return encode(_registry(self)), content_type
+
+    def collect(self) -> Iterator[Family]:
+        """Yield the families, as prometheus_client wants it."""
+        yield from _of_kuma_sd(self._status())
+        yield from self._process.collect()
+        yield from self._of_plugins()
+
+    def _of_plugins(self) -> Iterator[Family]:
+        """Yield what plugins tell; several instances of one add to the same families."""
+        families: dict[str, Family] = {}
+        for collector in self._collectors():
+            try:
+                for family in _checked(collector):
+                    if family.name not in families:
+                        families[family.name] = Family(family.name, family.documentation, family.type)
+                    families[family.name].samples.extend(family.samples)
+            except Exception as error:  # noqa: BLE001 (the boundary to plugins)
+                self._report(collector, error)
+        yield from families.values()
+
+    def _report(self, collector: Collector, error: Exception) -> None:
+        # Once, since it is scraped again and again.
+        kind = f"{type(collector).__module__}.{type(collector).__qualname__}"
+        if kind not in self._reported:
+            self._reported.add(kind)
+            _log.error("the metrics of %s are left out: %s: %s", kind, type(error).__name__, error, exc_info=error)
+
+
+class _Collected(Collector):
+    def __init__(self, families: list[Family]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Family]:
+        return self._families
+
+
+def _registry(collector: Collector) -> CollectorRegistry:
+    # Not the global one, which is open to every library.
+    registry = CollectorRegistry()
+    registry.register(collector)
+    return registry
+
+
+def _checked(collector: Collector) -> list[Family]:
+    """Return what a collector of a plugin tells, if it can be shown: one bad sample would cost all others."""
+    families = list(collector.collect())
+    generate_latest(_registry(_Collected(families)))
+    for family in families:
+        if family.name in _OURS:
+            raise ValueError(f"{family.name} is a metric of kuma-sd itself")
+    return families
+
+
+def _of_kuma_sd(status: Status) -> Iterator[Family]:
+    build = {"version": status.version, "python": platform.python_version()}
+    yield _family(catalog.BUILD_INFO, [(build, status)])
+    for metric in catalog.PROCESS:
+        yield _family(metric, [({}, status)])
+    planes = [({"control_plane": control_plane.title}, control_plane) for control_plane in status.control_planes]
+    spoken = [({**labels, "protocol": plane.protocol, "source": plane.plugin}, plane) for labels, plane in planes]
+    yield _family(catalog.CONTROL_PLANE_INFO, spoken)
+    for of_control_plane in catalog.CONTROL_PLANE:
+        yield _family(of_control_plane, planes)
+    outputs = [({"output": output.name}, output) for output in status.outputs]
+    for of_output in catalog.OUTPUT:
+        yield _family(of_output, outputs)
+    yield _latency(outputs)
+
+
+def _family(metric: Metric[T], owners: Iterable[tuple[Labels, T]]) -> Family:
+    kind = "counter" if metric.name.endswith("_total") else "gauge"
+    family = Family(metric.full_name.removesuffix("_total"), metric.help, kind)
+    for labels, owner in owners:
+        value = metric.value(owner)
+        if value is not None:
+            family.add_sample(metric.full_name, dict(labels), float(value))
+    return family
+
+
+def _latency(outputs: Iterable[tuple[Labels, OutputStatus]]) -> Family:
+    name = catalog.LATENCY.full_name
+    family = Family(name, catalog.LATENCY.help, "histogram")
+    for labels, output in outputs:
+        for end, count in output.seconds.cumulated:
+            family.add_sample(f"{name}_bucket", {**labels, "le": end}, count)
+        family.add_sample(f"{name}_count", dict(labels), float(sum(output.seconds.counts)))
+        family.add_sample(f"{name}_sum", dict(labels), output.seconds.total)
+    return family

@@ -1,0 +1,190 @@
+"""How two lists of target groups differ, also where they have no keys in common: files hold none."""
+
+import sys
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple
+
+import msgspec
+
+from kuma_sd.core.model import Key, Labels
+from kuma_sd.core.target_group import GroupKey, TargetGroup
+
+NO_KEY = GroupKey(Key("", "", "", 0), 0)
+"""The key of groups whose identity is not known."""
+
+
+class _MetaLabels(msgspec.Struct, rename=lambda field: field.replace("meta_", "__meta_kuma_")):
+    """The labels of all label profiles that tell what a target belongs to."""
+
+    mesh: str = ""
+    meta_mesh: str = ""
+    service: str = ""
+    meta_service: str = ""
+    job: str = ""
+    dataplane: str = ""
+    meta_dataplane: str = ""
+    instance: str = ""
+
+
+class _Group(msgspec.Struct):
+    targets: list[str]
+    labels: _MetaLabels
+
+
+_DECODER = msgspec.json.Decoder(_Group)
+
+
+class Described(NamedTuple):
+    """A target group, and what it belongs to; empty where nothing tells it. They sort in this order.
+
+    Args:
+        mesh: its mesh.
+        service: its service.
+        name: its dataplane.
+        address: where it is scraped.
+        group: the group itself.
+    """
+
+    mesh: str
+    service: str
+    name: str
+    address: str
+    group: TargetGroup
+
+    @classmethod
+    def of(cls, group: TargetGroup) -> "Described":
+        """Read a group; as little of it as will do, for there may be very many."""
+        read, key = _DECODER.decode(group.json), group.key.assignment
+        told = read.labels
+        return cls(
+            sys.intern(told.mesh or told.meta_mesh or key.mesh),
+            sys.intern(told.service or told.meta_service or told.job),
+            told.dataplane or told.meta_dataplane or told.instance or key.name,
+            read.targets[0],
+            group,
+        )
+
+    @property
+    def labels(self) -> Labels:
+        """Its labels, ``__address__`` included."""
+        return {"__address__": self.address, **self.group.labels}
+
+
+class Pair(NamedTuple):
+    """One target before and after; None where it is not there."""
+
+    before: Described | None
+    after: Described | None
+
+    @property
+    def target(self) -> Described:
+        """What it is called by: as it will be, or as it was if it goes."""
+        one = self.after or self.before
+        assert one is not None
+        return one
+
+    @property
+    def labels(self) -> Iterator[tuple[str, str | None, str | None]]:
+        """The labels that differ: name, value before, value after; None where there is none."""
+        before, after = (group.labels if group else {} for group in self)
+        for name in sorted(before.keys() | after.keys()):
+            if before.get(name) != after.get(name):
+                yield name, before.get(name), after.get(name)
+
+
+class DiffCounts(NamedTuple):
+    """How many targets are added, removed and changed."""
+
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What turns one list of groups into another; each part is sorted by mesh, service, dataplane and address."""
+
+    added: list[Pair]
+    removed: list[Pair]
+    changed: list[Pair]
+
+    @property
+    def counts(self) -> DiffCounts:
+        """How many of each."""
+        return DiffCounts(len(self.added), len(self.removed), len(self.changed))
+
+    @property
+    def services(self) -> Mapping[tuple[str, str], DiffCounts]:
+        """How many of each by mesh and service, the largest first."""
+        found: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+        for place, pairs in enumerate((self.added, self.removed, self.changed)):
+            for pair in pairs:
+                found[pair.target.mesh, pair.target.service][place] += 1
+        return {name: DiffCounts(*found[name]) for name in sorted(found, key=lambda place: (-sum(found[place]), place))}
+
+
+def compare(before: Iterable[TargetGroup], after: Iterable[TargetGroup]) -> Difference:
+    """Compare what is published with what would be.
+
+    Equal lines fall out, whatever their keys: Prometheus sees no difference. What is left is paired, so that a target
+    that has other labels now is not shown as one that goes and one that comes: by key where there are keys, then by
+    what the labels tell.
+
+    Args:
+        before: those of now, each line once.
+        after: those of then, likewise.
+    """
+    old, new = ({group.json: group for group in groups} for groups in (before, after))
+    gone = [Described.of(old[line]) for line in old.keys() - new.keys()]
+    come = [Described.of(new[line]) for line in new.keys() - old.keys()]
+    gone.sort()
+    come.sort()
+    changed: list[Pair] = []
+    for identity in (_key, _address_and_name, _address, _name):
+        pairs, gone, come = _paired(gone, come, identity)
+        changed += pairs
+    changed.sort(key=attrgetter("target"))
+    return Difference([Pair(None, group) for group in come], [Pair(group, None) for group in gone], changed)
+
+
+def _paired(
+    gone: list[Described], come: list[Described], identity: Callable[[Described], Hashable]
+) -> tuple[list[Pair], list[Described], list[Described]]:
+    """Pair those of equal identity in their order; returns the pairs, and what is left on both sides."""
+    waiting: dict[Hashable, deque[Described]] = defaultdict(deque)
+    for group in gone:
+        waiting[identity(group)].append(group)
+    # What has no identity waits in vain.
+    hopeless = waiting.pop(None, deque())
+    pairs, alone = [], []
+    for group in come:
+        if candidates := waiting.get(identity(group)):
+            pairs.append(Pair(candidates.popleft(), group))
+        else:
+            alone.append(group)
+    left = [*hopeless, *(candidate for candidates in waiting.values() for candidate in candidates)]
+    return pairs, sorted(left), alone
+
+
+def _key(one: Described) -> Hashable:
+    return None if one.group.key == NO_KEY else one.group.key
+
+
+def _address_and_name(one: Described) -> Hashable:
+    return one.address, one.mesh, one.service, one.name
+
+
+def _address(one: Described) -> Hashable:
+    return one.address
+
+
+def _name(one: Described) -> Hashable:
+    return (one.mesh, one.service, one.name) if one.name else None

@@ -1,0 +1,50 @@
+"""What an operator may look into: why a target is published as it is, or not at all."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from kuma_sd.core.errors import KumaSDError
+from kuma_sd.telemetry.explanation import SearchResult
+from kuma_sd.web.application import Application, Refused, Request, Response
+from kuma_sd.web.client import LARGEST_ANSWER
+
+DEFAULT_LIMIT = 10
+"""How many targets are explained if nobody says how many."""
+
+LARGEST_LIMIT = 1000
+"""How many targets are explained at most; the next ones can be asked for."""
+
+Explain = Callable[[str, str, int, int], SearchResult]
+"""Takes a selector, the name of an output (empty for all), how many targets at most, and how many to pass over."""
+
+
+def add_inspection(application: Application, explain: Explain) -> None:
+    """Add ``GET /-/explain``, which answers with an `SearchResult` in JSON.
+
+    Args:
+        application: where to add it.
+        explain: finds and explains; it is called in a thread of the listener. Its ConfigError means that the selector
+            is wrong.
+    """
+
+    def answer(request: Request) -> Response:
+        query = request.query
+        if "selector" not in query:
+            raise Refused(400, "selector is missing from the query")
+        limit, offset = _number(query.get("limit", str(DEFAULT_LIMIT))), _number(query.get("offset", "0"))
+        if not 1 <= limit <= LARGEST_LIMIT:
+            raise Refused(400, f"limit must be from 1 to {LARGEST_LIMIT}")
+        body = msgspec.json.encode(explain(query["selector"], query.get("output", ""), limit, offset))
+        if len(body) > LARGEST_ANSWER:
+            raise KumaSDError(f"the answer is larger than {LARGEST_ANSWER >> 20} MiB; ask with a smaller limit")
+        return Response(body + b"\n", content_type="application/json")
+
+    application.add("GET", "/-/explain", answer, query=["selector", "output", "limit", "offset"])
+
+
+def _number(text: str) -> int:
+    # Short enough for every int.
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):  # noqa: PLR2004 (as said)
+        raise Refused(400, f"{text!r} is no whole number")
+    return int(text)

@@ -1,0 +1,1 @@
+"""Listeners: TCP and the control socket, TLS, authentication, access control."""

@@ -1,0 +1,187 @@
+"""Where anybody may connect who gets there: the addresses of [web]. Importing it loads cheroot, so it is done late."""
+
+import contextlib
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kuma_sd.core.errors import KumaSDError
+from kuma_sd.web.server.access_control import AccessControl
+from kuma_sd.web.server.server import ConnectionLimits, Serving
+from kuma_sd.web.server.web_config import LiveConfig, Reading
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+_log = logging.getLogger(__name__)
+
+
+class WebSettings(Protocol):
+    """What [web] says."""
+
+    @property
+    def listen_address(self) -> tuple[str, ...]:
+        """Where to listen, each as ``HOST:PORT``."""
+
+    @property
+    def config_file(self) -> Path | None:
+        """The web configuration."""
+
+    @property
+    def enable_lifecycle(self) -> bool:
+        """Whether the daemon's own paths take more than questions."""
+
+
+class Worker(Protocol):
+    """What runs in a thread."""
+
+    def run(self) -> None:
+        """Work until closed."""
+
+    def close(self) -> None:
+        """End run()."""
+
+
+class WebListeners:
+    """Listens at the addresses of [web].
+
+    Args:
+        application: what answers.
+        settings: what [web] says at the start.
+        start: runs a worker in a thread of this name.
+        stop: ends workers.
+        limits: what clients may take.
+
+    Raises:
+        ConfigError: the web configuration is wrong.
+    """
+
+    def __init__(
+        self,
+        application: "WSGIApplication",
+        settings: WebSettings,
+        start: Callable[[str, Worker], None],
+        stop: Callable[[Collection[Worker]], object],
+        limits: ConnectionLimits | None = None,
+    ) -> None:
+        self._application = application
+        self._settings = settings
+        self._start, self._stop = start, stop
+        self._limits = limits
+        self._config = LiveConfig(Reading(settings.config_file).config())
+        self._serving: dict[str, Serving] = {}
+
+    def open(self) -> None:
+        """Bind all addresses, so that nothing has begun when one cannot be had.
+
+        Raises:
+            KumaSDError: one cannot be had.
+        """
+        self._serving = self._bind(self._settings.listen_address)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._start("web config", self._config)
+        for address, serving in self._serving.items():
+            self._serve(address, serving)
+
+    @contextlib.contextmanager
+    def changing(self, settings: WebSettings) -> Iterator[None]:
+        """Go on with other settings if the block succeeds: what is new listens before it, what is gone until after it.
+
+        Raises:
+            ConfigError: the web configuration is wrong; everything goes on as it was.
+            KumaSDError: an address cannot be had; likewise.
+        """
+        config = Reading(settings.config_file).config()
+        opened = self._bind([address for address in settings.listen_address if address not in self._serving])
+        try:
+            yield
+        except BaseException:
+            for serving in opened.values():
+                serving.socket.close()
+            raise
+        gone = {
+            address: listener for address, listener in self._serving.items() if address not in settings.listen_address
+        }
+        self._settings = settings
+        self._config.follow(config)
+        self._serving = {
+            address: listener for address, listener in self._serving.items() if address not in gone
+        } | opened
+        for address, serving in opened.items():
+            self._serve(address, serving)
+        for address in gone:
+            _log.info("no longer listening on %s", address)
+        self._stop(gone.values())
+
+    def _serve(self, address: str, serving: Serving) -> None:
+        self._start(f"web {address}", serving)
+        _log.info("listening on %s", written(serving.socket.getsockname()))
+
+    def _bind(self, addresses: Collection[str]) -> dict[str, Serving]:
+        serving: dict[str, Serving] = {}
+        try:
+            for address in addresses:
+                bound = bind(address)
+                local = ipaddress.ip_address(bound.getsockname()[0].partition("%")[0]).is_loopback
+                access_control = AccessControl(
+                    self._application,
+                    lambda: self._config.now,
+                    lambda: self._settings.enable_lifecycle,
+                    only_local=local,
+                )
+                serving[address] = Serving(bound, access_control, self._limits, lambda: self._config.now.tls)
+        except BaseException:
+            for listener in serving.values():
+                listener.socket.close()
+            raise
+        return serving
+
+
+def bind(address: str) -> socket.socket:
+    """Bind a TCP socket, and let clients queue up there.
+
+    Args:
+        address: ``HOST:PORT``; an IPv6 address in brackets; without a host all addresses of the machine.
+
+    Raises:
+        KumaSDError: it cannot be had.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        found = socket.getaddrinfo(
+            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        # As Go does: IPv4 where a name has both, and all addresses of both where there is none.
+        found.sort(key=lambda one: (one[0] == socket.AF_INET6) is bool(host))
+        return _bound(*found[0])
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise KumaSDError(
+            f"cannot listen on {address}: {reason}; set listen-address in [web] to another, or to nothing"
+        ) from error
+
+
+def written(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
+    """Return an address as it is written in settings."""
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _bound(family: int, kind: int, protocol: int, _name: str, address: tuple[Any, ...]) -> socket.socket:
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        bound.bind(address)
+        bound.listen(128)
+    except BaseException:
+        bound.close()
+        raise
+    return bound

@@ -1,0 +1,206 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from kuma_sd.cli.main import main
+from kuma_sd.cli.render.status import screen
+from kuma_sd.cli.render.style import Style
+from kuma_sd.system.threads import Threads
+from kuma_sd.telemetry.histogram import Histogram
+from kuma_sd.telemetry.status import (
+    ControlPlaneStatus,
+    Count,
+    HeldStatus,
+    OutputStatus,
+    Quarantined,
+    Reloads,
+    StateSaving,
+    Status,
+    TargetCounts,
+)
+from kuma_sd.web.application import Application, Response
+from kuma_sd.web.server.listener import ControlSocket
+
+NOW = 1_000_000.0
+EAST = ControlPlaneStatus(
+    name="east",
+    title="east",
+    address="grpc://east:5676",
+    plugin="mads",
+    connected=True,
+    protocol="v1 gRPC",
+    why="at east:5676",
+    since=NOW - 7325,
+    heard=NOW,
+    changed=NOW - 12,
+    assignments=1234,
+)
+FILE = OutputStatus(
+    name="file_sd",
+    plugin="file_sd",
+    publications=3,
+    published=NOW - 12,
+    groups=1234,
+    targets=1234,
+    seconds=Histogram().observe(0.012),
+    meshes=TargetCounts((Count("default", 1000), Count("payments", 234)), 2),
+    services=TargetCounts(tuple(Count(f"s{number}", 10, "default") for number in range(20)), 90, 900),
+)
+WELL = Status("1.2.3", NOW, NOW - 90_061, control_planes=(EAST,), outputs=(FILE,))
+
+
+def lines(status: Status, *, coloured: bool = False) -> list[str]:
+    return list(screen(status, Style(coloured=coloured)))
+
+
+def test_all_that_matters_is_on_the_first_screen() -> None:
+    assert lines(WELL) == [
+        "kuma-sd 1.2.3: healthy, ready, 1,234 targets in the mesh, up for 1d1h",
+        "",
+        "control planes",
+        "  ok    east: 1,234 targets, changed 12s ago; connected over v1 gRPC for 2h2m",
+        "        at east:5676",
+        "",
+        "outputs",
+        "  ok    file_sd: 1,234 target groups, published 12s ago, 12ms after it was received",
+        "        meshes: default 1,000, payments 234; services: s0 10, s1 10, s2 10, s3 10, s4 10 and 85 more",
+    ]
+
+
+def test_what_is_wrong_stands_out() -> None:
+    held = HeldStatus(3, TargetCounts((Count("default", 3),), 1), "3 of 5 vanished", NOW + 61, 1)
+    west = replace(EAST, title="west", connected=False, failing="Connection refused", age=61.0, restored=True)
+    status = replace(
+        WELL,
+        unhealthy=("pipeline: it has not moved for 1m5s",),
+        unready=("output new: nothing to publish yet",),
+        reloads=Reloads(2, 1, NOW - 5, NOW - 99, "line 3: no"),
+        state=StateSaving(failing="no space"),
+        control_planes=(replace(EAST, guard=held, unparsed=2), west),
+        outputs=(
+            replace(FILE, failing="the disk is full", facts={"role": "leader"}),
+            replace(FILE, quarantined=7, quarantine=(Quarantined("east", "default", "web-1", "too many labels"),)),
+            OutputStatus(name="new", plugin="file_sd", busy=9.0),
+        ),
+    )
+    text = "\n".join(lines(status))
+    for expected in (
+        "not healthy, not ready, 2,468 targets in the mesh, 3 of them held by the guard",
+        "  pipeline: it has not moved for 1m5s",
+        "  output new: nothing to publish yet",
+        "  the settings were not reloaded 5s ago: line 3: no",
+        "  targets are not saved for a restart: no space",
+        "  look  east: ",
+        "        3 vanished but stay for up to 1m1s more, or until 'kuma-sd accept': 3 of 5 vanished",
+        "        2 cannot be understood",
+        "  down  west: not heard for 1m1s; 1,234 targets, from before the restart, changed 12s ago",
+        "        Connection refused",
+        "  fail  file_sd: ",
+        "        the disk is full",
+        "        role: leader",
+        "        7 targets cannot be converted",
+        "          default/web-1: too many labels",
+        "  look  new: nothing published yet",
+        "        the attempt to publish takes 9s so far",
+    ):
+        assert f"\n{expected}" in text or expected in text.splitlines()[0]
+
+
+def test_nothing_that_comes_from_outside_commands_the_terminal() -> None:
+    nasty = "\x1b[2J\u202e\n"
+    status = replace(
+        WELL,
+        unready=(nasty,),
+        control_planes=(replace(EAST, title=nasty, failing=nasty, connected=False, facts={nasty: nasty}),),
+        outputs=(replace(FILE, failing=nasty, meshes=TargetCounts((Count(nasty, 1),), 1)),),
+    )
+    assert all(line.isprintable() for line in lines(status))
+
+
+def test_a_terminal_gets_colours() -> None:
+    assert "\x1b[32mhealthy\x1b[0m" in lines(WELL, coloured=True)[0]
+
+
+@pytest.fixture
+def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Application]:
+    """What answers where the daemon would."""
+    monkeypatch.setenv("KUMA_SD_CONTROL_SOCKET", str(tmp_path / "control.sock"))
+    application, threads = Application(), Threads()
+    control = ControlSocket(tmp_path / "control.sock", application)
+    control.start()
+    threads.start("control socket", control)
+    yield application
+    assert threads.stop(timeout=5) == []
+
+
+def answer(application: Application, status: Status) -> None:
+    application.add("GET", "/api/status", lambda _request: Response(msgspec.json.encode(status)))
+
+
+def test_a_healthy_daemon_is_shown_without_colours_in_a_pipe(
+    application: Application, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(application, WELL)
+    assert main(["status"]) == 0
+    assert capsys.readouterr() == ("\n".join(lines(WELL)) + "\n", "")
+
+
+@pytest.mark.parametrize(
+    ("unhealthy", "unready", "flags", "exit_status"),
+    [
+        ((), ("output a: no",), [], 0),
+        ((), ("output a: no",), ["--ready"], 1),
+        (("pipeline: stuck",), (), [], 1),
+        ((), (), ["--ready", "--format=json"], 0),
+        (("pipeline: stuck",), (), ["--format=json"], 1),
+    ],
+)
+def test_the_exit_status_says_whether_it_is_healthy_and_if_asked_whether_it_is_ready(
+    application: Application, unhealthy: tuple[str], unready: tuple[str], flags: list[str], exit_status: int
+) -> None:
+    answer(application, replace(WELL, unhealthy=unhealthy, unready=unready))
+    assert main(["status", *flags]) == exit_status
+
+
+def test_json_is_for_programs_and_holds_nothing_that_a_terminal_obeys(
+    application: Application, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(application, replace(WELL, unready=("\x1b\u202e",)))
+    assert main(["status", "--format", "json"]) == 0
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == json.loads(msgspec.json.encode(replace(WELL, unready=("\x1b\u202e",))))
+    assert printed.replace("\n", "").isprintable()
+
+
+def test_without_a_daemon_it_is_not_healthy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KUMA_SD_CONTROL_SOCKET", str(tmp_path / "none.sock"))
+    assert main(["status"]) == 1
+    assert capsys.readouterr().err.startswith("kuma-sd: no daemon listens at ")
+
+
+def test_the_answer_of_another_version_is_an_error_in_one_line(
+    application: Application, capsys: pytest.CaptureFixture[str]
+) -> None:
+    application.add("GET", "/api/status", lambda _request: Response(b'{"version": 2}'))
+    assert main(["status"]) == 1
+    assert capsys.readouterr().err.startswith("kuma-sd: the daemon's answer is of another version than this command")
+
+
+def test_a_daemon_that_does_not_know_the_question_is_an_error_in_one_line(
+    application: Application, capsys: pytest.CaptureFixture[str]
+) -> None:
+    application.add("GET", "/other", lambda _request: Response(b""))
+    assert main(["status"]) == 1
+    assert capsys.readouterr().err == "kuma-sd: there is no /api/status; there are /other\n"
+
+
+def test_times_are_short() -> None:
+    expected = {0.0: "0ms", 0.0129: "13ms", 59.9: "59s", 60.0: "1m", 3599.0: "59m59s", 7200.0: "2h", 864061.0: "10d"}
+    for seconds, shown in expected.items():
+        assert lines(replace(WELL, started=NOW - seconds))[0].endswith(f"up for {shown}")

@@ -1,0 +1,41 @@
+import threading
+
+from kuma_sd.core.mailbox import Mailbox
+
+
+def test_two_senders_before_one_take_are_both_seen() -> None:
+    mailbox: Mailbox[int] = Mailbox()
+    mailbox.put("east", 1)
+    mailbox.put("west", 2)
+    assert mailbox.take(0) == {"east": 1, "west": 2}
+    assert mailbox.take(0) == {}
+
+
+def test_the_newest_of_a_sender_wins_and_the_superseded_are_counted() -> None:
+    mailbox: Mailbox[int] = Mailbox()
+    for number in range(5):
+        mailbox.put("east", number)
+    assert mailbox.take(0) == {"east": 4}
+    assert mailbox.superseded == 4
+
+
+def test_taking_waits_until_something_comes() -> None:
+    mailbox: Mailbox[int] = Mailbox()
+    taken: list[dict[str, int]] = []
+    reader = threading.Thread(target=lambda: taken.append(mailbox.take()))
+    reader.start()
+    mailbox.put("east", 1)
+    reader.join(10)
+    assert taken == [{"east": 1}]
+
+
+def test_closing_wakes_a_waiting_reader_with_nothing() -> None:
+    mailbox: Mailbox[int] = Mailbox()
+    taken: list[dict[str, int]] = []
+    reader = threading.Thread(target=lambda: taken.append(mailbox.take()))
+    reader.start()
+    mailbox.close()
+    reader.join(10)
+    assert taken == [{}]
+    mailbox.put("east", 1)
+    assert mailbox.take() == {}

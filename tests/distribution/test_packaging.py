@@ -1,0 +1,82 @@
+"""What is built and shipped: generated code is in the wheel and nowhere else, and the wheel alone is enough to run."""
+
+import configparser
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# Builds fetch the compiler, and the clean environment all dependencies, from the package index.
+pytestmark = pytest.mark.timeout(400)
+
+NOT_IN_GIT = [".git", *(line.rstrip("/") for line in (ROOT / ".gitignore").read_text().split())]
+
+
+IN_THE_WHEEL = (".py", "py.typed", ".html", ".css", ".js", ".svg")
+
+
+class Built(NamedTuple):
+    cloned: set[str]
+    sdist: set[str]
+    wheel: set[str]
+    path: Path
+    log: str
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Build the sdist from what a fresh clone holds, and the wheel from that sdist."""
+    clone, out = tmp_path_factory.mktemp("clone") / "kuma-sd", tmp_path_factory.mktemp("dist")
+    shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns(*NOT_IN_GIT))
+    cloned = {str(path.relative_to(clone)) for path in clone.rglob("*") if path.is_file()}
+    command = [sys.executable, "-m", "build", "--outdir", str(out), str(clone)]
+    log = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+    (sdist,), (wheel,) = out.glob("*.tar.gz"), out.glob("*.whl")
+    with tarfile.open(sdist) as tar, zipfile.ZipFile(wheel) as archive:
+        names = {name.partition("/")[2] for name in tar.getnames()}
+        return Built(cloned, names, set(archive.namelist()), wheel, log)
+
+
+def test_the_wheel_holds_all_code_and_the_generated_too(built: Built) -> None:
+    names = {name.removeprefix("plugins/") for name in built.cloned if name.endswith(IN_THE_WHEEL)}
+    written = {name for name in names if name.startswith(("kuma_sd/", "kuma_sd_bundled/"))}
+    protos = {path.stem for path in (ROOT / "proto").rglob("*.proto")}
+    generated = {f"kuma_sd/proto/{name}_pb2.{ending}" for name in protos for ending in ("py", "pyi")}
+    assert {name for name in built.wheel if ".dist-info/" not in name} == written | generated
+
+
+def test_the_sdist_holds_a_whole_clone_and_no_generated_code(built: Built) -> None:
+    assert built.cloned - {".gitignore"} <= built.sdist
+    assert not [name for name in built.sdist if "_pb2." in name]
+
+
+def test_building_uses_nothing_deprecated(built: Built) -> None:
+    assert "eprecat" not in built.log
+
+
+def test_the_wheel_runs_in_a_clean_environment(built: Built, tmp_path: Path) -> None:
+    venv.create(tmp_path, with_pip=True)
+    install = [f"{tmp_path}/bin/python", "-m", "pip", "install", "--quiet", str(built.path)]
+    subprocess.run(install, check=True, capture_output=True)
+    for command in ("kuma-sd", "kuma-prometheus-sd"):
+        ended = subprocess.run(
+            [f"{tmp_path}/bin/{command}", "version"], check=True, capture_output=True, text=True, cwd=tmp_path
+        )
+        assert ended.stdout.strip()
+        assert not ended.stderr
+
+
+def test_every_package_is_declared() -> None:
+    declared = configparser.ConfigParser()
+    declared.read(ROOT / "setup.cfg")
+    modules = [*(ROOT / "kuma_sd").rglob("*.py"), *(ROOT / "plugins/kuma_sd_bundled").rglob("*.py")]
+    folders = {".".join(path.parent.relative_to(ROOT).parts).removeprefix("plugins.") for path in modules}
+    assert set(declared["options"]["packages"].split()) == folders

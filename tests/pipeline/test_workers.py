@@ -1,0 +1,180 @@
+import queue
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from kuma_sd import OutputError, Publication, Snapshot, SourceError, SourceStatus
+from kuma_sd.core.mailbox import Mailbox
+from kuma_sd.pipeline.output_worker import OutputWorker
+from kuma_sd.pipeline.source_worker import SourceWorker
+from kuma_sd.system.threads import Threads
+from kuma_sd.testing import publication, snapshot
+
+
+class ScriptedSource:
+    """Each connection follows one list of snapshots and errors; then it stays open until closed."""
+
+    def __init__(self, *connections: list[Snapshot | Exception]) -> None:
+        self._connections = iter(connections)
+        self._closed = threading.Event()
+        self.status = SourceStatus(protocol="scripted", why="as told")
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        for step in next(self._connections, []):
+            if isinstance(step, Exception):
+                raise step
+            yield step
+        self._closed.wait()
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+@pytest.fixture
+def threads() -> Iterator[Threads]:
+    running = Threads()
+    yield running
+    assert running.stop(timeout=5) == []
+    assert running.failure is None
+
+
+def test_snapshots_go_into_the_mailbox_under_the_name_of_the_control_plane(threads: Threads) -> None:
+    mailbox: Mailbox[Snapshot] = Mailbox()
+    threads.start("east", SourceWorker("east", "east", ScriptedSource([snapshot("a")]), mailbox.put))
+    assert mailbox.take(5) == {"east": snapshot("a")}
+
+
+def test_a_lost_connection_is_made_again_and_both_are_logged_once(
+    threads: Threads, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    mailbox: Mailbox[Snapshot] = Mailbox()
+    source = ScriptedSource([snapshot("a"), SourceError("gone")], [SourceError("still gone")], [snapshot("b")])
+    worker = SourceWorker("east", "", source, mailbox.put)
+    worker._backoff._first = 0.0
+    threads.start("east", worker)
+    seen: list[str] = []
+    while "b" not in seen:
+        seen += [value.assignments[0].key.name for value in mailbox.take(5).values()]
+    threads.stop(timeout=5)
+    assert worker.status.attempts == 3
+    assert [record.getMessage() for record in caplog.records] == [
+        "control plane east: connected over scripted, as told",
+        "control plane east: gone; trying again, targets stay as they are",
+        "control plane east: connected over scripted, as told",
+    ]
+
+
+def test_an_unexpected_exception_of_a_source_is_logged_with_its_traceback_and_retried(
+    threads: Threads, caplog: pytest.LogCaptureFixture
+) -> None:
+    mailbox: Mailbox[Snapshot] = Mailbox()
+    worker = SourceWorker("east", "", ScriptedSource([ZeroDivisionError("oops")], [snapshot("a")]), mailbox.put)
+    worker._backoff._first = 0.0
+    threads.start("east", worker)
+    assert mailbox.take(5)
+    assert "unexpected ZeroDivisionError: oops" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+def test_closing_ends_a_wait_for_the_next_attempt_at_once(threads: Threads) -> None:
+    worker = SourceWorker("east", "", ScriptedSource([SourceError("down")]), Mailbox[Snapshot]().put)
+    worker._backoff._first = 1000.0
+    worker._backoff._longest = 1000.0
+    threads.start("east", worker)
+    assert threads.stop(timeout=5) == []
+
+
+class Recorder:
+    """An output that puts what it publishes into a queue; it fails or blocks as told."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.published: queue.Queue[Publication] = queue.Queue()
+        self.errors = list(errors)
+        self.entered = threading.Event()
+        self.free = threading.Event()
+        self.free.set()
+        self.closed = False
+
+    def start(self) -> None: ...
+
+    def publish(self, one: Publication) -> None:
+        self.entered.set()
+        self.free.wait()
+        if self.errors:
+            raise self.errors.pop(0)
+        self.published.put(one)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def running(threads: Threads, output: Recorder, min_interval: float = 0.0) -> OutputWorker:
+    worker = OutputWorker("recorder", output, min_interval)
+    worker._backoff._first = 0.0
+    threads.start("output", worker)
+    return worker
+
+
+def test_an_output_gets_what_is_put_into_its_mailbox(threads: Threads) -> None:
+    output = Recorder()
+    worker = running(threads, output)
+    worker.mailbox.put("pipeline", publication("a"))
+    assert output.published.get(timeout=5) == publication("a")
+    threads.stop(timeout=5)
+    assert output.closed
+    assert worker.status.published == publication("a")
+    assert worker.status.publications == 1
+
+
+@pytest.mark.parametrize("error", [OutputError("disk full"), ZeroDivisionError("disk full")])
+def test_a_failure_is_logged_once_and_tried_again(
+    threads: Threads, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    output = Recorder(error, error)
+    worker = running(threads, output)
+    worker.mailbox.put("pipeline", publication("a"))
+    assert output.published.get(timeout=5) == publication("a")
+    threads.stop(timeout=5)
+    assert worker.status.failures == 2
+    assert worker.status.failing == ""
+    assert caplog.text.count("disk full; trying again") == 1
+    assert ("Traceback" in caplog.text) == isinstance(error, ZeroDivisionError)
+
+
+def test_after_a_blocked_publication_only_the_newest_is_published(threads: Threads) -> None:
+    output = Recorder()
+    output.free.clear()
+    worker = running(threads, output)
+    worker.mailbox.put("pipeline", publication("a"))
+    assert output.entered.wait(5)
+    for name in ("b", "c", "d"):
+        worker.mailbox.put("pipeline", publication(name))
+    output.free.set()
+    assert output.published.get(timeout=5) == publication("a")
+    assert output.published.get(timeout=5) == publication("d")
+    assert worker.mailbox.superseded == 2
+
+
+def test_a_retry_takes_the_newest(threads: Threads) -> None:
+    output = Recorder(OutputError("disk full"))
+    output.free.clear()
+    worker = running(threads, output)
+    worker.mailbox.put("pipeline", publication("a"))
+    assert output.entered.wait(5)
+    worker.mailbox.put("pipeline", publication("b"))
+    output.free.set()
+    assert output.published.get(timeout=5) == publication("b")
+
+
+def test_a_storm_is_gathered_into_one_publication_an_interval(threads: Threads) -> None:
+    output = Recorder()
+    worker = running(threads, output, min_interval=1000.0)
+    worker.mailbox.put("pipeline", publication("a"))
+    assert output.published.get(timeout=5) == publication("a")
+    for name in ("b", "c"):
+        worker.mailbox.put("pipeline", publication(name))
+    assert worker.mailbox.superseded == 1
+    assert output.published.empty()
+    # Also shows that closing ends the interval at once.

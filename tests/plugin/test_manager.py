@@ -1,0 +1,206 @@
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kuma_sd import Context, Output, OutputPlugin, hookimpl
+from kuma_sd.core.errors import PluginError
+from kuma_sd.plugin.manager import Available, Direct, Plugins
+
+Install = Callable[..., None]
+
+GOOD = """
+from kuma_sd import OutputPlugin, SourcePlugin, TransformPlugin, hookimpl
+
+@hookimpl
+def kuma_sd_outputs():
+    yield OutputPlugin("memory", open=print)
+    yield OutputPlugin("paper", open=print)
+
+@hookimpl
+def kuma_sd_transforms():
+    return [TransformPlugin("upper", make=print)]
+
+@hookimpl
+def kuma_sd_sources():
+    yield SourcePlugin("consul", ("consul", "consuls"), open=print)
+"""
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Install distributions: each a folder on the path with a module and its metadata, as pip leaves them."""
+    before = set(sys.modules)
+
+    def install(distribution: str, module: str, source: str, *entries: str) -> None:
+        folder = tmp_path / distribution
+        metadata = folder / f"{distribution.replace('-', '_')}-1.0.dist-info"
+        metadata.mkdir(parents=True)
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+        points = "\n".join(f"{entry} = {module}" for entry in entries)
+        (metadata / "entry_points.txt").write_text(f"[kuma_sd.plugins]\n{points}\n")
+        (folder / f"{module}.py").write_text(textwrap.dedent(source))
+        monkeypatch.syspath_prepend(str(folder))
+
+    yield install
+    for module in set(sys.modules) - before:
+        del sys.modules[module]
+
+
+def test_an_installed_plugin_is_loaded_by_kind_and_name(install: Install) -> None:
+    entries = ("output.memory", "transform.upper", "source.consul", "source.consuls")
+    install("kuma-sd-good", "good_plugin", GOOD, *entries)
+    plugins = Plugins()
+    assert plugins.output("memory").name == "memory"
+    assert plugins.transform("upper").name == "upper"
+    assert plugins.source("consuls").name == "consul"
+    assert plugins.provider("output", "memory") == "kuma-sd-good 1.0"
+    assert plugins.output("memory") is plugins.output("memory")
+
+
+def test_listing_imports_nothing(install: Install) -> None:
+    install("kuma-sd-good", "good_plugin", GOOD, "output.memory", "source.consul")
+    available = Plugins().available()
+    assert Available("output", "memory", "kuma-sd-good", "1.0") in available
+    assert Available("source", "consul", "kuma-sd-good", "1.0") in available
+    assert Available("output", "file_sd", "kuma-sd", available[0].version) in available
+    assert "good_plugin" not in sys.modules
+
+
+def test_only_what_is_asked_for_is_imported(install: Install) -> None:
+    install("kuma-sd-good", "good_plugin", GOOD, "output.memory")
+    install("kuma-sd-other", "other_plugin", GOOD, "output.paper")
+    Plugins().output("memory")
+    assert "good_plugin" in sys.modules
+    assert "other_plugin" not in sys.modules
+
+
+BROKEN = {
+    "an import that fails": ("import nothing_of_this_name", "ModuleNotFoundError: "),
+    "a module that exits": ("raise SystemExit('no licence')", "SystemExit: no licence"),
+    "a misspelt hook": (
+        "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_output(): yield 1",
+        "PluginValidationError: ",
+    ),
+    "a hook with an argument": (
+        "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_outputs(options): yield 1",
+        "PluginValidationError: ",
+    ),
+    "no hook at all": ("", "its kuma_sd_outputs() describes nothing"),
+    "a hook that raises": (
+        "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_outputs():\n    yield 1 / 0",
+        "ZeroDivisionError: ",
+    ),
+    "a hook that yields something else": (
+        "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_outputs(): yield 'bad'",
+        "it describes itself with 'bad', which is no OutputPlugin",
+    ),
+    "another name": (GOOD, "it describes no plugins of that name"),
+    "a name twice": (
+        (
+            "from kuma_sd import OutputPlugin, hookimpl\n@hookimpl\ndef kuma_sd_outputs():\n"
+            "    yield OutputPlugin('bad', open=print)\n    yield OutputPlugin('bad', open=print)"
+        ),
+        "it describes 2 plugins of that name",
+    ),
+    "options that are no declaration": (
+        (
+            "from kuma_sd import OutputPlugin, hookimpl\n@hookimpl\ndef kuma_sd_outputs():\n"
+            "    yield OutputPlugin('bad', open=print, options=dict)"
+        ),
+        "TypeError: <class 'dict'> is not a frozen dataclass",
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "reason"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_plugin_is_an_error_that_names_its_distribution(install: Install, source: str, reason: str) -> None:
+    install("kuma-sd-bad", "bad_plugin", source, "output.bad")
+    with pytest.raises(PluginError) as raised:
+        Plugins().output("bad")
+    said = f"output 'bad' of kuma-sd-bad 1.0 cannot be loaded: {reason}"
+    # What follows the kind of an exception is another's.
+    assert str(raised.value).startswith(said) if reason.endswith(": ") else str(raised.value) == said
+    assert "\n" not in str(raised.value)
+
+
+def test_a_broken_plugin_stops_no_other(install: Install) -> None:
+    install("kuma-sd-bad", "bad_plugin", "import nothing_of_this_name", "output.bad")
+    install("kuma-sd-good", "good_plugin", GOOD, "output.memory", "misnamed", "action.memory")
+    loaded = {".".join(loaded_plugin.available[:2]): loaded_plugin for loaded_plugin in Plugins().load_all()}
+    assert loaded["output.memory"].plugin is not None
+    assert loaded["output.memory"].error is None
+    assert loaded["output.bad"].plugin is None
+    assert str(loaded["output.bad"].error).startswith(
+        "output 'bad' of kuma-sd-bad 1.0 cannot be loaded: ModuleNotFound"
+    )
+    kinds = "source.NAME, transform.NAME, output.NAME"
+    for entry, name in (("misnamed", ".misnamed"), ("action.memory", "action.memory")):
+        message = f"entry point '{entry}' of kuma-sd-good 1.0 is not named as one of {kinds}"
+        assert str(loaded[name].error) == message
+
+
+def test_two_plugins_of_one_kind_and_name_are_refused(install: Install) -> None:
+    install("kuma-sd-good", "good_plugin", GOOD, "output.memory")
+    install("kuma-sd-rival", "rival_plugin", GOOD, "output.memory", "output.paper")
+    plugins = Plugins()
+    with pytest.raises(PluginError) as raised:
+        plugins.output("memory")
+    assert str(raised.value) == (
+        "output 'memory' is provided twice, by kuma-sd-good 1.0 and kuma-sd-rival 1.0; uninstall all but one of them"
+    )
+    assert plugins.output("paper").name == "paper"
+    assert not {"good_plugin"} & set(sys.modules)
+
+
+class Memory:
+    @hookimpl
+    def kuma_sd_outputs(self) -> Iterator[OutputPlugin]:
+        yield OutputPlugin("memory", open=never)
+
+
+def never(_options: object, _context: Context) -> Output:
+    raise AssertionError("listing and choosing open nothing")
+
+
+DIRECT = Plugins([Direct("output.memory", Memory()), Direct("output.other", Memory())])
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("output", "memry", "there is no output 'memry'; did you mean 'memory'?"),
+        ("output", "xyz", "there is no output 'xyz'; installed: memory, other"),
+        ("transform", "xyz", "there is no transform 'xyz'; installed: none"),
+        ("source", "ftp", "there is no source for the URL scheme 'ftp'; installed: none"),
+    ],
+)
+def test_an_unknown_plugin_is_refused_with_what_there_is(kind: str, name: str, message: str) -> None:
+    with pytest.raises(PluginError) as raised:
+        getattr(DIRECT, kind)(name)
+    assert str(raised.value) == message
+
+
+def test_an_object_at_hand_is_a_plugin_as_well() -> None:
+    assert DIRECT.output("memory").name == "memory"
+    assert DIRECT.available() == [
+        Available("output", "memory", "no distribution", ""),
+        Available("output", "other", "no distribution", ""),
+    ]
+
+
+def test_a_class_in_place_of_its_instance_is_refused() -> None:
+    with pytest.raises(PluginError) as raised:
+        Plugins([Direct("output.memory", Memory)]).output("memory")
+    assert str(raised.value).startswith("output 'memory' of no distribution cannot be loaded: ")
+
+
+def test_the_bundled_plugins_are_found() -> None:
+    names = {
+        (available_plugin.kind, available_plugin.name)
+        for available_plugin in Plugins().available()
+        if available_plugin.distribution == "kuma-sd"
+    }
+    assert {("source", "grpc"), ("output", "file_sd")} <= names

@@ -1,0 +1,124 @@
+"""Plugins of every kind, to read settings with."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kuma_sd import (
+    BOOL,
+    NUMBER,
+    PATH,
+    SECRET,
+    SIZE,
+    TEXT,
+    OptionType,
+    OutputPlugin,
+    Secret,
+    SourcePlugin,
+    TransformPlugin,
+    choice,
+    hookimpl,
+    list_of,
+    option,
+)
+from kuma_sd.plugin.manager import Direct, Plugins
+from kuma_sd.settings.cli_parser import Program
+from kuma_sd.settings.loader import Settings, load
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    name: str = option("kuma_sd", TEXT, "The node id.")
+    api_version: str = option("auto", choice("auto", "v1", "v1alpha1"), "The version to speak.")
+    max_message_size: int = option(2**30, SIZE, "The largest response that is accepted.")
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    name: str = option("replay", TEXT, "What the replay calls itself.")
+    loop: bool = option(False, BOOL, "Begin again at the end.")
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    path: Path = option(Path("/var/run/targets.json"), PATH, "The file, which is 100% replaced.")
+    mode: int = option(644, NUMBER, "Its permissions.")
+
+
+def _refused(text: str) -> str:
+    raise ValueError("is not a token" if text else "is empty")
+
+
+@dataclass(frozen=True)
+class PushOptions:
+    token: Secret = option(Secret(""), SECRET, "What opens the door.")
+    pin: str = option("", OptionType("secret", _refused, secret=True), "Is always wrong.")
+    urls: tuple[str, ...] = option((), list_of(TEXT), "Where to push to.")
+    limit: int | None = option(None, NUMBER, "How much at most.")
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < len(self.urls):
+            raise ValueError(f"a limit of {self.limit} is less than the number of urls")
+
+
+@dataclass(frozen=True)
+class RuleOptions:
+    rules: str = option("", TEXT, "The rules, in YAML.")
+    match: str = option("", TEXT, "Which targets.")
+
+
+def never(*_arguments: Any) -> Any:
+    raise AssertionError("settings open nothing")
+
+
+class Everything:
+    @hookimpl
+    def kuma_sd_sources(self) -> Iterator[SourcePlugin]:
+        yield SourcePlugin("stream", ("grpc", "http"), never, StreamOptions)
+        yield SourcePlugin("replay", ("file",), never, ReplayOptions)
+
+    @hookimpl
+    def kuma_sd_transforms(self) -> Iterator[TransformPlugin]:
+        yield TransformPlugin("relabel", never, RuleOptions)
+        yield TransformPlugin("filter", never, RuleOptions)
+
+    @hookimpl
+    def kuma_sd_outputs(self) -> Iterator[OutputPlugin]:
+        yield OutputPlugin("file_sd", never, FileOptions)
+        yield OutputPlugin("push", never, PushOptions)
+        yield OutputPlugin("null", never)
+
+
+NAMES = (
+    *("source.grpc", "source.http", "source.file"),
+    *("transform.relabel", "transform.filter"),
+    *("output.file_sd", "output.push", "output.null"),
+)
+PLUGINS = Plugins([Direct(name, Everything()) for name in NAMES])
+
+
+def settings_of(
+    *flags: str,
+    file: Path | str | None = None,
+    environment: Mapping[str, str] | None = None,
+    program: Program | None = None,
+    plugins: Plugins = PLUGINS,
+) -> Settings:
+    """Load settings the way the command line does."""
+    config: Sequence[str] = ["-c", str(file)] if file else []
+    return load([*flags, *config], environment or {}, plugins, program)
+
+
+def origin_of(settings: Settings, section: str, name: str) -> str:
+    """Return where an option's value is from."""
+    return next(
+        setting.origin for setting in settings.effective if (setting.section, setting.option.name) == (section, name)
+    )
+
+
+def shown(settings: Settings, section: str, name: str) -> str:
+    """Return an option's value as it is shown."""
+    return next(
+        setting.value for setting in settings.effective if (setting.section, setting.option.name) == (section, name)
+    )

@@ -1,0 +1,303 @@
+"""The control socket, with a real server and real clients."""
+
+import errno
+import os
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from os_reasons import FILE_EXISTS, PERMISSION_DENIED
+
+from kuma_sd import KumaSDError
+from kuma_sd.system.threads import Threads
+from kuma_sd.web import client
+from kuma_sd.web.application import Application, Request, Response
+from kuma_sd.web.client import ask, default_control_socket
+from kuma_sd.web.server.listener import ControlSocket
+
+Serving = Callable[[Path], Threads]
+
+
+def hello(request: Request) -> Response:
+    return Response.lines(f"hello {request.query.get('name')}, {len(request.body)} bytes")
+
+
+@pytest.fixture
+def application() -> Application:
+    application = Application()
+    application.add("POST", "/hello", hello, query=["name"])
+    application.add("GET", "/large", lambda _request: Response(b"x" * 10_000_000))
+    return application
+
+
+@pytest.fixture
+def serving(application: Application) -> Iterator[Serving]:
+    running: list[Threads] = []
+
+    def begin(path: Path) -> Threads:
+        threads = Threads()
+        running.append(threads)
+        control = ControlSocket(path, application)
+        control.start()
+        threads.start("control socket", control)
+        return threads
+
+    yield begin
+    for threads in running:
+        assert threads.stop(timeout=5) == []
+        assert threads.failure is None
+
+
+def test_a_request_is_answered(tmp_path: Path, serving: Serving) -> None:
+    serving(tmp_path / "control.sock")
+    assert ask(tmp_path / "control.sock", "POST", "/hello?name=you") == (200, "hello you, 0 bytes\n")
+    assert ask(tmp_path / "control.sock", "GET", "/hello")[0] == 405
+
+
+def test_a_large_answer_arrives_whole(tmp_path: Path, serving: Serving) -> None:
+    serving(tmp_path / "control.sock")
+    assert len(ask(tmp_path / "control.sock", "GET", "/large")[1]) == 10_000_000
+
+
+def test_many_requests_at_once_are_all_answered(tmp_path: Path, serving: Serving) -> None:
+    serving(tmp_path / "control.sock")
+    with ThreadPoolExecutor(20) as pool:
+        answers = pool.map(lambda number: ask(tmp_path / "control.sock", "POST", f"/hello?name={number}"), range(100))
+    assert list(answers) == [(200, f"hello {number}, 0 bytes\n") for number in range(100)]
+
+
+def test_only_its_owner_may_use_it(tmp_path: Path, serving: Serving) -> None:
+    path = tmp_path / "run/kuma-sd/control.sock"
+    serving(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_it_is_gone_after_closing_and_that_is_quick(tmp_path: Path, serving: Serving) -> None:
+    path = tmp_path / "control.sock"
+    threads = serving(path)
+    ask(path, "POST", "/hello")
+    with socket.socket(socket.AF_UNIX) as idle:
+        idle.connect(str(path))
+        begun = time.perf_counter()
+        assert threads.stop(timeout=5) == []
+        assert time.perf_counter() - begun < 0.4, "0.1 s when nothing else runs"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_client_that_is_half_way_through_does_not_hold_up_closing(tmp_path: Path, serving: Serving) -> None:
+    path = tmp_path / "control.sock"
+    threads = serving(path)
+    with socket.socket(socket.AF_UNIX) as slow, socket.socket(socket.AF_UNIX) as slower:
+        slow.connect(str(path))
+        slow.sendall(b"POST /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+        slower.connect(str(path))
+        slower.sendall(b"PO")
+        ask_until_busy(path)
+        begun = time.perf_counter()
+        assert threads.stop(timeout=5) == []
+        assert time.perf_counter() - begun < 0.4
+
+
+def ask_until_busy(path: Path) -> None:
+    """Wait until both threads are busy with the slow clients: then nobody answers."""
+    while True:
+        with socket.socket(socket.AF_UNIX) as other:
+            other.settimeout(0.1)
+            other.connect(str(path))
+            other.sendall(b"POST /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            try:
+                other.recv(1000)
+            except TimeoutError:
+                return
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"POST /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n", b"413"),
+        (b"POST /hello HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 100_000 + b"\r\n\r\n", b"413"),
+        (b"POST /" + b"b" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"414"),
+        (b"\x16\x03\x01 nonsense\r\n\r\n", b"400"),
+    ],
+)
+def test_what_is_too_large_or_no_http_is_refused(
+    tmp_path: Path, serving: Serving, request_: bytes, status: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "control.sock"
+    serving(path)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(5)
+        connection.connect(str(path))
+        connection.sendall(request_)
+        assert connection.recv(1000).split()[1] == status
+    assert ask(path, "POST", "/hello")[0] == 200
+    assert "Traceback" not in caplog.text
+
+
+def test_the_socket_of_a_dead_process_is_replaced(
+    tmp_path: Path, serving: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    serving(path)
+    assert ask(path, "POST", "/hello")[0] == 200
+    assert caplog.text == ""
+
+
+def test_the_socket_of_a_live_daemon_is_left_alone(
+    tmp_path: Path, serving: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "control.sock"
+    serving(path)
+    second = serving(path)
+    assert f"another kuma-sd listens at the control socket '{path}'; going on without" in caplog.text
+    assert second.stop(timeout=5) == []
+    assert ask(path, "POST", "/hello")[0] == 200
+    assert caplog.text.count("\n") == 1
+
+
+def test_a_daemon_that_is_too_busy_to_answer_is_alive(
+    tmp_path: Path, serving: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as waiting:
+        busy.bind(str(path))
+        busy.listen(0)
+        waiting.connect(str(path))
+        serving(path)
+    assert "another kuma-sd listens" in caplog.text
+
+
+def test_closing_leaves_the_socket_of_a_successor_alone(tmp_path: Path, serving: Serving) -> None:
+    path = tmp_path / "control.sock"
+    first = serving(path)
+    path.unlink()
+    serving(path)
+    assert first.stop(timeout=5) == []
+    assert ask(path, "POST", "/hello")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("file", "'{path}' is there and is none"),
+        ("file/control.sock", f"cannot listen at the control socket '{{path}}': {FILE_EXISTS}"),
+        ("x" * 200, "longer than the 107 bytes that a unix socket can have: '{path}'; set control-socket to a shorter"),
+    ],
+)
+def test_a_path_that_will_not_do_is_said_once_and_the_daemon_goes_on(
+    tmp_path: Path, serving: Serving, name: str, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("precious")
+    threads = serving(tmp_path / name)
+    assert threads.stop(timeout=5) == []
+    assert reason.format(path=tmp_path / name) in caplog.text
+    assert caplog.text.count("\n") == 1
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become others")
+def test_a_directory_of_another_user_is_not_used() -> None:
+    program = """
+import os, sys
+from pathlib import Path
+from kuma_sd.web.application import Application
+from kuma_sd.web.server.listener import ControlSocket
+os.seteuid(54321)
+ControlSocket(Path(sys.argv[1]), Application()).start()
+"""
+    # Not in pytest's folder, into which nobody else may look.
+    with tempfile.TemporaryDirectory() as theirs:
+        Path(theirs).chmod(0o777)
+        os.chown(theirs, 12345, 12345)
+        path = Path(theirs) / "control.sock"
+        done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
+    assert f"the directory of the control socket '{path}' belongs to another user" in done.stderr
+
+
+def test_nobody_there_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    said = f"no daemon listens at '{path}'; start kuma-sd, or set control-socket to where it listens"
+    with pytest.raises(KumaSDError, match=said):
+        ask(path, "POST", "/hello")
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with pytest.raises(KumaSDError, match=said):
+        ask(path, "POST", "/hello")
+
+
+def test_a_daemon_that_does_not_answer_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "TIMEOUT", 0.05)
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as frozen:
+        frozen.bind(str(path))
+        frozen.listen()
+        with pytest.raises(KumaSDError, match=f"the daemon at '{path}' does not answer: ."):
+            ask(path, "POST", "/hello")
+
+
+def test_an_answer_that_is_none_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+
+        def answer() -> None:
+            connection, _ = other.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"SSH-2.0-OpenSSH\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(KumaSDError, match=f"the daemon at '{path}' does not answer: SSH"):
+            ask(path, "POST", "/hello")
+
+
+def test_a_socket_that_may_not_be_used_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_connection: object) -> None:
+        raise PermissionError(errno.EACCES, PERMISSION_DENIED)  # root, as which tests may run, is never refused
+
+    monkeypatch.setattr(client._Connection, "connect", refuse)
+    with pytest.raises(KumaSDError, match="you may not use '/x'; try again as the user that kuma-sd runs as"):
+        ask(Path("/x"), "POST", "/hello")
+
+
+def test_a_path_that_is_too_long_is_said(tmp_path: Path) -> None:
+    with pytest.raises(KumaSDError, match="longer than the 107 bytes"):
+        ask(tmp_path / ("x" * 200), "POST", "/hello")
+
+
+@pytest.mark.parametrize(
+    ("user", "environment", "path"),
+    [
+        (0, {}, "/run/kuma-sd/control.sock"),
+        (0, {"XDG_RUNTIME_DIR": "/run/user/0"}, "/run/kuma-sd/control.sock"),
+        (107, {"RUNTIME_DIRECTORY": "/run/kuma-sd"}, "/run/kuma-sd/control.sock"),
+        (107, {"RUNTIME_DIRECTORY": "/run/kuma-sd:/run/kuma-prometheus-sd"}, "/run/kuma-sd/control.sock"),
+        (107, {"RUNTIME_DIRECTORY": "/run/kuma-prometheus-sd:/run/kuma-sd"}, "/run/kuma-sd/control.sock"),
+        (107, {"RUNTIME_DIRECTORY": "/run/monitoring"}, "/run/monitoring/control.sock"),
+        (1000, {"XDG_RUNTIME_DIR": "/run/user/1000"}, "/run/user/1000/kuma-sd/control.sock"),
+        (1000, {}, "/tmp/kuma-sd-1000/control.sock"),  # noqa: S108 (its directory must belong to the user)
+    ],
+)
+def test_daemon_and_command_find_the_same_place(
+    user: int, environment: dict[str, str], path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr("tempfile.tempdir", "/tmp")  # noqa: S108 (as above)
+    assert default_control_socket(environment) == Path(path)
+
+
+def test_asking_loads_no_server() -> None:
+    program = "import sys, kuma_sd.cli.commands.accept, kuma_sd.web.endpoints.control; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+    assert [name for name in loaded if name.startswith(("cheroot", "grpc", "google.protobuf", "watchdog"))] == []
