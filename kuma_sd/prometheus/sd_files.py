@@ -11,8 +11,8 @@ from kuma_sd.core.errors import KumaSDError, TransformError
 from kuma_sd.core.model import Labels
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import TargetGroup
+from kuma_sd.core.yaml_nesting import refuse_deep_nesting
 from kuma_sd.plugin.interfaces import Output, WritesFiles
-from kuma_sd.prometheus.yaml_nesting import refuse_deep_nesting
 from kuma_sd.telemetry.publication_diff import NO_KEY
 
 LARGEST_FILE = 2**30

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.text import did_you_mean
-from kuma_sd.prometheus.yaml_nesting import refuse_deep_nesting
+from kuma_sd.core.yaml_nesting import refuse_deep_nesting
 from kuma_sd.system.file_watcher import FileWatcher
 from kuma_sd.web.server.authentication import Authentication
 from kuma_sd.web.server.tls import ServerContext, TLSConfig

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from kuma_sd.prometheus.yaml_nesting import DEEPEST, refuse_deep_nesting
+from kuma_sd.core.yaml_nesting import DEEPEST, refuse_deep_nesting
 
 LOADERS = [yaml.SafeLoader, yaml.BaseLoader, yaml.CSafeLoader, yaml.CBaseLoader]
 
