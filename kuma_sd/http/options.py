@@ -1,15 +1,25 @@
 """How to talk to a server over HTTP: sizes, TLS, proxies, credentials."""
 
+import re
 from dataclasses import dataclass
 
 from kuma_sd.core.options import BOOL, SECRET, SIZE, TEXT, OptionType, Secret, list_of, option
 
+# A token, as RFC 9110 (5.6.2) has it.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+_OF_THE_CONNECTION = ("connection", "content-length", "content-type", "expect", "te", "transfer-encoding", "upgrade")
+
 
 def _parse_header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip() or any(ord(character) < 32 for character in text):  # noqa: PLR2004 (control)
+    name, colon, value = (part.strip() for part in text.partition(":"))
+    if not colon or not _HEADER_NAME.fullmatch(name):
         raise ValueError("is not a header like X-Tenant:monitoring")
-    return name.strip(), value.strip()
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError("holds a character that no header can have; only printable ASCII can be sent")
+    if name.lower() in _OF_THE_CONNECTION:
+        raise ValueError("cannot be set, since it says how the request itself is to be read")
+    return name, value
 
 
 HEADER = OptionType("header", _parse_header, ":".join)
