@@ -241,6 +241,6 @@ class HttpClient:
 
 
 def _through(proxy: Proxy, arguments: dict[str, Any]) -> urllib3.ProxyManager:
-    headers = {"Proxy-Authorization": basic(proxy.user)} if proxy.user else {}
+    headers = {"Proxy-Authorization": basic(f"{proxy.user}:{proxy.password.reveal()}")} if proxy.user else {}
     trusted = arguments.get("ssl_context") if proxy.scheme == "https" else None
     return urllib3.ProxyManager(str(proxy), proxy_headers=headers, proxy_ssl_context=trusted, **arguments)

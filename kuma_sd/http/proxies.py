@@ -4,11 +4,12 @@ import ipaddress
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from urllib.parse import quote, unquote, urlsplit
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
 
 from kuma_sd.core.errors import ConfigError
-from kuma_sd.core.text import masked
+from kuma_sd.core.secret import NOTHING, Secret
+from kuma_sd.core.url import Url, parse_url
 from kuma_sd.http.address import Endpoint
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -16,75 +17,72 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Proxy:
-    """An HTTP proxy.
+    """An HTTP proxy; as text it is shown without user and password.
 
     Args:
         scheme: ``http``, or ``https`` for one that is spoken to over TLS.
         host: its name or IP address, an IPv6 address in brackets.
         port: its port.
-        user: ``user:password`` to log in there; empty when it wants none. Never shown.
+        user: the user to log in as there; empty when it wants none.
+        password: the user's password.
     """
 
     scheme: str
     host: str
     port: int
-    user: str = field(default="", repr=False)
+    user: str = ""
+    password: Secret = NOTHING
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.host}:{self.port}"
 
-    @property
-    def url_with_user(self) -> str:
-        """The URL with user and password, as gRPC wants it."""
-        name, colon, password = self.user.partition(":")
-        user = quote(name, safe="") + colon + quote(password, safe="")
-        return f"{self.scheme}://{user}{'@' * bool(user)}{self.host}:{self.port}"
+    def reveal(self) -> str:
+        """Return the URL with user and password, as gRPC wants it."""
+        credentials = f"{quote(self.user, safe='')}:{quote(self.password.reveal(), safe='')}@" if self.user else ""
+        return f"{self.scheme}://{credentials}{self.host}:{self.port}"
 
 
-def proxy_for(endpoint: Endpoint, option: str, environment: Mapping[str, str] = os.environ) -> Proxy | None:
+def proxy_for(endpoint: Endpoint, option: Url | None, environment: Mapping[str, str] = os.environ) -> Proxy | None:
     """Return the proxy to use; None for a direct connection.
 
     Args:
         endpoint: where the server listens.
-        option: the URL of the proxy that the settings name; it is used for every server. If it is empty, the
-            environment decides, as in other programs: http_proxy, https_proxy for TLS, and no_proxy; each also in
-            capitals.
+        option: the proxy that the settings name; it is used for every server. If there is none, the environment
+            decides, as in other programs: http_proxy, https_proxy for TLS, and no_proxy; each also in capitals.
         environment: the variables.
 
     Raises:
         ConfigError: what is said is no HTTP proxy.
     """
     if option:
-        return parse_proxy(option, "proxy")
+        return _proxy(option, "proxy")
     name = "https_proxy" if endpoint.tls else "http_proxy"
-    url = _variable(name, environment)
-    if not url or is_excepted(endpoint, _variable("no_proxy", environment)):
+    text = _variable(name, environment)
+    if not text or is_excepted(endpoint, _variable("no_proxy", environment)):
         return None
-    return parse_proxy(url, f"the environment's {name}")
-
-
-def parse_proxy(text: str, origin: str) -> Proxy:
-    """Read the URL of a proxy; ``http://`` may be left out.
-
-    Raises:
-        ConfigError: it is no such URL; the message begins with the origin.
-    """
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        scheme, rest = "http", text
-    if scheme.lower() not in _DEFAULT_PORTS:
-        raise ConfigError(f"{origin} {masked(text)!r} is no HTTP proxy; only http:// and https:// can be used")
-    wrong = ConfigError(f"{origin} {masked(f'{scheme}://{rest}')!r} is not a URL like http://proxy.internal:3128")
+    origin = f"the environment's {name}"
     try:
-        url = urlsplit(f"//{rest}")
-        host, port = url.hostname, url.port
+        # The scheme is often left out there.
+        return _proxy(parse_url(text if "://" in text else f"http://{text}"), origin)
+    except ValueError as error:
+        raise ConfigError(f"{origin} {error}") from None
+
+
+def _proxy(url: Url, origin: str) -> Proxy:
+    scheme = url.scheme.lower()
+    if scheme not in _DEFAULT_PORTS or not url.has_hosts:
+        raise ConfigError(f"{origin} {str(url)!r} is no HTTP proxy; it is written like http://proxy.internal:3128")
+    try:
+        parts = urlsplit(f"//{url.hosts}")
+        host, port = parts.hostname, parts.port
     except ValueError:
-        raise wrong from None
-    if not host or not host.isascii() or url.path.strip("/") or url.query or url.fragment:
-        raise wrong
-    user = unquote(url.netloc.rpartition("@")[0])
+        host, port = None, None
+    if not host or not host.isascii() or "," in host or url.path.strip("/") or url.query:
+        raise ConfigError(
+            f"{origin} {str(url)!r} is no address of a proxy; it is written like http://proxy.internal:3128"
+        )
     bracketed = f"[{host}]" if ":" in host else host
-    return Proxy(scheme.lower(), bracketed, port or _DEFAULT_PORTS[scheme.lower()], user)
+    return Proxy(scheme, bracketed, port or _DEFAULT_PORTS[scheme], url.user, url.password)
 
 
 def is_excepted(endpoint: Endpoint, no_proxy: str) -> bool:

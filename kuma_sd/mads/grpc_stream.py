@@ -210,7 +210,7 @@ def _channel(endpoint: Endpoint, dialect: Dialect, options: MadsOptions, access:
         ("grpc.http2.max_pings_without_data", 0),
     ]
     proxy = proxy_for(endpoint, options.proxy)
-    arguments.append(("grpc.http_proxy", proxy.url_with_user) if proxy else ("grpc.enable_http_proxy", 0))
+    arguments.append(("grpc.http_proxy", proxy.reveal()) if proxy else ("grpc.enable_http_proxy", 0))
     if not endpoint.tls:
         return grpc.insecure_channel(endpoint.authority, options=arguments)
     if options.tls_server_name:

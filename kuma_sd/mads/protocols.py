@@ -90,7 +90,7 @@ def not_over_grpc(endpoint: Endpoint, options: MadsOptions) -> str:
         return "a path in cp-address"
     if endpoint.tls and options.tls_insecure_skip_verify:
         return "tls-insecure-skip-verify"
-    if any(not _is_metadata(name) for name, _ in options.header):
+    if any(not _is_metadata(header.name) for header in options.header):
         return "header"
     proxy = proxy_for(endpoint, options.proxy)
     return "proxy" if proxy and proxy.scheme == "https" else ""

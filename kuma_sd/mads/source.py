@@ -9,7 +9,6 @@ from pathlib import Path
 
 from kuma_sd.core.errors import ConfigError, SourceError
 from kuma_sd.core.model import Snapshot
-from kuma_sd.core.text import masked
 from kuma_sd.http.access import Access
 from kuma_sd.http.address import Endpoint, parse_address
 from kuma_sd.http.proxies import proxy_for
@@ -55,7 +54,7 @@ class MadsSource:
         self._garbled = 0
         self.status = SourceStatus()
         if options.tls_insecure_skip_verify:
-            _log.warning("%s: any certificate is trusted (tls-insecure-skip-verify)", masked(address))
+            _log.warning("%s: any certificate is trusted (tls-insecure-skip-verify)", self._replicas[0])
 
     def __iter__(self) -> Iterator[Snapshot]:
         """Connect to the first replica that answers, and yield a snapshot for each response."""
