@@ -20,17 +20,20 @@ if TYPE_CHECKING:
         SECRET,
         SIZE,
         TEXT,
+        URL,
         FileContent,
         NoOptions,
         OptionType,
-        Secret,
         choice,
+        lines_of,
         list_of,
         option,
     )
     from kuma_sd.core.publication import Change, Publication
     from kuma_sd.core.regular_file import open_regular, read_regular
+    from kuma_sd.core.secret import Secret
     from kuma_sd.core.target_group import GroupKey, TargetGroup
+    from kuma_sd.core.url import Url, parse_url
     from kuma_sd.core.yaml_nesting import refuse_deep_nesting
     from kuma_sd.plugin.hookspecs import hookimpl
     from kuma_sd.plugin.interfaces import (
@@ -93,17 +96,20 @@ NAMES_OF_MODULES = {
         "SECRET",
         "SIZE",
         "TEXT",
+        "URL",
         "FileContent",
         "NoOptions",
         "OptionType",
-        "Secret",
         "choice",
+        "lines_of",
         "list_of",
         "option",
     ),
     "kuma_sd.core.publication": ("Change", "Publication"),
     "kuma_sd.core.regular_file": ("open_regular", "read_regular"),
+    "kuma_sd.core.secret": ("Secret",),
     "kuma_sd.core.target_group": ("GroupKey", "TargetGroup"),
+    "kuma_sd.core.url": ("Url", "parse_url"),
     "kuma_sd.core.yaml_nesting": ("refuse_deep_nesting",),
     "kuma_sd.plugin.hookspecs": ("hookimpl",),
     "kuma_sd.plugin.interfaces": (
@@ -163,6 +169,7 @@ __all__ = [
     "SHARDS",
     "SIZE",
     "TEXT",
+    "URL",
     "Assignment",
     "Change",
     "Codec",
@@ -201,6 +208,7 @@ __all__ = [
     "Transform",
     "TransformError",
     "TransformPlugin",
+    "Url",
     "__version__",
     "check_output_path",
     "choice",
@@ -208,11 +216,13 @@ __all__ = [
     "file_holds",
     "hashmod",
     "hookimpl",
+    "lines_of",
     "list_of",
     "open_regular",
     "option",
     "parse_matchers",
     "parse_pattern",
+    "parse_url",
     "read_regular",
     "read_snapshot",
     "refuse_deep_nesting",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from kuma_sd.core.logger import Event
-from kuma_sd.core.text import masked
+from kuma_sd.core.secret import redacted
 from kuma_sd.system.log_writer import LogWriter
 
 LEVELS = {
@@ -114,16 +114,16 @@ def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str
         "time": time.replace("+00:00", "Z"),
         "level": _WORDS.get(record.levelno, "error"),
         "logger": record.name,
-        "msg": masked(event.text),
+        "msg": redacted(event.text),
     }
     fields |= {name: _value(value) for name, value in event.fields.items() if name not in fields}
     if record.exc_info:
-        fields["traceback"] = masked(formatter.formatException(record.exc_info))
+        fields["traceback"] = redacted(formatter.formatException(record.exc_info))
     return fields
 
 
 def _value(value: object) -> object:
-    return value if isinstance(value, int) else masked(str(value))
+    return value if isinstance(value, int) else redacted(str(value))
 
 
 def _quoted(name: str, value: object) -> str:
