@@ -64,7 +64,7 @@ def test_bad_settings_leave_the_old_ones_and_say_why(kuma: SimulatedControlPlane
     with kuma_sd("run", "-c", running.config) as daemon:
         daemon.wait_for_line("published")
         running.edit(f"cp-address = {kuma.url}\nmin-interval = soon", section)
-        running.reload(daemon, "the settings were not reloaded, the old ones stay: ")
+        running.reload(daemon, "the settings were not reloaded, the old ones stay")
         assert f"{running.config}:3" in daemon.output
         kuma.world.add(Dataplane("c"))
         eventually(lambda: names(path) == ["a", "b", "c"], "the daemon goes on")
