@@ -32,6 +32,7 @@ from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError
 from kuma_sd.core.secret import redacted
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.settings.cli_parser import Program, StrictParser
+from kuma_sd.system.descriptors import is_writable, open_standard_streams
 from kuma_sd.system.log_format import escape
 
 if TYPE_CHECKING:
@@ -107,10 +108,12 @@ def argument_type(type_: "OptionType") -> Callable[[str], Any]:
 def report(name: str, work: Callable[[], int]) -> int:
     """Do work, and turn the errors that are expected into a line on stderr and an exit status."""
     try:
+        open_standard_streams()
         status = _status_of(work)
         sys.stdout.flush()
     except KumaSDError as error:
-        print(f"{name}: {escape(redacted(str(error)))}", file=sys.stderr)
+        if is_writable(sys.stderr):
+            print(f"{name}: {escape(redacted(str(error)))}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError | PluginError) else 1
     except KeyboardInterrupt:
         return 130
@@ -164,25 +167,29 @@ def _run(command: Command, words: Sequence[str], program: Program) -> int:
 
     plugins = Plugins()
     settings = _settings(words, plugins, program)
+    _set_logging_up(settings)
     settings.arguments.reload = lambda: _settings(words, plugins, program)
     return command.execute(settings.arguments, settings)
 
 
 def _settings(words: Sequence[str], plugins: "Plugins", program: Program) -> "Settings":
     from kuma_sd.settings.loader import load  # noqa: PLC0415 (likewise)
-    from kuma_sd.system.log_format import configure  # noqa: PLC0415 (likewise)
 
     try:
-        loaded = load(words, os.environ, plugins, program)
+        return load(words, os.environ, plugins, program)
     except KumaSDError:
         if {"-h", "--help"}.intersection(words):
             # Help is what somebody with wrong settings needs.
             load(["--help"], {}, plugins, program)
         raise
-    configure(loaded.core.log_level, loaded.core.log_format)
-    for warning in loaded.warnings:
+
+
+def _set_logging_up(settings: "Settings") -> None:
+    from kuma_sd.system.log_format import configure  # noqa: PLC0415 (likewise)
+
+    configure(settings.core.log_level, settings.core.log_format)
+    for warning in settings.warnings:
         _log.warning("%s", warning)
-    return loaded
 
 
 def _parse(words: Sequence[str], program: Program) -> argparse.Namespace:

@@ -177,5 +177,5 @@ def _guarded(named: Named, make: Callable[..., T], *arguments: Any) -> T:  # noq
         return make(*arguments)
     except KumaSDError as error:
         raise type(error)(f"{named.what}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(f"{named} fails: {type(error).__name__}: {error}") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.regular_file import read_regular
 
 _SECTION = re.compile(r"\[([^\[\]]+)\]")
 # Nothing but words in front of "=": whatever else a line holds may be a secret, and keys are shown in messages.
@@ -47,7 +48,7 @@ def read_config_file(path: str) -> ConfigFile:
         ConfigError: it cannot be read, or a line of it is wrong; the message never holds a value.
     """
     try:
-        data = Path(path).read_bytes()
+        data = read_regular(Path(path))
     except OSError as error:
         raise ConfigError(f"cannot read the settings file {path}: {error.strerror}") from error
     try:
