@@ -62,7 +62,7 @@ if TYPE_CHECKING:
         hashmod,
     )
     from kuma_sd.state.reader import read_snapshot
-    from kuma_sd.system.durable_file import FileClaim, file_holds, replace_file
+    from kuma_sd.system.durable_file import WORKSHOP, FileClaim, file_holds, replace_file
     from kuma_sd.system.file_watcher import FileWatcher
 
 NAMES_OF_MODULES = {
@@ -131,7 +131,7 @@ NAMES_OF_MODULES = {
         "hashmod",
     ),
     "kuma_sd.state.reader": ("read_snapshot",),
-    "kuma_sd.system.durable_file": ("FileClaim", "file_holds", "replace_file"),
+    "kuma_sd.system.durable_file": ("WORKSHOP", "FileClaim", "file_holds", "replace_file"),
     "kuma_sd.system.file_watcher": ("FileWatcher",),
 }
 
@@ -155,6 +155,7 @@ __all__ = [
     "SHARDS",
     "SIZE",
     "TEXT",
+    "WORKSHOP",
     "Assignment",
     "Change",
     "Codec",

@@ -22,32 +22,39 @@ class Restorer:
     """Sees that files are as we left them; the more often somebody else changes one, the later.
 
     Args:
-        watched: the files.
+        under: directories, each of which is watched with all below it at once.
     """
 
-    def __init__(self, watched: Iterable[TargetFile]) -> None:
-        self._restorations = {file.path: _Restoration(file, self.saw) for file in watched}
+    def __init__(self, under: Iterable[Path] = ()) -> None:
+        self._restorations: dict[Path, _Restoration] = {}
         self._changed: queue.SimpleQueue[frozenset[Path]] = queue.SimpleQueue()
-        self._watcher = FileWatcher(self._restorations, self._changed.put)
+        self._watcher = FileWatcher((), self._changed.put, under=under)
         self._closing = threading.Event()
 
     def saw(self, path: Path) -> None:
         """Take a file as it is now for seen, because we wrote it."""
         self._watcher.saw(path)
 
+    def follow(self, watched: Iterable[TargetFile]) -> None:
+        """Watch these files, and no others, from now on."""
+        self._restorations = {file.path: _Restoration(file, self.saw) for file in watched}
+        self._watcher.follow(self._restorations)
+
     def run(self) -> None:
         """Watch and restore until closed."""
         # Apart from this thread, in which one file may have to wait while another is changed.
         name = f"watch for {threading.current_thread().name}"
         threading.Thread(target=self._watcher.run, name=name, daemon=True).start()
-        due: dict[Path, float] = {}
+        due: dict[_Restoration, float] = {}
         while not self._closing.is_set():
             for path in self._wait_until(min(due.values(), default=None)):
-                due.setdefault(path, time.monotonic() + self._restorations[path].pause())
-            for path in [path for path, when in due.items() if when <= time.monotonic()]:
-                del due[path]
-                if not self._restorations[path].attempt():
-                    due[path] = time.monotonic() + self._restorations[path].pause()
+                # One that is not followed any more may have been seen to change before.
+                if restoration := self._restorations.get(path):
+                    due.setdefault(restoration, time.monotonic() + restoration.pause())
+            for restoration in [each for each, when in due.items() if when <= time.monotonic()]:
+                del due[restoration]
+                if not restoration.attempt():
+                    due[restoration] = time.monotonic() + restoration.pause()
 
     def close(self) -> None:
         """End run(), from any thread."""

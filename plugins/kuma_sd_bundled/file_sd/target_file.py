@@ -1,10 +1,10 @@
 """One file of target groups."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kuma_sd import FileClaim, file_holds, replace_file
+from kuma_sd import file_holds, replace_file
 from kuma_sd_bundled.file_sd.formats import chunks_of
 from kuma_sd_bundled.file_sd.options import FileSDOptions
 
@@ -15,34 +15,43 @@ class TargetFile:
     Args:
         path: where it is.
         options: how to write it.
+        renew: makes sure that no other process writes it; raises OutputError if one does.
 
     Raises:
         ConfigError: the format cannot be told from the path.
     """
 
-    def __init__(self, path: Path, options: FileSDOptions) -> None:
+    def __init__(self, path: Path, options: FileSDOptions, renew: Callable[[], None]) -> None:
         self.path = path
         self._options = options
         self._chunks = chunks_of(path, options.format)
-        self._claim: FileClaim | None = None
+        self._renew = renew
         self._lines: Sequence[bytes] | None = None
         self._writing = threading.Lock()
 
-    def claim(self) -> None:
-        """Make its directory, and let no other process write it.
+    def make(self) -> None:
+        """Make it, and its directory, empty if it is missing.
 
         Raises:
-            OutputError: that cannot be had.
+            OutputError: it cannot be written.
         """
-        self._claim = FileClaim(self.path)
+        with self._writing:
+            if not self.path.exists():
+                self._write(())
+
+    def content(self) -> bytes:
+        """Return what is in it; nothing if it is not there.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        # Opening a pipe would wait for its writer.
+        return self.path.read_bytes() if self.path.is_file() else b""
 
     def release(self) -> None:
         """Leave it to others, as it is."""
         with self._writing:
             self._lines = None
-            if self._claim:
-                self._claim.release()
-                self._claim = None
 
     def publish(self, lines: Sequence[bytes]) -> bool:
         """Bring it up to date; tells whether there was anything to do.
@@ -75,6 +84,5 @@ class TargetFile:
         return file_holds(self.path, self._chunks(lines), self._options.mode)
 
     def _write(self, lines: Sequence[bytes]) -> None:
-        if self._claim:
-            self._claim.renew()
+        self._renew()
         replace_file(self.path, self._chunks(lines), self._options.mode, self._options.group)
