@@ -102,9 +102,8 @@ def test_shards_and_parts_together(tmp_path: Path) -> None:
         servers = [read_by(tmp_path / str(shard), 4) for shard in range(2)]
         assert servers[0] | servers[1] == ALL
         assert not servers[0] & servers[1]
-        assert output.scrape_files() == {
-            str(shard): [tmp_path / str(shard) / str(part) / "kuma.json" for part in range(4)] for shard in range(2)
-        }
+        entries = [{"files": [str(tmp_path / "1" / str(part) / "kuma.json")]} for part in range(4)]
+        assert output.service_discovery((1, 2)) == {"file_sd_configs": entries}
         assert all(Path(output.explain(one)[0]) in output.files(publication(*GROUPS)) for one in GROUPS)
 
 
@@ -120,7 +119,8 @@ def test_one_change_writes_one_part_and_opens_no_other(tmp_path: Path) -> None:
         after = states(tmp_path)
         part = Path(output.explain(changed)[0]).parent.name
         assert [name for name in before if before[name] != after[name]] == [part]
-        assert {path.parts[0] for path in opened} == {part}
+        # And the directory above, in which the lock is.
+        assert {path.parts[:1] for path in opened} == {(part,), ()}
         with opened_below(tmp_path) as opened:
             output.publish(publication(*GROUPS[:5], changed, *GROUPS[6:], received=2.0))
         assert opened == []

@@ -12,9 +12,10 @@ import trustme
 from http_server import Answer, Request, Server, http_server
 from os_reasons import CONNECTION_REFUSED, NO_SUCH_FILE
 
-from kuma_sd import SourceError
+from kuma_sd import Secret, SourceError, parse_url
 from kuma_sd.http.access import Access
 from kuma_sd.http.address import parse_address
+from kuma_sd.http.options import Header
 from kuma_sd.mads import catalog
 from kuma_sd.mads.decoder import MadsResponse
 from kuma_sd.mads.negotiation import Negotiation
@@ -93,7 +94,7 @@ def test_credentials_go_to_the_configured_address_only(server: Server) -> None:
     with http_server() as mads:
         mads.answer(body=EMPTY)
         api_server(server, f"grpc://{mads.address}")
-        first(negotiate(f"http://user:s3cr3t@{server.address}", header=(("X-Tenant", "m"),)))
+        first(negotiate(f"http://user:s3cr3t@{server.address}", header=(Header("X-Tenant", Secret("m")),)))
         request = mads.requests.get(timeout=5)
     assert "Authorization" in server.requests.get(timeout=5).headers
     assert not {"Authorization", "X-Tenant"}.intersection(request.headers)
@@ -274,7 +275,7 @@ def test_credentials_of_the_address_are_sent(server: Server) -> None:
 
 def test_a_proxy_is_used(server: Server) -> None:
     server.answer(body=EMPTY)
-    first(negotiate("http://kuma.invalid:5676/kuma", proxy=f"http://{server.address}"))
+    first(negotiate("http://kuma.invalid:5676/kuma", proxy=parse_url(f"http://{server.address}")))
     assert server.requests.get(timeout=5).path.startswith("http://kuma.invalid:5676/kuma/v3/discovery:")
 
 

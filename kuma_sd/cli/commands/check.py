@@ -31,13 +31,11 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  #
     _check_web(settings)
     components = build(settings)
     warn(components)
-    for _, source in components.sources.values():
-        source.close()
     for named, output in components.outputs.values():
         if isinstance(output, GivesAdvice):
             for remark in output.remarks():
                 print(f"output {named.name}: {remark}")
-        output.close()
+    components.close()
     print(f"OK: {counted(len(components.sources), 'control plane')}, {counted(len(components.outputs), 'output')}")
     return 0
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from kuma_sd import MOST_SHARDS, WORKSHOP, ConfigError, Sharding, TargetGroup
+from kuma_sd import MOST_SHARDS, STAGING, ConfigError, Sharding, TargetGroup, read_regular
 from kuma_sd_bundled.file_sd.options import FileSDOptions
 
 NUMBER_OF_SHARD = "{shard}"
@@ -91,7 +91,7 @@ class Layout:
     def record(self) -> Path:
         """Where the numbers of parts are saved."""
         claimed = self._claimed(self.shards[0])
-        return claimed.parent / WORKSHOP / f"{claimed.name}.parts"
+        return claimed.parent / STAGING / f"{claimed.name}.parts"
 
     @property
     def roots(self) -> list[Path]:
@@ -100,10 +100,8 @@ class Layout:
 
     def count_targets(self) -> int:
         """Return how many targets the first file holds."""
-        path = self.path(Place(self.shards[0], 0))
         try:
-            # Opening a pipe would wait for its writer.
-            return path.read_bytes().count(b'"targets":') if path.is_file() else 0
+            return read_regular(self.path(Place(self.shards[0], 0))).count(b'"targets":')
         except OSError:
             return 0
 

@@ -4,8 +4,9 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from kuma_sd import OutputError, Publication, TargetGroup
+from kuma_sd import ConfigError, OutputError, Publication, TargetGroup
 from kuma_sd_bundled.file_sd import advice
 from kuma_sd_bundled.file_sd.claims import Claims
 from kuma_sd_bundled.file_sd.layout import Layout, Place, leftovers_of
@@ -50,8 +51,7 @@ class FileSD:
             self._claims.release()
             raise
         self._warn_of_leftovers()
-        name = f"restore {self._options.path.name}"
-        threading.Thread(target=self._restorer.run, name=name, daemon=True).start()
+        self._restorer.start(f"restore {self._options.path.name}")
 
     def publish(self, publication: Publication) -> None:
         """Bring the files up to date; one that cannot be written keeps none of the others from it."""
@@ -66,13 +66,17 @@ class FileSD:
         division.update(publication)
         return {self._layout.path(place): division.lines(place) for place in self._layout.places(max(counts))}
 
-    def scrape_files(self) -> Mapping[str, Sequence[Path]]:
-        """Return the files that each Prometheus reads, by its shard; the empty name is that of the only one."""
-        layout, numbered = self._layout, self._options.shards is not None
-        return {
-            str(shard) if numbered else "": [layout.path(Place(shard, part)) for part in range(layout.parts)]
-            for shard in layout.shards
-        }
+    def service_discovery(self, shard: tuple[int, int] | None) -> Mapping[str, Any]:
+        """Return what lets Prometheus read the file, or that of one shard; each part is an entry of its own."""
+        count, mine = self._options.shards, self._options.shard
+        if count is not None and (shard is None or shard[1] != count):
+            choices = f"from 0/{count} to {count - 1}/{count}"
+            raise ConfigError(f"it writes {count} shards; choose one with --shard, {choices}")
+        if count is None and shard not in (None, mine):
+            raise ConfigError(f"it writes {f'shard {mine} alone' if mine else 'no shards'}; leave --shard away")
+        number = self._layout.shards[0] if count is None or shard is None else shard[0]
+        paths = [self._layout.path(Place(number, part)) for part in range(self._layout.parts)]
+        return {"file_sd_configs": [{"files": [str(path.absolute())]} for path in paths]}
 
     def explain(self, group: TargetGroup) -> tuple[str, bool]:
         """Return the file that a group is written to and True, or why it is written to none and False."""

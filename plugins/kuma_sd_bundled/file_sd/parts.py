@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from kuma_sd import replace_file
+from kuma_sd import read_regular, replace_file
 from kuma_sd_bundled.file_sd.layout import MOST_PARTS
 
 _log = logging.getLogger(__name__)
@@ -18,6 +18,9 @@ FEWER_OVERLAP_SECONDS = 30.0
 """How long targets stay in parts that are no more: Prometheus reads the other parts as soon as they are written."""
 
 RECORD_MODE = 0o600
+
+LARGEST_RECORD = 2**16
+"""How much of the record is read, in bytes."""
 
 
 _Count = Annotated[int, msgspec.Meta(ge=1, le=MOST_PARTS)]
@@ -130,7 +133,7 @@ class PartCounts:
             path: where `save()` left it.
             existing: returns how many parts have files; asked when nothing was saved.
         """
-        record = (_read(path) if path.is_file() else None) or _Record(existing())
+        record = _read(path) or _Record(existing())
         for count, until in {**record.former, record.parts: None}.items():
             if count not in (0, self.current):
                 self._former[count] = math.inf if until is None else self._clock() + self._left(count, until)
@@ -145,7 +148,9 @@ class PartCounts:
 
 def _read(path: Path) -> _Record | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Record)
+        return msgspec.json.decode(read_regular(path, LARGEST_RECORD), type=_Record)
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError, msgspec.MsgspecError) as error:
         _log.warning("%r cannot be read: %s; the former number of parts is taken from the files", str(path), error)
         return None

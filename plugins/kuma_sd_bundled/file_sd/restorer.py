@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from kuma_sd import FileWatcher, OutputError
+from kuma_sd import FileWatcher, HelperThread, OutputError
 from kuma_sd_bundled.file_sd.target_file import TargetFile
 
 _log = logging.getLogger(__name__)
@@ -31,20 +31,29 @@ class Restorer:
         self._watcher = FileWatcher((), self._changed.put, under=under)
         self._closing = threading.Event()
 
-    def saw(self, path: Path) -> None:
-        """Take a file as it is now for seen, because we wrote it."""
-        self._watcher.saw(path)
+    def saw(self, file: TargetFile) -> None:
+        """Take a file for seen as we wrote it."""
+        if file.written:
+            self._watcher.saw(file.path, file.written)
 
     def follow(self, watched: Iterable[TargetFile]) -> None:
         """Watch these files, and no others, from now on."""
         self._restorations = {file.path: _Restoration(file, self.saw) for file in watched}
         self._watcher.follow(self._restorations)
 
-    def run(self) -> None:
-        """Watch and restore until closed."""
-        # Apart from this thread, in which one file may have to wait while another is changed.
-        name = f"watch for {threading.current_thread().name}"
-        threading.Thread(target=self._watcher.run, name=name, daemon=True).start()
+    def start(self, name: str) -> None:
+        """Watch and restore in threads of this name, until closed."""
+        HelperThread(name, self._run, self._closing).start()
+        # Apart from the other thread, in which one file may have to wait while another is changed.
+        HelperThread(f"watch for {name}", self._watcher.run, self._closing).start()
+
+    def close(self) -> None:
+        """End run(), from any thread."""
+        self._closing.set()
+        self._watcher.close()
+        self._changed.put(frozenset())
+
+    def _run(self) -> None:
         due: dict[_Restoration, float] = {}
         while not self._closing.is_set():
             for path in self._wait_until(min(due.values(), default=None)):
@@ -56,12 +65,6 @@ class Restorer:
                 if not restoration.attempt():
                     due[restoration] = time.monotonic() + restoration.pause()
 
-    def close(self) -> None:
-        """End run(), from any thread."""
-        self._closing.set()
-        self._watcher.close()
-        self._changed.put(frozenset())
-
     def _wait_until(self, when: float | None) -> frozenset[Path]:
         try:
             return self._changed.get(timeout=None if when is None else max(0.0, when - time.monotonic()))
@@ -70,7 +73,7 @@ class Restorer:
 
 
 class _Restoration:
-    def __init__(self, file: TargetFile, saw: Callable[[Path], None]) -> None:
+    def __init__(self, file: TargetFile, saw: Callable[[TargetFile], None]) -> None:
         self._file = file
         self._saw = saw
         self._pause = 0.0
@@ -94,7 +97,7 @@ class _Restoration:
             return False
         self._failing = False
         if restored:
-            self._saw(self._file.path)
+            self._saw(self._file)
             self._say_restored()
         return True
 

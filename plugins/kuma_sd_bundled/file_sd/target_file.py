@@ -1,10 +1,19 @@
 """One file of target groups."""
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kuma_sd import file_holds, replace_file
+from kuma_sd import (
+    ConfigError,
+    OutputError,
+    check_output_path,
+    file_holds,
+    read_regular,
+    remove_leftovers,
+    replace_file,
+)
 from kuma_sd_bundled.file_sd.formats import chunks_of
 from kuma_sd_bundled.file_sd.options import FileSDOptions
 
@@ -18,35 +27,42 @@ class TargetFile:
         renew: makes sure that no other process writes it; raises OutputError if one does.
 
     Raises:
-        ConfigError: the format cannot be told from the path.
+        ConfigError: the format cannot be told from the path, or no file can be replaced there.
     """
 
     def __init__(self, path: Path, options: FileSDOptions, renew: Callable[[], None]) -> None:
+        try:
+            check_output_path(path)
+        except OutputError as error:
+            raise ConfigError(str(error)) from error
         self.path = path
         self._options = options
         self._chunks = chunks_of(path, options.format)
         self._renew = renew
         self._lines: Sequence[bytes] | None = None
+        self.written: os.stat_result | None = None
+        """Its status when it was written last; None if it never was."""
         self._writing = threading.Lock()
 
     def make(self) -> None:
-        """Make it, and its directory, empty if it is missing.
+        """Make it, and its directory, empty if it is missing; remove what a process that was killed left of it.
 
         Raises:
             OutputError: it cannot be written.
         """
         with self._writing:
-            if not self.path.exists():
+            if self.path.exists():
+                remove_leftovers(self.path)
+            else:
                 self._write(())
 
     def content(self) -> bytes:
-        """Return what is in it; nothing if it is not there.
+        """Return what is in it.
 
         Raises:
             OSError: it cannot be read.
         """
-        # Opening a pipe would wait for its writer.
-        return self.path.read_bytes() if self.path.is_file() else b""
+        return read_regular(self.path)
 
     def release(self) -> None:
         """Leave it to others, as it is."""
@@ -81,8 +97,8 @@ class TargetFile:
             return True
 
     def _holds(self, lines: Sequence[bytes]) -> bool:
-        return file_holds(self.path, self._chunks(lines), self._options.mode)
+        return file_holds(self.path, self._chunks(lines), self._options.mode, self._options.group)
 
     def _write(self, lines: Sequence[bytes]) -> None:
         self._renew()
-        replace_file(self.path, self._chunks(lines), self._options.mode, self._options.group)
+        self.written = replace_file(self.path, self._chunks(lines), self._options.mode, self._options.group)

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
 
 from kuma_sd import OutputError, Publication
 from kuma_sd_bundled.file_sd.division import Division, Undivided
@@ -23,11 +22,11 @@ class Writer:
         layout: which files there are.
         counts: the number of parts, and former ones.
         renew: called before a file is written, to make sure that nobody else writes it.
-        saw: called with the path of each file that was written.
+        saw: called with each file that was written.
     """
 
     def __init__(
-        self, layout: Layout, counts: PartCounts, renew: Callable[[], None], saw: Callable[[Path], None]
+        self, layout: Layout, counts: PartCounts, renew: Callable[[], None], saw: Callable[[TargetFile], None]
     ) -> None:
         self._layout = layout
         self._counts = counts
@@ -106,7 +105,7 @@ class Writer:
         for place, file in reversed(self.files.items()):
             try:
                 if file.publish(self._division.lines(place)):
-                    self._saw(file.path)
+                    self._saw(file)
             except OutputError as error:
                 failures.append(error)
         if failures:
