@@ -232,7 +232,7 @@ def _failing(source: SourceStatus, connection: ConnectionStatus) -> str:
     """Say what is wrong now: a server that is silent is not what failed before."""
     silence = source.silence(time.monotonic())
     if silence >= SILENT_SECONDS:
-        return f"connected, no answer for {show_duration(round(silence))}"
+        return f"connected, no answer for {duration(silence)}"
     return connection.failing
 
 
