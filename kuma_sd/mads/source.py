@@ -67,7 +67,8 @@ class MadsSource:
                     assignments, complete = self._decoder.decode(response)
                     self.status = self._understood()
                     self._say_empty(empty=not assignments)
-                    yield Snapshot(self._control_plane, assignments, now, negotiation.connected, complete)
+                    unreadable = frozenset[bytes]() if complete else frozenset({b"unreadable"})
+                    yield Snapshot(self._control_plane, assignments, now, negotiation.connected, unreadable)
                 # Nothing of a large response may stay while the next one is awaited.
                 del response
         except GarbledError:

@@ -138,6 +138,23 @@ class Output(Protocol):
 
 
 @runtime_checkable
+class ReadByPrometheus(Protocol):
+    """What an output may offer besides: `kuma-sd prometheus-config` then prints the scrape job that reads it."""
+
+    def service_discovery(self, shard: tuple[int, int] | None) -> Mapping[str, Any]:
+        """Return the service discovery of the job, as Prometheus spells it.
+
+        A URL that begins with ``/`` is a path of the daemon's listener.
+
+        Args:
+            shard: which shard the job reads, and of how many; None for everything.
+
+        Raises:
+            ConfigError: the output has no such shard, or has several and this is none of them.
+        """
+
+
+@runtime_checkable
 class WritesFiles(Protocol):
     """What an output may offer besides: `kuma-sd diff` then compares with what stands in its files."""
 

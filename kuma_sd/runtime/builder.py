@@ -46,6 +46,13 @@ class Components(NamedTuple):
         """What instances add to the metrics."""
         return [collector for context in self.contexts.values() for collector in context.collectors]
 
+    def close(self) -> None:
+        """Close what was opened and never started."""
+        for _, source in self.sources.values():
+            source.close()
+        for _, output in self.outputs.values():
+            output.close()
+
     def chain_of(self, output: OutputSettings) -> Chain:
         """Return the branch that an output goes through."""
         return next(chain for path, chain in self.chains if path == path_of(output))

@@ -210,7 +210,7 @@ class Daemon:
         worker = self.sources.get(one.name)
         if worker and worker.source is source:
             return worker
-        return SourceWorker(title(one), one.name, source, self.pipeline.mailbox.put)
+        return SourceWorker(title(one), one.name, source, self.pipeline.receiver(one.name))
 
     def _control_plane(self, one: ControlPlaneSettings, settings: Settings, replaced: Components) -> ControlPlane:
         core, worker = settings.core, self.sources[one.name]
