@@ -70,6 +70,11 @@ def parse_address(text: str) -> Address:
     user, _, hosts = netloc.rpartition("@")
     tls, prefix = scheme in ("grpcs", "https"), f"/{path}".rstrip("/")
     replicas = []
+    if "://" in rest:
+        raise ConfigError(
+            f"the address {masked(text)!r} holds a URL after a comma; replicas are written host:port, like "
+            f"{scheme}://host-1:5676,host-2:5676"
+        )
     for part in hosts.split(","):
         host, port = _host_and_port(part, text)
         replicas.append(Endpoint(host, port or _DEFAULT_PORTS[scheme], tls, prefix))
@@ -84,4 +89,14 @@ def _host_and_port(part: str, text: str) -> tuple[str, int | None]:
         raise ConfigError(f"the address {masked(text)!r} is not a URL: {error}") from error
     if not host:
         raise ConfigError(f"the address {masked(text)!r} names no host")
+    if not host.isascii():
+        raise ConfigError(f"the address {masked(text)!r} has a host that is not ASCII{_in_ascii(host)}")
     return host, port
+
+
+def _in_ascii(host: str) -> str:
+    """Return the end of a message that says how a host name is written for the DNS."""
+    try:
+        return f"; write {host.encode('idna').decode()}"
+    except UnicodeError:
+        return ""
