@@ -36,7 +36,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from kuma_sd.cli.encoding import print_what_the_encoding_lacks_as_escapes
 from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError, UsageError
-from kuma_sd.core.text import did_you_mean, masked
+from kuma_sd.core.secret import redacted
+from kuma_sd.core.text import did_you_mean
 from kuma_sd.settings.cli_parser import Program, StrictParser
 from kuma_sd.system.log_format import escape
 
@@ -126,7 +127,7 @@ def report(name: str, work: Callable[[], int]) -> int:
         sys.stdout.flush()
     except KumaSDError as error:
         for line in error.mistakes if isinstance(error, ConfigError) else (str(error),):
-            print(f"{name}: {escape(masked(line))}", file=sys.stderr)
+            print(f"{name}: {escape(redacted(line))}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError | PluginError) else 1
     except KeyboardInterrupt:
         return 130

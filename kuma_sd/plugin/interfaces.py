@@ -9,6 +9,7 @@ from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.model import Codec, Labels, Snapshot, Target
 from kuma_sd.core.options import NoOptions
 from kuma_sd.core.publication import Publication
+from kuma_sd.core.url import Url
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -169,14 +170,15 @@ class SourcePlugin:
         name: its name in listings.
         schemes: the URL schemes of the addresses it takes.
         options: a frozen dataclass whose fields are made with `option()`.
-        open: makes a source of an address, options and context; reads files at most, and connects when iterated.
+        open: makes a source of an address, options and context; reads files at most, and connects when iterated. As
+            text, the address has its secrets masked.
         codec: returns the codec of a name, so that assignments that were saved can be read after a restart; raises
             KeyError for an unknown one. Without it nothing is saved.
     """
 
     name: str
     schemes: tuple[str, ...]
-    open: Callable[[str, Any, Context], Source]
+    open: Callable[[Url, Any, Context], Source]
     options: type = NoOptions
     codec: Callable[[str], Codec] | None = None
 

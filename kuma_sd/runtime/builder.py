@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from kuma_sd.core.errors import ConfigError, KumaSDError, Mistakes, PluginError
 from kuma_sd.core.publication import Publication
-from kuma_sd.core.text import masked
 from kuma_sd.pipeline.chain import Chain, LabelLimits
 from kuma_sd.plugin.interfaces import Context, Output, Source, Transform, WritesFiles
 from kuma_sd.prometheus.label_profiles import LabelProfile
@@ -120,7 +119,7 @@ def start_outputs(outputs: Mapping[str, Output]) -> None:
 
 def title(control_plane: ControlPlaneSettings) -> str:
     """Return what a control plane is called where people read it."""
-    return control_plane.name or masked(control_plane.address)
+    return control_plane.name or str(control_plane.address)
 
 
 def path_of(output: OutputSettings) -> Path:

@@ -24,7 +24,7 @@ import msgspec
 from kuma_sd.cli.render.status import screen
 from kuma_sd.cli.render.style import style
 from kuma_sd.core.errors import ConfigError, KumaSDError
-from kuma_sd.core.text import masked
+from kuma_sd.core.secret import redacted
 from kuma_sd.settings.loader import Settings
 from kuma_sd.system.log_format import escape
 from kuma_sd.telemetry.status import Status
@@ -54,7 +54,7 @@ def without_settings(arguments: argparse.Namespace, control_socket: Path | None,
     except NoDaemonError as error:
         raise ConfigError(*mistakes.mistakes, str(error)) from error
     for mistake in mistakes.mistakes:
-        print(f"the settings are wrong, the daemon runs with others: {escape(masked(mistake))}", file=sys.stderr)
+        print(f"the settings are wrong, the daemon runs with others: {escape(redacted(mistake))}", file=sys.stderr)
     return status
 
 

@@ -1,7 +1,6 @@
 """The output for Prometheus's ``file_sd_configs``: files of JSON or YAML, one or one for each shard."""
 
 import logging
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ class FileSD:
             self._release()
             raise
         self._warn_of_leftovers()
-        threading.Thread(target=self._restorer.run, name=f"restore {self._options.path.name}", daemon=True).start()
+        self._restorer.start(f"restore {self._options.path.name}")
 
     def publish(self, publication: Publication) -> None:
         """Bring the files up to date; one that cannot be written keeps none of the others from it."""
