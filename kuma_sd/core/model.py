@@ -118,6 +118,7 @@ class LastGoodTargets:
     Args:
         name: its name; empty for the only one.
         endpoints: where the control plane answered that it came from; empty if that is not known.
+        configured: the endpoints in the settings, where that control plane may not have answered yet.
         assignments: what was published of it, sorted by key.
         received: when the newest answer came, in seconds of ``time.time()``.
         file: the name of the file that it is kept in; empty for none yet.
@@ -128,3 +129,4 @@ class LastGoodTargets:
     assignments: Sequence[Assignment]
     received: float
     file: str = ""
+    configured: frozenset[str] = frozenset()

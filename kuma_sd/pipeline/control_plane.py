@@ -121,7 +121,8 @@ class ControlPlane:
     @property
     def last_good(self) -> LastGoodTargets:
         """What is to be saved of it."""
-        return LastGoodTargets(self.config.name, self._origin, self.published, self.received, self.file)
+        name, configured = self.config.name, self.config.endpoints
+        return LastGoodTargets(name, self._origin, self.published, self.received, self.file, configured)
 
     @property
     def view(self) -> ControlPlaneView:

@@ -156,7 +156,7 @@ class ControlPlanes:
 
 
 def _restored(saved: LastGoodTargets, now: float) -> ControlPlane:
-    config = ControlPlaneConfig(saved.name, saved.name or "(unnamed)", saved.endpoints)
+    config = ControlPlaneConfig(saved.name, saved.name or "(unnamed)", saved.configured)
     known = ControlPlane(config, now)
     known.restore(saved)
     return known

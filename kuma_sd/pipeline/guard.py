@@ -185,12 +185,12 @@ class Guard:
         """Return what is published but not present; what returned is no longer counted as let go."""
         vanished, fresh = difference(self.published, present)
         gone = {assignment.key: assignment for assignment in vanished}
-        if gone or self._let_go:
-            returned = set(map(_KEY, fresh))
-            for key in gone.keys() & returned:
+        if gone:
+            for key in gone.keys() & set(map(_KEY, fresh)):
                 del gone[key]
-            for key in self._let_go.keys() & returned:
-                del self._let_go[key]
+        if self._let_go:
+            names = {(assignment.key.mesh, assignment.key.name) for assignment in fresh}
+            self._let_go = {key: since for key, since in self._let_go.items() if (key.mesh, key.name) not in names}
         return gone
 
     def _note_unreadable(self, snapshot: Snapshot) -> frozenset[bytes]:

@@ -293,4 +293,5 @@ def _union(every: Sequence[ControlPlane]) -> list[Assignment]:
 
 def _is_same(saved: LastGoodTargets, now: LastGoodTargets) -> bool:
     """Tell whether there is nothing new to save; a list that did not change is the same object."""
-    return saved.assignments is now.assignments and (saved.name, saved.endpoints) == (now.name, now.endpoints)
+    before, after = (saved.name, saved.endpoints, saved.configured), (now.name, now.endpoints, now.configured)
+    return saved.assignments is now.assignments and before == after

@@ -25,13 +25,13 @@ def with_stable_ordinals(
     """Give each target the ordinal that it has among its namesakes in what is published.
 
     A target is recognised by its bytes, then by address, scheme and path. What is left takes, in order of content, the
-    places of targets that vanished just now. A new one gets an ordinal that no other has; one that became free is used
-    last.
+    places of targets that vanished just now, and then of those that are held. A further one gets an ordinal that no
+    other has; one that became free is used last.
 
     Args:
         assignments: sorted by key, namesakes numbered in any way.
         published: what is published, sorted by key.
-        held: the keys in it that vanished earlier; their places are not taken.
+        held: the keys in it that vanished earlier.
     """
     both = itertools.chain(assignments, published)
     names = {(assignment.key.mesh, assignment.key.name) for assignment in both if assignment.key.ordinal}
@@ -64,7 +64,7 @@ def _numbered(
                 left.remove(assignment)
                 free.remove(other)
                 yield _as(assignment, other)
-    vanished = [other for other in free if other.key not in held]
+    vanished = sorted(free, key=lambda other: other.key in held)
     for assignment, other in zip(left, vanished, strict=False):
         yield _as(assignment, other)
     following = itertools.count(max((other.key.ordinal for other in known), default=-1) + 1)

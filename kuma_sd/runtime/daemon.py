@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import chain
 
 from kuma_sd.core.model import Codec, Snapshot
 from kuma_sd.core.text import counted
@@ -127,26 +128,31 @@ class Daemon:
         parts += [f"failing: {', '.join(failing)}"] if failing else []
         return "; ".join(parts)
 
-    def accept(self, control_plane: str | None) -> list[str]:
-        """Let go of what the guards hold.
+    def accept(self, name: str | None) -> list[str]:
+        """Let go of what the guards hold, and end what outputs keep until an operator says so.
 
         Args:
-            control_plane: the name of one; None for all.
+            name: of one control plane or output; None for all.
 
         Returns:
             A line for each, which says what is let go.
 
         Raises:
-            KeyError: there is no such control plane.
+            KeyError: there is no control plane or output of that name.
         """
+        if name in self.outputs:
+            return self._accept_of(name)
         sources, views = self.sources, self.pipeline.status.control_planes
-        names = list(sources) if control_plane is None else [control_plane]
         lines = []
-        for name in names:
-            held = sum(views[name].guard.held.values()) if name in views else 0
-            lines.append(f"{sources[name].title}: {counted(held, 'held target')} {'is' if held == 1 else 'are'} let go")
-        self.pipeline.accept_soon(control_plane)
-        return lines
+        for each in sources if name is None else [name]:
+            held = sum(views[each].guard.held.values()) if each in views else 0
+            lines.append(f"{sources[each].title}: {counted(held, 'held target')} {'is' if held == 1 else 'are'} let go")
+        self.pipeline.accept_soon(name)
+        return lines if name else [*lines, *chain.from_iterable(map(self._accept_of, self.outputs))]
+
+    def _accept_of(self, output: str) -> list[str]:
+        acceptances = self.components.contexts["output", output].acceptances
+        return [f"output {output}: {line}" for acceptance in acceptances for line in acceptance()]
 
     def published(self) -> dict[str, PublishedContent]:
         """Return what each output published last, by its name, for whoever asks from another thread."""
@@ -219,7 +225,7 @@ class Daemon:
             max_drop=core.guard_max_drop,
             hold=core.guard_hold,
             max_age=core.max_age,
-            age=lambda now: _age(worker, now),
+            age=lambda now: worker.source.status.age(now),  # noqa: PLW0108 (each time of the newest status)
         )
 
     def _codec(self, name: str) -> Codec:
@@ -229,14 +235,6 @@ class Daemon:
                 if source.plugin.codec:
                     return source.plugin.codec(name)
         return find_codec(name)
-
-
-def _age(worker: SourceWorker, now: float) -> float | None:
-    del now
-    status = worker.source.status
-    if status.connected:
-        return 0.0
-    return None if status.heard is None else time.time() - status.heard
 
 
 def _published(worker: OutputWorker) -> Iterable[bytes]:

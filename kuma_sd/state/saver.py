@@ -184,7 +184,7 @@ class State:
 
     def _write_file(self, name: str, last_good: LastGoodTargets) -> None:
         snapshot = Snapshot(last_good.name, last_good.assignments, last_good.received, 0.0)
-        content = snapshot_file.write(snapshot, name, last_good.endpoints)
+        content = snapshot_file.write(snapshot, name, last_good.endpoints, last_good.configured)
         replace_file(self._directory.file(name), content, mode=0o600)
         self._written[name] = last_good
         if self.status.failing:
@@ -228,7 +228,7 @@ class State:
 
 def _content(last_good: LastGoodTargets) -> tuple[object, ...]:
     """Return what of it makes a difference; that the same was received again does not."""
-    return last_good.name, last_good.endpoints, list(last_good.assignments)
+    return last_good.name, last_good.endpoints, last_good.configured, list(last_good.assignments)
 
 
 def _is_ours(file: SavedFile, names: Collection[str]) -> bool:

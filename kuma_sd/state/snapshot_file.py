@@ -45,19 +45,23 @@ class _Header(msgspec.Struct):
     # Older versions of this program neither write these nor mind them.
     name: str | None = None
     endpoints: list[str] = []
+    configured: list[str] = []
 
 
-def write(snapshot: Snapshot, identity: str, endpoints: Iterable[str] = ()) -> Iterator[bytes]:
+def write(
+    snapshot: Snapshot, identity: str, endpoints: Iterable[str] = (), configured: Iterable[str] = ()
+) -> Iterator[bytes]:
     """Yield the content of a file, in pieces of bounded size.
 
     Args:
         snapshot: what to save.
         identity: whose it is; reading asks for the same.
         endpoints: where it came from.
+        configured: where the settings say that it comes from.
     """
     yield FIRST_LINE
     checksum = zlib.crc32(FIRST_LINE)
-    for payload in _payloads(snapshot, identity, endpoints):
+    for payload in _payloads(snapshot, identity, endpoints, configured):
         checksum = zlib.crc32(payload, checksum)
         yield _FRAME.pack(len(payload), checksum)
         yield payload
@@ -98,7 +102,8 @@ def read_last_good(file: BinaryIO, name: str, codec: Callable[[str], Codec]) -> 
         OSError: it cannot be read.
     """
     header, assignments = _read(file, None, codec)
-    return LastGoodTargets(header.name or "", frozenset(header.endpoints), assignments, header.received, name)
+    endpoints, configured = frozenset(header.endpoints), frozenset(header.configured)
+    return LastGoodTargets(header.name or "", endpoints, assignments, header.received, name, configured)
 
 
 def _read(file: BinaryIO, control_plane: str | None, codec: Callable[[str], Codec]) -> tuple[_Header, list[Assignment]]:
@@ -121,11 +126,12 @@ def _read(file: BinaryIO, control_plane: str | None, codec: Callable[[str], Code
     return header, assignments
 
 
-def _payloads(snapshot: Snapshot, identity: str, endpoints: Iterable[str]) -> Iterator[bytes]:
+def _payloads(
+    snapshot: Snapshot, identity: str, endpoints: Iterable[str], configured: Iterable[str]
+) -> Iterator[bytes]:
     assignments = snapshot.assignments
-    yield msgspec.json.encode(
-        _Header(identity, snapshot.received, len(assignments), snapshot.control_plane, sorted(endpoints))
-    )
+    places = sorted(endpoints), sorted(configured)
+    yield msgspec.json.encode(_Header(identity, snapshot.received, len(assignments), snapshot.control_plane, *places))
     for start in range(0, len(assignments), ASSIGNMENTS_IN_A_FRAME):
         some = assignments[start : start + ASSIGNMENTS_IN_A_FRAME]
         yield msgspec.msgpack.encode([(assignment.key, assignment.data, assignment.codec.name) for assignment in some])

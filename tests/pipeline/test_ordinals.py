@@ -43,10 +43,12 @@ def test_one_with_another_address_takes_the_place_of_the_one_that_vanished_with_
     assert ordinals(with_stable_ordinals(numbered(db("b:1"), db("c:1")), known, ())) == {"c:1": 0, "b:1": 1}
 
 
-def test_a_new_one_does_not_take_the_place_of_one_that_is_held() -> None:
-    known = numbered(db("a:1"), db("b:1"))
-    stable = with_stable_ordinals(numbered(db("b:1"), db("c:1")), known, {known[0].key})
-    assert ordinals(stable) == {"b:1": 1, "c:1": 2}
+def test_a_new_one_takes_the_place_of_one_that_vanished_just_now_before_that_of_one_that_is_held() -> None:
+    known = numbered(db("a:1"), db("b:1"), db("c:1"))
+    stable = with_stable_ordinals(numbered(db("b:1"), db("d:1")), known, {known[0].key})
+    assert ordinals(stable) == {"b:1": 1, "d:1": 2}
+    stable = with_stable_ordinals(numbered(db("b:1"), db("c:1"), db("d:1")), known, {known[0].key})
+    assert ordinals(stable) == {"b:1": 1, "c:1": 2, "d:1": 0}
 
 
 def test_a_place_that_became_free_is_used_last() -> None:

@@ -144,7 +144,8 @@ class Promise(RuleBasedStateMachine):
 
     def _save(self, last_good: LastGoodTargets) -> None:
         content = Snapshot(last_good.name, last_good.assignments, last_good.received, 0.0)
-        self.disk[last_good.file] = b"".join(snapshot_file.write(content, last_good.file, last_good.endpoints))
+        written = snapshot_file.write(content, last_good.file, last_good.endpoints, last_good.configured)
+        self.disk[last_good.file] = b"".join(written)
 
     def _forget(self, file: str) -> None:
         if file in self.disk:

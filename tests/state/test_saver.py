@@ -121,7 +121,7 @@ def test_each_control_plane_has_its_own_file(tmp_path: Path) -> None:
 def test_a_file_of_the_version_before_is_read(tmp_path: Path) -> None:
     before = snapshot("a", control_plane="east")
     header = msgspec.json.encode({"identity": "east", "received": 1.0, "assignments": 1})
-    _, payload = snapshot_file._payloads(before, "east", ())
+    _, payload = snapshot_file._payloads(before, "east", (), ())
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(snapshot_file, "_payloads", lambda *_arguments: iter([header, payload]))
         (tmp_path / "east.snapshot").write_bytes(b"".join(snapshot_file.write(before, "east")))

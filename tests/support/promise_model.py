@@ -88,6 +88,9 @@ class Plane:
         self.answered = True
         self.empty_since = now if self.empty_since is None else self.empty_since
         self.known = self.known or bool(answer)
+        fresh = {place[:2] for place, version in answer.items() if self.published.get(place) != version}
+        self.let_go = {place: since for place, since in self.let_go.items() if place[:2] not in fresh}
+        self._take_places(answer)
         if self.is_elsewhere:
             if answer and not broken:
                 self.published, self.absent, self.let_go = {}, {}, {}
@@ -107,6 +110,18 @@ class Plane:
         self.published = answer | {place: self.published[place] for place in self.absent}
         if not self.is_elsewhere:
             self._release(now)
+
+    def _take_places(self, answer: World) -> None:
+        """Let new targets take the places of missing ones of the same name: those are changed, not lost."""
+        missing = sorted(
+            self.published.keys() - answer.keys(),
+            key=lambda place: (place in self.absent, str(self.published[place]), place),
+        )
+        for name in {place[:2] for place in answer}:
+            new = [place for place in answer.keys() - self.published.keys() if place[:2] == name]
+            for place in [other for other in missing if other[:2] == name][: len(new)]:
+                del self.published[place]
+                self.absent.pop(place, None)
 
     def _judge(self, answer: World, broken: set[bytes], now: float) -> None:
         new = broken - self.broken
