@@ -163,6 +163,8 @@ def test_an_edit_while_it_starts_is_honoured(settings: Settings) -> None:
     with settings.running() as daemon:
         eventually((settings.directory / ".kuma-sd").exists, "the settings were read")
         settings.edit(log_format="json")
+        daemon.wait_for_line("reloaded the settings")
+        settings.edit(log_format="json", min_interval="2s")
         daemon.wait_for_line('"msg": ')
 
 
