@@ -11,6 +11,7 @@ from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, Key, Labels, Target
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import GroupKey, TargetGroup
+from kuma_sd.pipeline.line_templates import LineTemplates
 from kuma_sd.plugin.interfaces import Transform
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.prometheus.scrapable import check_scrapable
@@ -88,6 +89,7 @@ class Chain:
         self.profile = profile
         self.limits = limits or LabelLimits()
         self.transforms = transforms
+        self._templates = None if transforms else LineTemplates(profile)
         self._memo: IncrementalCache[Key, Assignment, TargetGroup | tuple[TargetGroup, ...]] = IncrementalCache(
             self._convert
         )
@@ -123,6 +125,10 @@ class Chain:
     def _convert(self, assignment: Assignment) -> TargetGroup | tuple[TargetGroup, ...]:
         target = assignment.read()
         self.limits.check(target, len(assignment.data))
+        # Transforms see label sets, and make them anew for each target.
+        line = self._templates.render(target) if self._templates else None
+        if line is not None:
+            return TargetGroup(GroupKey(assignment.key, 0), line)
         results: Iterable[Labels] = (self.profile(target),)
         for transform in self.transforms:
             results = _apply(transform, results, target)
