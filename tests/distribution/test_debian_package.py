@@ -4,12 +4,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from debian_machine import needs_machine
 from debian_package import package_of_debian
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.walk, pytest.mark.timeout(600), needs_machine]
+pytestmark = [pytest.mark.walk, pytest.mark.timeout(600)]
 
 
 def test_a_second_package_of_the_same_commit_is_equal(tmp_path: Path) -> None:
