@@ -25,6 +25,7 @@ from kuma_sd.mads.decoder import MadsResponse
 from kuma_sd.mads.errors import GarbledError, NotImplementedThereError, UnreachableError
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, Node, ReceivedResponse
+from kuma_sd.system.descriptors import require_descriptors
 from kuma_sd.system.malloc import LARGE, give_back
 
 # A thread that waits for a response is woken ten times a second, in case it is the main thread, which has to look after
@@ -76,6 +77,7 @@ class GrpcStream:
         self._metadata = tuple((name.lower(), value) for name, value in access.headers().items())
         self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.connected = time.monotonic()
+        _check_descriptors()
         self._channel = _channel(endpoint, dialect, options, access)
 
     def __iter__(self) -> Iterator[MadsResponse]:
@@ -133,6 +135,14 @@ class GrpcStream:
         if code is grpc.StatusCode.UNAVAILABLE:
             return UnreachableError(details)
         return SourceError(f"{code.name.lower().replace('_', ' ')}: {details}")
+
+
+def _check_descriptors() -> None:
+    try:
+        # Where gRPC finds none to wake itself up with, it aborts the process.
+        require_descriptors()
+    except OSError as error:
+        raise SourceError(f"cannot connect: {error.strerror}") from error
 
 
 # What gRPC says before the reason: which addresses it tried.
