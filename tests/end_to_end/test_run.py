@@ -91,7 +91,7 @@ def test_what_is_held_is_let_go_by_kuma_sd_accept(kuma: SimulatedControlPlane[Wo
         eventually(lambda: names(path) == ["b"], "the file holds what the control plane has")
         with kuma_sd("accept", "east", control) as accept:
             assert accept.wait() == 1
-        assert accept.lines == ["kuma-sd: there is no control plane 'east'"]
+        assert accept.lines == ["kuma-sd: there is no control plane or output 'east'"]
     with kuma_sd("accept", control) as accept:
         assert accept.wait() == 1
     assert "no daemon listens at" in accept.output

@@ -3,11 +3,15 @@
 Targets that vanish in a suspicious way stay published for a while (guard-hold). When they are gone for good, this
 ends their stay at once.
 
+When file_sd has more parts than before, targets stay in their old parts for parts-overlap. When Prometheus reads all of
+the new ones, this ends their stay too.
+
 The daemon is asked over its control socket, which is found as the daemon finds it: give the same settings.
 
 Examples:
   kuma-sd accept
   kuma-sd accept east -c /etc/kuma-sd.conf
+  kuma-sd accept file_sd
 """
 
 import argparse
@@ -25,7 +29,7 @@ TAKES_SETTINGS = True
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what belongs to this command only."""
     parser.add_argument(
-        "control_plane", metavar="NAME", nargs="?", help="only what is held of the control plane of this name"
+        "control_plane", metavar="NAME", nargs="?", help="only the control plane, or the output, of this name"
     )
 
 

@@ -11,6 +11,7 @@ import argparse
 import logging
 
 from kuma_sd.core.text import counted
+from kuma_sd.plugin.interfaces import GivesAdvice
 from kuma_sd.runtime.builder import build
 from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.loader import Settings
@@ -30,6 +31,10 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  #
     _check_web(settings)
     components = build(settings)
     warn(components)
+    for named, output in components.outputs.values():
+        if isinstance(output, GivesAdvice):
+            for remark in output.remarks():
+                print(f"output {named.name}: {remark}")
     components.close()
     print(f"OK: {counted(len(components.sources), 'control plane')}, {counted(len(components.outputs), 'output')}")
     return 0
