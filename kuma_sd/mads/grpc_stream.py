@@ -95,7 +95,6 @@ class GrpcStream:
         self._node = Node(id=options.name)
         self._max_message_size = min(options.max_message_size, LARGEST_LIMIT)
         self._metadata = tuple((name.lower(), value) for name, value in access.headers().items())
-        self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         _check_descriptors()
         self._patience = patience
         self._deadline = Deadline(f"deadline of {endpoint}", self._give_up)

@@ -163,8 +163,8 @@ def test_a_log_that_nobody_reads_keeps_it_neither_from_publishing_nor_from_endin
 def test_an_edit_while_it_starts_is_honoured(settings: Settings) -> None:
     with settings.running() as daemon:
         eventually((settings.directory / ".kuma-sd").exists, "the settings were read")
-        settings.edit(log_format="json")
-        daemon.wait_for_line('"msg": ')
+        settings.edit(min_interval="2s")
+        daemon.wait_for_line("reloaded the settings")
 
 
 def test_how_it_logs_and_where_its_control_socket_is_follow_a_reload(settings: Settings) -> None:
