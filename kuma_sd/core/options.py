@@ -190,6 +190,8 @@ def _show_size(count: int) -> str:
 def _parse_path(text: str) -> Path:
     if "\0" in text or not text:
         raise ValueError("is not a path")
+    if "\n" in text:
+        raise ValueError("has several lines and is not a path")
     return Path(text)
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 TAKES_SETTINGS = True
 
+SETTINGS_IN_HELP: tuple[str, ...] = ()
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own flags."""

@@ -1,4 +1,10 @@
-"""Keep Prometheus pointed at the mesh, until stopped by SIGTERM or Ctrl-C."""
+"""Follow the control planes and publish their targets, until stopped by SIGTERM or Ctrl-C.
+
+Examples:
+  kuma-sd run -c /etc/kuma-sd.conf
+  kuma-sd run --cp-address=http://kuma-control-plane.internal:5681 --file-sd-path=/var/run/kuma-sd/kuma.json
+  kuma-sd run --once --cp-address=grpc://kuma-control-plane.internal:5676 --file-sd-path=kuma.yml
+"""
 
 import argparse
 import os

@@ -156,7 +156,61 @@ def test_a_healthy_daemon_is_shown_without_colours_in_a_pipe(
 ) -> None:
     answer(application, WELL)
     assert main(["status"]) == 0
-    assert capsys.readouterr() == ("\n".join(lines(WELL)) + "\n", "")
+    printed = capsys.readouterr()
+    assert printed.out.startswith("\n".join(lines(WELL)) + "\n\nasked at ")
+    assert printed.out.endswith("; no settings file\n")
+    assert printed.err == ""
+
+
+def wrong(tmp_path: Path) -> str:
+    (tmp_path / "wrong.conf").write_text("[kuma-sd]\nguard-hold = abc\nnonsense\n[file_sd]\npath = /x\n")
+    return str(tmp_path / "wrong.conf")
+
+
+@pytest.mark.parametrize(("unhealthy", "exit_status"), [((), 0), (("pipeline: stuck",), 1)])
+def test_the_daemon_is_asked_although_the_settings_file_is_wrong(
+    application: Application,
+    unhealthy: tuple[str],
+    exit_status: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answer(application, replace(WELL, unhealthy=unhealthy))
+    assert main(["status", "-c", wrong(tmp_path)]) == exit_status
+    printed = capsys.readouterr()
+    assert "1,234 targets in the mesh" in printed.out
+    file = tmp_path / "wrong.conf"
+    said = "the settings are wrong, the daemon runs with others: "
+    assert [line.removeprefix(said) for line in printed.err.splitlines()] == [
+        f"{file}:3: this line is no 'key = value', no [section] and no comment",
+        f"{file}:2: guard-hold in [kuma-sd]: 'abc' is not a duration like 500ms, 30s, 2m or 1h30m",
+    ]
+
+
+def test_where_the_daemon_is_asked_is_read_from_a_file_that_is_wrong(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(application, WELL)
+    monkeypatch.delenv("KUMA_SD_CONTROL_SOCKET")
+    with Path(wrong(tmp_path)).open("a") as file:
+        file.write(f"[web]\nx = y\n[kuma_sd]\n[kuma-sd]\ncontrol-socket = {tmp_path}/control.sock\n")
+    assert main(["status", "--ready", "-c", str(tmp_path / "wrong.conf")]) == 0
+    assert f"asked at {tmp_path}/control.sock" in capsys.readouterr().out
+
+
+def test_without_a_daemon_wrong_settings_are_said_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KUMA_SD_CONTROL_SOCKET", str(tmp_path / "none.sock"))
+    assert main(["status", "-c", wrong(tmp_path)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert lines[-1].startswith(f"kuma-sd: no daemon listens at '{tmp_path}/none.sock'")
+
+
+def test_a_mistake_on_the_command_line_asks_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--redy"]) == 2
+    assert capsys.readouterr().err == "kuma-sd: unknown flag --redy; did you mean --ready?\n"
 
 
 @pytest.mark.parametrize(
