@@ -158,7 +158,7 @@ def test_help_lists_all_commands(capsys: pytest.CaptureFixture[str], words: list
     text = capsys.readouterr().out
     assert text.startswith("usage: kuma-sd COMMAND [options]\n")
     for command, summary in COMMANDS.items():
-        assert f"  {command:<12}{summary}\n" in text
+        assert f"  {command:<19}{summary}\n" in text
 
 
 @pytest.mark.parametrize("words", [["run", "--help"], ["help", "run"], ["run", "-h", "--log-level=loud"]])
