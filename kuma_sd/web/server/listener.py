@@ -1,4 +1,4 @@
-"""Where the daemon listens. Importing this loads cheroot, so it is done late."""
+"""Where the daemon listens. Importing this loads what serves, so it is done late."""
 
 import logging
 import os
@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.web.client import check_length
-from kuma_sd.web.server.server import ConnectionLimits, Serving
+from kuma_sd.web.paths import takes_long
+from kuma_sd.web.server.limits import ConnectionLimits
+from kuma_sd.web.server.serving import Serving
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 _log = logging.getLogger(__name__)
 
-LIMITS = ConnectionLimits(threads=2, connections=64)
+LIMITS = ConnectionLimits(threads=2, connections=64, connections_of_client=64)
 """What those who use the control socket may take."""
 
 
@@ -38,7 +40,7 @@ class ControlSocket:
         """Begin to listen. If that cannot be done, this is logged, and the daemon goes on without."""
         try:
             check_length(self._path)
-            self._serving = Serving(self._bound(), self._application, LIMITS)
+            self._serving = Serving(self._bound(), self._application, LIMITS, takes_long=takes_long)
         except KumaSDError as error:
             _log.warning("%s; going on without, so that commands like 'kuma-sd accept' do not work", error)
         except OSError as error:
