@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from kuma_sd.core.target_group import GroupKey, TargetGroup
     from kuma_sd.core.url import Url, parse_url
     from kuma_sd.core.yaml_nesting import refuse_deep_nesting
+    from kuma_sd.http.access import Access
+    from kuma_sd.http.address import Address, Endpoint, address_of, parse_address
+    from kuma_sd.http.client import HttpClient, HttpResponse
+    from kuma_sd.http.options import ClientOptions
+    from kuma_sd.http.refusals import refused
     from kuma_sd.plugin.hookspecs import hookimpl
     from kuma_sd.plugin.interfaces import (
         Context,
@@ -67,9 +72,10 @@ if TYPE_CHECKING:
         hashmod,
     )
     from kuma_sd.state.reader import read_snapshot
-    from kuma_sd.system.durable_file import FileClaim, file_holds, replace_file
+    from kuma_sd.system.durable_file import FileClaim, file_holds, remove_leftovers, replace_file
     from kuma_sd.system.file_watcher import FileWatcher
     from kuma_sd.system.output_path import check_output_path
+    from kuma_sd.system.staging import STAGING
     from kuma_sd.system.threads import HelperThread
 
 NAMES_OF_MODULES = {
@@ -90,16 +96,16 @@ NAMES_OF_MODULES = {
         "DURATION",
         "DURATION_OR_FOREVER",
         "FILE_CONTENT",
+        "FileContent",
         "NUMBER",
+        "NoOptions",
+        "OptionType",
         "PATH",
         "PERCENTAGE",
         "SECRET",
         "SIZE",
         "TEXT",
         "URL",
-        "FileContent",
-        "NoOptions",
-        "OptionType",
         "choice",
         "lines_of",
         "list_of",
@@ -111,6 +117,11 @@ NAMES_OF_MODULES = {
     "kuma_sd.core.target_group": ("GroupKey", "TargetGroup"),
     "kuma_sd.core.url": ("Url", "parse_url"),
     "kuma_sd.core.yaml_nesting": ("refuse_deep_nesting",),
+    "kuma_sd.http.access": ("Access",),
+    "kuma_sd.http.address": ("Address", "Endpoint", "address_of", "parse_address"),
+    "kuma_sd.http.client": ("HttpClient", "HttpResponse"),
+    "kuma_sd.http.options": ("ClientOptions",),
+    "kuma_sd.http.refusals": ("refused",),
     "kuma_sd.plugin.hookspecs": ("hookimpl",),
     "kuma_sd.plugin.interfaces": (
         "Context",
@@ -143,9 +154,10 @@ NAMES_OF_MODULES = {
         "hashmod",
     ),
     "kuma_sd.state.reader": ("read_snapshot",),
-    "kuma_sd.system.durable_file": ("FileClaim", "file_holds", "replace_file"),
+    "kuma_sd.system.durable_file": ("FileClaim", "file_holds", "remove_leftovers", "replace_file"),
     "kuma_sd.system.file_watcher": ("FileWatcher",),
     "kuma_sd.system.output_path": ("check_output_path",),
+    "kuma_sd.system.staging": ("STAGING",),
     "kuma_sd.system.threads": ("HelperThread",),
 }
 
@@ -168,18 +180,25 @@ __all__ = [
     "SHARDING_METHODS",
     "SHARDS",
     "SIZE",
+    "STAGING",
     "TEXT",
     "URL",
+    "Access",
+    "Address",
     "Assignment",
     "Change",
+    "ClientOptions",
     "Codec",
     "ConfigError",
     "Context",
+    "Endpoint",
     "FileClaim",
     "FileContent",
     "FileWatcher",
     "GroupKey",
     "HelperThread",
+    "HttpClient",
+    "HttpResponse",
     "IncrementalCache",
     "Key",
     "KumaSDError",
@@ -210,6 +229,7 @@ __all__ = [
     "TransformPlugin",
     "Url",
     "__version__",
+    "address_of",
     "check_output_path",
     "choice",
     "consistent",
@@ -220,11 +240,14 @@ __all__ = [
     "list_of",
     "open_regular",
     "option",
+    "parse_address",
     "parse_matchers",
     "parse_pattern",
     "parse_url",
     "read_regular",
     "read_snapshot",
     "refuse_deep_nesting",
+    "refused",
+    "remove_leftovers",
     "replace_file",
 ]

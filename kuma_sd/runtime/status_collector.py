@@ -8,14 +8,15 @@ from collections.abc import Iterator, Mapping
 from msgspec.structs import replace
 
 from kuma_sd._version import __version__
-from kuma_sd.core.options import show_duration
+from kuma_sd.core.text import duration
 from kuma_sd.pipeline.guard import GuardStatus
 from kuma_sd.pipeline.output_worker import OutputWorker
-from kuma_sd.pipeline.source_worker import SourceWorker
-from kuma_sd.plugin.interfaces import Context
+from kuma_sd.pipeline.source_worker import ConnectionStatus, SourceWorker
+from kuma_sd.plugin.interfaces import Context, SourceStatus
 from kuma_sd.runtime.builder import Components
 from kuma_sd.runtime.daemon import Daemon
 from kuma_sd.telemetry.history import FINE, History
+from kuma_sd.telemetry.problems import problems_of
 from kuma_sd.telemetry.publication_counts import Measured, Parts, Size
 from kuma_sd.telemetry.status import (
     ControlPlaneStatus,
@@ -30,6 +31,9 @@ from kuma_sd.telemetry.status import (
 )
 
 _log = logging.getLogger(__name__)
+
+SILENT_SECONDS = 6.0
+"""How long an answer may be awaited before that is what is said; whoever cannot be reached is known by then."""
 
 STUCK = 60.0
 """How long a thread of ours may not move, in seconds; what plugins do and wait for has no limit."""
@@ -113,7 +117,7 @@ class StatusCollector:
             version=__version__,
             now=time.time(),
             started=self._started,
-            unhealthy=tuple(self._unhealthy()),
+            stuck=tuple(self._stuck()),
             reloads=self.reloads,
             control_planes=control_planes,
             outputs=outputs,
@@ -121,9 +125,9 @@ class StatusCollector:
             round_seconds=pipeline.seconds,
             state=StateSaving(state.saved, state.saves, state.failures, state.failing),
         )
-        return replace(status, unready=tuple(_unready(status)))
+        return replace(status, problems=tuple(problems_of(status)))
 
-    def _unhealthy(self) -> Iterator[str]:
+    def _stuck(self) -> Iterator[str]:
         now = time.monotonic()
         for name in self._daemon.threads.died:
             yield f"{name}: its thread died"
@@ -132,26 +136,28 @@ class StatusCollector:
             moved["pipeline"] = self._knocked
         for name, when in moved.items():
             if now - when > STUCK:
-                yield f"{name}: it has not moved for {show_duration(round(now - when))}"
+                yield f"{name}: it has not moved for {duration(now - when)}"
 
     def _control_plane(self, name: str, worker: SourceWorker, components: Components) -> ControlPlaneStatus:
         settings, context = components.sources[name][0], components.contexts["source", name]
         control_plane = self._daemon.pipeline.control_planes.get(name)
         source, connection, now = worker.source.status, worker.status, time.time()
-        heard = now if source.connected else source.heard
+        age = source.age(time.monotonic())
+        born = control_plane.born if control_plane else self._started
         return ControlPlaneStatus(
             name=name,
             title=worker.title,
             address=str(settings.address),
             plugin=settings.plugin.name,
-            connected=source.connected,
+            connected=age == 0,
             protocol=source.protocol,
-            why=source.why,
+            why=_spoken_at(source),
             since=source.since if source.connected else None,
-            heard=heard,
-            age=max(0.0, now - (heard or (control_plane.born if control_plane else self._started))),
+            heard=now if age == 0 else source.last_response,
+            age=max(0.0, now - born) if age is None else age,
             changed=control_plane.changed if control_plane else None,
-            failing=connection.failing,
+            failing=_failing(source, connection),
+            note=source.note,
             attempts=connection.attempts,
             responses=source.responses,
             snapshots=connection.snapshots,
@@ -215,6 +221,21 @@ class StatusCollector:
             _log.error("%s cannot say how it is: %s: %s", owner, type(error).__name__, error, exc_info=error)
 
 
+def _spoken_at(source: SourceStatus) -> str:
+    """Say where what is spoken leads, and why it is that protocol."""
+    if not source.endpoint:
+        return source.why
+    return f"at {source.endpoint} ({source.why})" if source.why else f"at {source.endpoint}"
+
+
+def _failing(source: SourceStatus, connection: ConnectionStatus) -> str:
+    """Say what is wrong now: a server that is silent is not what failed before."""
+    silence = source.silence(time.monotonic())
+    if silence >= SILENT_SECONDS:
+        return f"connected, no answer for {duration(silence)}"
+    return connection.failing
+
+
 def _held(status: GuardStatus) -> HeldStatus:
     # Until somebody accepts, when guard-hold is forever.
     until = None if status.until in (None, float("inf")) else status.until
@@ -225,20 +246,3 @@ def _held(status: GuardStatus) -> HeldStatus:
         until=None if until is None else time.time() + until - time.monotonic(),
         engaged=status.engaged,
     )
-
-
-def _unready(status: Status) -> Iterator[str]:
-    """Yield a reason for each output that has published nothing."""
-    for output in status.outputs:
-        if not output.publications:
-            yield f"output {output.name}: {output.failing or _waiting(output, status)}"
-
-
-def _waiting(output: OutputStatus, status: Status) -> str:
-    if output.busy >= 1:
-        return f"its first attempt takes {show_duration(round(output.busy))} so far"
-    for control_plane in status.control_planes:
-        if not control_plane.snapshots and not control_plane.restored:
-            reason = control_plane.failing or "no answer yet"
-            return f"nothing to publish yet: control plane {control_plane.title}: {reason}"
-    return "nothing to publish yet: all control planes are empty" if not status.assignments else "about to publish"

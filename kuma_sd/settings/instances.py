@@ -122,6 +122,10 @@ def find_control_planes(text: Text) -> tuple[Instance, ...]:
     if not found:
         raise ConfigError(f"{text.origin}: cp-address is empty; name at least one, like grpc://localhost:5676")
     unnamed = [instance.value for instance in found if not instance.name]
+    if len(found) > len(unnamed) == 1:
+        raise ConfigError(
+            f"{text.origin}: '{unnamed[0]}' has no name; several control planes need names, like north={unnamed[0]}"
+        )
     if len(unnamed) > 1:
         raise ConfigError(
             f"{text.origin}: several control planes need names, like east={unnamed[0]} west={unnamed[1]}; hosts after "

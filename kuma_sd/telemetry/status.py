@@ -93,12 +93,13 @@ class ControlPlaneStatus(msgspec.Struct, frozen=True):
         plugin: the kind of source that speaks to it.
         connected: it is heard now.
         protocol: what is spoken, or was last, like ``v1 gRPC``; empty before anything was.
-        why: how this protocol was found.
+        why: where it leads, and why it is this protocol.
         since: since when it is connected; None while it is not.
         heard: the last sign of life; now, while it is connected.
         age: how long ago that was, in seconds; from the start if there was none.
         changed: when its targets changed last.
-        failing: why the last connection ended; empty while one is up.
+        failing: why the last connection ended, or that the present one is silent; empty while all is well.
+        note: what is remarkable about the last answer; empty for nothing.
         attempts: how many connections were tried.
         responses: how many answers came.
         snapshots: how many of them made a snapshot.
@@ -124,6 +125,7 @@ class ControlPlaneStatus(msgspec.Struct, frozen=True):
     age: float = 0.0
     changed: float | None = None
     failing: str = ""
+    note: str = ""
     attempts: int = 0
     responses: int = 0
     snapshots: int = 0
@@ -225,6 +227,27 @@ class StateSaving(msgspec.Struct, frozen=True):
     failing: str = ""
 
 
+class Problem(msgspec.Struct, frozen=True):
+    """Something that needs a look; `kuma_sd.telemetry.problems` decides what does.
+
+    Args:
+        kind: what kind of problem: ``unhealthy``, ``unready``, ``reload``, ``state``, ``disconnected``, ``held``,
+            ``unreadable``, ``failing``, ``slow`` or ``quarantined``.
+        level: ``error`` or ``warning``.
+        what: what is the case.
+        why: the reason; empty if there is none to tell.
+        control_plane: the name of the control plane that it concerns; None for others.
+        output: the name of the output that it concerns; None for others.
+    """
+
+    kind: str
+    level: str
+    what: str
+    why: str = ""
+    control_plane: str | None = None
+    output: str | None = None
+
+
 class Status(msgspec.Struct, frozen=True):
     """How a daemon is.
 
@@ -232,8 +255,8 @@ class Status(msgspec.Struct, frozen=True):
         version: of kuma-sd.
         now: when this was put together.
         started: when the daemon started.
-        unhealthy: what keeps it from being healthy; empty when it is.
-        unready: what keeps it from being ready; empty when it is.
+        stuck: the threads that died or do not move, each with the reason.
+        problems: what needs a look, errors first.
         reloads: how reading the settings again went.
         control_planes: in the order of their names.
         outputs: in the order of the settings.
@@ -245,14 +268,35 @@ class Status(msgspec.Struct, frozen=True):
     version: str
     now: float
     started: float
-    unhealthy: tuple[str, ...] = ()
-    unready: tuple[str, ...] = ()
+    stuck: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     reloads: Reloads = msgspec.field(default_factory=Reloads)
     control_planes: tuple[ControlPlaneStatus, ...] = ()
     outputs: tuple[OutputStatus, ...] = ()
     rounds: int = 0
     round_seconds: float = 0.0
     state: StateSaving = msgspec.field(default_factory=StateSaving)
+
+    @property
+    def unhealthy(self) -> tuple[str, ...]:
+        """What keeps the daemon from being healthy; empty when it is."""
+        return tuple(problem.why for problem in self.problems if problem.kind == "unhealthy")
+
+    @property
+    def unready(self) -> tuple[str, ...]:
+        """What keeps the daemon from being ready; empty when it is."""
+        return tuple(
+            f"output {problem.output}: {problem.why}" for problem in self.problems if problem.kind == "unready"
+        )
+
+    def level(self, *, control_plane: str | None = None, output: str | None = None) -> str:
+        """Return the level of the worst problem of a control plane or an output: ``ok``, ``warning`` or ``error``."""
+        levels = [
+            problem.level
+            for problem in self.problems
+            if (problem.control_plane, problem.output) == (control_plane, output)
+        ]
+        return min(levels, key=("error", "warning").index, default="ok")
 
     @property
     def assignments(self) -> int:
