@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from kuma_sd._version import __version__
     from kuma_sd.core.errors import ConfigError, KumaSDError, OutputError, PluginError, SourceError, TransformError
     from kuma_sd.core.incremental_cache import IncrementalCache
+    from kuma_sd.core.logger import Logger
     from kuma_sd.core.model import Assignment, Codec, Key, Labels, Snapshot, Target
     from kuma_sd.core.options import (
         BOOL,
@@ -19,16 +20,21 @@ if TYPE_CHECKING:
         SECRET,
         SIZE,
         TEXT,
+        URL,
         FileContent,
         NoOptions,
         OptionType,
-        Secret,
         choice,
+        lines_of,
         list_of,
         option,
     )
     from kuma_sd.core.publication import Change, Publication
+    from kuma_sd.core.regular_file import open_regular, read_regular
+    from kuma_sd.core.secret import Secret
     from kuma_sd.core.target_group import GroupKey, TargetGroup
+    from kuma_sd.core.url import Url, parse_url
+    from kuma_sd.core.yaml_nesting import refuse_deep_nesting
     from kuma_sd.plugin.hookspecs import hookimpl
     from kuma_sd.plugin.interfaces import (
         Context,
@@ -63,6 +69,8 @@ if TYPE_CHECKING:
     from kuma_sd.state.reader import read_snapshot
     from kuma_sd.system.durable_file import FileClaim, file_holds, replace_file
     from kuma_sd.system.file_watcher import FileWatcher
+    from kuma_sd.system.output_path import check_output_path
+    from kuma_sd.system.threads import HelperThread
 
 NAMES_OF_MODULES = {
     "kuma_sd._version": ("__version__",),
@@ -75,6 +83,7 @@ NAMES_OF_MODULES = {
         "TransformError",
     ),
     "kuma_sd.core.incremental_cache": ("IncrementalCache",),
+    "kuma_sd.core.logger": ("Logger",),
     "kuma_sd.core.model": ("Assignment", "Codec", "Key", "Labels", "Snapshot", "Target"),
     "kuma_sd.core.options": (
         "BOOL",
@@ -87,16 +96,21 @@ NAMES_OF_MODULES = {
         "SECRET",
         "SIZE",
         "TEXT",
+        "URL",
         "FileContent",
         "NoOptions",
         "OptionType",
-        "Secret",
         "choice",
+        "lines_of",
         "list_of",
         "option",
     ),
     "kuma_sd.core.publication": ("Change", "Publication"),
+    "kuma_sd.core.regular_file": ("open_regular", "read_regular"),
+    "kuma_sd.core.secret": ("Secret",),
     "kuma_sd.core.target_group": ("GroupKey", "TargetGroup"),
+    "kuma_sd.core.url": ("Url", "parse_url"),
+    "kuma_sd.core.yaml_nesting": ("refuse_deep_nesting",),
     "kuma_sd.plugin.hookspecs": ("hookimpl",),
     "kuma_sd.plugin.interfaces": (
         "Context",
@@ -131,6 +145,8 @@ NAMES_OF_MODULES = {
     "kuma_sd.state.reader": ("read_snapshot",),
     "kuma_sd.system.durable_file": ("FileClaim", "file_holds", "replace_file"),
     "kuma_sd.system.file_watcher": ("FileWatcher",),
+    "kuma_sd.system.output_path": ("check_output_path",),
+    "kuma_sd.system.threads": ("HelperThread",),
 }
 
 MODULE_OF_NAME = {name: module for module, names in NAMES_OF_MODULES.items() for name in names}
@@ -153,6 +169,7 @@ __all__ = [
     "SHARDS",
     "SIZE",
     "TEXT",
+    "URL",
     "Assignment",
     "Change",
     "Codec",
@@ -162,10 +179,12 @@ __all__ = [
     "FileContent",
     "FileWatcher",
     "GroupKey",
+    "HelperThread",
     "IncrementalCache",
     "Key",
     "KumaSDError",
     "Labels",
+    "Logger",
     "Matcher",
     "Matchers",
     "NoOptions",
@@ -189,16 +208,23 @@ __all__ = [
     "Transform",
     "TransformError",
     "TransformPlugin",
+    "Url",
     "__version__",
+    "check_output_path",
     "choice",
     "consistent",
     "file_holds",
     "hashmod",
     "hookimpl",
+    "lines_of",
     "list_of",
+    "open_regular",
     "option",
     "parse_matchers",
     "parse_pattern",
+    "parse_url",
+    "read_regular",
     "read_snapshot",
+    "refuse_deep_nesting",
     "replace_file",
 ]

@@ -29,14 +29,7 @@ FLOORS = (
 )
 FLOOR_OF = {folder: floor for floor, folders in enumerate(FLOORS) for folder in folders}
 
-PUBLIC = {
-    "kuma_sd",
-    "kuma_sd.system.durable_file",
-    "kuma_sd.prometheus.matchers",
-    "kuma_sd.state.reader",
-    "kuma_sd.prometheus.sharding",
-    "kuma_sd.testing",
-}
+PUBLIC = {"kuma_sd", "kuma_sd.testing"}
 
 
 def modules_in(folder: str) -> dict[str, Path]:

@@ -29,7 +29,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError
-from kuma_sd.core.text import did_you_mean, masked
+from kuma_sd.core.secret import redacted
+from kuma_sd.core.text import did_you_mean
 from kuma_sd.settings.cli_parser import Program, StrictParser
 from kuma_sd.system.log_format import escape
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "run": "keep Prometheus pointed at the mesh, until stopped",
     "check": "check the settings without connecting to anything",
+    "prometheus-config": "print the scrape jobs with which Prometheus reads what is published",
     "config": "show the settings in effect and where each is from, or a sample file",
     "diff": "show what new settings, or the next snapshot, would change in each output",
     "explain": "tell why a target is published as it is, or not at all",
@@ -108,7 +110,7 @@ def report(name: str, work: Callable[[], int]) -> int:
         status = _status_of(work)
         sys.stdout.flush()
     except KumaSDError as error:
-        print(f"{name}: {escape(masked(str(error)))}", file=sys.stderr)
+        print(f"{name}: {escape(redacted(str(error)))}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError | PluginError) else 1
     except KeyboardInterrupt:
         return 130
@@ -146,8 +148,12 @@ def dispatch(words: Sequence[str], program: Program, commands: dict[str, str]) -
     if command not in commands:
         suggestion = did_you_mean(command, commands) or f"; there are {', '.join(commands)}"
         raise ConfigError(f"unknown command '{command}'{suggestion}")
-    module = cast("Command", importlib.import_module(f"kuma_sd.cli.commands.{command}"))
-    return _run(module, rest, program._replace(name=f"{program.name} {command}"))
+    return _run(command_module(command), rest, program._replace(name=f"{program.name} {command}"))
+
+
+def command_module(name: str) -> Command:
+    """Import the module of a command."""
+    return cast("Command", importlib.import_module(f"kuma_sd.cli.commands.{name.replace('-', '_')}"))
 
 
 def _run(command: Command, words: Sequence[str], program: Program) -> int:
@@ -197,7 +203,7 @@ def _print_help(name: str, commands: dict[str, str]) -> None:
     print(f"usage: {name} COMMAND [options]\n")
     print("Keeps Prometheus pointed at every dataplane of a Kuma service mesh.\n\ncommands:")
     for command, summary in commands.items():
-        print(f"  {command:<12}{summary}")
+        print(f"  {command:<19}{summary}")
     print(f"\nEach has a help of its own: {name} COMMAND --help")
 
 

@@ -13,7 +13,6 @@ from kuma_sd.cli.main import argument_type
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.model import Snapshot
 from kuma_sd.core.options import DURATION
-from kuma_sd.core.text import masked
 from kuma_sd.runtime.builder import Components, title
 from kuma_sd.runtime.one_shot import collect
 from kuma_sd.settings.loader import ControlPlaneSettings, Settings
@@ -100,7 +99,7 @@ def _from_daemon(path: Path, control_planes: Sequence[ControlPlaneSettings]) -> 
         if name is None:
             remarks.append(f"control plane {title(control_plane)} is new: the daemon knows none of its targets")
             continue
-        if known[name] != masked(control_plane.address):
+        if known[name] != str(control_plane.address):
             remarks.append(f"control plane {title(control_plane)} moves: these are the targets of {known[name]}")
         with download(path, f"/-/received?{urlencode({'control-plane': name})}") as file:
             snapshots.append(read_snapshot(file, control_plane.name))
@@ -112,7 +111,7 @@ def _its_name(one: ControlPlaneSettings, known: Mapping[str, str]) -> str | None
     """Return what the daemon calls a control plane: as we do, or as it calls the one of that address."""
     if one.name in known:
         return one.name
-    return next((name for name, address in known.items() if address == masked(one.address)), None)
+    return next((name for name, address in known.items() if address == str(one.address)), None)
 
 
 def _from_file(path: Path, control_planes: Sequence[ControlPlaneSettings]) -> ReceivedTargets:

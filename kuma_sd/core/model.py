@@ -82,12 +82,34 @@ class Snapshot:
         control_plane: its name; empty for the only one.
         assignments: sorted by key, each key once.
         received: when the message came, in seconds of ``time.time()``.
-        connected: when the connection it came over was made, in seconds of ``time.monotonic()``.
-        complete: False when something did not parse, so that absence proves nothing.
+        connected: when the present contact with the control plane began, in seconds of ``time.monotonic()``.
+        unreadable: digests of the resources that could not be read; equal ones over time are the same resource.
     """
 
     control_plane: str
     assignments: Sequence[Assignment]
     received: float
     connected: float
-    complete: bool = True
+    unreadable: frozenset[bytes] = frozenset()
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything could be read; otherwise what is absent may be what could not."""
+        return not self.unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class ContactLost:
+    """A source lost contact with its control plane.
+
+    Args:
+        control_plane: its name; empty for the only one.
+        at: the last moment in contact, in seconds of ``time.monotonic()``.
+    """
+
+    control_plane: str
+    at: float
+
+
+SourceEvent = Snapshot | ContactLost
+"""What a source's thread tells the pipeline."""

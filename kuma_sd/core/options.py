@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kuma_sd.core.secret import Secret
+from kuma_sd.core.url import Url, parse_url
+
 
 @dataclass(frozen=True)
 class OptionType:
@@ -22,6 +25,7 @@ class OptionType:
         show: turns a value into text that parse() reads back.
         repeated: the text holds a list; as a flag it is given several times.
         secret: its value is never shown, and there is no flag for it, since command lines can be read by others.
+        may_hold_secret: part of its value may be one, so that no message quotes it, and show() masks that part.
         choices: the words it takes, if only these.
     """
 
@@ -30,21 +34,8 @@ class OptionType:
     show: Callable[[Any], str] = str
     repeated: bool = False
     secret: bool = False
+    may_hold_secret: bool = False
     choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Secret:
-    """A value that never shows itself; ``reveal()`` is the only way to it."""
-
-    _text: str = dataclasses.field(repr=False)
-
-    def reveal(self) -> str:
-        """Return the secret itself."""
-        return self._text
-
-    def __str__(self) -> str:
-        return "********" if self._text else ""
 
 
 @dataclass(frozen=True)
@@ -219,6 +210,20 @@ def _parse_host_and_port(text: str) -> str:
     return text
 
 
+def _parse_secret(text: str) -> Secret:
+    if not text.isprintable():
+        raise ValueError("holds the end of a line or another control character")
+    return Secret(text)
+
+
+def _parse_optional_url(text: str) -> Url | None:
+    return parse_url(text) if text else None
+
+
+def _show_optional_url(url: Url | None) -> str:
+    return str(url or "")
+
+
 TEXT = OptionType("text", str)
 NUMBER = OptionType("number", _parse_number)
 PERCENTAGE = OptionType("percentage", _parse_percentage, lambda share: f"{share * 100:.12g}%")
@@ -227,7 +232,8 @@ PATH = OptionType("path", _parse_path)
 DURATION = OptionType("duration", _parse_duration, show_duration)
 DURATION_OR_FOREVER = OptionType("duration|forever", _parse_duration_or_forever, show_duration)
 SIZE = OptionType("size", _parse_size, _show_size)
-SECRET = OptionType("secret", Secret, str, secret=True)
+SECRET = OptionType("secret", _parse_secret, str, secret=True)
+URL = OptionType("url", _parse_optional_url, _show_optional_url, may_hold_secret=True)
 FILE_CONTENT = OptionType("file", _parse_file_content)
 HOST_AND_PORT = OptionType("host:port", _parse_host_and_port)
 
@@ -245,17 +251,28 @@ def choice(*words: str) -> OptionType:
 
 def list_of(item: OptionType) -> OptionType:
     """Return the type of an option that takes several values, between blanks or on lines of their own."""
+    return _several(item, str.split, " ")
 
-    def parse_item(word: str) -> Any:  # noqa: ANN401 (whatever the item's type makes)
+
+def lines_of(item: OptionType) -> OptionType:
+    """Return the type of an option that takes several values, one a line, which may hold blanks."""
+    return _several(item, lambda text: [line.strip() for line in text.splitlines() if line.strip()], "\n")
+
+
+def _several(item: OptionType, split: Callable[[str], list[str]], between: str) -> OptionType:
+    def parse_item(number: int, text: str) -> Any:  # noqa: ANN401 (whatever the item's type makes)
         try:
-            return item.parse(word)
+            return item.parse(text)
         except ValueError as error:
-            raise ValueError(f"has an item that {error}" if item.secret else f"has {word!r}, which {error}") from error
+            if item.secret or item.may_hold_secret:
+                # Without the context, which could show it.
+                raise ValueError(f"has an item, number {number}, that {error}") from None
+            raise ValueError(f"has {text!r}, which {error}") from error
 
     def parse(text: str) -> tuple[Any, ...]:
-        return tuple(map(parse_item, text.split()))
+        return tuple(parse_item(number, part) for number, part in enumerate(split(text), 1))
 
     def show(values: tuple[Any, ...]) -> str:
-        return " ".join(map(item.show, values))
+        return between.join(map(item.show, values))
 
-    return OptionType(item.name, parse, show, repeated=True, secret=item.secret, choices=item.choices)
+    return dataclasses.replace(item, parse=parse, show=show, repeated=True)

@@ -1,9 +1,6 @@
-"""Text for people: what they may have meant, how many, and URLs without passwords."""
+"""Text for people: what they may have meant, and how many."""
 
-import re
 from collections.abc import Iterable
-
-_USER_INFO = re.compile(r"(?<=//)[^/@\s]*@")
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -34,8 +31,3 @@ def _plain(word: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Return ``1 target``, ``2 targets``."""
     return f"{number} {noun}{'s' * (number != 1)}"
-
-
-def masked(text: str) -> str:
-    """Return a text that holds URLs without what could be a password in them."""
-    return _USER_INFO.sub("********@", text)

@@ -1,12 +1,14 @@
 """What it takes to be let in: TLS, credentials, headers, proxies. Files are read anew for each connection."""
 
 import base64
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kuma_sd.core.errors import SourceError
+from kuma_sd.core.errors import ConfigError, SourceError
+from kuma_sd.core.secret import NOTHING, Secret, parse_secret_file
 from kuma_sd.http.address import Endpoint
 from kuma_sd.http.options import ClientOptions
 
@@ -20,11 +22,15 @@ class Access:
     Args:
         options: what is configured.
         user: ``user:password`` of the address; empty when it has none.
+
+    Raises:
+        ConfigError: what the file with the token holds is none.
     """
 
-    def __init__(self, options: ClientOptions, user: str = "") -> None:
+    def __init__(self, options: ClientOptions, user: Secret = NOTHING) -> None:
         self._options = options
         self._user = user
+        _check_token(options.bearer_token_file)
 
     @property
     def files(self) -> list[Path]:
@@ -42,17 +48,16 @@ class Access:
         """Return the headers to send with each request.
 
         Raises:
-            SourceError: the file with the token cannot be read.
+            SourceError: the file with the token cannot be read, or holds something else.
         """
         options = self._options
-        headers = dict(options.header)
+        headers = {header.name: header.value.reveal() for header in options.header}
         if options.basic_auth_username:
             headers["Authorization"] = _basic(f"{options.basic_auth_username}:{options.basic_auth_password.reveal()}")
         elif self._user:
-            headers["Authorization"] = _basic(self._user)
+            headers["Authorization"] = _basic(self._user.reveal())
         elif options.bearer_token_file:
-            token = _read(options.bearer_token_file, "bearer-token-file").decode(errors="replace").strip()
-            headers["Authorization"] = f"Bearer {token}"
+            headers["Authorization"] = f"Bearer {_token(options.bearer_token_file).reveal()}"
         return headers
 
     def ssl_context(self) -> "ssl.SSLContext":
@@ -95,7 +100,7 @@ class Access:
     def proxy(self, endpoint: Endpoint) -> str:
         """Return the URL of the proxy to use; empty for none. The environment is asked as other programs do."""
         if self._options.proxy:
-            return self._options.proxy
+            return self._options.proxy.reveal()
         from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 (likewise)
 
         if proxy_bypass(endpoint.host):
@@ -106,6 +111,29 @@ class Access:
 
 def _basic(credentials: str) -> str:
     return "Basic " + base64.b64encode(credentials.encode()).decode()
+
+
+def _check_token(path: str) -> None:
+    """Refuse a file that holds something else, so that checking the settings tells of it.
+
+    Whether it can be read may change until it is needed.
+
+    Raises:
+        ConfigError: it does.
+    """
+    with contextlib.suppress(OSError):
+        if path and Path(path).is_file():
+            try:
+                parse_secret_file(Path(path).read_bytes())
+            except ValueError as error:
+                raise ConfigError(f"bearer-token-file {path!r} {error}") from None
+
+
+def _token(path: str) -> Secret:
+    try:
+        return parse_secret_file(_read(path, "bearer-token-file"))
+    except ValueError as error:
+        raise SourceError(f"bearer-token-file {path!r} {error}") from None
 
 
 def _read(path: str, option: str) -> bytes:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from kuma_sd.core.errors import ConfigError
-from kuma_sd.core.text import masked
+from kuma_sd.core.secret import NOTHING, Secret
+from kuma_sd.core.url import Url, parse_url
 
 MADS_PORT = 5676
 """Where Kuma serves MADS unless told otherwise."""
@@ -47,41 +48,53 @@ class Address:
 
     Args:
         replicas: where each listens; one connection is made, to one of them.
-        user: ``user:password`` of the URL; empty when it has none. Never shown.
+        user: ``user:password``, without percent signs; empty when there is none.
     """
 
     replicas: tuple[Endpoint, ...]
-    user: str = ""
+    user: Secret = NOTHING
 
 
 def parse_address(text: str) -> Address:
     """Read an address like ``grpc://host-1:5676,host-2:5676`` or ``https://user:password@gateway/kuma``.
 
     Raises:
-        ConfigError: it is no such address.
+        ConfigError: it is no such address; the message quotes nothing of it.
     """
-    # Split by hand: urlsplit takes several hosts for one that is wrong.
-    scheme, _, rest = text.partition("://")
-    netloc, _, path = rest.partition("/")
-    if scheme not in _DEFAULT_PORTS or not netloc:
-        raise ConfigError(f"the address {masked(text)!r} is not of the form grpc://host:5676")
-    if "?" in rest or "#" in rest:
-        raise ConfigError(f"the address {masked(text)!r} may not hold a query or a fragment")
-    user, _, hosts = netloc.rpartition("@")
-    tls, prefix = scheme in ("grpcs", "https"), f"/{path}".rstrip("/")
-    replicas = []
-    for part in hosts.split(","):
-        host, port = _host_and_port(part, text)
-        replicas.append(Endpoint(host, port or _DEFAULT_PORTS[scheme], tls, prefix))
-    return Address(tuple(replicas), unquote(user))
-
-
-def _host_and_port(part: str, text: str) -> tuple[str, int | None]:
     try:
-        url = urlsplit(f"//{part}")
-        host, port = url.hostname, url.port
+        return address_of(parse_url(text))
     except ValueError as error:
-        raise ConfigError(f"the address {masked(text)!r} is not a URL: {error}") from error
+        raise ConfigError(f"the address {error}") from None
+
+
+def address_of(url: Url) -> Address:
+    """Return the address that a URL is.
+
+    Raises:
+        ConfigError: it is none; the message quotes nothing that may be a secret.
+    """
+    if url.scheme not in _DEFAULT_PORTS or not url.hosts:
+        raise ConfigError("the address is not of the form grpc://host:5676")
+    if url.query:
+        raise ConfigError("the address may not hold a query")
+    tls, prefix = url.scheme in ("grpcs", "https"), url.path.rstrip("/")
+    replicas = []
+    # One by one: urlsplit takes several hosts for one that is wrong.
+    for part in url.hosts.split(","):
+        host, port = _host_and_port(part)
+        replicas.append(Endpoint(host, port or _DEFAULT_PORTS[url.scheme], tls, prefix))
+    return Address(tuple(replicas), Secret(unquote(url.user_info.reveal())))
+
+
+def _host_and_port(part: str) -> tuple[str, int | None]:
+    try:
+        parts = urlsplit(f"//{part}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        # Not its words, which quote what may be a password without its '@host'.
+        raise ConfigError(
+            "the address has a host or a port that is none; it is written like grpc://host:5676"
+        ) from None
     if not host:
-        raise ConfigError(f"the address {masked(text)!r} names no host")
+        raise ConfigError("the address names no host")
     return host, port

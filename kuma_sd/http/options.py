@@ -1,32 +1,54 @@
 """How to talk to a server over HTTP: sizes, TLS, proxies, credentials."""
 
+import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from kuma_sd.core.options import BOOL, SECRET, SIZE, TEXT, OptionType, Secret, list_of, option
+from kuma_sd.core.options import BOOL, SECRET, SIZE, TEXT, URL, OptionType, lines_of, option
+from kuma_sd.core.secret import Secret
+from kuma_sd.core.url import Url
+
+# A name as RFC 9110, 5.1, has it, and a value of visible ASCII with blanks between.
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*([!-~](?:[ \t!-~]*[!-~])?)")
 
 
-def _parse_header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip() or any(ord(character) < 32 for character in text):  # noqa: PLR2004 (control)
-        raise ValueError("is not a header like X-Tenant:monitoring")
-    return name.strip(), value.strip()
+class Header(NamedTuple):
+    """A header to send; many a value lets somebody in."""
+
+    name: str
+    value: Secret
 
 
-HEADER = OptionType("header", _parse_header, ":".join)
+def _parse_header(text: str) -> Header:
+    found = _HEADER.fullmatch(text.strip())
+    if not found:
+        raise ValueError("is not a header like 'X-Tenant: monitoring', in visible ASCII and on a line of its own")
+    return Header(found[1], Secret(found[2]))
+
+
+def _show_header(header: Header) -> str:
+    return f"{header.name}: {header.value}"
+
+
+HEADER = OptionType("header", _parse_header, _show_header, secret=True)
 
 
 @dataclass(frozen=True)
 class ClientOptions:
     """What every source that asks over HTTP can be told; sources inherit it and add their own."""
 
-    max_message_size: int = option(2**30, SIZE, "The largest response that is accepted; larger ones are refused.")
+    max_message_size: int = option(
+        2**28, SIZE, "The largest response that is accepted; a million targets need some 600MiB."
+    )
     tls_ca_file: str = option("", TEXT, "The certificates to trust, as PEM; empty for the system's.")
     tls_cert_file: str = option("", TEXT, "Our certificate, as PEM, for servers that want one.")
     tls_key_file: str = option("", TEXT, "The key of our certificate, as PEM.")
     tls_server_name: str = option("", TEXT, "The name that the server's certificate must hold, if not its host's.")
     tls_insecure_skip_verify: bool = option(False, BOOL, "Trust any certificate; for trying things out only.")
-    proxy: str = option("", TEXT, "The URL of an HTTP proxy; empty for what the environment says (http_proxy, …).")
-    header: tuple[tuple[str, str], ...] = option((), list_of(HEADER), "Headers to send, each NAME:VALUE.")
-    bearer_token_file: str = option("", TEXT, "A file with a token to log in with at a gateway.")
+    proxy: Url | None = option(
+        None, URL, "The URL of an HTTP proxy; empty for what the environment says (http_proxy, …)."
+    )
+    header: tuple[Header, ...] = option((), lines_of(HEADER), "Headers to send, one a line, each NAME: VALUE.")
+    bearer_token_file: str = option("", TEXT, "A file with a token to log in with at a gateway, one line of ASCII.")
     basic_auth_username: str = option("", TEXT, "A user to log in as at a gateway.")
     basic_auth_password: Secret = option(Secret(""), SECRET, "The password of that user.")

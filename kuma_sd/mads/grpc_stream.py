@@ -153,7 +153,7 @@ def _channel(endpoint: Endpoint, dialect: Dialect, options: MadsOptions, access:
         ("grpc.http2.max_pings_without_data", 0),
     ]
     if options.proxy:
-        arguments.append(("grpc.http_proxy", options.proxy))
+        arguments.append(("grpc.http_proxy", options.proxy.reveal()))
     if not endpoint.tls:
         return grpc.insecure_channel(endpoint.authority, options=arguments)
     if options.tls_server_name:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from kuma_sd.core.model import Codec
 from kuma_sd.core.options import BOOL, DURATION, TEXT, choice, option
+from kuma_sd.core.url import Url
 from kuma_sd.http.options import ClientOptions
 from kuma_sd.plugin.hookspecs import hookimpl
 from kuma_sd.plugin.interfaces import Context, Source, SourcePlugin
@@ -27,12 +28,12 @@ class MadsOptions(ClientOptions):
     )
 
 
-def open_source(address: str, options: MadsOptions, context: Context) -> Source:
+def open_source(address: Url, options: MadsOptions, context: Context) -> Source:
     """Make the source of a control plane."""
     # Late, so that declaring options loads no more than that.
     from kuma_sd.mads.source import MadsSource  # noqa: PLC0415
 
-    return MadsSource(address, options, context.name)
+    return MadsSource(address.reveal(), options, context.name)
 
 
 def codec(name: str) -> Codec:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from kuma_sd.core.errors import ConfigError, SourceError
 from kuma_sd.core.model import Snapshot
-from kuma_sd.core.text import masked
 from kuma_sd.http.access import Access
 from kuma_sd.http.address import parse_address
 from kuma_sd.mads.decoder import Decoder
@@ -51,7 +50,7 @@ class MadsSource:
         self._said_empty = False
         self.status = SourceStatus()
         if options.tls_insecure_skip_verify:
-            _log.warning("%s: any certificate is trusted (tls-insecure-skip-verify)", masked(address))
+            _log.warning("%s: any certificate is trusted (tls-insecure-skip-verify)", self._replicas[0])
 
     def __iter__(self) -> Iterator[Snapshot]:
         """Connect to one replica, the next one each time, and yield a snapshot for each response."""
@@ -68,7 +67,8 @@ class MadsSource:
                     assignments, complete = self._decoder.decode(response)
                     self.status = self._understood()
                     self._say_empty(empty=not assignments)
-                    yield Snapshot(self._control_plane, assignments, now, negotiation.connected, complete)
+                    unreadable = frozenset[bytes]() if complete else frozenset({b"unreadable"})
+                    yield Snapshot(self._control_plane, assignments, now, negotiation.connected, unreadable)
                 # Nothing of a large response may stay while the next one is awaited.
                 del response
         except GarbledError:

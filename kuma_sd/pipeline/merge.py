@@ -3,11 +3,11 @@
 import itertools
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kuma_sd.core.mailbox import Mailbox
-from kuma_sd.core.model import Assignment, Snapshot
+from kuma_sd.core.model import Assignment, ContactLost, Snapshot, SourceEvent
 from kuma_sd.core.publication import Publication
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.control_plane import ControlPlane
@@ -90,7 +90,7 @@ class PipelineStatus:
     seconds: float = 0.0
 
 
-Message = Snapshot | Callable[[], bool | None]
+Message = SourceEvent | Callable[[], bool | None]
 """What the pipeline's thread takes: a snapshot, or something to do between two of them, true if it changed anything."""
 
 
@@ -131,16 +131,21 @@ class Pipeline:
         """End run(), from any thread."""
         self.mailbox.close()
 
-    def step(self, new: Mapping[str, Message], now: float) -> None:
+    def receiver(self, control_plane: str) -> Callable[[SourceEvent], None]:
+        """Return what takes the events of a control plane's source, in any thread."""
+        # Senders are tuples, so that no name that somebody chose is one of them.
+        return lambda event: self.mailbox.put((type(event), control_plane), event)
+
+    def step(self, new: Mapping[Hashable, Message], now: float) -> None:
         """Take what is new, and what is due, and publish once that may be.
 
         Args:
-            new: what came since the last step, by sender; the sender of a snapshot is its control plane.
+            new: what came since the last step, by sender.
             now: in seconds of ``time.monotonic()``.
         """
-        snapshots = {name: message for name, message in new.items() if isinstance(message, Snapshot)}
+        snapshots = {message.control_plane: message for message in new.values() if isinstance(message, Snapshot)}
         # A sign of life that somebody asks for changes nothing: then no target is looked at.
-        done = [message() for message in new.values() if not isinstance(message, Snapshot)]
+        done = [message() for message in new.values() if not isinstance(message, Snapshot | ContactLost)]
         changed = any(done)
         for name, control_plane in self.control_planes.items():
             changed |= control_plane.take(snapshots.get(name), now)

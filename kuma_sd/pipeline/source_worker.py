@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from kuma_sd.core.errors import SourceError
-from kuma_sd.core.model import Snapshot
+from kuma_sd.core.model import SourceEvent
 from kuma_sd.pipeline.backoff import Backoff
 from kuma_sd.plugin.interfaces import Source
 
@@ -38,12 +38,12 @@ class SourceWorker:
 
     Args:
         title: what the control plane is called in the log.
-        control_plane: its name, under which its snapshots lie in the mailbox.
-        source: where they come from.
-        put: where they go: the ``put`` of a mailbox.
+        control_plane: its name.
+        source: where its snapshots come from.
+        put: takes snapshots and losses of contact, and hands them to another thread.
     """
 
-    def __init__(self, title: str, control_plane: str, source: Source, put: Callable[[str, Snapshot], None]) -> None:
+    def __init__(self, title: str, control_plane: str, source: Source, put: Callable[[SourceEvent], None]) -> None:
         self.title = title
         self.source = source
         self.status = ConnectionStatus()
@@ -75,7 +75,7 @@ class SourceWorker:
 
     def _connection(self) -> None:
         for snapshot in self.source:
-            self._put(self._control_plane, snapshot)
+            self._put(snapshot)
             self._backoff.reset()
             self._up()
             # While the next one is awaited, nothing of this one may stay.

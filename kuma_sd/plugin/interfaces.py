@@ -9,6 +9,7 @@ from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.model import Codec, Labels, Snapshot, Target
 from kuma_sd.core.options import NoOptions
 from kuma_sd.core.publication import Publication
+from kuma_sd.core.url import Url
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -137,6 +138,23 @@ class Output(Protocol):
 
 
 @runtime_checkable
+class ReadByPrometheus(Protocol):
+    """What an output may offer besides: `kuma-sd prometheus-config` then prints the scrape job that reads it."""
+
+    def service_discovery(self, shard: tuple[int, int] | None) -> Mapping[str, Any]:
+        """Return the service discovery of the job, as Prometheus spells it.
+
+        A URL that begins with ``/`` is a path of the daemon's listener.
+
+        Args:
+            shard: which shard the job reads, and of how many; None for everything.
+
+        Raises:
+            ConfigError: the output has no such shard, or has several and this is none of them.
+        """
+
+
+@runtime_checkable
 class WritesFiles(Protocol):
     """What an output may offer besides: `kuma-sd diff` then compares with what stands in its files."""
 
@@ -152,14 +170,15 @@ class SourcePlugin:
         name: its name in listings.
         schemes: the URL schemes of the addresses it takes.
         options: a frozen dataclass whose fields are made with `option()`.
-        open: makes a source of an address, options and context; reads files at most, and connects when iterated.
+        open: makes a source of an address, options and context; reads files at most, and connects when iterated. As
+            text, the address has its secrets masked.
         codec: returns the codec of a name, so that assignments that were saved can be read after a restart; raises
             KeyError for an unknown one. Without it nothing is saved.
     """
 
     name: str
     schemes: tuple[str, ...]
-    open: Callable[[str, Any, Context], Source]
+    open: Callable[[Url, Any, Context], Source]
     options: type = NoOptions
     codec: Callable[[str], Codec] | None = None
 

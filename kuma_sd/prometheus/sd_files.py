@@ -11,6 +11,7 @@ from kuma_sd.core.errors import KumaSDError, TransformError
 from kuma_sd.core.model import Labels
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import TargetGroup
+from kuma_sd.core.yaml_nesting import refuse_deep_nesting
 from kuma_sd.plugin.interfaces import Output, WritesFiles
 from kuma_sd.telemetry.publication_diff import NO_KEY
 
@@ -19,9 +20,6 @@ LARGEST_FILE = 2**30
 
 MOST_TARGETS = 5_000_000
 """How many targets a file may hold; with anchors, a small one of YAML could hold very many."""
-
-# A list of mappings with lists. libyaml's own recursion ends with the process.
-_DEEPEST = 8
 
 
 class _Group(msgspec.Struct):
@@ -55,9 +53,14 @@ def read_target_file(path: Path) -> list[TargetGroup]:
         groups = _yaml(content) if _is_yaml(path, content) else _json(content)
         lines = {target.json: target for target in _targets(groups)}
     except (ValueError, msgspec.MsgspecError, TransformError) as error:
-        reason = " ".join(str(error).split())
-        raise KumaSDError(f"{str(path)!r} is no file for Prometheus's file_sd_configs: {reason}") from error
+        raise _no_target_file(path, " ".join(str(error).split())) from error
+    except RecursionError as error:  # msgspec's bound for JSON
+        raise _no_target_file(path, "it is nested too deeply") from error
     return list(lines.values())
+
+
+def _no_target_file(path: Path, reason: str) -> KumaSDError:
+    return KumaSDError(f"{str(path)!r} is no file for Prometheus's file_sd_configs: {reason}")
 
 
 def _content(path: Path) -> bytes:
@@ -109,12 +112,8 @@ def _parsed_yaml(content: bytes) -> Any:  # noqa: ANN401 (whatever it is)
 
     # Every scalar is a text, as for Prometheus, whose labels are texts.
     loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-    depth = 0
     try:
-        for event in yaml.parse(content, Loader=loader):
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > _DEEPEST:
-                raise ValueError("it is nested too deeply")
+        refuse_deep_nesting(content, loader)
         return yaml.load(content, Loader=loader) or []  # noqa: S506 (makes lists, dictionaries and texts only)
     except yaml.YAMLError as error:
         raise ValueError(f"it is no YAML: {error}") from error

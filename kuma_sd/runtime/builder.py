@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError
-from kuma_sd.core.text import masked
 from kuma_sd.pipeline.chain import Chain, LabelLimits
 from kuma_sd.plugin.interfaces import Context, Output, Source, Transform
 from kuma_sd.prometheus.label_profiles import LabelProfile
@@ -46,6 +45,13 @@ class Components(NamedTuple):
     def collectors(self) -> "list[Collector]":
         """What instances add to the metrics."""
         return [collector for context in self.contexts.values() for collector in context.collectors]
+
+    def close(self) -> None:
+        """Close what was opened and never started."""
+        for _, source in self.sources.values():
+            source.close()
+        for _, output in self.outputs.values():
+            output.close()
 
     def chain_of(self, output: OutputSettings) -> Chain:
         """Return the branch that an output goes through."""
@@ -107,7 +113,7 @@ def start_outputs(outputs: Mapping[str, Output]) -> None:
 
 def title(control_plane: ControlPlaneSettings) -> str:
     """Return what a control plane is called where people read it."""
-    return control_plane.name or masked(control_plane.address)
+    return control_plane.name or str(control_plane.address)
 
 
 def path_of(output: OutputSettings) -> Path:

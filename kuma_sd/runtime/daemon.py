@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from kuma_sd.core.model import Snapshot
-from kuma_sd.core.text import counted, masked
+from kuma_sd.core.text import counted
 from kuma_sd.pipeline.control_plane import ControlPlane
 from kuma_sd.pipeline.guard import Guard
 from kuma_sd.pipeline.merge import FirstPublication, Pipeline, Route
@@ -156,7 +156,7 @@ class Daemon:
 
     def received(self) -> dict[str, PublishedContent]:
         """Return what each control plane has after its guard, by its name, likewise."""
-        addresses = {name: masked(source.address) for name, (source, _) in self.components.sources.items()}
+        addresses = {name: str(source.address) for name, (source, _) in self.components.sources.items()}
         control_planes = self.pipeline.control_planes
         return {
             name: PublishedContent(addresses.get(name, ""), partial(_received, name, control_planes[name]))
@@ -210,7 +210,7 @@ class Daemon:
         worker = self.sources.get(one.name)
         if worker and worker.source is source:
             return worker
-        return SourceWorker(title(one), one.name, source, self.pipeline.mailbox.put)
+        return SourceWorker(title(one), one.name, source, self.pipeline.receiver(one.name))
 
     def _control_plane(self, one: ControlPlaneSettings, settings: Settings, replaced: Components) -> ControlPlane:
         core, worker = settings.core, self.sources[one.name]

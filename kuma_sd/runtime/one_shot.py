@@ -4,10 +4,11 @@ import itertools
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.mailbox import Mailbox
-from kuma_sd.core.model import Snapshot
+from kuma_sd.core.model import Snapshot, SourceEvent
 from kuma_sd.core.options import show_duration
 from kuma_sd.core.text import counted
 from kuma_sd.pipeline.source_worker import SourceWorker
@@ -73,9 +74,9 @@ def collect(components: Components, timeout: float, *, allow_empty: bool = False
     Raises:
         SourceError: a control plane does not answer in time, or not so that it can be understood.
     """
-    mailbox: Mailbox[Snapshot] = Mailbox()
+    mailbox: Mailbox[SourceEvent] = Mailbox()
     workers = {
-        name: SourceWorker(title(control_plane), name, source, mailbox.put)
+        name: SourceWorker(title(control_plane), name, source, partial(mailbox.put, name))
         for name, (control_plane, source) in components.sources.items()
     }
     threads = Threads()
@@ -87,7 +88,8 @@ def collect(components: Components, timeout: float, *, allow_empty: bool = False
         while not (_whole(snapshots, workers) and (allow_empty or has_targets(snapshots.values()))):
             if time.monotonic() >= deadline:
                 break
-            snapshots.update(mailbox.take(deadline - time.monotonic()))
+            events = mailbox.take(deadline - time.monotonic()).values()
+            snapshots.update({event.control_plane: event for event in events if isinstance(event, Snapshot)})
     finally:
         threads.stop(timeout=1)
     if not _whole(snapshots, workers):

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from kuma_sd._version import __version__
 from kuma_sd.core.options import show_duration
-from kuma_sd.core.text import masked
 from kuma_sd.pipeline.guard import GuardStatus
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.pipeline.source_worker import SourceWorker
@@ -143,7 +142,7 @@ class StatusCollector:
         return ControlPlaneStatus(
             name=name,
             title=worker.title,
-            address=masked(settings.address),
+            address=str(settings.address),
             plugin=settings.plugin.name,
             connected=source.connected,
             protocol=source.protocol,

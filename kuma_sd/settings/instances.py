@@ -5,9 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.url import Url, parse_url
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 RESERVED = ("kuma-sd", "web")
+
+# An address that can hold no secret, so that messages may quote it: hosts with ports, and a path.
+_HOST = r"(?:\[[0-9a-fA-F:.]+\]|[\w.-]+)(?::[0-9]{1,5})?"
+_PLAIN = re.compile(rf"(?:[\w-]*=)?(?:[a-zA-Z0-9+.-]+:?(?://)?)?(?:{_HOST}(?:,{_HOST})*)?(?:/[\w./-]*)?")
 
 _KINDS = {"source": "a control plane", "output": "an output", "transform": "a transform"}
 
@@ -19,20 +24,32 @@ class Text(NamedTuple):
     origin: str
 
 
+class NamedUrl(NamedTuple):
+    """An item of ``cp-address``: the control plane's name, which may be empty, and its address."""
+
+    name: str
+    url: Url
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.url}" if self.name else str(self.url)
+
+
 class Instance(NamedTuple):
     """A plugin in use.
 
     Args:
         kind: source, output or transform.
         name: its name, and its section's; empty for the only control plane.
-        value: the plugin's name; of a source the address.
+        value: the plugin's name; of a source its address, as it may be shown.
         origin: where it is named.
+        url: the address of a source.
     """
 
     kind: str
     name: str
     value: str
     origin: str
+    url: Url | None = None
 
     @property
     def plugin(self) -> str:
@@ -98,7 +115,14 @@ def find_control_planes(text: Text) -> tuple[Instance, ...]:
     Raises:
         ConfigError: an item is wrong, there is none, or several have no name.
     """
-    found = [_control_plane(item, text.origin) for item in text.value.split()]
+    items = text.value.split()
+    # A password with a blank in it is in two items, neither of which looks like it.
+    is_plain = all(map(_PLAIN.fullmatch, items))
+    found = [
+        _control_plane(item, f"{text.origin}: '{item}'" if is_plain else f"{text.origin}: item {number} of cp-address")
+        for number, item in enumerate(items, 1)
+    ]
+    found = [instance._replace(origin=text.origin) for instance in found]
     if not found:
         raise ConfigError(f"{text.origin}: cp-address is empty; name at least one, like grpc://localhost:5676")
     unnamed = [instance.value for instance in found if not instance.name]
@@ -110,21 +134,34 @@ def find_control_planes(text: Text) -> tuple[Instance, ...]:
     return tuple(found)
 
 
-def _control_plane(item: str, origin: str) -> Instance:
-    before, separator, rest = item.partition("=")
-    named = bool(separator) and ":" not in before
-    name, address = (before, rest) if named else ("", item)
-    if named:
-        _check_name(name, item, origin)
+def parse_named_url(text: str) -> NamedUrl:
+    """Read an item of ``cp-address``.
+
+    Raises:
+        ValueError: it is none; the reason follows the item in a sentence, and quotes nothing of it.
+    """
+    before, separator, rest = text.partition("=")
+    is_named = bool(separator) and ":" not in before
+    name, address = (before, rest) if is_named else ("", text)
+    if is_named:
+        _check_name(name)
     scheme, separator, rest = address.partition(":")
     # What is before a port is a host.
     if not separator or rest[:1].isdigit():
-        raise ConfigError(
-            f"{origin}: '{item}' has no scheme; did you mean '{f'{name}=' if named else ''}grpc://{address}'?"
-        )
+        suggestion = f"{f'{name}=' if is_named else ''}grpc://{address}"
+        meant = f"did you mean '{suggestion}'?" if _PLAIN.fullmatch(text) else "write it like grpc://localhost:5676"
+        raise ValueError(f"has no scheme; {meant}")
     if not rest.strip("/") or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
-        raise ConfigError(f"{origin}: '{item}' is not [NAME=]URL, like grpc://localhost:5676")
-    return Instance("source", name, address, origin)
+        raise ValueError("is not [NAME=]URL, like grpc://localhost:5676")
+    return NamedUrl(name, parse_url(address))
+
+
+def _control_plane(item: str, what: str) -> Instance:
+    try:
+        named = parse_named_url(item)
+    except ValueError as error:
+        raise ConfigError(f"{what} {error}") from None
+    return Instance("source", named.name, str(named.url), "", named.url)
 
 
 def _names_in(chain: Text) -> tuple[str, ...]:
@@ -158,20 +195,22 @@ def _name_of(item: str) -> str:
 
 def _plugin_instance(kind: str, item: str, origin: str) -> Instance:
     name, separator, value = item.partition("=")
-    _check_name(name, item, origin)
+    try:
+        _check_name(name)
+    except ValueError as error:
+        raise ConfigError(f"{origin}: '{item}' {error}") from error
     if separator and not value:
         raise ConfigError(f"{origin}: '{item}' names no {kind} after '='")
     return Instance(kind, name, value or name, origin)
 
 
-def _check_name(name: str, item: str, origin: str) -> None:
+def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
-        raise ConfigError(
-            f"{origin}: '{item}' has no valid name; one starts with a small letter, followed by small letters, digits, "
-            "'-' and '_'"
+        raise ValueError(
+            "has no valid name; one starts with a small letter, followed by small letters, digits, '-' and '_'"
         )
     if name in RESERVED:
-        raise ConfigError(f"{origin}: '{item}' takes the name '{name}', which kuma-sd keeps for itself")
+        raise ValueError(f"takes the name '{name}', which kuma-sd keeps for itself")
 
 
 def _check_unique(instances: Sequence[Instance]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.options import options_of
+from kuma_sd.core.url import Url
 from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.cli_parser import Program
@@ -34,14 +35,14 @@ class ControlPlaneSettings:
 
     Args:
         name: empty for the only one that has none.
-        address: its URL, replicas after commas.
+        address: its URL, replicas after commas; as text without its secrets.
         plugin: what speaks to it.
         options: the plugin's.
         distribution: returns where the plugin comes from, like ``kuma-sd 1.0``.
     """
 
     name: str
-    address: str
+    address: Url
     plugin: SourcePlugin
     options: Any
     distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
@@ -168,7 +169,8 @@ def _discover_in_file(precedence: Precedence) -> Instances:
 def _control_plane(one: Instance, values: Values, plugins: Plugins) -> ControlPlaneSettings:
     plugin = plugins.source(one.plugin)
     options: Any = values.read(plugin.options, one.name or CORE, inherited=True)
-    return ControlPlaneSettings(one.name, one.value, plugin, options, partial(plugins.provider, "source", one.plugin))
+    assert one.url
+    return ControlPlaneSettings(one.name, one.url, plugin, options, partial(plugins.provider, "source", one.plugin))
 
 
 def _transform(one: Instance, values: Values, plugins: Plugins) -> TransformSettings:

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.options import Option, options_of
+from kuma_sd.core.secret import MASK
 from kuma_sd.settings.instances import Text
 from kuma_sd.settings.precedence import Texts
 from kuma_sd.settings.schema import CORE
@@ -73,7 +74,7 @@ class Values:
         return value
 
     def _remember(self, section: str, option: Option, shown: str, origin: str) -> None:
-        masked = "********" if option.type.secret and shown else shown
+        masked = MASK if option.type.secret and shown else shown
         self.effective.append(Effective(section, option, masked, origin))
 
 
@@ -83,6 +84,7 @@ def _parse(option: Option, text: Text, section: str) -> Any:  # noqa: ANN401 (wh
     except ValueError as error:
         # Flags and variables say which option it is; a line of a file does not.
         where = "" if text.origin.startswith(("flag ", "environment ")) else f" {option.name} in [{section}]:"
-        what = "its value" if option.type.secret else repr(text.value)
+        is_guarded = option.type.secret or option.type.may_hold_secret
+        what = "its value" if is_guarded else repr(text.value)
         # Without the context: that of a secret's error could show the secret.
-        raise ConfigError(f"{text.origin}:{where} {what} {error}") from (None if option.type.secret else error)
+        raise ConfigError(f"{text.origin}:{where} {what} {error}") from (None if is_guarded else error)

@@ -24,9 +24,10 @@ from kuma_sd.core.options import (
     option,
     options_of,
 )
+from kuma_sd.core.url import parse_url
 from kuma_sd.plugin.manager import AnyPlugin, Plugins
 from kuma_sd.prometheus.label_profiles import PROFILES
-from kuma_sd.settings.instances import Instance, Instances
+from kuma_sd.settings.instances import Instance, Instances, NamedUrl, parse_named_url
 
 CORE = "kuma-sd"
 WEB = "web"
@@ -43,9 +44,9 @@ def _items(form: str) -> OptionType:
 class CoreOptions:
     """What the daemon itself is told, whatever plugins it uses."""
 
-    cp_address: tuple[str, ...] = option(
-        ("grpc://localhost:5676",),
-        _items("[NAME=]URL"),
+    cp_address: tuple[NamedUrl, ...] = option(
+        (NamedUrl("", parse_url("grpc://localhost:5676")),),
+        list_of(OptionType("[NAME=]URL", parse_named_url, may_hold_secret=True)),
         "Control planes to follow; several are united, and need names. Hosts after a comma are replicas of one.",
     )
     output: tuple[str, ...] = option(

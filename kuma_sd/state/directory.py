@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.state.snapshot_file import MAGIC
-from kuma_sd.system.durable_file import WORKSHOP
+from kuma_sd.system.staging import STAGING
 
 _log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class StateDirectory:
 
     def remove_leftovers(self) -> None:
         """Remove what a process that was killed left behind; before anything is written."""
-        temporary = (self._path / WORKSHOP).glob("*.snapshot.*.tmp")
+        temporary = (self._path / STAGING).glob("*.snapshot.*.tmp")
         _remove(path for path in temporary if _OURS.fullmatch(path.name.rsplit(".", 2)[0]))
 
     def keep_only(self, identities: set[str]) -> None:

@@ -30,8 +30,8 @@ class ConfiguredControlPlane(Protocol):
         """Its name; empty for the only one that has none."""
 
     @property
-    def address(self) -> str:
-        """Its URL."""
+    def address(self) -> object:
+        """Its URL; as text without its secrets."""
 
     @property
     def plugin(self) -> SourcePlugin:
@@ -244,7 +244,7 @@ def _owners(control_planes: Iterable[ConfiguredControlPlane]) -> dict[str, _Owne
     return {
         control_plane.name: _Owner(
             control_plane.name,
-            control_plane.name or control_plane.address,
+            control_plane.name or str(control_plane.address),
             _identity(control_plane),
             control_plane.plugin.codec,
         )
@@ -255,4 +255,4 @@ def _owners(control_planes: Iterable[ConfiguredControlPlane]) -> dict[str, _Owne
 
 def _identity(control_plane: ConfiguredControlPlane) -> str:
     # Names have no dots, so that none looks like this.
-    return control_plane.name or f"unnamed.{hashlib.sha256(control_plane.address.encode()).hexdigest()[:16]}"
+    return control_plane.name or f"unnamed.{hashlib.sha256(str(control_plane.address).encode()).hexdigest()[:16]}"

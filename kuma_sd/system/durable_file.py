@@ -1,27 +1,22 @@
 """Durable files: whole or not at all, readable by their readers, and replaced in one step."""
 
+import contextlib
 import errno
-import fcntl
-import glob
 import grp
 import os
+import re
 import stat
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 from kuma_sd.core.errors import OutputError
-from kuma_sd.system.file_watcher import FileWatcher
+from kuma_sd.core.regular_file import open_regular
+from kuma_sd.system.directories import sync_directory
+from kuma_sd.system.file_lock import FileLock, LockedError
+from kuma_sd.system.output_path import check_output_path, resolve_links
+from kuma_sd.system.staging import STAGING, open_staging
 
-__all__ = ["WORKSHOP", "FileClaim", "FileWatcher", "file_holds", "replace_file"]
-
-WORKSHOP = ".kuma-sd"
-"""The folder beside a file in which its next version is written.
-
-On the same file system, so that it can be renamed; in a folder of its own, because Prometheus reads every file of a job
-again whenever anything in the directory it watches changes.
-"""
+__all__ = ["FileClaim", "file_holds", "replace_file"]
 
 
 class FileClaim:
@@ -31,12 +26,13 @@ class FileClaim:
         path: the file.
 
     Raises:
-        OutputError: its directory cannot be made or written, or another process writes it.
+        OutputError: it cannot be replaced, its directory cannot be made or written, or another process writes it.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock: BinaryIO | None = None
+        self._lock = _lock_of(path)
+        check_output_path(path)
         self.renew()
 
     def renew(self) -> None:
@@ -45,85 +41,82 @@ class FileClaim:
         Raises:
             OutputError: as when it was made.
         """
-        workshop = self._path.parent / WORKSHOP
-        place = workshop / f"{self._path.name}.lock"
-        if self._lock and place.exists() and os.path.samestat(os.fstat(self._lock.fileno()), place.stat()):
-            return
-        self.release()
+        path = resolve_links(self._path)
+        if self._lock.path != _lock_of(path).path:
+            # A link leads elsewhere now.
+            self.release()
+            self._lock = _lock_of(path)
         try:
-            _make_directory(self._path.parent, 0o755)
-            _make_directory(workshop, 0o700)
-            lock = place.open("ab")
+            with open_staging(path.parent) as staging:
+                if self._lock.acquire(staging.folder):
+                    _remove_leftovers(staging.folder, path.name)
+        except LockedError as error:
+            raise OutputError(
+                f"another kuma-sd writes {str(self._path)!r} already; give one of them another path"
+            ) from error
         except OSError as error:
             directory = str(self._path.parent)
             raise OutputError(f"cannot write into the directory {directory!r}: {error.strerror}") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.close()
-            path = str(self._path)
-            raise OutputError(f"another kuma-sd writes {path!r} already; give one of them another path") from error
-        self._lock = lock
-        # What a process that was killed left behind.
-        for leftover in workshop.glob(f"{glob.escape(self._path.name)}.*.tmp"):
-            leftover.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Let others have it."""
-        if self._lock:
-            self._lock.close()
-            self._lock = None
+        self._lock.release()
 
 
-def replace_file(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str = "") -> None:
+def replace_file(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str = "") -> os.stat_result:
     """Replace a file by new content in one step that survives a crash at any moment.
 
     Args:
-        path: the file; its directory is made again if somebody removed it.
+        path: the file, or a link to it; its directory is made again if somebody removed it.
         chunks: the content, in pieces, so that it never has to be in memory at once.
         mode: the permissions.
         group: the name of the group that shall own it; empty for the process's own.
 
+    Returns:
+        Its status as it was written, for whoever watches it.
+
     Raises:
         OutputError: it did not work; the old file is untouched.
     """
-    group_id = _group_id(group)
+    group_id, real = _group_id(group), resolve_links(path)
     try:
-        workshop = path.parent / WORKSHOP
-        _make_directory(path.parent, 0o755)
-        _make_directory(workshop, 0o700)
-        descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".tmp", dir=workshop)
-        try:
-            with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 (a descriptor, no path)
-                _write(file.fileno(), chunks)
-                os.fchmod(file.fileno(), mode)
-                os.fchown(file.fileno(), -1, group_id)
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        _sync_directory(path.parent)
+        with open_staging(real.parent) as staging:
+            temporary = f"{real.name}.{os.urandom(4).hex()}.tmp"
+            try:
+                written = _write(temporary, staging.folder, chunks, mode, group_id)
+                os.replace(temporary, real.name, src_dir_fd=staging.folder, dst_dir_fd=staging.directory)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary, dir_fd=staging.folder)
+                raise
+            sync_directory(real.parent, staging.directory)
+            return written
     except OSError as error:
-        raise OutputError(f"cannot write {str(path)!r}: {error.strerror}") from error
+        raise OutputError(f"cannot write {str(path)!r}: {_reason(error)}") from error
 
 
-def file_holds(path: Path, chunks: Iterable[bytes], mode: int = 0o644) -> bool:
-    """Tell whether a file has exactly this content and these permissions."""
+def file_holds(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str = "") -> bool:
+    """Tell whether a file has exactly this content, these permissions and, if one is named, this group."""
     try:
-        with path.open("rb") as file:
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) != mode:
+        with open_regular(path) as file:
+            status = os.fstat(file.fileno())
+            if stat.S_IMODE(status.st_mode) != mode or _group_id(group) not in (-1, status.st_gid):
                 return False
             return all(file.read(len(chunk)) == chunk for chunk in chunks) and not file.read(1)
-    except OSError:
+    except (OSError, OutputError):
         return False
 
 
-def _make_directory(path: Path, mode: int) -> None:
-    try:
-        path.mkdir(mode=mode, parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
+def _lock_of(path: Path) -> FileLock:
+    return FileLock(path.parent / STAGING / f"{path.name}.lock")
+
+
+def _remove_leftovers(folder: int, name: str) -> None:
+    """Remove what a process that was killed left behind of this file, and of no other."""
+    ours = re.compile(re.escape(name) + r"\.[0-9a-f]{8}\.tmp")
+    for leftover in filter(ours.fullmatch, os.listdir(folder)):
+        with contextlib.suppress(OSError):
+            os.unlink(leftover, dir_fd=folder)
 
 
 def _group_id(group: str) -> int:
@@ -135,16 +128,23 @@ def _group_id(group: str) -> int:
         raise OutputError(f"there is no group {group!r} to give the file to") from error
 
 
-def _write(descriptor: int, chunks: Iterable[bytes]) -> None:
-    for chunk in chunks:
-        rest = memoryview(chunk)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+def _write(name: str, folder: int, chunks: Iterable[bytes], mode: int, group_id: int) -> os.stat_result:
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
     try:
+        for chunk in chunks:
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+        # The group first: giving a file away takes set-ID bits off it.
+        os.fchown(descriptor, -1, group_id)
+        os.fchmod(descriptor, mode)
         os.fsync(descriptor)
+        return os.fstat(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.EBUSY:
+        return "it is a mount of its own, which cannot be replaced; mount its directory instead"
+    return error.strerror or str(error)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuma_sd.core.options import show_duration
+from kuma_sd.core.regular_file import read_regular
 
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver, ObservedWatch
@@ -58,18 +59,32 @@ class FileWatcher:
         self._seen: dict[Path, object] = {}
         self.follow(paths)
 
-    def follow(self, paths: Iterable[Path]) -> None:
-        """Watch these files from now on; a change of one that was watched before is not missed."""
-        self._paths = frozenset(paths)
+    def follow(self, paths: Iterable[Path]) -> bool:
+        """Watch these files from now on; a change of one that was watched before is not missed.
+
+        Returns:
+            Whether there are some that were not watched before.
+        """
+        before, self._paths = self._paths, frozenset(paths)
         for path in self._paths:
             self._seen.setdefault(path, _signature(path))
         for path in self._seen.keys() - self._paths:
             self._seen.pop(path, None)
         self._stirred.set()
+        return not self._paths <= before
 
-    def saw(self, path: Path) -> None:
-        """Take a file as it is now for seen, because who asks wrote it; whatever comes after is a change."""
+    def saw(self, path: Path, written: os.stat_result) -> None:
+        """Take a file for seen, because who asks wrote it; whatever somebody else does after that is a change.
+
+        Args:
+            path: the file.
+            written: its status when it was written.
+        """
         self._seen[path] = _signature(path)
+        if _identity_at(path) != _identity(written):
+            # Somebody was faster than this look.
+            self._seen[path] = None
+            self._stirred.set()
 
     def run(self) -> None:
         """Watch until closed."""
@@ -147,7 +162,7 @@ class _Directories:
         # Late, for most commands watch nothing.
         from watchdog import events, observers  # noqa: PLC0415
 
-        if self._collector is None:
+        if self._collector is None or not self._collector.is_alive():
             collector = observers.Observer()
             collector.start()
             self._collector = collector
@@ -170,7 +185,11 @@ class _Directories:
         except OSError:
             return False
         # After a directory is deleted its thread ends; a new directory may get the same inode.
-        return same and any(emitter.watch == watch and emitter.is_alive() for emitter in self._collector.emitters)
+        return (
+            same
+            and self._collector.is_alive()
+            and any(emitter.watch == watch and emitter.is_alive() for emitter in self._collector.emitters)
+        )
 
     def _unwatch(self, directory: Path) -> None:
         assert self._collector is not None
@@ -198,7 +217,20 @@ def _directories_of(paths: Iterable[Path]) -> set[Path]:
 
 def _nearest(directory: Path) -> Path:
     """Return a directory if it exists, else the one in which the way to it will appear."""
-    return next((each for each in (directory, *directory.parents) if each.is_dir()), directory)
+    # Not Path.is_dir(), which raises where a directory on the way may not be entered.
+    return next((each for each in (directory, *directory.parents) if os.path.isdir(each)), directory)  # noqa: PTH112 (see above)
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    """Return what differs once somebody else wrote or replaced a file; renaming it changes nothing of it."""
+    return status.st_dev, status.st_ino, status.st_mode, status.st_gid, status.st_size, status.st_mtime_ns
+
+
+def _identity_at(path: Path) -> tuple[int, ...] | None:
+    try:
+        return _identity(path.stat())
+    except OSError:
+        return None
 
 
 def _signature(path: Path) -> object:
@@ -209,10 +241,10 @@ def _signature(path: Path) -> object:
             # Reading from a pipe would take from its reader.
             return stat.S_IFMT(status.st_mode)
         if status.st_size > SMALL:
-            return status.st_mode, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+            return status.st_mode, status.st_gid, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
         # Late, since it loads OpenSSL, which whoever only checks settings needs nowhere else.
         import hashlib  # noqa: PLC0415
 
-        return status.st_mode, hashlib.blake2b(path.read_bytes()).digest()
+        return status.st_mode, status.st_gid, hashlib.blake2b(read_regular(path)).digest()
     except OSError:
         return None

@@ -1,5 +1,6 @@
 """Targets, assignments, groups, snapshots and publications with good defaults."""
 
+from collections.abc import Iterable
 from typing import TypedDict, Unpack
 
 import msgspec
@@ -64,6 +65,7 @@ def snapshot(
     received: float = 1.0,
     connected: float = 0.0,
     complete: bool = True,
+    unreadable: Iterable[bytes] = (),
 ) -> Snapshot:
     """Build a snapshot; the assignments are sorted as a source must.
 
@@ -72,10 +74,12 @@ def snapshot(
         control_plane: its name; empty for the only one.
         received: when the message came, in seconds.
         connected: when its connection was made, in seconds.
-        complete: False when something did not parse.
+        complete: False when one resource, always the same, cannot be read.
+        unreadable: digests of resources that cannot be read.
     """
     built = [assignment(a, control_plane=control_plane) if isinstance(a, str) else a for a in assignments]
-    return Snapshot(control_plane, sorted(built, key=lambda a: a.key), received, connected, complete)
+    broken = frozenset(unreadable) | (frozenset() if complete else {b"unreadable"})
+    return Snapshot(control_plane, sorted(built, key=lambda a: a.key), received, connected, broken)
 
 
 def group(name: str = "backend-01", *, place: int = 0, **facts: Unpack[Facts]) -> TargetGroup:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kuma_sd import Context, Snapshot, Source, SourceError, SourcePlugin
+from kuma_sd import Context, Snapshot, Source, SourceError, SourcePlugin, parse_url
 
 AT_ONCE = 2.0
 """How soon an iteration must end once the source is closed, in seconds; half of it would do on a calm machine."""
@@ -105,7 +105,7 @@ class SourceContract:
             assert len(str(caught.value).splitlines()) == 1, "a SourceError's message is one line"
 
     def _open(self, address: str, directory: Path) -> Source:
-        return self.plugin.open(address, self.options(directory), Context("tested"))
+        return self.plugin.open(parse_url(address), self.options(directory), Context("tested"))
 
     @contextlib.contextmanager
     def _first(self, directory: Path) -> Iterator[tuple[Source, Snapshot]]:

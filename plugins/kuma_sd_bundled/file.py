@@ -15,6 +15,7 @@ from kuma_sd import (
     Snapshot,
     SourcePlugin,
     SourceStatus,
+    Url,
     hookimpl,
     read_snapshot,
 )
@@ -65,21 +66,17 @@ class SavedSnapshot:
         self._changed.set()
 
 
-def parse_path(address: str) -> Path:
+def parse_path(address: Url) -> Path:
     """Return the path in an address like ``file:/var/lib/kuma-sd/east.snapshot`` or ``file:///var/lib/…``.
 
     Raises:
         ConfigError: it names another machine, or no file.
     """
-    rest = address.partition(":")[2]
-    if rest.startswith("//"):
-        host, slash, rest = rest[2:].partition("/")
-        if host not in ("", "localhost"):
-            raise ConfigError(f"{address!r} names another machine; write file:/PATH for a file of this one")
-        rest = slash + rest
-    path = unquote(rest)
+    if address.hosts not in ("", "localhost") or address.user_info:
+        raise ConfigError(f"'{address}' names another machine; write file:/PATH for a file of this one")
+    path = unquote(address.path)
     if not path.strip("/") or "\0" in path:
-        raise ConfigError(f"{address!r} names no file; write it like file:/var/lib/kuma-sd/east.snapshot")
+        raise ConfigError(f"'{address}' names no file; write it like file:/var/lib/kuma-sd/east.snapshot")
     return Path(path)
 
 
@@ -89,5 +86,5 @@ def kuma_sd_sources() -> Iterable[SourcePlugin]:
     yield SourcePlugin("file", schemes=("file",), open=_open)
 
 
-def _open(address: str, _options: NoOptions, context: Context) -> SavedSnapshot:
+def _open(address: Url, _options: NoOptions, context: Context) -> SavedSnapshot:
     return SavedSnapshot(parse_path(address), context.name)

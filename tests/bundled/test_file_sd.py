@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import yaml
+from os_reasons import IS_A_DIRECTORY
 from processes import eventually
 
-from kuma_sd import ConfigError, Context
+from kuma_sd import ConfigError, Context, OutputError
 from kuma_sd.testing import OutputContract, group, publication
 from kuma_sd_bundled import file_sd
 from kuma_sd_bundled.file_sd import FileSD, FileSDOptions
@@ -88,6 +89,45 @@ def test_the_file_can_be_given_to_a_group(tmp_path: Path) -> None:
     assert (tmp_path / "targets.json").group() == "daemon"
 
 
+def test_a_changed_group_is_applied_at_the_next_start(tmp_path: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("giving files to groups needs root")
+    path = tmp_path / "targets.json"
+    publish(path, publication("a")).close()
+    publish(path, publication("a"), group="daemon").close()
+    assert path.group() == "daemon"
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "targets.json").write_text("[]")
+    (tmp_path / "targets.json").symlink_to("real/targets.json")
+    publish(tmp_path / "targets.json", publication("a")).close()
+    assert (tmp_path / "targets.json").is_symlink()
+    assert b"dataplane" in (tmp_path / "real" / "targets.json").read_bytes()
+
+
+def test_a_path_and_a_link_to_it_are_not_written_by_two(tmp_path: Path) -> None:
+    (tmp_path / "link.json").symlink_to("targets.json")
+    output = publish(tmp_path / "targets.json")
+    with pytest.raises(OutputError, match=r"another kuma-sd writes '.*link\.json' already"):
+        publish(tmp_path / "link.json")
+    output.close()
+
+
+def test_a_path_that_cannot_be_honoured_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "a.json").symlink_to("b.json")
+    (tmp_path / "b.json").symlink_to("a.json")
+    with pytest.raises(ConfigError, match="cannot find out where"):
+        PLUGIN.open(FileSDOptions(path=tmp_path / "a.json"), Context("file_sd"))
+
+
+def test_a_pipe_in_the_files_place_does_not_hold_publishing_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "targets.json")
+    publish(tmp_path / "targets.json", publication("a")).close()
+    assert b"dataplane" in (tmp_path / "targets.json").read_bytes()
+
+
 @pytest.mark.parametrize(("name", "format_"), [("targets.txt", "yaml"), ("targets.json", "yaml"), ("targets", "json")])
 def test_the_format_can_be_set_against_the_extension(tmp_path: Path, name: str, format_: str) -> None:
     publish(tmp_path / name, publication("a"), format=format_).close()
@@ -142,6 +182,11 @@ class TestRestoring:
         path.chmod(0o600)
         eventually(lambda: path.stat().st_mode & 0o777 == 0o644, "everybody may read the file")
 
+    def test_a_pipe_in_its_place_is_replaced(self, path: Path) -> None:
+        path.unlink()
+        os.mkfifo(path)
+        eventually(lambda: self.is_right(path), "the file is back")
+
     def test_a_directory_that_vanished_is_made_again(self, path: Path) -> None:
         path.parent.rename(path.parent.with_name("gone"))
         eventually(lambda: self.is_right(path), "the file is back")
@@ -149,7 +194,7 @@ class TestRestoring:
     def test_what_is_in_the_way_is_waited_for(self, path: Path, caplog: pytest.LogCaptureFixture) -> None:
         path.unlink()
         path.mkdir()
-        eventually(lambda: "Is a directory" in caplog.text, "it is said")
+        eventually(lambda: IS_A_DIRECTORY in caplog.text, "it is said")
         path.rmdir()
         eventually(lambda: self.is_right(path), "the file is back")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from os_reasons import IS_A_DIRECTORY
 from processes import eventually
 
 from kuma_sd import ConfigError, Context, OutputError
@@ -132,7 +133,7 @@ def test_a_shard_that_cannot_be_written_keeps_no_other_back_and_is_the_only_one_
     for number in (1, 2):
         (tmp_path / f"kuma-{number}.json").mkdir()
     with started(tmp_path, shards=4) as output:
-        with pytest.raises(OutputError, match=r"cannot write '.*kuma-2.json': Is a directory; 1 more of its files"):
+        with pytest.raises(OutputError, match=rf"cannot write '.*kuma-2.json': {IS_A_DIRECTORY}; 1 more of its files"):
             output.publish(publication(*GROUPS))
         before = inodes(tmp_path)
         for number in (1, 2):

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from os_reasons import NO_SUCH_FILE
 from processes import kuma_sd
 
-from kuma_sd import ConfigError, Context, NoOptions, Snapshot, SourceError
+from kuma_sd import ConfigError, Context, NoOptions, Snapshot, SourceError, parse_url
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.loader import load
@@ -29,7 +30,7 @@ def write(path: Path, *names: str) -> None:
 
 
 def opened(path: Path, name: str = "") -> SavedSnapshot:
-    source = PLUGIN.open(f"file:{path}", NoOptions(), Context(name))
+    source = PLUGIN.open(parse_url(f"file:{path}"), NoOptions(), Context(name))
     assert isinstance(source, SavedSnapshot)
     return source
 
@@ -79,7 +80,7 @@ def lines(path: Path) -> Iterator[str]:
 
 def test_what_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "east.snapshot"
-    assert list(lines(path)) == [f"the snapshot '{path}' cannot be read: No such file or directory"]
+    assert list(lines(path)) == [f"the snapshot '{path}' cannot be read: {NO_SUCH_FILE}"]
     path.write_bytes(b"[]\n")
     assert list(lines(path)) == [f"'{path}' is no saved snapshot, or its beginning is damaged"]
     path.write_bytes(b"".join(snapshot_file.write(saved("a"), "x"))[:-3])
@@ -109,21 +110,21 @@ def test_what_is_too_large_is_not_read(tmp_path: Path) -> None:
     ],
 )
 def test_addresses_are_urls(address: str, path: str) -> None:
-    assert parse_path(address) == Path(path)
+    assert parse_path(parse_url(address)) == Path(path)
 
 
 @pytest.mark.parametrize("address", ["file://host/a", "file:/", "file:", "file:///", "file:/a%00b"])
 def test_what_names_no_file_of_this_machine_is_refused(address: str) -> None:
     with pytest.raises(ConfigError, match=r"write it like file:/|write file:/PATH"):
-        parse_path(address)
+        parse_path(parse_url(address))
 
 
 @pytest.mark.parametrize("address", ["file:/a/b", "file:///a/b", "file:b.snapshot", "file:/a=b"])
 def test_settings_take_such_addresses_with_and_without_a_name(address: str) -> None:
     (plane,) = load([f"--cp-address={address}"], {}, Plugins()).control_planes
-    assert (plane.name, plane.address, plane.plugin.name) == ("", address, "file")
+    assert (plane.name, str(plane.address), plane.plugin.name) == ("", address, "file")
     (plane,) = load([f"--cp-address=east={address}"], {}, Plugins()).control_planes
-    assert (plane.name, plane.address) == ("east", address)
+    assert (plane.name, str(plane.address)) == ("east", address)
 
 
 def test_a_snapshot_that_a_daemon_saved_is_published_as_it_was(tmp_path: Path) -> None:

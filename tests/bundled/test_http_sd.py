@@ -47,7 +47,7 @@ def ask(output: HTTPSD, query: str = "", method: str = "GET", **headers: str) ->
 
 
 def published(count: int) -> HTTPSD:
-    output = HTTPSD()
+    output = HTTPSD("/sd")
     output.start()
     output.publish(publication(count))
     return output
@@ -63,7 +63,7 @@ def made(output: HTTPSD) -> int:
 
 
 def test_before_the_first_list_it_is_unavailable_not_empty() -> None:
-    status, headers, body = ask(HTTPSD())
+    status, headers, body = ask(HTTPSD("/sd"))
     assert (status, headers["Retry-After"], body) == (503, "5", b"no targets are known yet\n")
 
 

@@ -33,7 +33,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
 def test_the_default_file_is_in_the_working_directory(ran: list[Settings]) -> None:
     assert main_like_go(["run"]) == 0
     assert ran[0].outputs[0].options.path == Path("kuma.file_sd.json")
-    assert ran[0].control_planes[0].address == "grpc://localhost:5676"
+    assert str(ran[0].control_planes[0].address) == "grpc://localhost:5676"
 
 
 def test_flags_may_stand_before_the_command(ran: list[Settings]) -> None:
@@ -41,7 +41,7 @@ def test_flags_may_stand_before_the_command(ran: list[Settings]) -> None:
     assert main_like_go(words.split()) == 0
     (plane,), (output,) = ran[0].control_planes, ran[0].outputs
     assert ran[0].core.log_level == "debug"
-    assert (plane.address, plane.options.name, plane.options.api_version) == ("grpc://x:5676", "me", "v1")
+    assert (str(plane.address), plane.options.name, plane.options.api_version) == ("grpc://x:5676", "me", "v1")
     assert output.options.path == Path("/run/x.json")
 
 
@@ -57,7 +57,7 @@ def test_the_environment_beats_flags(ran: list[Settings], monkeypatch: pytest.Mo
     monkeypatch.setenv("KUMA_MONITORING_ASSIGNMENT_CLIENT_NAME", "")
     assert main_like_go(["run", "--cp-address=grpc://flag:5676", "--output-file=/flag.json", "--name=flag"]) == 0
     (plane,), (output,) = ran[0].control_planes, ran[0].outputs
-    assert (plane.address, plane.options.name) == ("grpc://env:5676", "flag")
+    assert (str(plane.address), plane.options.name) == ("grpc://env:5676", "flag")
     assert output.options.path == Path("/env.json")
 
 
@@ -93,7 +93,6 @@ def test_the_command_is_put_first(words: list[str], expected: list[str]) -> None
         (["--log-level=off", "version"], 0, f"kuma-sd {__version__}\n", ""),
         (["rnu"], 2, "", "kuma-prometheus-sd: unknown command 'rnu'; did you mean 'run'?\n"),
         (["run", "--nam=x"], 2, "", "kuma-prometheus-sd: unknown flag --nam; did you mean --name?\n"),
-        (["run", "--log-max-age"], 2, "", "kuma-prometheus-sd: argument --log-max-age: expected one argument\n"),
     ],
 )
 def test_it_answers_as_itself(

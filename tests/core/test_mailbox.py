@@ -39,3 +39,10 @@ def test_closing_wakes_a_waiting_reader_with_nothing() -> None:
     assert taken == [{}]
     mailbox.put("east", 1)
     assert mailbox.take() == {}
+
+
+def test_items_are_taken_in_the_order_in_which_the_newest_of_each_sender_came() -> None:
+    mailbox: Mailbox[int] = Mailbox()
+    for sender, item in [("a", 1), (("a",), 2), ("a", 3)]:
+        mailbox.put(sender, item)
+    assert list(mailbox.take().values()) == [2, 3]

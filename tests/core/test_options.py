@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from os_reasons import NO_SUCH_FILE
 
 from kuma_sd.core.options import (
     BOOL,
@@ -21,12 +22,12 @@ from kuma_sd.core.options import (
     FileContent,
     NoOptions,
     OptionType,
-    Secret,
     choice,
     list_of,
     option,
     options_of,
 )
+from kuma_sd.core.secret import Secret
 
 UNITS = ["ms", "s", "m", "h", "d", "w"]
 PIECES = st.builds("{}{}".format, st.decimals(0, 100, places=2), st.sampled_from(UNITS))
@@ -108,10 +109,14 @@ def test_texts_are_read_and_shown(type_: OptionType, text: str, value: Any, cano
         (PATH, "", "is not a path"),
         (PATH, "a\0b", "is not a path"),
         (FILE_CONTENT, "a\0b", "is not a path"),
-        (FILE_CONTENT, "/nowhere/at/all", "cannot be read: No such file or directory"),
+        (FILE_CONTENT, "/nowhere/at/all", f"cannot be read: {NO_SUCH_FILE}"),
         (choice("json", "yaml"), "JSON", "is not one of json, yaml"),
         (list_of(DURATION), "1s 2", "has '2', which is not a duration like 500ms, 30s, 2m or 1h30m"),
-        (list_of(dataclasses.replace(NUMBER, secret=True)), "1 s3cr3t", "has an item that is not a whole number"),
+        (
+            list_of(dataclasses.replace(NUMBER, secret=True)),
+            "1 s3cr3t",
+            "has an item, number 2, that is not a whole number",
+        ),
     ],
 )
 def test_a_wrong_text_gives_a_reason(type_: OptionType, text: str, reason: str) -> None:

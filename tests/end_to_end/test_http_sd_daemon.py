@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from os_reasons import ADDRESS_IN_USE
 from processes import Process, eventually, kuma_sd
 from serving import Address, exchange, get
 
@@ -135,7 +136,7 @@ def test_a_busy_port_is_one_clear_line_and_exit_1(kuma: SimulatedControlPlane[Wo
         address = f"127.0.0.1:{busy.getsockname()[1]}"
         with kuma_sd("run", f"--cp-address={kuma.url}", OUTPUT, f"--web-listen-address={address}") as daemon:
             assert daemon.wait() == 1
-    reason = "Address already in use; set listen-address in [web] to another, or to nothing"
+    reason = f"{ADDRESS_IN_USE}; set listen-address in [web] to another, or to nothing"
     assert daemon.lines == [f"kuma-sd: cannot listen on {address}: {reason}"]
 
 
@@ -176,7 +177,7 @@ def test_a_reload_moves_the_listener_and_the_path(kuma: SimulatedControlPlane[Wo
         daemon.wait_for_line("output http_sd: published")
         write(f"127.0.0.1:{busy.getsockname()[1]}", "/other")
         daemon.signal(signal.SIGHUP)
-        assert "Address already in use" in daemon.wait_for_line("the old ones stay")
+        assert ADDRESS_IN_USE in daemon.wait_for_line("the old ones stay")
         assert names(get(old, "/sd")) == ["a", "b"]
         write("localhost:0", "/other")
         daemon.signal(signal.SIGHUP)

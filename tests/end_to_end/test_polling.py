@@ -43,7 +43,7 @@ def poll(address: Address, start: threading.Barrier, statuses: "Counter[str]") -
 def test_the_list_and_the_password_are_computed_once_for_all_clients(tmp_path: Path) -> None:
     web = tmp_path / "web.yml"
     web.write_text(f"basic_auth_users: {{prometheus: {bcrypt.hashpw(b'secret', bcrypt.gensalt(6)).decode()}}}")
-    output, threads = HTTPSD(), Threads()
+    output, threads = HTTPSD("/sd"), Threads()
     output.publish(Publication.of([group(f"dp-{number:05}") for number in range(2000)], received=0.0))
     options = WebOptions(listen_address=("127.0.0.1:0",), config_file=web)
     listeners = WebListeners(Application(lambda: {"/sd": output}), options, threads.start, partial(threads.stop, 5))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from os_reasons import CONNECTION_REFUSED, NOT_A_DIRECTORY
 from processes import Process, eventually, kuma_sd
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
@@ -101,12 +102,12 @@ def test_a_control_plane_that_is_down_is_said_once_and_waited_for(tmp_path: Path
     with control_plane("a") as kuma:
         kuma.close()
         with kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}") as daemon:
-            daemon.wait_for_line("Connection refused; trying again")
+            daemon.wait_for_line(f"{CONNECTION_REFUSED}; trying again")
             assert not path.exists()
             kuma.start()
             daemon.wait_for_line("output file_sd: published, 1 target")
             daemon.stop()
-        assert daemon.output.count("Connection refused") == 1
+        assert daemon.output.count(CONNECTION_REFUSED) == 1
 
 
 def test_two_control_planes_are_united(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
@@ -169,7 +170,7 @@ class TestWrongSettings:
         with kuma_sd("run", "--cp-address=grpc://127.0.0.1:1", "--output-file=/dev/null/x/targets.json") as program:
             assert program.wait() == 1
         assert program.lines == [
-            "kuma-sd: output file_sd: cannot write into the directory '/dev/null/x': Not a directory"
+            f"kuma-sd: output file_sd: cannot write into the directory '/dev/null/x': {NOT_A_DIRECTORY}"
         ]
 
     def test_a_second_daemon_on_the_same_file_is_refused(

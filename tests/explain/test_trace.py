@@ -132,7 +132,7 @@ def test_a_transform_that_fails_is_named_with_the_reason() -> None:
     one = explained(explain_inputs(assignment("a"), steps=[("site", fail)]))
     assert steps_of(one)[-1] == Step("site", "kind", outcome="failed", reason="no site for it")
     one = explained(explain_inputs(assignment("a"), steps=[("site", lambda _labels, _target: 1 / 0)]))
-    assert verdict_of(one).why == "site (kind): unexpected ZeroDivisionError: division by zero"
+    assert verdict_of(one).why.startswith("site (kind): unexpected ZeroDivisionError: ")
     one = explained(explain_inputs(assignment("a"), steps=[("site", lambda labels, _target: [labels | {"n": 1}])]))
     assert (steps_of(one)[-1].name, steps_of(one)[-1].outcome) == ("target-group", "failed")
     assert steps_of(one)[-2].added == {"n": "1"}
@@ -161,7 +161,7 @@ def test_what_a_transform_does_counts_whatever_it_tells(told: object) -> None:
 
 def test_what_cannot_be_read_says_why() -> None:
     one = explained(explain_inputs(replace(assignment("a"), data=b"{")))
-    assert one.received.failure.startswith("unexpected ValidationError")
+    assert one.received.failure.startswith("unexpected ")
     assert (verdict_of(one).verdict, verdict_of(one).why) == ("failed", f"assignment: {one.received.failure}")
 
 

@@ -44,7 +44,8 @@ def test_a_failure_keeps_what_was_good_or_leaves_it_out() -> None:
     where = replace(where, control_planes=[ControlPlaneInput(bad)])
     kept, failed = (verdict_of(explained(where, place)) for place in (0, 1))
     assert (kept.verdict, failed.verdict) == ("kept", "failed")
-    assert kept.why == failed.why == "fragile (kind): unexpected ZeroDivisionError: division by zero"
+    assert kept.why == failed.why
+    assert kept.why.startswith("fragile (kind): unexpected ZeroDivisionError: ")
     assert [group.labels["service"] for group in kept.groups] == ["backend"]
 
 

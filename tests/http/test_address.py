@@ -1,7 +1,6 @@
 import pytest
 
 from kuma_sd import ConfigError
-from kuma_sd.core.text import masked
 from kuma_sd.http.address import Endpoint, parse_address
 
 
@@ -23,7 +22,7 @@ def test_an_address_tells_where_to_connect(address: str, endpoint: Endpoint, sho
 
 def test_replicas_share_scheme_path_and_user() -> None:
     parsed = parse_address("https://user:p%40ss@one:1,two,[::1]:3/kuma")
-    assert parsed.user == "user:p@ss"
+    assert parsed.user.reveal() == "user:p@ss"
     assert parsed.replicas == (
         Endpoint("one", 1, tls=True, path="/kuma"),
         Endpoint("two", 443, tls=True, path="/kuma"),
@@ -36,12 +35,13 @@ def test_replicas_share_scheme_path_and_user() -> None:
     [
         ("grpc://", "is not of the form grpc://host:5676"),
         ("localhost:5676", "is not of the form grpc://host:5676"),
+        ("localhost", "has no scheme"),
         ("ftp://localhost", "is not of the form grpc://host:5676"),
-        ("grpc://localhost:port", "is not a URL"),
-        ("grpc://localhost:99999", "is not a URL"),
+        ("grpc://localhost:port", "a host or a port that is none"),
+        ("grpc://localhost:99999", "a host or a port that is none"),
         ("grpc://one,,two", "names no host"),
         ("grpc://:5676", "names no host"),
-        ("http://localhost?x=1", "may not hold a query or a fragment"),
+        ("http://localhost?x=1", "may not hold a query"),
     ],
 )
 def test_what_is_no_address_is_refused(address: str, reason: str) -> None:
@@ -54,8 +54,3 @@ def test_a_password_in_an_address_is_never_shown(address: str) -> None:
     with pytest.raises(ConfigError) as error:
         parse_address(address)
     assert "s3cr3t" not in str(error.value)
-
-
-def test_masking_leaves_everything_else() -> None:
-    assert masked("http://user:s3cr3t@one,two/a@b") == "http://********@one,two/a@b"
-    assert masked("grpc://one:5676") == "grpc://one:5676"

@@ -7,11 +7,12 @@ import pytest
 from http_server import Server, http_server
 from recordings import DATA
 
-from kuma_sd import SourceError
+from kuma_sd import Secret, SourceError
 from kuma_sd.http.access import Access
 from kuma_sd.http.address import parse_address
 from kuma_sd.http.client import HttpClient
 from kuma_sd.http.errors import TooLargeError
+from kuma_sd.http.options import Header
 from kuma_sd.mads.decoder import MadsResponse
 from kuma_sd.mads.errors import NotServedThereError
 from kuma_sd.mads.http_long_poll import LongPoll
@@ -214,7 +215,7 @@ def test_after_changes_that_come_late_twice_requests_are_held_for_a_shorter_time
 def test_headers_and_credentials_are_sent(server: Server, tmp_path: Any) -> None:
     (tmp_path / "token").write_text("s3cr3t\n")
     server.answer(body=body("v1"))
-    next(iter(poll(server, header=(("X-Tenant", "m"),), bearer_token_file=str(tmp_path / "token"))))
+    next(iter(poll(server, header=(Header("X-Tenant", Secret("m")),), bearer_token_file=str(tmp_path / "token"))))
     headers = server.requests.get(timeout=5).headers
     assert headers["X-Tenant"] == "m"
     assert headers["Authorization"] == "Bearer s3cr3t"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from os_reasons import CONNECTION_REFUSED
 from resources import packed
 
 from kuma_sd import Snapshot, SourceError
@@ -135,7 +136,7 @@ def test_the_status_counts_answers_and_bytes_over_all_connections(
 
 def test_a_control_plane_that_is_down_is_said(kuma: SimulatedControlPlane[World]) -> None:
     kuma.close()
-    with pytest.raises(SourceError, match=r"v1 HTTP at 127\.0\.0\.1:\d+: Connection refused"):
+    with pytest.raises(SourceError, match=rf"v1 HTTP at 127\.0\.0\.1:\d+: {CONNECTION_REFUSED}"):
         next(iter(source(kuma)))
 
 

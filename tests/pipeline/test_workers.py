@@ -1,11 +1,13 @@
 import queue
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from kuma_sd import OutputError, Publication, Snapshot, SourceError, SourceStatus
 from kuma_sd.core.mailbox import Mailbox
+from kuma_sd.core.model import SourceEvent
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.system.threads import Threads
@@ -39,24 +41,26 @@ def threads() -> Iterator[Threads]:
     assert running.failure is None
 
 
-def test_snapshots_go_into_the_mailbox_under_the_name_of_the_control_plane(threads: Threads) -> None:
-    mailbox: Mailbox[Snapshot] = Mailbox()
-    threads.start("east", SourceWorker("east", "east", ScriptedSource([snapshot("a")]), mailbox.put))
-    assert mailbox.take(5) == {"east": snapshot("a")}
+def test_snapshots_are_handed_over(threads: Threads) -> None:
+    mailbox: Mailbox[SourceEvent] = Mailbox()
+    put = partial(mailbox.put, "source")
+    threads.start("east", SourceWorker("east", "east", ScriptedSource([snapshot("a")]), put))
+    assert mailbox.take(5) == {"source": snapshot("a")}
 
 
 def test_a_lost_connection_is_made_again_and_both_are_logged_once(
     threads: Threads, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    mailbox: Mailbox[Snapshot] = Mailbox()
+    mailbox: Mailbox[SourceEvent] = Mailbox()
     source = ScriptedSource([snapshot("a"), SourceError("gone")], [SourceError("still gone")], [snapshot("b")])
-    worker = SourceWorker("east", "", source, mailbox.put)
+    worker = SourceWorker("east", "", source, partial(mailbox.put, "source"))
     worker._backoff._first = 0.0
     threads.start("east", worker)
     seen: list[str] = []
     while "b" not in seen:
-        seen += [value.assignments[0].key.name for value in mailbox.take(5).values()]
+        taken = mailbox.take(5).values()
+        seen += [value.assignments[0].key.name for value in taken if isinstance(value, Snapshot)]
     threads.stop(timeout=5)
     assert worker.status.attempts == 3
     assert [record.getMessage() for record in caplog.records] == [
@@ -69,8 +73,9 @@ def test_a_lost_connection_is_made_again_and_both_are_logged_once(
 def test_an_unexpected_exception_of_a_source_is_logged_with_its_traceback_and_retried(
     threads: Threads, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mailbox: Mailbox[Snapshot] = Mailbox()
-    worker = SourceWorker("east", "", ScriptedSource([ZeroDivisionError("oops")], [snapshot("a")]), mailbox.put)
+    mailbox: Mailbox[SourceEvent] = Mailbox()
+    source = ScriptedSource([ZeroDivisionError("oops")], [snapshot("a")])
+    worker = SourceWorker("east", "", source, partial(mailbox.put, "source"))
     worker._backoff._first = 0.0
     threads.start("east", worker)
     assert mailbox.take(5)
@@ -79,7 +84,7 @@ def test_an_unexpected_exception_of_a_source_is_logged_with_its_traceback_and_re
 
 
 def test_closing_ends_a_wait_for_the_next_attempt_at_once(threads: Threads) -> None:
-    worker = SourceWorker("east", "", ScriptedSource([SourceError("down")]), Mailbox[Snapshot]().put)
+    worker = SourceWorker("east", "", ScriptedSource([SourceError("down")]), lambda _event: None)
     worker._backoff._first = 1000.0
     worker._backoff._longest = 1000.0
     threads.start("east", worker)

@@ -78,27 +78,20 @@ def test_only_what_is_asked_for_is_imported(install: Install) -> None:
 
 
 BROKEN = {
-    "an import that fails": (
-        "import nothing_of_this_name",
-        "ModuleNotFoundError: No module named 'nothing_of_this_name'",
-    ),
+    "an import that fails": ("import nothing_of_this_name", "ModuleNotFoundError: "),
     "a module that exits": ("raise SystemExit('no licence')", "SystemExit: no licence"),
     "a misspelt hook": (
         "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_output(): yield 1",
-        "PluginValidationError: unknown hook 'kuma_sd_output' in plugin <module 'bad_plugin' from '{path}'>",
+        "PluginValidationError: ",
     ),
     "a hook with an argument": (
         "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_outputs(options): yield 1",
-        (
-            "PluginValidationError: Plugin 'bad_plugin' for hook 'kuma_sd_outputs' hookimpl definition: "
-            "kuma_sd_outputs(options) Argument(s) {{'options'}} are declared in the hookimpl but can not be found in "
-            "the hookspec"
-        ),
+        "PluginValidationError: ",
     ),
     "no hook at all": ("", "its kuma_sd_outputs() describes nothing"),
     "a hook that raises": (
         "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_outputs():\n    yield 1 / 0",
-        "ZeroDivisionError: division by zero",
+        "ZeroDivisionError: ",
     ),
     "a hook that yields something else": (
         "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_outputs(): yield 'bad'",
@@ -123,14 +116,14 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("source", "reason"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_plugin_is_an_error_that_names_its_distribution(
-    install: Install, tmp_path: Path, source: str, reason: str
-) -> None:
+def test_a_broken_plugin_is_an_error_that_names_its_distribution(install: Install, source: str, reason: str) -> None:
     install("kuma-sd-bad", "bad_plugin", source, "output.bad")
     with pytest.raises(PluginError) as raised:
         Plugins().output("bad")
-    path = tmp_path / "kuma-sd-bad" / "bad_plugin.py"
-    assert str(raised.value) == f"output 'bad' of kuma-sd-bad 1.0 cannot be loaded: {reason.format(path=path)}"
+    said = f"output 'bad' of kuma-sd-bad 1.0 cannot be loaded: {reason}"
+    # What follows the kind of an exception is another's.
+    assert str(raised.value).startswith(said) if reason.endswith(": ") else str(raised.value) == said
+    assert "\n" not in str(raised.value)
 
 
 def test_a_broken_plugin_stops_no_other(install: Install) -> None:

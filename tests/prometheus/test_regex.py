@@ -80,25 +80,38 @@ def test_groups_and_their_names_are_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("regex", "reason"),
+    "regex",
     [
-        ("(", r"missing \): \($"),
-        ("a)|(b", "unexpected"),
-        ("[z-a]", "invalid character class range: z-a"),
-        ("a++", r"bad repetition operator: \+\+"),
-        ("x{1001}", "invalid repetition size"),
-        ("x{3,2}", "invalid repetition size"),
-        ("(?=a)", "invalid perl operator"),
-        (r"\1", "invalid escape sequence"),
-        (r"\Z", "invalid escape sequence"),
-        (r"\C", r"invalid escape sequence: \\C"),
-        (r"[\C]", r"invalid escape sequence: \\C"),
-        (r"\Qa", "missing"),
-        ("(?P<é>x)", "invalid named capture: é"),
-        ("a\\", "trailing"),
+        "(",
+        "a)|(b",
+        "[z-a]",
+        "a++",
+        "x{1001}",
+        "x{3,2}",
+        "(?=a)",
+        r"\1",
+        r"\Z",
+        r"\C",
+        r"[\C]",
+        r"\Qa",
+        "(?P<é>x)",
+        "a\\",
     ],
 )
-def test_what_prometheus_refuses_is_refused(regex: str, reason: str) -> None:
+def test_what_prometheus_refuses_is_refused_with_a_reason(regex: str) -> None:
+    with pytest.raises(ValueError, match=r"^[^\n]+$"):
+        parse_pattern(regex)
+
+
+@pytest.mark.parametrize(
+    ("regex", "reason"),
+    [
+        (r"\C", r"invalid escape sequence: \\C"),
+        (r"[\C]", r"invalid escape sequence: \\C"),
+        ("(?P<é>x)", "invalid named capture: é"),
+    ],
+)
+def test_what_only_prometheus_refuses_is_refused_in_our_words(regex: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse_pattern(regex)
 

@@ -71,8 +71,8 @@ class House:
 
     def publication(self, wire: list[bytes]) -> Publication | None:
         """Let a response pass; returns what is published, if anything."""
-        assignments, complete = self.decoder.decode(MadsResponse(self.codec, wire))
-        self.pipeline.step({"": Snapshot("", assignments, 1.0, 0.0, complete)}, 1000.0)
+        assignments, _ = self.decoder.decode(MadsResponse(self.codec, wire))
+        self.pipeline.step({"": Snapshot("", assignments, 1.0, 0.0)}, 1000.0)
         return self.box.take(0).get(SENDER)
 
     def send(self) -> Publication | None:

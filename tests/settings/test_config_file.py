@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from os_reasons import IS_A_DIRECTORY, NO_SUCH_FILE
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.settings.config_file import parse_config, read_config_file, write_entry
@@ -91,7 +92,7 @@ def test_a_file_that_is_not_utf_8_is_refused_with_the_line(tmp_path: Path) -> No
     assert str(raised.value) == f"{file}:2: is not UTF-8 text"
 
 
-@pytest.mark.parametrize(("name", "reason"), [("none.conf", "No such file or directory"), (".", "Is a directory")])
+@pytest.mark.parametrize(("name", "reason"), [("none.conf", NO_SUCH_FILE), (".", IS_A_DIRECTORY)])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, reason: str) -> None:
     with pytest.raises(ConfigError) as raised:
         read_config_file(str(tmp_path / name))

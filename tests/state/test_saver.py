@@ -406,7 +406,7 @@ def test_a_process_that_is_killed_while_it_writes_leaves_the_old_state_or_the_ne
     assignments, moments = [world.assignments for world in worlds()], random.Random(7)
     for _ in range(8):
         command = [sys.executable, "-c", WRITER, str(tmp_path)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
         with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as writer:
             assert writer.stdout is not None
             assert writer.stdout.readline()

@@ -22,6 +22,7 @@ from kuma_sd import (
     Source,
     SourcePlugin,
     SourceStatus,
+    Url,
     hookimpl,
 )
 from kuma_sd.plugin.manager import Direct, Plugins
@@ -96,7 +97,7 @@ class Told:
     def kuma_sd_outputs(self) -> Iterator[OutputPlugin]:
         yield OutputPlugin("told", self._output)
 
-    def _source(self, _address: str, _options: NoOptions, context: Context) -> Source:
+    def _source(self, _address: Url, _options: NoOptions, context: Context) -> Source:
         self.sources[context.name] = ToldSource(context)
         return self.sources[context.name]
 

@@ -1,3 +1,5 @@
+import errno
+import grp
 import os
 import stat
 import subprocess
@@ -6,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from os_reasons import IS_A_DIRECTORY, NOT_A_DIRECTORY
 
 from kuma_sd import OutputError
 from kuma_sd.system.durable_file import FileClaim, file_holds, replace_file
@@ -41,13 +44,13 @@ def test_a_failure_half_way_leaves_the_old_file_and_no_rest(tmp_path: Path) -> N
 
 
 def test_a_full_disk_is_said_with_the_path() -> None:
-    with pytest.raises(OutputError, match=r"cannot write '/dev/full/targets\.json': Not a directory"):
+    with pytest.raises(OutputError, match=rf"cannot write '/dev/full/targets\.json': {NOT_A_DIRECTORY}"):
         replace_file(Path("/dev/full/targets.json"), [b"x"])
 
 
 def test_a_path_that_is_a_directory_is_said(tmp_path: Path) -> None:
     (tmp_path / "targets.json").mkdir()
-    with pytest.raises(OutputError, match="Is a directory"):
+    with pytest.raises(OutputError, match=IS_A_DIRECTORY):
         replace_file(tmp_path / "targets.json", [b"x"])
 
 
@@ -69,13 +72,13 @@ def test_holds_compares_content_and_mode(tmp_path: Path) -> None:
 def test_claiming_makes_the_directory_and_removes_what_a_killed_process_left(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "targets.json"
     FileClaim(path).release()
-    left, other = path.parent / ".kuma-sd/targets.json.x.tmp", path.parent / ".kuma-sd/other.json.x.tmp"
+    left, other = path.parent / ".kuma-sd/targets.json.0123abcd.tmp", path.parent / ".kuma-sd/other.json.0123abcd.tmp"
     left.touch()
     other.touch()
     claim = FileClaim(path)
     assert not left.exists()
     assert other.exists()
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755 & ~_umask()
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
     claim.release()
 
 
@@ -104,11 +107,44 @@ def test_a_claim_outlives_the_removal_of_the_directory(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_cannot_be_made_is_said_by_name() -> None:
-    with pytest.raises(OutputError, match="cannot write into the directory '/dev/null/x': Not a directory"):
+    with pytest.raises(OutputError, match=f"cannot write into the directory '/dev/null/x': {NOT_A_DIRECTORY}"):
         FileClaim(Path("/dev/null/x/targets.json"))
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def test_claiming_a_file_leaves_the_temporary_file_of_one_whose_name_is_longer(tmp_path: Path) -> None:
+    claim = FileClaim(tmp_path / "kuma.json")
+    temporary = tmp_path / ".kuma-sd" / "kuma.json.0123abcd.tmp"
+    temporary.touch()
+    FileClaim(tmp_path / "kuma").release()
+    assert temporary.exists()
+    claim.release()
+
+
+def test_what_cannot_be_flushed_is_in_place_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Some file systems flush no directories; none at hand.
+    flush = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    replace_file(tmp_path / "targets.json", [b"new"])
+    assert (tmp_path / "targets.json").read_bytes() == b"new"
+
+
+def test_a_pipe_in_the_files_place_is_replaced_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "targets.json")
+    assert not file_holds(tmp_path / "targets.json", [b"new"])
+    replace_file(tmp_path / "targets.json", [b"new"])
+    assert file_holds(tmp_path / "targets.json", [b"new"])
+
+
+def test_another_group_is_a_difference(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    replace_file(path, [b"x"])
+    own = grp.getgrgid(path.stat().st_gid).gr_name
+    other = next(group.gr_name for group in grp.getgrall() if group.gr_gid != path.stat().st_gid)
+    assert file_holds(path, [b"x"], group=own)
+    assert not file_holds(path, [b"x"], group=other)

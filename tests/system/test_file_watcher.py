@@ -1,5 +1,6 @@
 """A change is seen however a file was changed, and nothing else is taken for one."""
 
+import errno
 import os
 import queue
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from os_reasons import TOO_MANY_OPEN_FILES
 
 from kuma_sd.system import file_watcher
 from kuma_sd.system.durable_file import replace_file
@@ -329,7 +331,7 @@ def test_when_the_kernel_refuses_to_watch_changes_are_seen_by_looking(tmp_path: 
         out, errors = process.communicate("\n", timeout=20)
     assert out == f"['{path}']\n", errors
     assert errors.count("changes of files are not seen at once") == 1
-    assert "Too many open files" in errors
+    assert TOO_MANY_OPEN_FILES in errors
 
 
 def test_closing_is_quick(tmp_path: Path) -> None:
@@ -363,3 +365,35 @@ def test_no_thread_and_no_descriptor_stays(tmp_path: Path) -> None:
 
 def threads_and_descriptors() -> tuple[int, int]:
     return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_what_somebody_else_wrote_before_we_said_what_we_wrote_is_a_change(tmp_path: Path) -> None:
+    path, changes = tmp_path / "file", queue.SimpleQueue[frozenset[Path]]()
+    path.write_bytes(b"ours")
+    written = path.stat()
+    watcher = FileWatcher([path], changes.put, interval=0.05)
+    path.write_bytes(b"of somebody else")
+    watcher.saw(path, written)
+    thread = threading.Thread(target=watcher.run)
+    thread.start()
+    assert changes.get(timeout=10) == {path}
+    watcher.close()
+    thread.join()
+
+
+def test_a_directory_that_may_not_be_entered_does_not_end_the_watch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Root may enter any; the kernel's answer to others is given here.
+    def stat(_path: Path, **_options: object) -> os.stat_result:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    watcher = FileWatcher([tmp_path / "closed" / "file"], lambda _changed: None, interval=0.01)
+    monkeypatch.setattr(Path, "stat", stat)
+    thread = threading.Thread(target=watcher.run)
+    thread.start()
+    thread.join(0.2)
+    alive = thread.is_alive()
+    watcher.close()
+    thread.join()
+    assert alive

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kuma_sd.core.url import parse_url
 from kuma_sd.system.log_format import configure, escape, goes_to_journal
 
 log = logging.getLogger("kuma_sd.somewhere")
@@ -54,7 +55,7 @@ def test_a_traceback_is_in_the_same_line(format_: str) -> None:
         log.exception("failed")
     (line,) = stream.getvalue().splitlines()
     assert "traceback" in line
-    assert "\\nZeroDivisionError: division by zero" in line
+    assert "\\nZeroDivisionError: " in line
     assert "level=error" in line or '"level": "error"' in line
 
 
@@ -123,6 +124,7 @@ def test_escaping_keeps_what_is_printable() -> None:
 
 @pytest.mark.parametrize("format_", ["logfmt", "json"])
 def test_a_password_in_an_address_is_masked(format_: str) -> None:
-    line = logged("cannot reach %s", "https://user:s3cr3t@kuma.example/path", format_=format_)
-    assert "https://********@kuma.example/path" in line
+    url = parse_url("https://user:s3cr3t@kuma.example/path")
+    line = logged("cannot reach %s: %s", url, url.reveal(), format_=format_)
+    assert line.count("https://********@kuma.example/path") == 2
     assert "s3cr3t" not in line

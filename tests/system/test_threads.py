@@ -1,7 +1,11 @@
 import signal
+import sys
 import threading
+from collections.abc import Callable, Iterator
 
-from kuma_sd.system.threads import Threads
+import pytest
+
+from kuma_sd.system.threads import HelperThread, Threads
 
 
 class Waiting:
@@ -46,13 +50,62 @@ def test_a_thread_that_does_not_end_is_named_and_left() -> None:
     stuck.freed.set()
 
 
-def test_an_unexpected_exception_is_kept_and_wakes_the_main_thread() -> None:
+class Leaving(Waiting):
+    def run(self) -> None:
+        sys.exit()
+
+
+@pytest.fixture
+def woken() -> Iterator[Callable[[], bool]]:
+    """Return what waits for the signal that wakes the main thread."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    try:
-        threads = Threads()
-        threads.start("broken", Broken())
-        assert signal.sigtimedwait({signal.SIGTERM}, 10)
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    yield lambda: signal.sigtimedwait({signal.SIGTERM}, 10) is not None
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def test_an_unexpected_exception_is_kept_and_wakes_the_main_thread(woken: Callable[[], bool]) -> None:
+    threads = Threads()
+    threads.start("broken", Broken())
+    assert woken()
     assert str(threads.failure) == "out of order"
     assert threads.died == ["broken"]
+
+
+def test_a_thread_that_asks_for_the_end_of_the_process_is_a_failure(woken: Callable[[], bool]) -> None:
+    threads = Threads()
+    threads.start("leaving", Leaving())
+    assert woken()
+    assert str(threads.failure) == "the thread 'leaving' ended by SystemExit"
+
+
+def test_a_thread_of_somebody_else_that_dies_is_a_failure_too(
+    woken: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    threads = Threads()
+    threads.watch_others()
+    threading.Thread(target=Broken().run, name="its own").start()
+    assert woken()
+    assert threads.died == ["its own"]
+
+
+def test_nothing_is_started_once_everything_was_stopped() -> None:
+    threads, waiting = Threads(), Waiting()
+    threads.stop(timeout=10)
+    threads.start("late", waiting)
+    assert not threads.running
+
+
+def test_a_helper_that_dies_is_started_again(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr("kuma_sd.system.threads.RESTART_PAUSE", 0.0)
+    lives = iter([PermissionError("denied"), SystemExit(), None])
+    done = threading.Event()
+
+    def work() -> None:
+        if error := next(lives):
+            raise error
+        done.set()
+
+    HelperThread("helper", work, threading.Event()).start()
+    assert done.wait(10)
+    assert caplog.text.count("a thread died and is started again thread=helper") == 2

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kuma_sd import Codec, Context, Snapshot, SourceError, SourcePlugin, SourceStatus
+from kuma_sd import Codec, Context, Snapshot, SourceError, SourcePlugin, SourceStatus, Url
 from kuma_sd.mads.plugin import MadsOptions, kuma_sd_sources
 from kuma_sd.testing import CODEC, SourceContract, control_plane, snapshot
 
@@ -45,9 +45,9 @@ class TestMadsOverHTTP(MadsCase):
 class Good:
     """A source of two dataplanes that waits for its close()."""
 
-    def __init__(self, address: str, _options: Any, context: Context) -> None:
+    def __init__(self, address: Url, _options: Any, context: Context) -> None:
         self.status = SourceStatus()
-        self.reachable = "nowhere" not in address
+        self.reachable = "nowhere" not in address.hosts
         self.closing = threading.Event()
         self.name = context.name
 
@@ -105,7 +105,7 @@ class HasNothing(Good):
 
 
 class IsConnectedAtOnce(Good):
-    def __init__(self, address: str, options: Any, context: Context) -> None:
+    def __init__(self, address: Url, options: Any, context: Context) -> None:
         super().__init__(address, options, context)
         self.status = SourceStatus(connected=True)
 

@@ -30,10 +30,7 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  #
     _check_web(settings)
     components = build(settings)
     warn(components)
-    for _, source in components.sources.values():
-        source.close()
-    for _, output in components.outputs.values():
-        output.close()
+    components.close()
     print(f"OK: {counted(len(components.sources), 'control plane')}, {counted(len(components.outputs), 'output')}")
     return 0
 

@@ -9,11 +9,10 @@ Examples:
 """
 
 import argparse
-import importlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
-from kuma_sd.cli.main import COMMANDS, Command
+from kuma_sd.cli.main import COMMANDS, command_module
 from kuma_sd.settings.cli_parser import Program
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def _parser_of(name: str, *, settings_everywhere: bool) -> argparse.ArgumentPars
     from kuma_sd.plugin.manager import Plugins  # noqa: PLC0415
     from kuma_sd.settings.loader import parser_of  # noqa: PLC0415
 
-    command = cast("Command", importlib.import_module(f"kuma_sd.cli.commands.{name}"))
+    command = command_module(name)
     description = command.__doc__ or ""
     program = Program(f"kuma-sd {name}", description, command.add_arguments)
     if command.TAKES_SETTINGS and (settings_everywhere or name == "run"):

@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from kuma_sd.core.text import masked
+from kuma_sd.core.secret import MASK
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.config_file import write_entry
 from kuma_sd.settings.loader import Settings
@@ -57,8 +57,7 @@ class _PrintSample(argparse.Action):
 
 def _entry(one: Effective) -> str:
     value = "\n".join(one.value.split()) if one.option.type.repeated else one.value
-    shown = masked(value)
+    entry = write_entry(one.option.name, value)
     # What is masked cannot be read back, so it must not look as if it could.
-    hidden = shown != value or (one.option.type.secret and value)
-    entry = write_entry(one.option.name, shown)
-    return f"# {one.origin}\n" + ("\n".join(f"#{line}" for line in entry.splitlines()) if hidden else entry)
+    is_masked = MASK in value
+    return f"# {one.origin}\n" + ("\n".join(f"#{line}" for line in entry.splitlines()) if is_masked else entry)

@@ -95,10 +95,7 @@ def _show(arguments: argparse.Namespace, settings: Settings) -> bool:
         received = receive(arguments, settings, components)
         found = list(_differences(arguments, settings, components, chosen, received.snapshots))
     finally:
-        for _, source in components.sources.values():
-            source.close()
-        for _, output in components.outputs.values():
-            output.close()
+        components.close()
     limit = arguments.limit
     if arguments.format == "json":
         print(as_json(received, found, limit))

@@ -55,6 +55,11 @@ class Authentication:
         self.computed = 0
         """How many passwords were compared with bcrypt so far."""
 
+    @property
+    def users(self) -> tuple[str, ...]:
+        """The names of the users."""
+        return tuple(self._users)
+
     def check(self, header: str, address: str) -> None:
         """Let a client in.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.text import did_you_mean
+from kuma_sd.core.yaml_nesting import refuse_deep_nesting
 from kuma_sd.system.file_watcher import FileWatcher
 from kuma_sd.web.server.authentication import Authentication
 from kuma_sd.web.server.tls import ServerContext, TLSConfig
@@ -91,11 +92,15 @@ class Reading:
         import yaml  # noqa: PLC0415
 
         try:
-            return yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
+            text = path.read_text("utf-8")
+            refuse_deep_nesting(text.encode(), yaml.SafeLoader)
+            return yaml.compose(text, Loader=yaml.SafeLoader)
         except OSError as error:
             raise ConfigError(f"cannot read the web configuration {path}: {error.strerror}") from error
         except UnicodeDecodeError as error:
             raise ConfigError(f"{path}: is not UTF-8 text") from error
+        except ValueError as error:
+            raise ConfigError(f"{path}: {error}") from error
         except yaml.YAMLError as error:
             # Not what it says of the place, which may hold a secret.
             mark = getattr(error, "problem_mark", None)

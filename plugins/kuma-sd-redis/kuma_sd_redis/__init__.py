@@ -5,7 +5,7 @@ What they leave there is described in layout.py. This module declares options an
 
 from collections.abc import Iterable
 
-from kuma_sd import Codec, Context, Output, OutputPlugin, Source, SourcePlugin, hookimpl
+from kuma_sd import Codec, Context, Output, OutputPlugin, Source, SourcePlugin, Url, hookimpl
 from kuma_sd_redis.options import RedisOutputOptions, RedisSourceOptions
 
 
@@ -21,7 +21,7 @@ def open_output(options: RedisOutputOptions, context: Context) -> Output:
     return RedisOutput(options, context)
 
 
-def open_source(address: str, options: RedisSourceOptions, context: Context) -> Source:
+def open_source(address: Url, options: RedisSourceOptions, context: Context) -> Source:
     """Make a source; it connects when it is iterated.
 
     Raises:

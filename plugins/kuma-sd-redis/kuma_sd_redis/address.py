@@ -1,11 +1,13 @@
 """The address of a relay."""
 
 import re
-from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlsplit
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
 
-from kuma_sd import ConfigError
+from kuma_sd import ConfigError, Secret, Url
 from kuma_sd_redis.layout import BUCKETS
+
+NOTHING = Secret("")
 
 PORTS = {"redis": 6379, "rediss": 6379, "redis+sentinel": 26379, "redis+cluster": 6379}
 
@@ -30,7 +32,7 @@ class Address:
     service: str = ""
     database: int = 0
     username: str = ""
-    password: str = field(default="", repr=False)
+    password: Secret = NOTHING
     shard: int = 0
     of: int = 1
 
@@ -45,33 +47,31 @@ class Address:
         return range(self.shard, BUCKETS, self.of)
 
 
-def parse_address(text: str) -> Address:
-    """Read an address.
+def address_of(url: Url) -> Address:
+    """Return the address of a relay that a URL is.
 
     Raises:
-        ConfigError: it is none; the message does not show what may be a password.
+        ConfigError: it is none; the message quotes nothing that may be a secret.
     """
-    scheme, _, rest = text.partition("://")
-    if scheme not in PORTS:
+    if url.scheme not in PORTS or not url.has_hosts:
         raise ConfigError(f"the address of a relay begins with one of {', '.join(f'{scheme}://' for scheme in PORTS)}")
-    location, _, query = rest.partition("?")
-    user, _, place = location.rpartition("@")
-    hosts, _, path = place.partition("/")
-    username, _, password = user.partition(":")
-    service, database = _parse_path(scheme, path)
-    shard, of = _parse_query(query)
-    found = tuple(_parse_host(scheme, host) for host in hosts.split(","))
-    if len(found) > 1 and scheme in ("redis", "rediss"):
-        raise ConfigError(f"{hosts!r} are several servers: say redis+sentinel:// or redis+cluster://")
-    return Address(scheme, found, service, database, unquote(username), unquote(password), shard, of)
+    service, database = _parse_path(url.scheme, url.path.removeprefix("/"))
+    shard, of = _parse_query(url.query.reveal())
+    hosts = tuple(_parse_host(url.scheme, host) for host in url.hosts.split(","))
+    if len(hosts) > 1 and url.scheme in ("redis", "rediss"):
+        raise ConfigError("the address of a relay has several servers: say redis+sentinel:// or redis+cluster://")
+    return Address(url.scheme, hosts, service, database, url.user, url.password, shard, of)
 
 
 def _parse_host(scheme: str, text: str) -> tuple[str, int]:
     try:
         parts = urlsplit(f"//{text}")
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigError(f"{text!r} is not a host and port: {error}") from error
+    except ValueError:
+        # Not its words, which quote what may be a password without its '@host'.
+        raise ConfigError(
+            "the address of the relay has a host or a port that is none; write it like redis://redis.internal:6379"
+        ) from None
     if not host:
         raise ConfigError("the address of the relay names no host; write it like redis://redis.internal:6379")
     return host, port or PORTS[scheme]
@@ -83,7 +83,7 @@ def _parse_path(scheme: str, path: str) -> tuple[str, int]:
     if scheme == "redis+sentinel" and not service:
         raise ConfigError("the address of Sentinels ends with the name of their primary: redis+sentinel://…/mymaster")
     if len(parts) > 1 or not all(re.fullmatch("[0-9]{1,4}", part) for part in parts):
-        raise ConfigError(f"{path!r} in the address of the relay is not the number of a database")
+        raise ConfigError("what stands behind the host in the address of the relay is not the number of a database")
     if parts and scheme == "redis+cluster" and int(parts[0]):
         raise ConfigError("a Redis Cluster has no databases but 0")
     return service, int(parts[0]) if parts else 0
@@ -93,7 +93,7 @@ def _parse_query(query: str) -> tuple[int, int]:
     values = dict(parse_qsl(query, keep_blank_values=True))
     unknown = values.keys() - {"shard", "of"}
     if unknown:
-        raise ConfigError(f"{min(unknown)!r} in the address of the relay is unknown; there are shard and of")
+        raise ConfigError("the query in the address of the relay has more than shard and of, like ?shard=3&of=100")
     if not values:
         return 0, 1
     if values.keys() != {"shard", "of"} or not all(re.fullmatch("[0-9]{1,5}", value) for value in values.values()):

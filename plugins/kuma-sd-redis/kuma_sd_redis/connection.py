@@ -277,7 +277,7 @@ def _arguments(address: Address, access: Access) -> dict[str, Any]:
         raise ConfigError("tls-cert-file and tls-key-file go together")
     arguments: dict[str, Any] = {
         "username": address.username or access.username or None,
-        "password": address.password or access.password.reveal() or None,
+        "password": (address.password or access.password).reveal() or None,
         "socket_timeout": access.timeout,
         "socket_connect_timeout": access.timeout,
         "socket_keepalive": True,

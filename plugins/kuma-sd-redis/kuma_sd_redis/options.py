@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from kuma_sd import BOOL, DURATION, SECRET, SIZE, TEXT, OptionType, Secret, option
+from kuma_sd import BOOL, DURATION, SECRET, SIZE, TEXT, URL, OptionType, Secret, Url, option, parse_url
 
 
 def _parse_prefix(text: str) -> str:
@@ -25,7 +25,9 @@ _TIMEOUT_HELP = "How long Redis may take to answer, or to be connected to."
 class RedisOutputOptions:
     """Where to publish, and how to share the work with other publishers."""
 
-    url: str = option("redis://localhost:6379", TEXT, "Where Redis is: redis, rediss, redis+sentinel or redis+cluster.")
+    url: Url = option(
+        parse_url("redis://localhost:6379"), URL, "Where Redis is: redis, rediss, redis+sentinel or redis+cluster."
+    )
     prefix: str = option("kuma-sd", PREFIX, _PREFIX_HELP)
     lease: float = option(10.0, DURATION, "After how long of silence another publisher takes over.")
     log_size: int = option(2**15, SIZE, "How many bytes of changes are kept for each of the 1,024 buckets.")

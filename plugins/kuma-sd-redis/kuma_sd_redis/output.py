@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from kuma_sd import ConfigError, Context, OutputError, Publication
-from kuma_sd_redis.address import parse_address
+from kuma_sd_redis.address import address_of
 from kuma_sd_redis.connection import Connection, RelayError
 from kuma_sd_redis.layout import FormatError, Keys
 from kuma_sd_redis.lease import Lease
@@ -35,7 +35,7 @@ class RedisOutput:
     """
 
     def __init__(self, options: RedisOutputOptions, context: Context) -> None:
-        self._address = parse_address(options.url)
+        self._address = address_of(options.url)
         if self._address.of > 1:
             raise ConfigError("a publisher publishes all shards: remove shard and of from url")
         if options.lease <= 0:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from kuma_sd import Context, KumaSDError, Secret, Snapshot, SourceError, SourceStatus
-from kuma_sd_redis.address import parse_address
+from kuma_sd import Context, KumaSDError, Secret, Snapshot, SourceError, SourceStatus, Url
+from kuma_sd_redis.address import address_of
 from kuma_sd_redis.connection import Connection
 from kuma_sd_redis.follower import Follower, Pace
 from kuma_sd_redis.layout import BUCKETS, Keys
@@ -92,8 +92,8 @@ class RedisSource:
         ConfigError: the address or the options cannot be used.
     """
 
-    def __init__(self, address: str, options: RedisSourceOptions, context: Context) -> None:
-        self._address = parse_address(address)
+    def __init__(self, address: Url, options: RedisSourceOptions, context: Context) -> None:
+        self._address = address_of(address)
         self._name = context.name
         self._keys = Keys(options.relay_prefix)
         self._access = SourceAccess.of(options)

@@ -8,7 +8,7 @@ from typing import Any
 
 from processes import PATIENCE
 
-from kuma_sd import Context, Snapshot
+from kuma_sd import Context, Snapshot, parse_url
 from kuma_sd.testing import group
 from kuma_sd_redis import OUTPUT, SOURCE
 from kuma_sd_redis.layout import Keys, bucket_of, field_of
@@ -30,7 +30,7 @@ def bucket_for(name: str) -> int:
 @contextlib.contextmanager
 def publishing(url: str, **options: Any) -> Iterator[RedisOutput]:
     """Open and start a publisher while the block runs."""
-    output = OUTPUT.open(RedisOutputOptions(url=url, **options), Context("redis"))
+    output = OUTPUT.open(RedisOutputOptions(url=parse_url(url), **options), Context("redis"))
     assert isinstance(output, RedisOutput)
     with contextlib.closing(output):
         output.start()
@@ -100,7 +100,7 @@ class Edge:
 @contextlib.contextmanager
 def edge(url: str, name: str = "", **options: Any) -> Iterator[Edge]:
     """Run an edge while the block runs."""
-    source = SOURCE.open(url, RedisSourceOptions(**{**QUICK, **options}), Context(name))
+    source = SOURCE.open(parse_url(url), RedisSourceOptions(**{**QUICK, **options}), Context(name))
     assert isinstance(source, RedisSource)
     one = Edge(source)
     thread = threading.Thread(target=one.run, daemon=True)

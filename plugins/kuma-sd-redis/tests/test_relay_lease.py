@@ -7,9 +7,9 @@ from processes import eventually
 from redis_server import RedisServer, redis_server
 from relay_kit import KEYS, bucket_for, edge, publishing
 
-from kuma_sd import OutputError
+from kuma_sd import OutputError, parse_url
 from kuma_sd.testing import group, publication
-from kuma_sd_redis.address import parse_address
+from kuma_sd_redis.address import address_of
 from kuma_sd_redis.connection import Connection
 from kuma_sd_redis.layout import BUCKETS, FormatError, Head
 from kuma_sd_redis.options import RedisOutputOptions
@@ -18,7 +18,7 @@ from kuma_sd_redis.writer import StaleError, Writer
 
 @pytest.fixture
 def connection(server: RedisServer) -> Iterator[Connection]:
-    one = Connection(parse_address(server.url), RedisOutputOptions())
+    one = Connection(address_of(parse_url(server.url)), RedisOutputOptions())
     yield one
     one.close()
 

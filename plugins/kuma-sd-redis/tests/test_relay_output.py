@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from os_reasons import CONNECTION_REFUSED
 from redis_server import RedisServer, free_port
 from relay_kit import KEYS, bucket_for, publishing
 
-from kuma_sd import ConfigError, Context, OutputError, Publication
+from kuma_sd import ConfigError, Context, OutputError, Publication, parse_url
 from kuma_sd.testing import OutputContract, group, publication
 from kuma_sd_redis import OUTPUT
 from kuma_sd_redis.layout import BUCKETS, Head, Keys, bucket_of, digest_of, field_of
@@ -44,11 +45,11 @@ class TestRedisOutput(OutputContract):
 
     def options(self, directory: Path) -> RedisOutputOptions:
         del directory
-        return RedisOutputOptions(url=self.server.url)
+        return RedisOutputOptions(url=parse_url(self.server.url))
 
     def broken(self, directory: Path) -> RedisOutputOptions:
         del directory
-        return RedisOutputOptions(url=f"redis://127.0.0.1:{free_port()}")
+        return RedisOutputOptions(url=parse_url(f"redis://127.0.0.1:{free_port()}"))
 
     def published(self, options: RedisOutputOptions) -> list[Any]:
         del options
@@ -155,10 +156,10 @@ def test_two_relays_share_a_redis_by_their_prefixes(server: RedisServer) -> None
 
 
 def test_an_unreachable_redis_is_one_line_without_the_password() -> None:
-    options = RedisOutputOptions(url=f"redis://me:hunter2@127.0.0.1:{free_port()}/2")
+    options = RedisOutputOptions(url=parse_url(f"redis://me:hunter2@127.0.0.1:{free_port()}/2"))
     output = OUTPUT.open(options, Context("redis"))
     output.start()
-    with contextlib.closing(output), pytest.raises(OutputError, match="Connection refused") as raised:
+    with contextlib.closing(output), pytest.raises(OutputError, match=CONNECTION_REFUSED) as raised:
         output.publish(publication("backend-01"))
     assert "hunter2" not in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -177,12 +178,12 @@ def test_an_unreachable_redis_is_one_line_without_the_password() -> None:
 )
 def test_a_wrong_address_is_refused_when_settings_are_checked(url: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        OUTPUT.open(RedisOutputOptions(url=url), Context("redis"))
+        OUTPUT.open(RedisOutputOptions(url=parse_url(url)), Context("redis"))
 
 
 def test_metrics_and_facts_say_how_it_is(server: RedisServer) -> None:
     context = Context("redis")
-    output = OUTPUT.open(RedisOutputOptions(url=server.url), context)
+    output = OUTPUT.open(RedisOutputOptions(url=parse_url(server.url)), context)
     with contextlib.closing(output):
         output.start()
         output.publish(publication("backend-01"))

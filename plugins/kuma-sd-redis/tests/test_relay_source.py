@@ -13,7 +13,7 @@ from processes import eventually
 from redis_server import RedisServer, free_port, redis_server
 from relay_kit import KEYS, QUICK, bucket_for, edge, publishing
 
-from kuma_sd import ConfigError, Context, Key, Publication, SourceError, Target
+from kuma_sd import ConfigError, Context, Key, Publication, SourceError, Target, parse_url
 from kuma_sd.testing import group, publication
 from kuma_sd_redis import SOURCE
 from kuma_sd_redis.layout import BUCKETS, Head, Position, bucket_of, field_of
@@ -290,11 +290,11 @@ def test_an_edge_may_read_and_nothing_else(server: RedisServer) -> None:
 @pytest.mark.parametrize("query", ["?shard=3", "?shard=100&of=100", "?of=2000&shard=1", "?shard=x&of=2", "?other=1"])
 def test_a_shard_that_cannot_be_is_refused(query: str) -> None:
     with pytest.raises(ConfigError, match=r"shard|unknown"):
-        SOURCE.open(f"redis://localhost{query}", RedisSourceOptions(), Context(""))
+        SOURCE.open(parse_url(f"redis://localhost{query}"), RedisSourceOptions(), Context(""))
 
 
 def test_a_closed_source_is_not_iterated(server: RedisServer) -> None:
-    source = SOURCE.open(server.url, RedisSourceOptions(**QUICK), Context(""))
+    source = SOURCE.open(parse_url(server.url), RedisSourceOptions(**QUICK), Context(""))
     source.close()
     with pytest.raises(SourceError, match="closed"):
         list(source)
@@ -337,8 +337,13 @@ def test_tls_with_certificates_of_ones_own(tmp_path: Path) -> None:
             stranger.wait(lambda one: "certificate" in "".join(one.errors).lower())
 
 
+LOCAL = parse_url("rediss://localhost")
+
+
 def test_a_certificate_that_is_not_there_is_said_when_settings_are_checked(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be used"):
-        SOURCE.open("rediss://localhost", RedisSourceOptions(tls_ca_file=str(tmp_path / "none")), Context(""))
+        SOURCE.open(
+            parse_url("rediss://localhost"), RedisSourceOptions(tls_ca_file=str(tmp_path / "none")), Context("")
+        )
     with pytest.raises(ConfigError, match="go together"):
-        SOURCE.open("rediss://localhost", RedisSourceOptions(tls_cert_file="x"), Context(""))
+        SOURCE.open(LOCAL, RedisSourceOptions(tls_cert_file="x"), Context(""))

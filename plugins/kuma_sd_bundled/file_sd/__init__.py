@@ -1,11 +1,11 @@
 """The output for Prometheus's ``file_sd_configs``: files of JSON or YAML, one or one for each shard."""
 
 import logging
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from kuma_sd import Context, OutputError, OutputPlugin, Publication, Sharding, TargetGroup, hookimpl
+from kuma_sd import ConfigError, Context, OutputError, OutputPlugin, Publication, Sharding, TargetGroup, hookimpl
 from kuma_sd_bundled.file_sd.options import FileSDOptions, leftovers_of, paths_of
 from kuma_sd_bundled.file_sd.restorer import Restorer
 from kuma_sd_bundled.file_sd.target_file import TargetFile
@@ -40,7 +40,7 @@ class FileSD:
             self._release()
             raise
         self._warn_of_leftovers()
-        threading.Thread(target=self._restorer.run, name=f"restore {self._options.path.name}", daemon=True).start()
+        self._restorer.start(f"restore {self._options.path.name}")
 
     def publish(self, publication: Publication) -> None:
         """Bring the files up to date; one that cannot be written keeps none of the others from it."""
@@ -62,6 +62,17 @@ class FileSD:
         # Its own sharding, because one remembers for one thread only.
         divided = _divide(publication, self._options, _sharding_of(self._options))
         return dict(zip((file.path for file in self._files), divided, strict=True))
+
+    def service_discovery(self, shard: tuple[int, int] | None) -> Mapping[str, Any]:
+        """Return what lets Prometheus read the file, or that of one shard."""
+        count, mine = self._options.shards, self._options.shard
+        if count is not None and (shard is None or shard[1] != count):
+            choices = f"from 0/{count} to {count - 1}/{count}"
+            raise ConfigError(f"it writes {count} shards; choose one with --shard, {choices}")
+        if count is None and shard not in (None, mine):
+            raise ConfigError(f"it writes {f'shard {mine} alone' if mine else 'no shards'}; leave --shard away")
+        file = self._files[0 if count is None or shard is None else shard[0]]
+        return {"file_sd_configs": [{"files": [str(file.path.absolute())]}]}
 
     def explain(self, group: TargetGroup) -> tuple[str, bool]:
         """Return the file that a group is written to and True, or why it is written to none and False."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from kuma_sd import FileWatcher, OutputError
+from kuma_sd import FileWatcher, HelperThread, OutputError
 from kuma_sd_bundled.file_sd.target_file import TargetFile
 
 _log = logging.getLogger(__name__)
@@ -26,20 +26,30 @@ class Restorer:
     """
 
     def __init__(self, watched: Iterable[TargetFile]) -> None:
-        self._restorations = {file.path: _Restoration(file, self.saw) for file in watched}
+        self._files = {file.path: file for file in watched}
+        self._restorations = {path: _Restoration(file, self.saw) for path, file in self._files.items()}
         self._changed: queue.SimpleQueue[frozenset[Path]] = queue.SimpleQueue()
         self._watcher = FileWatcher(self._restorations, self._changed.put)
         self._closing = threading.Event()
 
     def saw(self, path: Path) -> None:
-        """Take a file as it is now for seen, because we wrote it."""
-        self._watcher.saw(path)
+        """Take a file for seen as we wrote it."""
+        if written := self._files[path].written:
+            self._watcher.saw(path, written)
 
-    def run(self) -> None:
-        """Watch and restore until closed."""
-        # Apart from this thread, in which one file may have to wait while another is changed.
-        name = f"watch for {threading.current_thread().name}"
-        threading.Thread(target=self._watcher.run, name=name, daemon=True).start()
+    def start(self, name: str) -> None:
+        """Watch and restore in threads of this name, until closed."""
+        HelperThread(name, self._run, self._closing).start()
+        # Apart from the other thread, in which one file may have to wait while another is changed.
+        HelperThread(f"watch for {name}", self._watcher.run, self._closing).start()
+
+    def close(self) -> None:
+        """End run(), from any thread."""
+        self._closing.set()
+        self._watcher.close()
+        self._changed.put(frozenset())
+
+    def _run(self) -> None:
         due: dict[Path, float] = {}
         while not self._closing.is_set():
             for path in self._wait_until(min(due.values(), default=None)):
@@ -48,12 +58,6 @@ class Restorer:
                 del due[path]
                 if not self._restorations[path].attempt():
                     due[path] = time.monotonic() + self._restorations[path].pause()
-
-    def close(self) -> None:
-        """End run(), from any thread."""
-        self._closing.set()
-        self._watcher.close()
-        self._changed.put(frozenset())
 
     def _wait_until(self, when: float | None) -> frozenset[Path]:
         try:

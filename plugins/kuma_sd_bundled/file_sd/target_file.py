@@ -1,10 +1,11 @@
 """One file of target groups."""
 
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from kuma_sd import FileClaim, file_holds, replace_file
+from kuma_sd import ConfigError, FileClaim, OutputError, check_output_path, file_holds, replace_file
 from kuma_sd_bundled.file_sd.formats import chunks_of
 from kuma_sd_bundled.file_sd.options import FileSDOptions
 
@@ -17,15 +18,21 @@ class TargetFile:
         options: how to write it.
 
     Raises:
-        ConfigError: the format cannot be told from the path.
+        ConfigError: the format cannot be told from the path, or no file can be replaced there.
     """
 
     def __init__(self, path: Path, options: FileSDOptions) -> None:
+        try:
+            check_output_path(path)
+        except OutputError as error:
+            raise ConfigError(str(error)) from error
         self.path = path
         self._options = options
         self._chunks = chunks_of(path, options.format)
         self._claim: FileClaim | None = None
         self._lines: Sequence[bytes] | None = None
+        self.written: os.stat_result | None = None
+        """Its status when it was written last; None if it never was."""
         self._writing = threading.Lock()
 
     def claim(self) -> None:
@@ -72,9 +79,9 @@ class TargetFile:
             return True
 
     def _holds(self, lines: Sequence[bytes]) -> bool:
-        return file_holds(self.path, self._chunks(lines), self._options.mode)
+        return file_holds(self.path, self._chunks(lines), self._options.mode, self._options.group)
 
     def _write(self, lines: Sequence[bytes]) -> None:
         if self._claim:
             self._claim.renew()
-        replace_file(self.path, self._chunks(lines), self._options.mode, self._options.group)
+        self.written = replace_file(self.path, self._chunks(lines), self._options.mode, self._options.group)

@@ -21,7 +21,7 @@ def kuma_sd_outputs() -> Iterable[OutputPlugin]:
 
 
 def _open(options: HTTPSDOptions, context: Context) -> HTTPSD:
-    output = HTTPSD()
+    output = HTTPSD(options.path)
     context.serve(options.path, output)
     context.report(lambda: {"path": options.path})
     return output

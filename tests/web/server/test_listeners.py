@@ -12,6 +12,7 @@ from pathlib import Path
 import bcrypt
 import pytest
 import trustme
+from os_reasons import ADDRESS_IN_USE
 from processes import eventually
 from serving import Address, basic, exchange, get
 
@@ -84,7 +85,7 @@ def test_no_address_is_none(serving: Serving) -> None:
 def test_a_busy_port_is_one_clear_line(serving: Serving) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         address = written(busy.getsockname())
-        expected = f"cannot listen on {address}: Address already in use; set listen-address in [web] to another"
+        expected = f"cannot listen on {address}: {ADDRESS_IN_USE}; set listen-address in [web] to another"
         with pytest.raises(KumaSDError, match=re.escape(expected)):
             serving(Web(("127.0.0.1:0", address)))
 
@@ -128,7 +129,7 @@ def test_a_reload_that_fails_leaves_everything_as_it_was(serving: Serving, tmp_p
     bind(wanted).close()
     with (
         socket.create_server(("127.0.0.1", 0)) as busy,
-        pytest.raises(KumaSDError, match="Address already in use"),
+        pytest.raises(KumaSDError, match=ADDRESS_IN_USE),
         listeners.changing(Web((wanted, written(busy.getsockname())))),
     ):
         pytest.fail("it is not even tried")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from os_reasons import NO_SUCH_FILE
 from processes import eventually
 from prometheus import needs_prometheus
 
@@ -46,9 +47,10 @@ BAD = [
     ("basic_auth_users: [alice]", "basic_auth_users is made of keys and values"),
     ("basic_auth_users: {alice: [s3cr3t]}", "the password of 'alice' is a text"),
     ("basic_auth_users: {alice: 's3cr3t\n", ":2: is not YAML"),
+    ("[" * 20_000, ": it is nested too deeply"),
     ("[s3cr3t]", "a web configuration is made of keys and values"),
     ("tls_server_config: {cert_file: cert.pem}", "a certificate and its key belong together"),
-    ("tls_server_config: {cert_file: none.pem, key_file: key.pem}", "none.pem' cannot be read: No such file"),
+    ("tls_server_config: {cert_file: none.pem, key_file: key.pem}", f"none.pem' cannot be read: {NO_SUCH_FILE}"),
     ("tls_server_config: {cert_file: cert.pem, key_file: other.pem}", "do not fit together"),
     ("tls_server_config: {cert_file: key.pem, key_file: cert.pem}", "do not fit together"),
     (TLS + ", client_ca_file: ca.pem}", "client_ca_file needs a client_auth_type"),
@@ -144,7 +146,7 @@ def test_what_is_not_honoured_is_said(directory: Path, text: str, note: str) -> 
 
 
 def test_a_file_that_is_missing_or_no_text_is_said(directory: Path) -> None:
-    with pytest.raises(ConfigError, match=r"cannot read the web configuration .*none.yml: No such file"):
+    with pytest.raises(ConfigError, match=rf"cannot read the web configuration .*none.yml: {NO_SUCH_FILE}"):
         Reading(directory / "none.yml").config()
     (directory / "binary.yml").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="is not UTF-8"):
@@ -190,7 +192,10 @@ def test_a_broken_edit_leaves_the_old_one_and_is_said_in_one_line(
 ) -> None:
     config, path = live
     before = config.now
-    path.write_text("nonsense: {}")
+    # In one step, for half an edit may be right by itself.
+    edited = path.with_suffix(".new")
+    edited.write_text("nonsense: {}")
+    edited.replace(path)
     eventually(lambda: caplog.records, "it is said")
     assert config.now is before
     assert [record.message.partition(str(path))[2] for record in caplog.records] == [

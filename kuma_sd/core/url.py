@@ -1,0 +1,87 @@
+"""URLs that settings hold: taken apart once, and shown without what may be a secret in them."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote
+
+from kuma_sd.core.secret import MASK, NOTHING, Secret
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+
+# A number like that of a shard, which is too short for a secret.
+_HARMLESS = re.compile(r"[0-9]{1,4}")
+
+_ESCAPE = "write '/' in a user or password as %2F, '?' as %3F, '#' as %23 and '@' as %40"
+
+
+@dataclass(frozen=True, repr=False)
+class Url:
+    """A URL by its parts; as text, what may be a secret in it is masked.
+
+    Args:
+        scheme: like ``https``.
+        user_info: ``user:password`` as it is written; empty when there is none.
+        hosts: one host, or several with commas between, each with its port if it has one.
+        path: with the slash that it begins with; of a URL without ``//`` all that stands behind the scheme.
+        query: what stands behind the question mark.
+        has_hosts: whether it is written with ``//``.
+    """
+
+    scheme: str
+    user_info: Secret = NOTHING
+    hosts: str = ""
+    path: str = ""
+    query: Secret = NOTHING
+    has_hosts: bool = True
+
+    @property
+    def user(self) -> str:
+        """The user, without percent signs."""
+        return unquote(self.user_info.reveal().partition(":")[0])
+
+    @property
+    def password(self) -> Secret:
+        """The password, without percent signs."""
+        return Secret(unquote(self.user_info.reveal().partition(":")[2]))
+
+    def reveal(self) -> str:
+        """Return the URL as it was written, with its secrets."""
+        return self._written(self.user_info.reveal(), self.query.reveal())
+
+    def __str__(self) -> str:
+        pairs = parse_qsl(self.query.reveal(), keep_blank_values=True)
+        shown = "&".join(f"{name}={value if _HARMLESS.fullmatch(value) else MASK}" for name, value in pairs)
+        return self._written(str(self.user_info), shown or str(self.query))
+
+    def __repr__(self) -> str:
+        return f"Url({str(self)!r})"
+
+    def _written(self, user_info: str, query: str) -> str:
+        authority = f"//{user_info}{'@' if user_info else ''}{self.hosts}" if self.has_hosts else ""
+        return f"{self.scheme}:{authority}{self.path}{'?' if query else ''}{query}"
+
+
+def parse_url(text: str) -> Url:
+    """Take a URL apart.
+
+    Raises:
+        ValueError: it is none; the reason follows the URL in a sentence, and quotes nothing of it.
+    """
+    scheme, colon, rest = text.partition(":")
+    if not colon or not _SCHEME.fullmatch(scheme):
+        raise ValueError("has no scheme; it is written like grpc://host:5676")
+    if any(character.isspace() or not character.isprintable() for character in rest):
+        raise ValueError("holds a blank or a control character; write a blank in a password as %20")
+    if not rest.startswith("//"):
+        if "@" in rest:
+            raise ValueError("has an '@' but no '//'; it is written like http://user:password@host, other '@' as %40")
+        return Url(scheme, path=rest, has_hosts=False)
+    authority = re.split("[/?#]", rest[2:], maxsplit=1)[0]
+    behind = rest[2 + len(authority) :]
+    if "@" in behind or authority.count("@") > 1:
+        raise ValueError(f"has an '@' too much: {_ESCAPE}")
+    if "#" in behind:
+        raise ValueError(f"has a '#': {_ESCAPE}")
+    user_info, _, hosts = authority.rpartition("@")
+    path, _, query = behind.partition("?")
+    return Url(scheme, Secret(user_info), hosts, path, Secret(query))

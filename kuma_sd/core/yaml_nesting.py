@@ -1,0 +1,67 @@
+"""How deeply a YAML document is nested, bounded before a YAML library composes it.
+
+libyaml composes recursively and ends the process when the stack is full. Newer releases refuse deep nesting in words of
+their own, and earlier than their events show it, for a possible key is scanned 1,024 characters ahead
+(https://yaml.org/spec/1.1/#id934537).
+"""
+
+import codecs
+import re
+from typing import Any
+
+DEEPEST = 8
+"""The deepest nesting that is read: a list of mappings with lists takes three levels."""
+
+# What the text alone may hold: far more than DEEPEST, so that an odd scalar is never refused for its brackets, and far
+# fewer than the 1,000 that libyaml takes since PyYAML 6.0.4.
+_DEEPEST_IN_TEXT = 100
+
+_QUOTED = r""""(?:[^"\\]|\\.)*+"?|'(?:[^']|'')*+'?"""
+# Outside [] and {}, brackets inside a plain scalar are text: it ends with its line, before a comment, or as a key.
+_BLOCK_TOKEN = re.compile(
+    rf"\s+|[-?:](?=\s)|\#[^\n]*|[!&*]\S*|(?P<quoted>{_QUOTED})|(?P<opens>[\[{{])|[^\n]+?(?=:\s|\s\#|\n|\Z)", re.DOTALL
+)
+# Inside them, every bracket outside quotes counts.
+_FLOW_TOKEN = re.compile(
+    rf"[\s,:]+|\#[^\n]*|(?P<quoted>{_QUOTED})|(?P<opens>[\[{{])|(?P<closes>[\]}}])|[^\s,:\[\]{{}}]+", re.DOTALL
+)
+
+
+def refuse_deep_nesting(content: bytes, loader: Any) -> None:  # noqa: ANN401 (PyYAML has no type for its loaders)
+    """Refuse a YAML document that is nested too deeply to be composed.
+
+    Args:
+        content: the document.
+        loader: the PyYAML loader that will compose it.
+
+    Raises:
+        ValueError: it is nested too deeply.
+        yaml.YAMLError: it is no YAML, as far as it was read.
+    """
+    import yaml  # noqa: PLC0415 (most commands read no YAML)
+
+    if _is_deep_in_text(content):
+        raise ValueError("it is nested too deeply")
+    depth = 0
+    for event in yaml.parse(content, Loader=loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError("it is nested too deeply")
+
+
+def _is_deep_in_text(content: bytes) -> bool:
+    if content.count(b"[") + content.count(b"{") <= _DEEPEST_IN_TEXT:
+        return False
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = content.decode("utf-16" if utf16 else "utf-8-sig", "replace")
+    depth = position = 0
+    while position < len(text) and depth <= _DEEPEST_IN_TEXT:
+        token = (_FLOW_TOKEN if depth else _BLOCK_TOKEN).match(text, position)
+        position = token.end() if token else position + 1
+        depth += _levels(token)
+    return depth > _DEEPEST_IN_TEXT
+
+
+def _levels(token: re.Match[str] | None) -> int:
+    kind = token.lastgroup if token else None
+    return {"opens": 1, "closes": -1}.get(kind or "", 0)

@@ -1,0 +1,110 @@
+"""The lock that one process has on a file or a directory: flock(2) on a file of its own."""
+
+import errno
+import fcntl
+import os
+import stat
+from pathlib import Path
+
+from kuma_sd.core.logger import Logger
+
+_log = Logger(__name__)
+
+_HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+
+# What file systems answer that keep no locks, as NFS without lockd (flock(2)).
+_NOT_OFFERED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+
+
+_MODE = 0o600
+"""Whoever may open the file could keep the lock for ever."""
+
+
+class LockedError(Exception):
+    """Another process has the lock."""
+
+
+class FileLock:
+    """A lock that one process has at a time. Where the file system keeps no locks, it is logged, and counts as had.
+
+    Args:
+        path: the file that is locked; made if missing, and never removed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+        self._warned = False
+
+    def acquire(self, directory: int | None = None) -> bool:
+        """Take the lock, or make sure that it is still had: somebody may have removed the file.
+
+        Args:
+            directory: a descriptor of the directory that the file is in; None to find it by its path.
+
+        Returns:
+            Whether it was taken just now.
+
+        Raises:
+            LockedError: another process has it.
+            OSError: its file cannot be made or opened.
+        """
+        name = str(self.path) if directory is None else self.path.name
+        if self._is_had(name, directory):
+            return False
+        self.release()
+        descriptor = _open(name, directory)
+        try:
+            self._lock(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        """Let others have it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _is_had(self, name: str, directory: int | None) -> bool:
+        if self._descriptor is None:
+            return False
+        try:
+            present = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(os.fstat(self._descriptor), present)
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _HELD_BY_ANOTHER:
+                raise LockedError from error
+            if error.errno not in _NOT_OFFERED:
+                raise
+            self._warn(error)
+
+    def _warn(self, error: OSError) -> None:
+        if not self._warned:
+            _log.warning(
+                "the file system keeps no locks; make sure that no other kuma-sd writes there",
+                path=self.path,
+                reason=error.strerror,
+            )
+        self._warned = True
+
+
+def _open(name: str, directory: int | None) -> int:
+    # Not blocking, in case that it is a pipe.
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(name, flags, _MODE, dir_fd=directory)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"{name!r} is no regular file")
+    if stat.S_IMODE(status.st_mode) != _MODE and status.st_uid == os.geteuid():
+        os.fchmod(descriptor, _MODE)
+    return descriptor

@@ -1,0 +1,78 @@
+"""Writing the log from a thread of its own: a pipe that nobody reads blocks whoever writes into it."""
+
+import contextlib
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TextIO
+
+MOST_CHARACTERS = 2**20
+"""How much may wait to be written; what comes then is lost, and counted."""
+
+
+class LogWriter:
+    """A stream whose `write` never waits; a thread hands on what was written.
+
+    Args:
+        stream: where it goes.
+        describe_loss: makes a line that says how many were lost.
+    """
+
+    def __init__(self, stream: TextIO, describe_loss: Callable[[int], str]) -> None:
+        self._stream = stream
+        self._describe_loss = describe_loss
+        self._lines: deque[str] = deque()
+        self._waiting = 0
+        self._lost = 0
+        self._changed = threading.Condition()
+
+    def start(self) -> None:
+        """Start the thread; it takes no signals, which others wait for."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            threading.Thread(target=self._run, name="log", daemon=True).start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def fileno(self) -> int:
+        """Return the descriptor of the stream."""
+        return self._stream.fileno()
+
+    def write(self, line: str) -> None:
+        """Leave a line to be written."""
+        with self._changed:
+            if self._waiting + len(line) > MOST_CHARACTERS:
+                self._lost += 1
+                return
+            self._lines.append(line)
+            self._waiting += len(line)
+            self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Do nothing, as whoever logs does not wait."""
+
+    def drain(self, timeout: float) -> None:
+        """Wait until all is written, but not longer than this many seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting, timeout)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._lines)
+                lines, self._lines = self._lines, deque()
+                lost, self._lost = self._lost, 0
+            text = "".join(lines)
+            if lost:
+                text += self._describe_loss(lost)
+            self._hand_on(text)
+            with self._changed:
+                self._waiting -= sum(map(len, lines))
+                self._changed.notify_all()
+
+    def _hand_on(self, text: str) -> None:
+        # A reader that is gone, or a stream that is closed, is no reason to stop.
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+            self._stream.flush()

@@ -1,0 +1,76 @@
+import errno
+import fcntl
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from kuma_sd.system.file_lock import FileLock, LockedError
+
+
+def test_only_one_has_it_until_it_is_released(tmp_path: Path) -> None:
+    first, second = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
+    assert first.acquire()
+    assert not first.acquire()
+    with pytest.raises(LockedError):
+        second.acquire()
+    first.release()
+    assert second.acquire()
+    second.release()
+
+
+def test_it_is_taken_anew_when_its_file_was_removed(tmp_path: Path) -> None:
+    lock = FileLock(tmp_path / "lock")
+    lock.acquire()
+    (tmp_path / "lock").unlink()
+    assert lock.acquire()
+    lock.release()
+
+
+def test_nobody_else_may_open_its_file(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch(0o644)
+    lock = FileLock(tmp_path / "lock")
+    lock.acquire()
+    lock.release()
+    assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == 0o600
+
+
+def test_it_is_found_by_a_descriptor_of_its_directory(tmp_path: Path) -> None:
+    directory = os.open(tmp_path, os.O_PATH)
+    lock = FileLock(Path("/nowhere/lock"))
+    assert lock.acquire(directory)
+    lock.release()
+    os.close(directory)
+    assert (tmp_path / "lock").is_file()
+
+
+@pytest.mark.parametrize("reason", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_said_once_and_does_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, reason: int
+) -> None:
+    # The kernel's answer on NFS without lockd; no file system at hand gives it.
+    def flock(_descriptor: int, _operation: int) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    lock = FileLock(tmp_path / "lock")
+    assert lock.acquire()
+    (tmp_path / "lock").unlink()
+    assert lock.acquire()
+    lock.release()
+    assert caplog.text.count("the file system keeps no locks") == 1
+
+
+def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError) as caught:  # noqa: PT011 (its number says it)
+        FileLock(tmp_path / "lock").acquire()
+    assert caught.value.errno == errno.ELOOP
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_pipe_in_its_place_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")
+    with pytest.raises(OSError, match="is no regular file"):
+        FileLock(tmp_path / "lock").acquire()

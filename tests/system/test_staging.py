@@ -1,0 +1,74 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from kuma_sd import OutputError
+from kuma_sd.system.staging import STAGING, open_staging
+
+STRANGER = 12345
+"""A user that is neither root nor us."""
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="giving files to others needs root")
+
+
+def test_the_folder_is_made_for_us_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with open_staging(tmp_path):
+            pass
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / STAGING).stat().st_mode) == 0o700
+
+
+def test_a_file_in_a_staging_folder_is_staged_right_there(tmp_path: Path) -> None:
+    with open_staging(tmp_path / STAGING) as staging:
+        assert os.path.samestat(os.fstat(staging.directory), os.fstat(staging.folder))
+    assert list((tmp_path / STAGING).iterdir()) == []
+
+
+@needs_root
+def test_a_folder_of_a_stranger_is_refused(tmp_path: Path) -> None:
+    (tmp_path / STAGING).mkdir()
+    os.chown(tmp_path / STAGING, STRANGER, STRANGER)
+    with (
+        pytest.raises(OutputError, match=rf"belongs to another user \(uid {STRANGER}\), who could decide"),
+        open_staging(tmp_path),
+    ):
+        pass
+
+
+@needs_root
+def test_a_folder_of_who_owns_the_directory_is_used_since_he_could_replace_the_file_anyway(tmp_path: Path) -> None:
+    with open_staging(tmp_path / "sd"):
+        pass
+    for path in (tmp_path / "sd", tmp_path / "sd" / STAGING):
+        os.chown(path, STRANGER, STRANGER)
+    with open_staging(tmp_path / "sd"):
+        pass
+
+
+def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / STAGING).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputError, match="is no directory of ours; remove it"), open_staging(tmp_path):
+        pass
+
+
+def test_a_folder_of_ours_that_others_may_write_is_closed_to_them(tmp_path: Path) -> None:
+    (tmp_path / STAGING).mkdir()
+    (tmp_path / STAGING).chmod(0o777)
+    with open_staging(tmp_path):
+        pass
+    assert stat.S_IMODE((tmp_path / STAGING).stat().st_mode) == 0o700
+
+
+@needs_root
+def test_a_folder_of_root_that_others_may_write_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / STAGING).mkdir()
+    (tmp_path / STAGING).chmod(0o777)
+    monkeypatch.setattr(os, "geteuid", lambda: STRANGER)
+    with pytest.raises(OutputError, match="others may write"), open_staging(tmp_path):
+        pass
