@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from kuma_sd.core.target_group import GroupKey, TargetGroup
     from kuma_sd.core.url import Url, parse_url
     from kuma_sd.core.yaml_nesting import refuse_deep_nesting
+    from kuma_sd.http.access import Access
+    from kuma_sd.http.address import Address, Endpoint, address_of, parse_address
+    from kuma_sd.http.client import HttpClient, HttpResponse
+    from kuma_sd.http.options import ClientOptions
+    from kuma_sd.http.refusals import refused
     from kuma_sd.plugin.hookspecs import hookimpl
     from kuma_sd.plugin.interfaces import (
         Context,
@@ -90,16 +95,16 @@ NAMES_OF_MODULES = {
         "DURATION",
         "DURATION_OR_FOREVER",
         "FILE_CONTENT",
+        "FileContent",
         "NUMBER",
+        "NoOptions",
+        "OptionType",
         "PATH",
         "PERCENTAGE",
         "SECRET",
         "SIZE",
         "TEXT",
         "URL",
-        "FileContent",
-        "NoOptions",
-        "OptionType",
         "choice",
         "lines_of",
         "list_of",
@@ -111,6 +116,11 @@ NAMES_OF_MODULES = {
     "kuma_sd.core.target_group": ("GroupKey", "TargetGroup"),
     "kuma_sd.core.url": ("Url", "parse_url"),
     "kuma_sd.core.yaml_nesting": ("refuse_deep_nesting",),
+    "kuma_sd.http.access": ("Access",),
+    "kuma_sd.http.address": ("Address", "Endpoint", "address_of", "parse_address"),
+    "kuma_sd.http.client": ("HttpClient", "HttpResponse"),
+    "kuma_sd.http.options": ("ClientOptions",),
+    "kuma_sd.http.refusals": ("refused",),
     "kuma_sd.plugin.hookspecs": ("hookimpl",),
     "kuma_sd.plugin.interfaces": (
         "Context",
@@ -170,16 +180,22 @@ __all__ = [
     "SIZE",
     "TEXT",
     "URL",
+    "Access",
+    "Address",
     "Assignment",
     "Change",
+    "ClientOptions",
     "Codec",
     "ConfigError",
     "Context",
+    "Endpoint",
     "FileClaim",
     "FileContent",
     "FileWatcher",
     "GroupKey",
     "HelperThread",
+    "HttpClient",
+    "HttpResponse",
     "IncrementalCache",
     "Key",
     "KumaSDError",
@@ -210,6 +226,7 @@ __all__ = [
     "TransformPlugin",
     "Url",
     "__version__",
+    "address_of",
     "check_output_path",
     "choice",
     "consistent",
@@ -220,11 +237,13 @@ __all__ = [
     "list_of",
     "open_regular",
     "option",
+    "parse_address",
     "parse_matchers",
     "parse_pattern",
     "parse_url",
     "read_regular",
     "read_snapshot",
     "refuse_deep_nesting",
+    "refused",
     "replace_file",
 ]

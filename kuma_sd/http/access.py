@@ -1,15 +1,13 @@
-"""What it takes to be let in: TLS, credentials, headers, proxies. Files are read anew for each connection."""
+"""What it takes to be let in: TLS, credentials, headers. Files are read anew for each connection."""
 
 import base64
 import contextlib
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kuma_sd.core.errors import ConfigError, SourceError
 from kuma_sd.core.secret import NOTHING, Secret, parse_secret_file
-from kuma_sd.http.address import Endpoint
 from kuma_sd.http.options import ClientOptions
 
 if TYPE_CHECKING:
@@ -53,9 +51,9 @@ class Access:
         options = self._options
         headers = {header.name: header.value.reveal() for header in options.header}
         if options.basic_auth_username:
-            headers["Authorization"] = _basic(f"{options.basic_auth_username}:{options.basic_auth_password.reveal()}")
+            headers["Authorization"] = basic(f"{options.basic_auth_username}:{options.basic_auth_password.reveal()}")
         elif self._user:
-            headers["Authorization"] = _basic(self._user.reveal())
+            headers["Authorization"] = basic(self._user.reveal())
         elif options.bearer_token_file:
             headers["Authorization"] = f"Bearer {_token(options.bearer_token_file).reveal()}"
         return headers
@@ -97,19 +95,9 @@ class Access:
             _read(options.tls_cert_file, "tls-cert-file") if options.tls_cert_file else None,
         )
 
-    def proxy(self, endpoint: Endpoint) -> str:
-        """Return the URL of the proxy to use; empty for none. The environment is asked as other programs do."""
-        if self._options.proxy:
-            return self._options.proxy.reveal()
-        from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 (likewise)
 
-        if proxy_bypass(endpoint.host):
-            return ""
-        environment: Mapping[str, str] = getproxies()
-        return environment.get("https" if endpoint.tls else "http", "")
-
-
-def _basic(credentials: str) -> str:
+def basic(credentials: str) -> str:
+    """Return what stands in a header for ``user:password``."""
     return "Basic " + base64.b64encode(credentials.encode()).decode()
 
 

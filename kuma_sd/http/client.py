@@ -1,7 +1,6 @@
-"""HTTP with one connection that another thread can cut. Importing this loads urllib3."""
+"""HTTP over one connection that another thread can cut. Importing this loads urllib3."""
 
 import contextlib
-import http.client
 import socket
 import threading
 import time
@@ -9,27 +8,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
     InsecureRequestWarning,
-    NameResolutionError,
     NewConnectionError,
     ProtocolError,
     ProxyError,
-    SSLError,
 )
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.options import SIZE, show_duration
-from kuma_sd.http.access import Access
+from kuma_sd.http import failures
+from kuma_sd.http.access import Access, basic
 from kuma_sd.http.address import Endpoint
-from kuma_sd.http.errors import TooLargeError
+from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.options import ClientOptions
-
-CONNECT_TIMEOUT = 5.0
+from kuma_sd.http.pace import BODY_SECONDS, Pace, PacedResponse
+from kuma_sd.http.proxies import Proxy, proxy_for
+from kuma_sd.http.tls_probe import speaks_plain_http, speaks_tls
 
 # A peer that vanished is noticed within 20 s and three times 5 s, also in the middle of a long poll.
 _KEEPALIVE = [
@@ -42,6 +41,11 @@ _KEEPALIVE = [
 
 _PIECE = 2**20
 
+AT_ONCE = 0.5
+"""How soon a request fails that goes over a connection which the server closed before, in seconds."""
+
+_BAD_REQUEST = 400
+
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
@@ -53,12 +57,16 @@ class HttpResponse:
 
 
 class HttpClient:
-    """Asks one server, over one connection that is kept alive; ``connected`` is when it was made last.
+    """Asks one server, over one connection that is kept alive and made again when the server closed it.
 
     Args:
         endpoint: where it listens.
-        options: how to talk to it.
+        options: how to connect to it.
         access: how to be let in.
+
+    Raises:
+        ConfigError: the proxy cannot be used.
+        SourceError: a file of credentials or certificates cannot be read.
     """
 
     def __init__(self, endpoint: Endpoint, options: ClientOptions, access: Access) -> None:
@@ -68,45 +76,40 @@ class HttpClient:
         self._lock = threading.Lock()
         self._wire: socket.socket | None = None
         self._closed = False
+        self._connections = 0
         self._shaken_hands = not endpoint.tls
+        self._pace = Pace(0)
         self.connected = time.monotonic()
+        self._proxy = proxy_for(endpoint, options.proxy)
         scheme = "https" if endpoint.tls else "http"
         self._base = f"{scheme}://{endpoint.authority}{endpoint.path}"
         self._manager = self._make_manager(access, options)
 
-    def ask(self, method: str, path: str, *, body: bytes | None, timeout: float) -> HttpResponse:
+    def ask(self, method: str, path: str, *, body: bytes | None = None, timeout: float) -> HttpResponse:
         """Send a request and return the answer, whatever its status.
 
         Args:
-            method: GET or POST.
+            method: GET or POST; a request may be sent twice, if the server closed a connection that was idle.
             path: what follows the endpoint's own path.
             body: JSON, or None.
-            timeout: the longest silence, in seconds.
+            timeout: how long the answer may be waited for, in seconds; once it has begun it must go on.
 
         Raises:
-            SourceError: there is no answer, or it is too large.
+            SilentError: no answer came in time.
+            TooLargeError: it is larger than max-message-size.
+            SourceError: there is no answer.
         """
-        headers = {"Content-Type": "application/json", "Accept": "application/json", **self._headers}
-        try:
-            response = self._manager.urlopen(
-                method,
-                self._base + path,
-                body=body,
-                headers=headers,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout),
-            )
+        while True:
+            connections, began = self._connections, time.monotonic()
             try:
-                answer = HttpResponse(response.status, response.headers, self._read(response))
-            except BaseException:
-                response.close()
-                raise
-            response.release_conn()
-        except (HTTPError, OSError) as error:
-            raise SourceError(self._explain(error, timeout)) from error
-        return answer
+                response = self._exchange(method, path, body, timeout)
+                break
+            except (HTTPError, OSError, ValueError) as error:
+                if not self._was_idle(error, connections, time.monotonic() - began):
+                    raise self._explained(error, timeout) from error
+        if response.status == _BAD_REQUEST and self._speaks_tls():
+            raise SourceError(f"it speaks TLS there: {self._use('https')}")
+        return response
 
     def close(self) -> None:
         """Cut the connection, from any thread; what waits for an answer wakes at once.
@@ -121,12 +124,39 @@ class HttpClient:
                 self._wire.close()
                 self._wire = None
 
+    def _was_idle(self, error: Exception, connections: int, seconds: float) -> bool:
+        """Tell whether the server closed a connection between two requests, which is seen at the second only."""
+        used_again = 0 < connections == self._connections and seconds < AT_ONCE and not self._closed
+        return used_again and isinstance(error, ProtocolError) and isinstance(failures.cause_of(error), ConnectionError)
+
+    def _exchange(self, method: str, path: str, body: bytes | None, timeout: float) -> HttpResponse:
+        self._pace = Pace(timeout)
+        response = self._manager.urlopen(
+            method,
+            self._base + path,
+            body=body,
+            headers={"Content-Type": "application/json", "Accept": "application/json", **self._headers},
+            retries=False,
+            redirect=False,
+            preload_content=False,
+            timeout=urllib3.Timeout(connect=failures.CONNECT_TIMEOUT, read=timeout),
+        )
+        try:
+            self._pace.headers_read()
+            answer = HttpResponse(response.status, response.headers, self._read(response))
+        except BaseException:
+            response.close()
+            raise
+        response.release_conn()
+        return answer
+
     def _made(self, wire: socket.socket) -> None:
         # A duplicate, since TLS takes the socket itself away.
         with self._lock:
             if self._wire:
                 self._wire.close()
             self._wire = wire.dup()
+            self._connections += 1
             self.connected = time.monotonic()
             self._shaken_hands = not self._endpoint.tls
             if self._closed:
@@ -136,10 +166,27 @@ class HttpClient:
         self._shaken_hands = True
 
     def _make_manager(self, access: Access, options: ClientOptions) -> urllib3.PoolManager:
-        endpoint, made, opened = self._endpoint, self._made, self._opened
-        base: type[HTTPConnection] = HTTPSConnection if endpoint.tls else HTTPConnection
+        arguments: dict[str, Any] = {"maxsize": 1, "socket_options": _KEEPALIVE}
+        if self._endpoint.tls or (self._proxy and self._proxy.scheme == "https"):
+            arguments["ssl_context"] = access.ssl_context()
+        if self._endpoint.tls:
+            arguments["server_hostname"] = options.tls_server_name or None
+        if options.tls_insecure_skip_verify:
+            # It is said once at the start, not at each request.
+            urllib3.disable_warnings(InsecureRequestWarning)
+        manager = _through(self._proxy, arguments) if self._proxy else urllib3.PoolManager(**arguments)
+        # The one pool that requests go through; its connections are ours to cut.
+        pool = manager.connection_from_url(self._base)
+        pool.ConnectionCls = self._connection_class(pool.ConnectionCls)
+        return manager
 
-        class Connection(base):  # type: ignore[valid-type, misc]
+    def _connection_class(self, base: Any) -> Any:  # noqa: ANN401 (urllib3 has several, without a common type)
+        made, opened = self._made, self._opened
+
+        def pace() -> Pace:
+            return self._pace
+
+        class Connection(base):  # type: ignore[misc]
             def _new_conn(self) -> socket.socket:
                 wire: socket.socket = super()._new_conn()
                 made(wire)
@@ -149,19 +196,11 @@ class HttpClient:
                 super().connect()
                 opened()
 
-        arguments: dict[str, Any] = {"maxsize": 1, "socket_options": _KEEPALIVE}
-        if endpoint.tls:
-            arguments["ssl_context"] = access.ssl_context()
-            arguments["server_hostname"] = options.tls_server_name or None
-        if options.tls_insecure_skip_verify:
-            # It is said once at the start, not at each request.
-            urllib3.disable_warnings(InsecureRequestWarning)
-        proxy = access.proxy(endpoint)
-        manager = urllib3.ProxyManager(proxy, **arguments) if proxy else urllib3.PoolManager(**arguments)
-        # The one pool that requests go through; its connections are ours to cut.
-        pool = manager.connection_from_url(self._base)
-        pool.ConnectionCls = Connection
-        return manager
+            @staticmethod
+            def response_class(wire: socket.socket, *arguments: Any, **keywords: Any) -> PacedResponse:  # noqa: ANN401 (whatever the library hands over)
+                return PacedResponse(wire, pace(), *arguments, **keywords)
+
+        return Connection
 
     def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
         pieces, size = [], 0
@@ -173,27 +212,35 @@ class HttpClient:
                 raise TooLargeError(f"the response is larger than max-message-size ({limit}), raise it")
         return b"".join(pieces)
 
-    def _explain(self, error: HTTPError | OSError, timeout: float) -> str:
-        cause = error.__cause__ or (error.args[-1] if error.args else error)
-        reason = getattr(cause, "verify_message", "") or getattr(cause, "strerror", "") or str(cause)
-        match error:
-            case _ if self._closed:
-                reason = "the connection was closed"
-            case NameResolutionError():
-                reason = f"the name {self._endpoint.host!r} does not resolve"
-            case NewConnectionError():
-                pass
-            case ConnectTimeoutError():
-                reason = f"no connection within {CONNECT_TIMEOUT:g}s"
-            case ProxyError():
-                reason = f"the proxy fails: {error.original_error}"
-            case SSLError():
-                reason = f"TLS fails: {reason}"
-            case ProtocolError() if not self._shaken_hands:
-                # What a server for gRPC without TLS does. One that would never have TLS is the likeliest.
-                reason = f"TLS fails: {reason}; Kuma has TLS for MADS since 2.0 and only when enabled, else use http://"
-            case ProtocolError() if isinstance(cause, http.client.HTTPException):
-                reason = "it does not speak HTTP, or breaks off"
-            case HTTPTimeoutError():
-                reason = f"no answer within {show_duration(timeout)}"
-        return reason
+    def _explained(self, error: Exception, timeout: float) -> SourceError:
+        if self._closed:
+            return SourceError("the connection was closed")
+        if isinstance(error, (ProxyError, ConnectTimeoutError, NewConnectionError)):
+            return SourceError(failures.connecting_fails(error, self._proxy))
+        if isinstance(error, (HTTPTimeoutError, TimeoutError)):
+            slow = f"its answer comes too slowly, less than 30KiB in {BODY_SECONDS:g}s"
+            return SilentError(slow if self._pace.in_body else f"no answer within {show_duration(timeout)}")
+        if self._speaks_tls():
+            return SourceError(f"it speaks TLS there: {self._use('https')}")
+        if self._endpoint.tls and (failures.is_about_tls(error) or not self._shaken_hands):
+            return SourceError(self._tls_fails(error))
+        return SourceError(failures.answer_fails(error))
+
+    def _tls_fails(self, error: Exception) -> str:
+        if not failures.is_about_trust(error) and not self._proxy and speaks_plain_http(self._endpoint):
+            return f"it has no TLS there: {self._use('http')}"
+        reason = failures.tls_fails(error)
+        # A server that speaks neither may end the connection without a word, as Kuma before 1.2 does.
+        return reason if failures.is_about_tls(error) else f"{reason}; if it has no TLS, {self._use('http')}"
+
+    def _speaks_tls(self) -> bool:
+        return not self._endpoint.tls and not self._proxy and speaks_tls(self._endpoint)
+
+    def _use(self, scheme: str) -> str:
+        return f"use {scheme}://{self._endpoint.authority}{self._endpoint.path}"
+
+
+def _through(proxy: Proxy, arguments: dict[str, Any]) -> urllib3.ProxyManager:
+    headers = {"Proxy-Authorization": basic(f"{proxy.user}:{proxy.password.reveal()}")} if proxy.user else {}
+    trusted = arguments.get("ssl_context") if proxy.scheme == "https" else None
+    return urllib3.ProxyManager(str(proxy), proxy_headers=headers, proxy_ssl_context=trusted, **arguments)

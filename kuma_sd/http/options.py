@@ -11,6 +11,8 @@ from kuma_sd.core.url import Url
 # A name as RFC 9110, 5.1, has it, and a value of visible ASCII with blanks between.
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*([!-~](?:[ \t!-~]*[!-~])?)")
 
+_OF_THE_CONNECTION = ("connection", "content-length", "content-type", "expect", "te", "transfer-encoding", "upgrade")
+
 
 class Header(NamedTuple):
     """A header to send; many a value lets somebody in."""
@@ -23,6 +25,8 @@ def _parse_header(text: str) -> Header:
     found = _HEADER.fullmatch(text.strip())
     if not found:
         raise ValueError("is not a header like 'X-Tenant: monitoring', in visible ASCII and on a line of its own")
+    if found[1].lower() in _OF_THE_CONNECTION:
+        raise ValueError("cannot be set, since it says how the request itself is to be read")
     return Header(found[1], Secret(found[2]))
 
 

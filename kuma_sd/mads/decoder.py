@@ -1,5 +1,6 @@
 """From the resources of a response to the assignments of a snapshot, without decoding what did not change."""
 
+import hashlib
 import logging
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -70,8 +71,8 @@ class Decoder:
         """How many resources of the last response cannot be understood."""
         return len(self._reported)
 
-    def decode(self, response: MadsResponse) -> tuple[Sequence[Assignment], bool]:
-        """Return all assignments of a response, sorted by key, and whether everything in it parsed.
+    def decode(self, response: MadsResponse) -> tuple[Sequence[Assignment], frozenset[bytes]]:
+        """Return all assignments of a response, sorted by key, and digests of the resources that cannot be read.
 
         Raises:
             SourceError: there are resources, and none of them parses.
@@ -87,7 +88,7 @@ class Decoder:
         self._report()
         if self._failures and not self._assignments:
             raise SourceError("nothing in the response can be understood")
-        return self._assignments, not self._failures
+        return self._assignments, self._reported
 
     def _patched(self, gone: Mapping[bytes, Parts], fresh: Collection[bytes]) -> list[Assignment]:
         """Return the assignments after a change; a few are put in their places without looking at the others."""
@@ -127,16 +128,34 @@ class Decoder:
         return parts[0] if len(parts) == 1 else tuple(parts)
 
     def _report(self) -> None:
-        new = self._failures.keys() - self._reported
+        failures = {digest(resource): error for resource, error in self._failures.items()}
+        new = failures.keys() - self._reported
         if new:
             _log.warning(
                 "control plane %s: %s cannot be understood and take nothing away; first: %s",
                 self._control_plane or "(unnamed)",
-                counted(len(self._failures), "assignment"),
-                next(iter(self._failures.values())),
+                counted(len(failures), "assignment"),
+                failures[min(new)],
             )
         self.parse_errors += len(new)
-        self._reported = frozenset(self._failures)
+        self._reported = frozenset(failures)
+
+
+def digest(resource: bytes) -> bytes:
+    """Return what a resource that cannot be read is known by."""
+    return hashlib.blake2b(resource, digest_size=16).digest()
+
+
+def foreign(codec: ResourceCodec, type_url: str, version: str) -> str:
+    """Say why a response is not one of MADS, whatever else is in it; empty if it is one.
+
+    Every response of every Kuma says its type and version, one without any assignment too.
+    """
+    if not type_url:
+        return "it has no type_url"
+    if type_url != codec.type_url:
+        return f"its type_url is {type_url!r}"
+    return "" if version else "it has no version_info"
 
 
 def _numbered(assignments: Iterable[Assignment]) -> list[Assignment]:

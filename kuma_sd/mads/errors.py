@@ -15,5 +15,9 @@ class GarbledError(SourceError):
     """What came is no response at all."""
 
 
+class ForeignError(GarbledError):
+    """What came is a response, but not one of MADS: nothing of it is taken."""
+
+
 class UnreachableError(SourceError):
     """gRPC cannot connect, or the server speaks something else; what HTTP says of it is clearer."""

@@ -10,9 +10,10 @@ import msgspec
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.http.client import HttpClient, HttpResponse
+from kuma_sd.http.refusals import refused
 from kuma_sd.mads.codecs.v1_json import TYPE_URL, V1_JSON
-from kuma_sd.mads.decoder import MadsResponse
-from kuma_sd.mads.errors import GarbledError, NotServedThereError
+from kuma_sd.mads.decoder import MadsResponse, foreign
+from kuma_sd.mads.errors import ForeignError, GarbledError, NotServedThereError
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +33,13 @@ class _Message(msgspec.Struct):
     # Proto JSON: each field in one of two spellings.
     version_info: str = ""
     version_in_camel_case: str = msgspec.field(default="", name="versionInfo")
+    type_url: str = ""
+    type_in_camel_case: str = msgspec.field(default="", name="typeUrl")
     resources: list[msgspec.Raw] | None = None
+
+    @property
+    def version(self) -> str:
+        return self.version_info or self.version_in_camel_case
 
 
 _DECODER = msgspec.json.Decoder(_Message)
@@ -45,25 +52,29 @@ class LongPoll:
         client: asks the server.
         node_id: the client's name.
         fetch_timeout: how long the server may hold a request, in seconds.
+        patience: how long the first answer may take, in seconds.
         min_interval: the least time between two requests, in seconds: a proxy that answers at once, or a replica with
             versions of its own, must not make us spin.
     """
 
-    def __init__(self, client: HttpClient, node_id: str, fetch_timeout: float, min_interval: float = 1.0) -> None:
+    def __init__(
+        self, client: HttpClient, node_id: str, fetch_timeout: float, patience: float, min_interval: float = 1.0
+    ) -> None:
         self._client = client
         self._node_id = node_id
         self._fetch_timeout = fetch_timeout
+        self._patience = patience
         self._min_interval = min_interval
         self._closing = threading.Event()
         self._late = 0
 
     @property
-    def connected(self) -> float:
-        """When the present connection was made, which a server or proxy may close after each answer."""
-        return self._client.connected
+    def next_within(self) -> float:
+        """How long the next answer may take, in seconds."""
+        return self._min_interval + self._fetch_timeout + MARGIN
 
     def __iter__(self) -> Iterator[MadsResponse | None]:
-        """Yield each response; None says that the server was heard and nothing is new.
+        """Yield each response; None says that the server answered and nothing is new.
 
         Raises:
             NotServedThereError: the server has no MADS there.
@@ -85,7 +96,7 @@ class LongPoll:
                 message, size = _parse(answer.body), len(answer.body)
                 # Nothing of a large message may stay while the next one is awaited.
                 del answer
-                version = message.version_info or message.version_in_camel_case
+                version = message.version
                 response = MadsResponse(V1_JSON, map(bytes, message.resources or ()), size=size)
                 del message
                 self._notice_late(late=held and waited < self._min_interval)
@@ -110,9 +121,12 @@ class LongPoll:
             "type_url": TYPE_URL,
             "response_nonce": "",
         }
-        query = urlencode({"fetch-timeout": f"{round(self._fetch_timeout * 1000)}ms"})
-        body = msgspec.json.encode(request)
-        answer = self._client.ask("POST", f"{PATH}?{query}", body=body, timeout=self._fetch_timeout + MARGIN)
+        hold, timeout = self._fetch_timeout, self._fetch_timeout + MARGIN
+        if not version:
+            # Nothing is known yet, so that every Kuma that has anything for us answers at once.
+            hold, timeout = min(hold, SHORT_FETCH_TIMEOUT), self._patience
+        query = urlencode({"fetch-timeout": f"{round(hold * 1000)}ms"})
+        answer = self._client.ask("POST", f"{PATH}?{query}", body=msgspec.json.encode(request), timeout=timeout)
         if answer.status not in (200, 304):
             raise refusal(answer)
         return answer
@@ -125,31 +139,24 @@ class LongPoll:
             _log.info("changes come late, so requests are held for %g s only from now on", SHORT_FETCH_TIMEOUT)
 
 
-def refusal(answer: HttpResponse) -> SourceError:
+def refusal(response: HttpResponse) -> SourceError:
     """Return the error that an HTTP status other than 200 and 304 means."""
-    status = answer.status
-    if status in (404, 405):
-        return NotServedThereError(f"no MADS there (HTTP status {status})")
-    if status in (401, 403):
-        return SourceError(f"it refuses our credentials (HTTP status {status}); check bearer-token-file or basic-auth")
-    if status == 429:  # noqa: PLR2004 (Too Many Requests)
-        seconds = str(answer.headers.get("Retry-After", ""))
-        return SourceError(
-            "it wants us to ask less often (HTTP status 429)", retry_after=float(seconds) if seconds.isdigit() else 0.0
-        )
-    if status in range(300, 400):
-        return SourceError(f"it redirects to {answer.headers.get('Location', 'somewhere')!r}; set cp-address to that")
-    if status == 500:  # noqa: PLR2004 (what Kuma answers when it has no snapshot for a client)
+    if response.status in (404, 405):
+        return NotServedThereError(f"no MADS there (HTTP status {response.status})")
+    if response.status == 500:  # noqa: PLR2004 (what Kuma answers when it has no snapshot for a client)
         return SourceError(
             "it cannot make assignments (HTTP status 500); from Kuma 2.7 on that is also its answer when "
             f"{_OTHER_CLIENTS}"
         )
-    return SourceError(f"HTTP status {status}")
+    return refused(response)
 
 
 def _parse(body: bytes) -> _Message:
+    start = body[:_START_OF_PAGE].decode(errors="replace")
     try:
-        return _DECODER.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        start = body[:_START_OF_PAGE].decode(errors="replace")
+        message = _DECODER.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise GarbledError(f"its answer is no MADS response ({error}); it begins with {start!r}") from error
+    if problem := foreign(V1_JSON, message.type_url or message.type_in_camel_case, message.version):
+        raise ForeignError(f"its answer is no MADS response ({problem}); it begins with {start!r}")
+    return message

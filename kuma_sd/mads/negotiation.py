@@ -3,117 +3,82 @@
 Control planes are upgraded and rolled back underneath us, so nothing is remembered from one connection to the next.
 """
 
+import logging
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Generator, Iterator
+from typing import NamedTuple
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.http.access import Access
 from kuma_sd.http.address import Endpoint
-from kuma_sd.http.errors import TooLargeError
+from kuma_sd.http.errors import SilentError, TooLargeError
+from kuma_sd.http.proxies import proxy_for
 from kuma_sd.mads.decoder import MadsResponse
-from kuma_sd.mads.errors import NotImplementedThereError, NotServedThereError, UnreachableError
+from kuma_sd.mads.errors import GarbledError, NotImplementedThereError, NotServedThereError, UnreachableError
+from kuma_sd.mads.patience import Patience
 from kuma_sd.mads.plugin import MadsOptions
+from kuma_sd.mads.protocols import GRPC_V1, GRPC_V1ALPHA1, HTTP_V1, Closable, MadsProtocol, allowed
+
+_log = logging.getLogger(__name__)
 
 
-class Closable(Protocol):
-    """What may block, and can be cut."""
+class _Refusal(NamedTuple):
+    """What was tried in vain."""
 
-    def close(self) -> None:
-        """End what blocks from another thread, at once."""
+    protocol: MadsProtocol
+    endpoint: Endpoint
+    error: SourceError
 
-
-class Connection(Closable, Protocol):
-    """One way to get responses."""
-
-    @property
-    def connected(self) -> float:
-        """When it was connected last, in seconds of ``time.monotonic()``."""
-
-    def __iter__(self) -> Iterator[MadsResponse | None]:
-        """Yield each response; None says that the server was heard and nothing is new."""
-
-
-def _grpc_v1(endpoint: Endpoint, options: MadsOptions, access: Access) -> Connection:
-    # Each library is loaded when it is needed first: whoever has a Kuma with HTTP only never pays for gRPC twice.
-    from kuma_sd.mads.grpc_stream import V1, GrpcStream  # noqa: PLC0415
-
-    return GrpcStream(endpoint, V1, options, access)
-
-
-def _grpc_v1alpha1(endpoint: Endpoint, options: MadsOptions, access: Access) -> Connection:
-    from kuma_sd.mads.grpc_stream import V1ALPHA1, GrpcStream  # noqa: PLC0415
-
-    return GrpcStream(endpoint, V1ALPHA1, options, access)
-
-
-def _http_v1(endpoint: Endpoint, options: MadsOptions, access: Access) -> Connection:
-    from kuma_sd.http.client import HttpClient  # noqa: PLC0415
-    from kuma_sd.mads.http_long_poll import LongPoll  # noqa: PLC0415
-
-    return LongPoll(HttpClient(endpoint, options, access), options.name, options.fetch_timeout)
-
-
-class MadsProtocol(NamedTuple):
-    """A version of MADS over a transport.
-
-    Args:
-        title: what it is called in the log.
-        transport: ``grpc`` or ``http``.
-        version: ``v1`` or ``v1alpha1``.
-        connect: makes a connection, which is opened when it is iterated.
-    """
-
-    title: str
-    transport: str
-    version: str
-    connect: Callable[[Endpoint, MadsOptions, Access], Connection]
-
-
-GRPC_V1 = MadsProtocol("v1 gRPC", "grpc", "v1", _grpc_v1)
-GRPC_V1ALPHA1 = MadsProtocol("v1alpha1 gRPC", "grpc", "v1alpha1", _grpc_v1alpha1)
-HTTP_V1 = MadsProtocol("v1 HTTP", "http", "v1", _http_v1)
+    def __str__(self) -> str:
+        return f"{self.protocol.title} at {self.endpoint}: {self.error}"
 
 
 class Negotiation:
-    """One connection to one server, in the first way that is answered.
+    """One connection to one server, over the first protocol that is answered.
 
     First v1 over gRPC; where that is not implemented, v1alpha1. After any other failure, v1 over HTTP. Where HTTP says
-    that nothing is there, the address may be that of the API server, which leads to where MADS is.
+    that nothing is there, the address may be that of the API server, whose ``/catalog`` may lead to where MADS is.
 
     Args:
         endpoint: where to begin.
-        options: which ways are allowed.
+        options: which protocols are allowed.
         access: how to be let in.
+        patience: how long a first answer is waited for.
     """
 
-    def __init__(self, endpoint: Endpoint, options: MadsOptions, access: Access) -> None:
+    def __init__(self, endpoint: Endpoint, options: MadsOptions, access: Access, patience: Patience) -> None:
         self.protocol = ""
         self.why = ""
-        self.connected = 0.0
-        self._endpoint = endpoint
+        self.endpoint = endpoint
+        self.next_within = float("inf")
         self._options = options
         self._access = access
+        self._patience = patience
         self._lock = threading.Lock()
         self._current: Closable | None = None
         self._closed = False
-        self._refusals: list[tuple[str, SourceError]] = []
+        self._refusals: list[_Refusal] = []
 
     def __iter__(self) -> Iterator[MadsResponse | None]:
         """Yield responses.
 
         Raises:
-            SourceError: no way is answered, or the one that was answered breaks.
+            SourceError: no protocol is answered, or the connection that was made breaks.
         """
-        problem = yield from self._at(self._endpoint)
-        if isinstance(problem, NotServedThereError) or HTTP_V1 not in self._allowed(self._endpoint):
-            elsewhere = self._elsewhere()
-            # Whom the API server names was not given our credentials, and MADS itself asks for none.
-            self._access = self._access.without_credentials()
-            for endpoint in elsewhere:
-                if endpoint != self._endpoint:
-                    problem = yield from self._at(endpoint)
-        raise SourceError(self._summary() or str(problem), problem.retry_after)
+        configured = self.endpoint
+        error = yield from self._at(configured)
+        if isinstance(error, NotServedThereError) or HTTP_V1 not in allowed(configured, self._options):
+            advertised = self._ask_api_server(configured)
+            if advertised and advertised != configured:
+                # Whom the API server names was not given our credentials, and MADS itself asks for none.
+                self._access = self._access.without_credentials()
+                error = yield from self._at(advertised)
+        if any(isinstance(refusal.error, SilentError) for refusal in self._refusals):
+            self._patience.was_in_vain()
+        kind = (
+            GarbledError if any(isinstance(refusal.error, GarbledError) for refusal in self._refusals) else SourceError
+        )
+        raise kind(self._summary() or str(error), error.retry_after)
 
     def close(self) -> None:
         """End the iteration at once, from any thread."""
@@ -123,68 +88,80 @@ class Negotiation:
                 self._current.close()
 
     def _at(self, endpoint: Endpoint) -> Generator[MadsResponse | None, None, SourceError]:
-        """Yield the responses of the first way that is answered at an endpoint; returns why none is."""
-        problem = SourceError(f"nothing that is allowed by transport and api-version can be spoken at {endpoint}")
-        for protocol in self._allowed(endpoint):
-            after_v1 = protocol is GRPC_V1ALPHA1 and GRPC_V1 in self._allowed(endpoint)
-            if after_v1 and not isinstance(problem, NotImplementedThereError):
+        """Yield the responses over the first protocol that is answered at an endpoint; returns why none is."""
+        protocols = allowed(endpoint, self._options)
+        error = SourceError(f"nothing that is allowed by transport and api-version can be spoken at {endpoint}")
+        for protocol in protocols:
+            after_v1 = protocol is GRPC_V1ALPHA1 and GRPC_V1 in protocols
+            if after_v1 and not isinstance(error, NotImplementedThereError):
                 continue
-            problem = yield from self._over(protocol, endpoint)
-        return problem
+            error = yield from self._over(protocol, endpoint)
+        return error
 
     def _over(self, protocol: MadsProtocol, endpoint: Endpoint) -> Generator[MadsResponse | None, None, SourceError]:
-        """Yield the responses of one way; returns why there is none."""
+        """Yield the responses over one protocol; returns why there is none."""
         answered = False
-        connection = protocol.connect(endpoint, self._options, self._access)
+        connection = protocol.connect(endpoint, self._options, self._access, self._patience.seconds)
         self._claim(connection)
         try:
             for response in connection:
-                self.connected = connection.connected
                 if not answered:
                     answered = True
-                    self.protocol = protocol.title
-                    self.why = "; not ".join(
-                        [f"at {endpoint}", *(f"{protocol}: {error}" for protocol, error in self._refusals)]
-                    )
+                    self._note_answer(protocol, endpoint)
+                self.next_within = connection.next_within
                 yield response
                 # Nothing of a large response may stay while the next one is awaited.
                 del response
-            problem = SourceError("it ended the stream")
-        except SourceError as error:
-            problem = error
+            error = SourceError("it ended the stream")
+        except SourceError as caught:
+            error = caught
         finally:
             connection.close()
-        if answered or self._closed or isinstance(problem, TooLargeError):
-            raise problem
-        self._refusals.append((f"{protocol.title} at {endpoint}", problem))
-        return problem
+        if answered or self._closed or isinstance(error, TooLargeError):
+            raise error
+        _log.debug("%s at %s: %s", protocol.title, endpoint, error)
+        self._refusals.append(_Refusal(protocol, endpoint, error))
+        return error
+
+    def _note_answer(self, protocol: MadsProtocol, endpoint: Endpoint) -> None:
+        self._patience.was_rewarded()
+        self.protocol = protocol.title
+        self.why = self._reason(protocol, endpoint)
+        self.endpoint = endpoint
+
+    def _reason(self, protocol: MadsProtocol, endpoint: Endpoint) -> str:
+        """Say why it is this protocol and not the one that is tried before it; empty where there is nothing to say."""
+        errors = [error for _, where, error in self._refusals if where == endpoint]
+        if not errors:
+            return ""
+        if protocol is GRPC_V1ALPHA1:
+            return "this Kuma serves no v1"
+        match errors[-1]:
+            case NotImplementedThereError():
+                return "this Kuma serves no MADS over gRPC"
+            case UnreachableError() if not proxy_for(endpoint, self._options.proxy):
+                return f"this Kuma serves no gRPC{' over TLS' * endpoint.tls}"
+            case error:
+                return f"gRPC fails: {error}"
 
     def _summary(self) -> str:
-        telling = [
-            refusal for refusal in self._refusals if not isinstance(refusal[1], UnreachableError)
-        ] or self._refusals[-1:]
-        return "; ".join(f"{protocol}: {problem}" for protocol, problem in telling)
+        telling = [refusal for refusal in self._refusals if not isinstance(refusal.error, UnreachableError)]
+        return "; ".join(map(str, telling or self._refusals[-1:]))
 
-    def _allowed(self, endpoint: Endpoint) -> Iterable[MadsProtocol]:
-        options = self._options
-        protocols = [
-            protocol
-            for protocol in (GRPC_V1, GRPC_V1ALPHA1, HTTP_V1)
-            if options.transport in ("auto", protocol.transport) and options.api_version in ("auto", protocol.version)
-        ]
-        # gRPC has no place for a path, which gateways need, and cannot leave certificates unverified.
-        if endpoint.path or (endpoint.tls and options.tls_insecure_skip_verify):
-            protocols = [protocol for protocol in protocols if protocol.transport != "grpc"]
-        return protocols
+    def _ask_api_server(self, endpoint: Endpoint) -> Endpoint | None:
+        """Return where the API server at an endpoint says that MADS is, if it does.
 
-    def _elsewhere(self) -> Iterable[Endpoint]:
+        Raises:
+            SourceError: it says that there is none, or it is where we may not go.
+        """
+        # Late, as most addresses are those of MADS.
         from kuma_sd.http.client import HttpClient  # noqa: PLC0415
-        from kuma_sd.mads.catalog import mads_of  # noqa: PLC0415 (see _grpc_v1)
+        from kuma_sd.mads.api_server import mads_of  # noqa: PLC0415
 
-        client = HttpClient(self._endpoint, self._options, self._access)
+        client = HttpClient(endpoint, self._options, self._access)
         self._claim(client)
         try:
-            return mads_of(self._endpoint, client, allow_plaintext=self._options.allow_plaintext)
+            return mads_of(endpoint, client, allow_plaintext=self._options.allow_plaintext)
         finally:
             client.close()
 

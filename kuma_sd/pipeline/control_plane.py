@@ -114,8 +114,6 @@ class ControlPlane:
             self.changed = time.time()
 
     def _age(self) -> float:
-        status = self.contact()
-        if status.connected:
-            return 0.0
+        age = self.contact().age(time.monotonic())
         # What was restored says when it changed last, not when it was heard: so it counts from the start.
-        return time.time() - (status.heard or self.born)
+        return time.time() - self.born if age is None else age

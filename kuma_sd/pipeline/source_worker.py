@@ -1,19 +1,21 @@
 """The thread of a control plane: it connects again and again."""
 
-import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from kuma_sd.core.errors import SourceError
-from kuma_sd.core.model import SourceEvent
+from kuma_sd.core.model import ContactLost, SourceEvent
 from kuma_sd.pipeline.backoff import Backoff
+from kuma_sd.pipeline.connection_log import ConnectionLog
 from kuma_sd.plugin.interfaces import Source
-
-_log = logging.getLogger(__name__)
 
 LONGEST_RETRY_AFTER = 300.0
 """How long a server may send us away, in seconds."""
+
+STEADY_SECONDS = 10.0
+"""How long a connection must have held for the back-off to begin anew when it breaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +35,43 @@ class ConnectionStatus:
     failing: str = ""
 
 
+class Contact:
+    """Since when a control plane is in contact, in seconds of ``time.monotonic()``.
+
+    A connection that breaks and is made again by the first attempt does not end the contact: that is what gateways do,
+    and says nothing about the control plane. An attempt that fails does.
+    """
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._broke = float("-inf")
+
+    def began(self, connected: float) -> float:
+        """Return when the present contact began, given when the present connection was made."""
+        if self._began is None:
+            # Clocks of sources may be coarse; a contact never begins before the last one ended.
+            self._began = max(connected, self._broke)
+        return self._began
+
+    def broke(self, now: float) -> None:
+        """Note that the connection broke."""
+        self._broke = now
+
+    def failed(self) -> float | None:
+        """Note that an attempt to connect failed; returns when the contact was lost, if this is what shows it."""
+        lost = None if self._began is None else self._broke
+        self._began = None
+        return lost
+
+
 class SourceWorker:
     """Consumes the snapshots of one control plane, connecting again and again.
 
     Args:
         title: what the control plane is called in the log.
         control_plane: its name.
-        source: where its snapshots come from.
-        put: takes snapshots and losses of contact, and hands them to another thread.
+        source: where the snapshots come from.
+        put: where they go, and the news that contact was lost.
     """
 
     def __init__(self, title: str, control_plane: str, source: Source, put: Callable[[SourceEvent], None]) -> None:
@@ -49,6 +80,9 @@ class SourceWorker:
         self.status = ConnectionStatus()
         self._control_plane = control_plane
         self._put = put
+        self._log = ConnectionLog(title, lambda: source.status)
+        self._contact = Contact()
+        self._made = 0.0
         self._backoff = Backoff()
         self._closing = threading.Event()
 
@@ -65,31 +99,36 @@ class SourceWorker:
                 why, error = f"unexpected {type(failure).__name__}: {failure}", failure
             if self._closing.is_set():
                 return
-            self._down(why, error)
+            self._ended(why, error, time.monotonic())
             self._closing.wait(max(self._backoff.next(), leave_alone))
 
     def close(self) -> None:
         """End run() at once, from any thread."""
         self._closing.set()
         self.source.close()
+        self._log.close()
 
     def _connection(self) -> None:
         for snapshot in self.source:
-            self._put(snapshot)
-            self._backoff.reset()
-            self._up()
+            began = self._contact.began(snapshot.connected)
+            self._put(snapshot if snapshot.connected == began else replace(snapshot, connected=began))
+            self._note_snapshot()
             # While the next one is awaited, nothing of this one may stay.
             del snapshot
 
-    def _up(self) -> None:
+    def _note_snapshot(self) -> None:
         if not self.status.up:
-            spoken = self.source.status
-            _log.info("control plane %s: connected over %s, %s", self.title, spoken.protocol, spoken.why)
+            self._made = time.monotonic()
+            self._log.made()
         self.status = replace(self.status, snapshots=self.status.snapshots + 1, up=True, failing="")
 
-    def _down(self, why: str, error: Exception | None) -> None:
-        known, self.status = self.status.up is False, replace(self.status, up=False, failing=why)
-        if not known:
-            _log.warning(
-                "control plane %s: %s; trying again, targets stay as they are", self.title, why, exc_info=error
-            )
+    def _ended(self, why: str, error: Exception | None, now: float) -> None:
+        """Note that a connection broke, or that there was none."""
+        if self.status.up:
+            self._contact.broke(now)
+            if now - self._made >= STEADY_SECONDS:
+                self._backoff.reset()
+        elif (lost := self._contact.failed()) is not None:
+            self._put(ContactLost(self._control_plane, lost))
+        self.status = replace(self.status, up=False, failing=why)
+        self._log.lost(why, error)

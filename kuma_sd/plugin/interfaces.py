@@ -76,19 +76,25 @@ class SourceStatus:
     """What a source knows of its connection; replaced whole, never changed.
 
     Args:
-        connected: a stream is open whose keepalive is alive, which counts as being heard now.
-        heard: the last sign of life, in seconds of ``time.time()``; None before the first.
-        protocol: what is spoken, like ``v1 gRPC``; empty while nothing is.
-        why: how this protocol was found.
-        since: since when it is connected, likewise; None while it is not.
+        connected: a connection is open that brought an answer. It may be overdue to bring another, see `age()`.
+        last_response: when the last answer came, in seconds of ``time.time()``, for people; None before the first.
+        protocol: what is spoken, like ``v1 gRPC``, or was last; empty before anything was.
+        why: why it is that protocol; empty where there is nothing to say.
+        since: since when it is connected, in seconds of ``time.time()``; None while it is not.
         responses: how many answers came so far, over all connections.
         received: how many bytes they had.
         unparsed: how many assignments of the last answer cannot be understood.
         parse_errors: how many assignments, or whole answers, could not be understood so far.
+        contact: the last moment in contact, in seconds of ``time.monotonic()``; None before the first.
+        due: until when the connection may stay silent, likewise; infinity where silence is no sign of trouble, since
+            something else shows that the other end is alive.
+        awaiting: since when a first answer is awaited, likewise; None while there is no attempt to connect.
+        endpoint: which server the connection leads to, like ``kuma.internal:5676``.
+        note: what is remarkable about the last answer; empty for nothing.
     """
 
     connected: bool = False
-    heard: float | None = None
+    last_response: float | None = None
     protocol: str = ""
     why: str = ""
     since: float | None = None
@@ -96,6 +102,31 @@ class SourceStatus:
     received: int = 0
     unparsed: int = 0
     parse_errors: int = 0
+    contact: float | None = None
+    due: float = float("inf")
+    awaiting: float | None = None
+    endpoint: str = ""
+    note: str = ""
+
+    def age(self, now: float) -> float | None:
+        """Return how long ago the last moment in contact was, in seconds: 0 while in contact, None if there was none.
+
+        Args:
+            now: in seconds of ``time.monotonic()``.
+        """
+        if self.connected and now <= self.due:
+            return 0.0
+        return None if self.contact is None else max(0.0, now - self.contact)
+
+    def silence(self, now: float) -> float:
+        """Return for how long an answer has been awaited that should be there by now, in seconds; 0 for none.
+
+        Args:
+            now: in seconds of ``time.monotonic()``.
+        """
+        if self.awaiting is not None:
+            return max(0.0, now - self.awaiting)
+        return (self.age(now) or 0.0) if self.connected else 0.0
 
 
 class Source(Protocol):

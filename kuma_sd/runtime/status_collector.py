@@ -11,8 +11,8 @@ from kuma_sd._version import __version__
 from kuma_sd.core.options import show_duration
 from kuma_sd.pipeline.guard import GuardStatus
 from kuma_sd.pipeline.output_worker import OutputWorker
-from kuma_sd.pipeline.source_worker import SourceWorker
-from kuma_sd.plugin.interfaces import Context
+from kuma_sd.pipeline.source_worker import ConnectionStatus, SourceWorker
+from kuma_sd.plugin.interfaces import Context, SourceStatus
 from kuma_sd.runtime.builder import Components
 from kuma_sd.runtime.daemon import Daemon
 from kuma_sd.telemetry.history import FINE, History
@@ -30,6 +30,9 @@ from kuma_sd.telemetry.status import (
 )
 
 _log = logging.getLogger(__name__)
+
+SILENT_SECONDS = 6.0
+"""How long an answer may be awaited before that is what is said; whoever cannot be reached is known by then."""
 
 STUCK = 60.0
 """How long a thread of ours may not move, in seconds; what plugins do and wait for has no limit."""
@@ -138,20 +141,22 @@ class StatusCollector:
         settings, context = components.sources[name][0], components.contexts["source", name]
         control_plane = self._daemon.pipeline.control_planes.get(name)
         source, connection, now = worker.source.status, worker.status, time.time()
-        heard = now if source.connected else source.heard
+        age = source.age(time.monotonic())
+        born = control_plane.born if control_plane else self._started
         return ControlPlaneStatus(
             name=name,
             title=worker.title,
             address=str(settings.address),
             plugin=settings.plugin.name,
-            connected=source.connected,
+            connected=age == 0,
             protocol=source.protocol,
-            why=source.why,
+            why=_spoken_at(source),
             since=source.since if source.connected else None,
-            heard=heard,
-            age=max(0.0, now - (heard or (control_plane.born if control_plane else self._started))),
+            heard=now if age == 0 else source.last_response,
+            age=max(0.0, now - born) if age is None else age,
             changed=control_plane.changed if control_plane else None,
-            failing=connection.failing,
+            failing=_failing(source, connection),
+            note=source.note,
             attempts=connection.attempts,
             responses=source.responses,
             snapshots=connection.snapshots,
@@ -213,6 +218,21 @@ class StatusCollector:
         if problem not in self._reported:
             self._reported.add(problem)
             _log.error("%s cannot say how it is: %s: %s", owner, type(error).__name__, error, exc_info=error)
+
+
+def _spoken_at(source: SourceStatus) -> str:
+    """Say where what is spoken leads, and why it is that protocol."""
+    if not source.endpoint:
+        return source.why
+    return f"at {source.endpoint} ({source.why})" if source.why else f"at {source.endpoint}"
+
+
+def _failing(source: SourceStatus, connection: ConnectionStatus) -> str:
+    """Say what is wrong now: a server that is silent is not what failed before."""
+    silence = source.silence(time.monotonic())
+    if silence >= SILENT_SECONDS:
+        return f"connected, no answer for {show_duration(round(silence))}"
+    return connection.failing
 
 
 def _held(status: GuardStatus) -> HeldStatus:

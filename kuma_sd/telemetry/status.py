@@ -93,12 +93,13 @@ class ControlPlaneStatus(msgspec.Struct, frozen=True):
         plugin: the kind of source that speaks to it.
         connected: it is heard now.
         protocol: what is spoken, or was last, like ``v1 gRPC``; empty before anything was.
-        why: how this protocol was found.
+        why: where it leads, and why it is this protocol.
         since: since when it is connected; None while it is not.
         heard: the last sign of life; now, while it is connected.
         age: how long ago that was, in seconds; from the start if there was none.
         changed: when its targets changed last.
-        failing: why the last connection ended; empty while one is up.
+        failing: why the last connection ended, or that the present one is silent; empty while all is well.
+        note: what is remarkable about the last answer; empty for nothing.
         attempts: how many connections were tried.
         responses: how many answers came.
         snapshots: how many of them made a snapshot.
@@ -124,6 +125,7 @@ class ControlPlaneStatus(msgspec.Struct, frozen=True):
     age: float = 0.0
     changed: float | None = None
     failing: str = ""
+    note: str = ""
     attempts: int = 0
     responses: int = 0
     snapshots: int = 0

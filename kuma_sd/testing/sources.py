@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ class SourceContract:
         """Age and max-age count from the loss of contact."""
         with self._first(tmp_path) as (source, snapshot):
             status = source.status
-            assert status.heard, "heard is the last sign of life, in seconds of time.time()"
+            assert status.last_response, "last_response is when the last answer came, in seconds of time.time()"
+            assert status.age(time.monotonic()) == 0, "a source that is connected is in contact"
             assert status.protocol, "protocol says what is spoken"
             assert snapshot.received
 
@@ -87,6 +89,7 @@ class SourceContract:
         with self._first(tmp_path) as (source, _):
             source.close()
         assert not source.status.connected
+        assert source.status.age(time.monotonic()) is not None, "contact is the last moment in contact"
 
     def test_a_source_that_was_closed_connects_no_more(self, tmp_path: Path) -> None:
         """A stop may come before the first connection."""

@@ -52,13 +52,15 @@ class SavedSnapshot:
                 if self._closed:
                     return
                 snapshot = read_snapshot(self._path, self._control_plane)
-                self.status = SourceStatus(True, time.time(), "saved snapshot", f"in the file {str(self._path)!r}")  # noqa: FBT003 (connected)
+                self.status = SourceStatus(
+                    connected=True, last_response=time.time(), protocol="saved snapshot", why=f"in {str(self._path)!r}"
+                )
                 yield dataclasses.replace(snapshot, connected=connected)
                 del snapshot
                 self._changed.wait()
         finally:
             watcher.close()
-            self.status = dataclasses.replace(self.status, connected=False, protocol="")
+            self.status = dataclasses.replace(self.status, connected=False, protocol="", contact=time.monotonic())
 
     def close(self) -> None:
         """End the iteration at once, from any thread."""

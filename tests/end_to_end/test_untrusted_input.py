@@ -127,7 +127,10 @@ def test_json_that_is_no_unicode_is_decoded_or_refused(text: bytes) -> None:
     publish(V1_JSON, [[b'{"@type":"%b","mesh":"%b","targets":[%b]}' % (TYPE_URL.encode(), text, target)]], "both")
 
 
-@pytest.mark.parametrize("body", [b"\xee", b'{"version_info":"\xee"}', b'{"resources":[{"mesh":"\xee"}]}'])
+IN_A_RESOURCE = b'{"version_info":"1","type_url":"%b","resources":[{"mesh":"\xee"}]}' % TYPE_URL.encode()
+
+
+@pytest.mark.parametrize("body", [b"\xee", b'{"version_info":"\xee"}', IN_A_RESOURCE])
 def test_a_body_that_is_no_unicode_is_refused(body: bytes) -> None:
     def resources() -> list[object]:
         return [list(V1_JSON.split(bytes(raw))) for raw in http_long_poll._parse(body).resources or ()]
@@ -139,4 +142,4 @@ def test_a_body_that_is_no_unicode_is_refused(body: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_any_message_over_grpc_is_parsed_or_refused(data: bytes) -> None:
     with contextlib.suppress(SourceError):
-        publish(V1_PROTOBUF, [grpc_stream._parse(data).resources], "both")
+        publish(V1_PROTOBUF, [grpc_stream._parse(data, V1_PROTOBUF).resources], "both")

@@ -27,7 +27,7 @@ def test_assignments_are_sorted_whatever_the_order_on_the_wire() -> None:
     resources = [resource(f"backend-{number}", mesh=mesh) for number in range(9) for mesh in ("b", "a")]
     expected, _ = Decoder("").decode(response(*resources))
     random.Random(1).shuffle(resources)
-    assert Decoder("").decode(response(*resources)) == (expected, True)
+    assert Decoder("").decode(response(*resources)) == (expected, frozenset())
     assert [item.key for item in expected] == sorted(item.key for item in expected)
 
 
@@ -55,11 +55,11 @@ def test_a_resource_with_several_targets_is_split_and_remembered() -> None:
     decoder = Decoder("east")
     resources = [resource("a", "b"), resource("c")]
     for _ in range(3):
-        assignments, complete = decoder.decode(response(*resources))
+        assignments, unreadable = decoder.decode(response(*resources))
         assert [
             (assignment.key.name, assignment.read().name, assignment.read().control_plane) for assignment in assignments
         ] == [("a", "a", "east"), ("b", "b", "east"), ("c", "c", "east")]
-        assert complete
+        assert not unreadable
     assert decoder.decoded == 2
 
 
@@ -90,19 +90,19 @@ def test_a_resource_sent_twice_is_one_assignment() -> None:
 def test_what_does_not_parse_makes_the_snapshot_incomplete_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     decoder = Decoder("")
     for _ in range(3):
-        assignments, complete = decoder.decode(response(resource("a"), b"\xff\xff"))
+        assignments, unreadable = decoder.decode(response(resource("a"), b"\xff\xff"))
         assert [assignment.key.name for assignment in assignments] == ["a"]
-        assert not complete
+        assert len(unreadable) == 1
     assert decoder.decoded == 2
     assert len(caplog.records) == 1
     assert "1 assignment cannot be understood and take nothing away" in caplog.text
-    assert decoder.decode(response(resource("a")))[1]
+    assert not decoder.decode(response(resource("a")))[1]
 
 
 def test_an_unknown_type_makes_the_snapshot_incomplete(caplog: pytest.LogCaptureFixture) -> None:
-    assignments, complete = Decoder("").decode(response(resource("a"), FOREIGN))
+    assignments, unreadable = Decoder("").decode(response(resource("a"), FOREIGN))
     assert len(assignments) == 1
-    assert not complete
+    assert len(unreadable) == 1
     assert "unknown type 'type.googleapis.com/other'" in caplog.text
 
 
@@ -117,15 +117,15 @@ def test_after_an_error_the_next_good_response_is_whole() -> None:
     decoder.decode(response(resource("a"), resource("b")))
     with pytest.raises(SourceError):
         decoder.decode(response(b"\xff\xff"))
-    assignments, complete = decoder.decode(response(resource("a"), resource("b")))
+    assignments, unreadable = decoder.decode(response(resource("a"), resource("b")))
     assert len(assignments) == 2
-    assert complete
+    assert not unreadable
 
 
 def test_an_empty_response_is_an_empty_snapshot() -> None:
     decoder = Decoder("")
     decoder.decode(response(resource("a")))
-    assert decoder.decode(response()) == ([], True)
+    assert decoder.decode(response()) == ([], frozenset())
 
 
 def test_equal_content_returns_the_same_list() -> None:

@@ -10,16 +10,19 @@ import grpc
 import pytest
 import trustme
 from http_server import Answer, Request, Server, http_server
-from os_reasons import CONNECTION_REFUSED, NO_SUCH_FILE
+from os_reasons import NO_SUCH_FILE
 
 from kuma_sd import Secret, SourceError, parse_url
 from kuma_sd.http.access import Access
 from kuma_sd.http.address import parse_address
 from kuma_sd.http.options import Header
-from kuma_sd.mads import catalog
+from kuma_sd.mads import api_server as api_server_module
+from kuma_sd.mads.codecs.v1 import TYPE_URL
 from kuma_sd.mads.decoder import MadsResponse
 from kuma_sd.mads.negotiation import Negotiation
+from kuma_sd.mads.patience import Patience
 from kuma_sd.mads.plugin import MadsOptions
+from kuma_sd.proto.discovery_pb2 import DiscoveryResponse
 from kuma_sd.simulator import SimulatedControlPlane, World
 from kuma_sd.simulator import kuma as simulated
 from kuma_sd.testing import control_plane
@@ -39,7 +42,7 @@ def server() -> Iterator[Server]:
 
 def negotiate(address: str, **options: Any) -> Negotiation:
     parsed, configured = parse_address(address), MadsOptions(**options)
-    return Negotiation(parsed.replicas[0], configured, Access(configured, parsed.user))
+    return Negotiation(parsed.replicas[0], configured, Access(configured, parsed.user), Patience())
 
 
 def first(negotiation: Negotiation) -> MadsResponse:
@@ -48,16 +51,24 @@ def first(negotiation: Negotiation) -> MadsResponse:
     return response
 
 
-def api_server(server: Server, url: str | None) -> None:
-    """Let a server answer as the API server of a Kuma whose catalog has this URL; None is one without a catalog."""
-    body = json.dumps({"apis": {"monitoringAssignment": {"url": url}}}).encode()
+def api_server(server: Server, url: str | None = None, **documents: Any) -> None:
+    """Let a server answer as the API server of a Kuma.
+
+    Args:
+        server: what answers.
+        url: where its catalog says that MADS is; None is one without a catalog.
+        **documents: what else it has, by path.
+    """
+    known = {f"/{path.strip('_')}": document for path, document in documents.items()}
+    if url is not None:
+        known["/catalog"] = {"apis": {"monitoringAssignment": {"url": url}}}
 
     def answer(request: Request) -> Answer:
-        if request.method == "GET" and request.path == "/catalog" and url is not None:
-            return 200, {}, body
+        if request.method == "GET" and request.path in known:
+            return 200, {}, json.dumps(known[request.path]).encode()
         return 404, {}, b"404: Page Not Found"
 
-    for _ in range(2):
+    for _ in range(5):
         server.answers.put(answer)
 
 
@@ -68,7 +79,7 @@ def test_where_grpc_is_spoken_it_is_taken(kuma: SimulatedControlPlane[World]) ->
     negotiation = negotiate(kuma.url)
     assert len(list(first(negotiation).resources)) == 1
     assert negotiation.protocol == "v1 gRPC"
-    assert negotiation.why == f"at {kuma.address}"
+    assert (str(negotiation.endpoint), negotiation.why) == (kuma.address, "")
 
 
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
@@ -77,7 +88,7 @@ def test_where_only_http_is_spoken_it_is_taken_whatever_the_scheme_says(server: 
     negotiation = negotiate(f"{scheme}://{server.address}")
     assert list(first(negotiation).resources) == []
     assert negotiation.protocol == "v1 HTTP"
-    assert negotiation.why.startswith(f"at {server.address}; not v1 gRPC at {server.address}: ")
+    assert (str(negotiation.endpoint), negotiation.why) == (server.address, "this Kuma serves no gRPC")
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
@@ -87,7 +98,7 @@ def test_the_address_of_an_old_api_server_leads_to_mads(
     api_server(server, f"grpc://{host}:{kuma.address.partition(':')[2]}")
     negotiation = negotiate(f"http://{server.address}")
     assert len(list(first(negotiation).resources)) == 1
-    assert negotiation.why.startswith(f"at {kuma.address}; ")
+    assert str(negotiation.endpoint) == kuma.address
 
 
 def test_credentials_go_to_the_configured_address_only(server: Server) -> None:
@@ -101,24 +112,56 @@ def test_credentials_go_to_the_configured_address_only(server: Server) -> None:
 
 
 @pytest.mark.parametrize("url", [None, "", "nonsense", "grpc://"])
-def test_without_a_useful_catalog_the_usual_port_of_the_same_host_is_tried(
+def test_nothing_but_a_catalog_leads_to_another_port(
     server: Server, kuma: SimulatedControlPlane[World], monkeypatch: pytest.MonkeyPatch, url: str | None
 ) -> None:
-    monkeypatch.setattr(catalog, "MADS_PORT", int(kuma.address.partition(":")[2]))
+    monkeypatch.setattr(api_server_module, "MADS_PORT", int(kuma.address.partition(":")[2]))
     api_server(server, url)
-    assert len(list(first(negotiate(f"http://{server.address}")).resources)) == 1
+    with pytest.raises(SourceError, match="no MADS there"):
+        first(negotiate(f"http://{server.address}"))
+    assert kuma.counts.streams == 0
 
 
-def test_when_nothing_answers_anywhere_one_line_says_what_was_tried(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(catalog, "MADS_PORT", 1)
-    api_server(server, None)
+def test_where_nothing_is_found_one_line_says_what_was_tried(server: Server) -> None:
+    api_server(server)
     with pytest.raises(SourceError) as error:
         first(negotiate(f"http://{server.address}"))
-    assert str(error.value) == (
-        f"v1 HTTP at {server.address}: no MADS there (HTTP status 404); v1 HTTP at 127.0.0.1:1: {CONNECTION_REFUSED}"
-    )
+    assert str(error.value) == f"v1 HTTP at {server.address}: no MADS there (HTTP status 404)"
+
+
+KUMA_2 = {"tagline": "Kuma", "version": "2.14.3"}
+KUMA_3 = {"tagline": "Kuma", "version": "3.0.0"}
+
+
+@pytest.mark.parametrize(
+    ("documents", "hint"),
+    [
+        ({"_": KUMA_2, "config": {"mode": "global"}}, "Kuma 2.14.3, a global control plane, which has none"),
+        (
+            {"_": KUMA_2, "config": {"mode": "zone", "monitoringAssignmentServer": {"enabled": False}}},
+            "Kuma 2.14.3, where it is switched off (KUMA_MONITORING_ASSIGNMENT_SERVER_ENABLED)",
+        ),
+        (
+            {"_": KUMA_3, "config": {"mode": "zone", "environment": "kubernetes"}},
+            "Kuma 3.0.0 on Kubernetes, where Kuma 3 has none",
+        ),
+        (
+            {"_": KUMA_2, "config": {"mode": "zone", "monitoringAssignmentServer": {"port": 7676, "tlsEnabled": True}}},
+            "Kuma 2.14.3, whose MADS is usually at https://127.0.0.1:7676",
+        ),
+        ({"_": KUMA_2}, "Kuma 2.14.3, whose MADS is usually at http://127.0.0.1:5676"),
+        ({"meshes": {"total": 1, "items": []}}, "a control plane, whose MADS is usually at http://127.0.0.1:5676"),
+    ],
+)
+def test_an_api_server_is_recognised_and_the_way_out_is_said(
+    server: Server, documents: dict[str, Any], hint: str
+) -> None:
+    api_server(server, **documents)
+    with pytest.raises(SourceError) as error:
+        first(negotiate(f"http://{server.address}"))
+    message = str(error.value)
+    assert message.startswith(f"no MADS at {server.address}: that is the API server of {hint}")
+    assert message.endswith(f"get the targets from the API, with kuma-api+http://{server.address}")
 
 
 @pytest.mark.parametrize(
@@ -165,7 +208,7 @@ def test_behind_a_path_only_http_is_tried(server: Server) -> None:
     server.answer(body=EMPTY)
     negotiation = negotiate(f"http://{server.address}/kuma")
     first(negotiation)
-    assert negotiation.why == f"at {server.address}/kuma"
+    assert (str(negotiation.endpoint), negotiation.why) == (f"{server.address}/kuma", "")
     assert server.connections == 1
 
 
@@ -197,9 +240,10 @@ class TestTLS:
     def test_behind_a_gateway_with_alpn_grpc_is_spoken_over_tls(self, authority: trustme.CA, trusted: str) -> None:
         ours = authority.issue_cert("127.0.0.1")
         chain = b"".join(pem.bytes() for pem in ours.cert_chain_pems)
+        empty = DiscoveryResponse(version_info="1", type_url=TYPE_URL).SerializeToString()
         handler = grpc.method_handlers_generic_handler(
             "kuma.observability.v1.MonitoringAssignmentDiscoveryService",
-            {"StreamMonitoringAssignments": grpc.stream_stream_rpc_method_handler(lambda _requests, _: iter([b""]))},
+            {"StreamMonitoringAssignments": grpc.stream_stream_rpc_method_handler(lambda _requests, _: iter([empty]))},
         )
         gateway = grpc.server(ThreadPoolExecutor(1), handlers=[handler])
         credentials = grpc.ssl_server_credentials([(ours.private_key_pem.bytes(), chain)])
@@ -235,7 +279,7 @@ class TestTLS:
     def test_a_server_that_resets_what_is_no_grpc_is_said_to_have_no_tls(self) -> None:
         with SimulatedControlPlane(World(), line=simulated("1.1.6")) as old, pytest.raises(SourceError) as error:
             first(negotiate(f"https://{old.address}"))
-        assert re.search(r"TLS fails: .*; Kuma has TLS for MADS since 2\.0 and only when enabled", str(error.value))
+        assert re.search(rf"TLS fails: .*; if it has no TLS, use http://{old.address}$", str(error.value))
 
     def test_it_is_never_downgraded_to_plaintext_unless_that_is_allowed(
         self, secure: Server, trusted: str, kuma: SimulatedControlPlane[World]

@@ -10,6 +10,7 @@ from os_reasons import CONNECTION_REFUSED
 from resources import packed
 
 from kuma_sd import Snapshot, SourceError
+from kuma_sd.mads.codecs.v1 import TYPE_URL
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.source import MadsSource
 from kuma_sd.proto.discovery_pb2 import ReceivedResponse
@@ -103,18 +104,18 @@ def test_a_reconnect_decodes_nothing_that_did_not_change(kuma: SimulatedControlP
 
 def test_the_status_tells_what_is_spoken_and_when_contact_was_lost(kuma: SimulatedControlPlane[World]) -> None:
     one = source(kuma)
-    assert one.status.heard is None
+    assert one.status.last_response is None
     snapshots = iter(one)
     snapshot = next(snapshots)
     assert one.status.connected
     assert one.status.protocol == "v1 gRPC"
-    assert one.status.heard == snapshot.received
+    assert one.status.last_response == snapshot.received
     kuma.end_streams()
     with pytest.raises(SourceError):
         next(snapshots)
     assert not one.status.connected
-    assert one.status.heard is not None
-    assert one.status.heard >= snapshot.received
+    assert one.status.last_response is not None
+    assert one.status.last_response >= snapshot.received
 
 
 @pytest.mark.parametrize("transport", ["grpc", "http"])
@@ -185,7 +186,10 @@ def test_what_cannot_be_understood_makes_a_snapshot_incomplete(kuma: SimulatedCo
     first = next(snapshots)
     foreign = packed(MonitoringAssignment(), "type.googleapis.com/other")
     response = ReceivedResponse(
-        version_info="x", nonce="9", resources=[*(assignment.data for assignment in first.assignments), foreign]
+        version_info="x",
+        nonce="9",
+        type_url=TYPE_URL,
+        resources=[*(assignment.data for assignment in first.assignments), foreign],
     )
     kuma.send(response.SerializeToString())
     second = next(snapshots)

@@ -161,13 +161,13 @@ def test_targets_of_a_control_plane_that_is_not_heard_expire_if_wanted() -> None
     line = Line("east", "west")
     east = line.control_planes["east"]
     east.max_age = 60.0
-    now = time.time()
-    east.contact = lambda: SourceStatus(connected=False, heard=now - 59.0)
+    now = time.monotonic()
+    east.contact = lambda: SourceStatus(connected=False, contact=now - 59.0)
     line.step(snapshot("a", control_plane="east"), snapshot("b", control_plane="west"), now=1.0)
     assert line.pipeline._deadline(1.0) == pytest.approx(2.0, abs=0.5)
-    east.contact = lambda: SourceStatus(connected=False, heard=now - 61.0)
+    east.contact = lambda: SourceStatus(connected=False, contact=now - 61.0)
     assert line.step(now=2.0) == ["westb"]
-    east.contact = lambda: SourceStatus(connected=True, heard=now)
+    east.contact = lambda: SourceStatus(connected=True, contact=now)
     assert line.step(snapshot("a", control_plane="east"), now=3.0) == ["easta", "westb"]
 
 

@@ -64,9 +64,9 @@ def test_a_lost_connection_is_made_again_and_both_are_logged_once(
     threads.stop(timeout=5)
     assert worker.status.attempts == 3
     assert [record.getMessage() for record in caplog.records] == [
-        "control plane east: connected over scripted, as told",
+        "control plane east: connected over scripted (as told)",
         "control plane east: gone; trying again, targets stay as they are",
-        "control plane east: connected over scripted, as told",
+        "control plane east: connected over scripted (as told)",
     ]
 
 

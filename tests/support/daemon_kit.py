@@ -52,10 +52,12 @@ class ToldSource:
     def __iter__(self) -> Iterator[Snapshot]:
         while step := self._steps.get():
             if isinstance(step, Exception):
-                self.status = replace(self.status, connected=False)
+                self.status = replace(self.status, connected=False, contact=time.monotonic())
                 raise step
             now = time.time()
-            self.status = replace(self.status, connected=True, heard=now, since=now, protocol="told", why="by a test")
+            self.status = replace(
+                self.status, connected=True, last_response=now, since=now, protocol="told", why="by a test"
+            )
             yield step
 
     def close(self) -> None:

@@ -27,6 +27,9 @@ DATAPLANES = (
     Dataplane("web-01", "default", "web", "[2001:db8::1]:5670", metrics_path="/custom"),
 )
 
+NO_MADS = "no: MADS has an address of its own"
+"""What the table says where the address of an API server leads nowhere."""
+
 NO_TLS = "no: MADS has no TLS there"
 """What the table says where an encrypted address meets a Kuma that cannot encrypt."""
 
@@ -46,7 +49,9 @@ class Cell:
     error: str = ""
 
     def __str__(self) -> str:
-        return self.protocol or (NO_TLS if "TLS fails" in self.error else f"no: {self.error}")
+        if "no MADS" in self.error:
+            return NO_MADS
+        return self.protocol or (NO_TLS if "TLS" in self.error else f"no: {self.error}")
 
 
 def expected() -> frozenset[tuple[str, ...]]:

@@ -56,10 +56,10 @@ class Good:
             raise SourceError("nothing answers")
         if self.closing.is_set():
             return
-        self.status = SourceStatus(connected=True, heard=1.0, protocol="good")
+        self.status = SourceStatus(connected=True, last_response=1.0, protocol="good")
         yield self.snapshot()
         self.closing.wait()
-        self.status = SourceStatus(heard=2.0)
+        self.status = SourceStatus(last_response=2.0, contact=2.0)
 
     def snapshot(self) -> Snapshot:
         return snapshot(*NAMES, control_plane=self.name)

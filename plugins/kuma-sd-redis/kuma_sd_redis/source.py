@@ -105,6 +105,7 @@ class RedisSource:
         self._lock = threading.Lock()
         self._closed = False
         self._heard: float | None = None
+        self._contact: float | None = None
         self._lag: float | None = None
         self._counted = [0, 0]
         # So that what cannot be used is refused now.
@@ -118,7 +119,13 @@ class RedisSource:
         follower = self._follower
         heard = (follower and follower.heard) or self._heard
         which = f"{len(self._replica.numbers)} of {BUCKETS} buckets of {self._keys.prefix}"
-        return SourceStatus(bool(follower and follower.heard), heard, "Redis" if follower else "", f"following {which}")
+        return SourceStatus(
+            connected=bool(follower and follower.heard),
+            last_response=heard,
+            protocol="Redis" if follower else "",
+            why=f"following {which}",
+            contact=self._contact,
+        )
 
     def __iter__(self) -> Iterator[Snapshot]:
         """Connect and yield a snapshot whenever something changed."""
@@ -162,6 +169,7 @@ class RedisSource:
         follower.close()
         with self._lock:
             self._heard = follower.heard or self._heard
+            self._contact = time.monotonic() if follower.heard else self._contact
             self._counted = [self._counted[0] + connection.sent, self._counted[1] + follower.received]
             self._follower = self._handover = None
 

@@ -1,0 +1,119 @@
+"""What the API server of a control plane says about MADS, when the address given is its own."""
+
+from typing import TypeVar
+
+import msgspec
+
+from kuma_sd.core.errors import ConfigError, SourceError
+from kuma_sd.http.address import MADS_PORT, Endpoint, parse_address
+from kuma_sd.http.client import HttpClient
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+TIMEOUT = 5.0
+"""How long each answer may take, in seconds."""
+
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+
+_KUMA_3 = 3
+
+
+class _Api(msgspec.Struct):
+    url: str = ""
+
+
+class _Apis(msgspec.Struct):
+    mads: _Api = msgspec.field(default_factory=_Api, name="monitoringAssignment")
+
+
+class _Catalog(msgspec.Struct):
+    apis: _Apis = msgspec.field(default_factory=_Apis)
+
+
+class _MadsServer(msgspec.Struct):
+    port: int = MADS_PORT
+    enabled: bool = True
+    tls: bool = msgspec.field(default=False, name="tlsEnabled")
+
+
+class _Config(msgspec.Struct):
+    mode: str = ""
+    environment: str = ""
+    mads: _MadsServer = msgspec.field(default_factory=_MadsServer, name="monitoringAssignmentServer")
+
+
+class _Index(msgspec.Struct):
+    tagline: str = ""
+    version: str = ""
+
+
+class _Meshes(msgspec.Struct):
+    total: int
+
+
+def mads_of(api_server: Endpoint, client: HttpClient, *, allow_plaintext: bool) -> Endpoint | None:
+    """Return where MADS is, as ``/catalog`` says it in Kuma 0.3.2 to 0.7.3; None where nothing is known.
+
+    Nothing else leads to another host or port: what answers there might be another control plane.
+
+    Args:
+        api_server: the address given.
+        client: asks it.
+        allow_plaintext: whether an encrypted address may lead to a plaintext one.
+
+    Raises:
+        SourceError: only plaintext leads on, and that is not allowed; or it is an API server that says of itself where
+            MADS is, or that there is none.
+    """
+    catalog = _ask(client, "/catalog", _Catalog)
+    advertised = _endpoint(catalog.apis.mads.url, api_server) if catalog else None
+    if advertised and api_server.tls and not advertised.tls and not allow_plaintext:
+        raise SourceError(
+            f"{api_server} serves MADS at {advertised} and without TLS, as all Kuma before 2.0; "
+            "to go there, set allow-plaintext or give an http address"
+        )
+    if not advertised and (hint := _hint(api_server, client)):
+        raise SourceError(f"no MADS at {api_server}: {hint}")
+    return advertised
+
+
+def _endpoint(url: str, api_server: Endpoint) -> Endpoint | None:
+    try:
+        endpoint = parse_address(url).replicas[0]
+    except ConfigError:
+        return None
+    # What it says when nobody told it its name; true for itself only.
+    return endpoint._replace(host=api_server.host) if endpoint.host in _LOCAL else endpoint
+
+
+def _hint(api_server: Endpoint, client: HttpClient) -> str:
+    """Say what an API server is, and how to get the targets; empty if it is none."""
+    index, config = _ask(client, "/", _Index) or _Index(), _ask(client, "/config", _Config) or _Config()
+    if not (index.version or config.mode or _ask(client, "/meshes", _Meshes)):
+        return ""
+    what = f"that is the API server of {f'Kuma {index.version}' if index.version else 'a control plane'}"
+    through_api = f"get the targets from the API, with kuma-api+http{'s' * api_server.tls}://{api_server.authority}"
+    if config.mode == "global":
+        return f"{what}, a global control plane, which has none: give the zones' control planes, or {through_api}"
+    if not config.mads.enabled:
+        return (
+            f"{what}, where it is switched off (KUMA_MONITORING_ASSIGNMENT_SERVER_ENABLED): enable it, or {through_api}"
+        )
+    if config.environment == "kubernetes" and _major(index.version) >= _KUMA_3:
+        return f"{what} on Kubernetes, where Kuma 3 has none: {through_api}"
+    mads = api_server.at(config.mads.port or MADS_PORT, tls=config.mads.tls)
+    return f"{what}, whose MADS is usually at http{'s' * mads.tls}://{mads.authority}: use that, or {through_api}"
+
+
+def _major(version: str) -> int:
+    number = version.partition(".")[0]
+    return int(number) if number.isascii() and number.isdecimal() else 0
+
+
+def _ask(client: HttpClient, path: str, kind: type[T]) -> T | None:
+    """Return an answer; None if there is none like that."""
+    try:
+        answer = client.ask("GET", path, timeout=TIMEOUT)
+        return msgspec.json.decode(answer.body, type=kind) if answer.status == 200 else None  # noqa: PLR2004 (OK)
+    except (SourceError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None

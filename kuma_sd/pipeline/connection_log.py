@@ -1,0 +1,80 @@
+"""What the log says about the connection to one control plane: each state once, however often it flaps."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from kuma_sd.core.options import show_duration
+from kuma_sd.plugin.interfaces import SourceStatus
+from kuma_sd.system.deadline import Deadline
+
+_log = logging.getLogger(__name__)
+
+CALM_SECONDS = 300.0
+"""How long a connection must hold before its next loss is worth a line again."""
+
+
+class ConnectionLog:
+    """Logs when a connection is made and lost. One that breaks again and again is said to, once, until it is calm.
+
+    Args:
+        title: what the control plane is called.
+        source: tells what is spoken.
+    """
+
+    def __init__(self, title: str, source: Callable[[], SourceStatus]) -> None:
+        self._title = title
+        self._source = source
+        self._lock = threading.Lock()
+        self._up: bool | None = None
+        self._lost_lately = False
+        self._flapping = False
+        self._protocol = ""
+        self._calm = Deadline(f"calm of {title}", self._is_calm)
+
+    def made(self) -> None:
+        """Note that a connection brought its first snapshot."""
+        with self._lock:
+            self._up = True
+            # Another protocol means another Kuma, which is worth a line in any case.
+            if not self._flapping or self._source().protocol != self._protocol:
+                self._say_connected()
+            if self._lost_lately:
+                self._calm.set(CALM_SECONDS)
+
+    def lost(self, reason: str, error: Exception | None) -> None:
+        """Note that a connection broke, or an attempt to connect failed.
+
+        Args:
+            reason: why.
+            error: the exception, where it is an unexpected one.
+        """
+        self._calm.set(None)
+        with self._lock:
+            was_up, self._up = self._up, False
+            if self._flapping or was_up is False:
+                _log.debug("control plane %s: %s", self._title, reason)
+                return
+            self._flapping = bool(was_up and self._lost_lately)
+            self._lost_lately = True
+        ending = "trying again, targets stay as they are"
+        if self._flapping:
+            ending = f"it breaks again and again, which is logged once until it holds for {show_duration(CALM_SECONDS)}"
+        _log.warning("control plane %s: %s; %s", self._title, reason, ending, exc_info=error)
+
+    def close(self) -> None:
+        """Log no more."""
+        self._calm.close()
+
+    def _is_calm(self) -> None:
+        with self._lock:
+            flapping, self._flapping, self._lost_lately = self._flapping, False, False
+            if flapping and self._up:
+                self._say_connected()
+
+    def _say_connected(self) -> None:
+        status = self._source()
+        self._protocol = status.protocol
+        because = f" ({status.why})" if status.why else ""
+        where = f", at {status.endpoint}" if status.endpoint else ""
+        _log.info("control plane %s: connected over %s%s%s", self._title, status.protocol, because, where)
