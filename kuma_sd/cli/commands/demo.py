@@ -7,6 +7,7 @@ reads them. The targets do not exist, and nothing contacts them.
 Examples:
   kuma-sd demo
   kuma-sd demo --directory /tmp/demo --targets 1000 --churn 0.5
+  kuma-sd demo --kuma-version 3.0 --environment kubernetes
 """
 
 import argparse
@@ -21,7 +22,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kuma_sd.cli.commands.simulate import STOPPING_SIGNALS, add_world_arguments, interval_of, until_stopped
+from kuma_sd.cli.commands.simulate import (
+    STOPPING_SIGNALS,
+    add_environment_argument,
+    add_world_arguments,
+    interval_of,
+    until_stopped,
+)
 from kuma_sd.cli.main import argument_type
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.core.options import PATH
@@ -83,12 +90,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where files are written; made if missing (default: ./demo)",
     )
     add_world_arguments(parser, targets=20)
+    parser.add_argument(
+        "--kuma-version",
+        metavar="VERSION",
+        help="be what this version of Kuma was (default: speak every version of MADS)",
+    )
+    add_environment_argument(parser)
 
 
 def execute(arguments: argparse.Namespace, settings: "Settings | None") -> int:  # noqa: ARG001 (the contract of commands)
     """Run the control plane and kuma-sd, and tell what changes."""
     # Late, so that help loads no gRPC.
-    from kuma_sd.simulator import GeneratedWorld, SimulatedControlPlane  # noqa: PLC0415
+    from kuma_sd.simulator import EVERYTHING, ApiServer, GeneratedWorld, SimulatedControlPlane, kuma  # noqa: PLC0415
 
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING_SIGNALS)
     directory: Path = arguments.directory
@@ -96,7 +109,12 @@ def execute(arguments: argparse.Namespace, settings: "Settings | None") -> int: 
     churn = 1.0 if arguments.churn is None else arguments.churn
     _prepare(directory)
     world = GeneratedWorld(targets)
-    with SimulatedControlPlane(world) as control_plane, _daemon(control_plane.url, directory) as daemon:
+    line = kuma(arguments.kuma_version) if arguments.kuma_version else EVERYTHING
+    api = ApiServer(kubernetes=arguments.environment == "kubernetes")
+    with (
+        SimulatedControlPlane(world, line=line, api=api) as control_plane,
+        _daemon(control_plane.url, directory) as daemon,
+    ):
         print(INTRODUCTION.format(url=control_plane.url, targets=targets, churn=churn, directory=directory), flush=True)
         watcher = _Watcher(directory / "targets.json", daemon)
         until_stopped(interval_of(churn), world.change, watcher.look)
@@ -131,6 +149,8 @@ def _daemon(url: str, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     ]
     command += ["--output=json=file_sd", f"--json-path={directory / 'targets.json'}"]
     command += ["--output=yaml=file_sd", f"--yaml-path={directory / 'targets.yml'}"]
+    if url.startswith("kuma-api+"):
+        command.append("--api-interval=2s")
     # Settings of the user's own kuma-sd have no place in a demo.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KUMA_")}
     with (directory / "kuma-sd.log").open("wb") as log:

@@ -150,7 +150,7 @@ class ApiAnswers:
             return _json(400, error_document(400, "Could not retrieve resources", str(error)))
         # As Kuma does, of whatever the client says that it asked.
         url = f"http://{request.headers.get('Host', 'localhost')}{request.path}"
-        return ServerResponse(200, page.cut(items, url, always_next=always_next), JSON)
+        return ServerResponse(200, [page.cut(items, url, always_next=always_next)], JSON)
 
 
 def _json(status: int, document: object) -> ServerResponse:

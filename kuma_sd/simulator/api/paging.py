@@ -1,6 +1,6 @@
 """Lists in pages, as Kuma's API server cuts them: each page of the moment at which it is asked for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlencode
 
@@ -30,8 +30,8 @@ class PageRequest(NamedTuple):
             raise ValueError(f"invalid page size; maximum page size is {MOST_SIZE}")
         return cls(size, offset)
 
-    def cut(self, items: Sequence[bytes], url: str, *, always_next: bool) -> Iterator[bytes]:
-        """Yield the page in pieces.
+    def cut(self, items: Sequence[bytes], url: str, *, always_next: bool) -> bytes:
+        """Return the page.
 
         Args:
             items: the whole list, encoded.
@@ -43,9 +43,8 @@ class PageRequest(NamedTuple):
         if end < len(items):
             query = urlencode({"offset": end, "size": self.size})
             following = f'"{url}?{query}"'.encode()
-        yield b'{"total":%d,"items":[' % len(items)
-        yield b",".join(items[self.offset : end])
-        yield b'],"next":' + following + b"}" if following else b"]}"
+        tail = b'],"next":' + following + b"}" if following else b"]}"
+        return b"".join((b'{"total":%d,"items":[' % len(items), b",".join(items[self.offset : end]), tail))
 
 
 def error_document(status: int, title: str, detail: str) -> Document:

@@ -21,7 +21,9 @@ def worlds() -> World:
 @contextlib.contextmanager
 def asked(version: str, world: World | None = None, client: str = "", **how: Any) -> Iterator[HttpConnection]:
     api = ApiServer(**how)
-    with SimulatedControlPlane(world or worlds(), refresh=0, line=kuma(version), api=api) as control_plane:
+    with SimulatedControlPlane(
+        worlds() if world is None else world, refresh=0, line=kuma(version), api=api
+    ) as control_plane:
         control_plane.serve_only(*([client] if client else []))
         connection = HttpConnection(api.address)
         try:
@@ -71,6 +73,11 @@ def test_up_to_kuma_2_meshes_and_dataplanes_say_where_metrics_are(version: str) 
         assert own["metrics"]["conf"]["path"] == "/own"
         assert "metrics" not in web
         assert [inbound["tags"]["kuma.io/service"] for inbound in web["networking"]["inbound"]] == ["web", "web-admin"]
+
+
+def test_an_empty_list_is_a_whole_one() -> None:
+    with asked("2.14.3", World()) as api:
+        assert api.send("GET", "/dataplanes").json == {"total": 0, "items": [], "next": None}
 
 
 @pytest.mark.parametrize("version", ["0.7.3", "2.5.0"])
