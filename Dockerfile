@@ -1,5 +1,6 @@
 # docker build -t kuma-sd .
-# script/image builds the same without a registry, on a base made of Debian's packages.
+# script/image builds the same without a registry, on a base made of Debian's packages. What is in a tag changes; for an
+# image that can be built again: --build-arg BASE=docker.io/library/debian@sha256:…
 ARG BASE=docker.io/library/debian:bookworm-slim
 
 FROM ${BASE} AS build
@@ -8,8 +9,13 @@ RUN apt-get update && apt-get install --yes --no-install-recommends ca-certifica
 ARG PIP_INDEX_URL
 ARG PIP_CERT
 COPY . /src
+ARG PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ONLY_BINARY=:all:
+RUN python3 -m venv /opt/build \
+    && /opt/build/bin/pip install --require-hashes --requirement /src/requirements/build.txt \
+    && /opt/build/bin/python -m build --no-isolation --wheel --outdir /wheel /src
 RUN python3 -m venv /opt/kuma-sd \
-    && /opt/kuma-sd/bin/pip install --no-cache-dir --disable-pip-version-check /src
+    && /opt/kuma-sd/bin/pip install --require-hashes --requirement /src/requirements/runtime.txt \
+    && /opt/kuma-sd/bin/pip install --no-index --no-deps /wheel/*.whl
 
 FROM ${BASE}
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates python3 \

@@ -72,9 +72,10 @@ if TYPE_CHECKING:
         hashmod,
     )
     from kuma_sd.state.reader import read_snapshot
-    from kuma_sd.system.durable_file import FileClaim, file_holds, replace_file
+    from kuma_sd.system.durable_file import FileClaim, file_holds, remove_leftovers, replace_file
     from kuma_sd.system.file_watcher import FileWatcher
     from kuma_sd.system.output_path import check_output_path
+    from kuma_sd.system.staging import STAGING
     from kuma_sd.system.threads import HelperThread
 
 NAMES_OF_MODULES = {
@@ -153,9 +154,10 @@ NAMES_OF_MODULES = {
         "hashmod",
     ),
     "kuma_sd.state.reader": ("read_snapshot",),
-    "kuma_sd.system.durable_file": ("FileClaim", "file_holds", "replace_file"),
+    "kuma_sd.system.durable_file": ("FileClaim", "file_holds", "remove_leftovers", "replace_file"),
     "kuma_sd.system.file_watcher": ("FileWatcher",),
     "kuma_sd.system.output_path": ("check_output_path",),
+    "kuma_sd.system.staging": ("STAGING",),
     "kuma_sd.system.threads": ("HelperThread",),
 }
 
@@ -178,6 +180,7 @@ __all__ = [
     "SHARDING_METHODS",
     "SHARDS",
     "SIZE",
+    "STAGING",
     "TEXT",
     "URL",
     "Access",
@@ -245,5 +248,6 @@ __all__ = [
     "read_snapshot",
     "refuse_deep_nesting",
     "refused",
+    "remove_leftovers",
     "replace_file",
 ]

@@ -1,11 +1,11 @@
-"""Check what a release brings along: dependencies.py SBOM AUDIT, as cyclonedx-py and pip-audit wrote them.
+"""Check what a release brings along, by what cyclonedx-py (SBOM) and pip-audit (AUDIT) wrote.
 
 Exits with 1 if a licence is not among those that we may pass on, or a vulnerability is known; with 3 if something could
-not be audited, which is no failure in continuous integration (CI=true).
+not be audited. With --unaudited that is no failure, and NOTE says it.
 """
 
+import argparse
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -20,33 +20,47 @@ UNDECLARED = {"protobuf": "BSD-3-Clause"}
 OURS = re.compile(r"kuma[-_.]sd\b")
 
 
-def main(sbom: Path, audit: Path) -> int:
+def main() -> int:
     """Check both; returns the exit status."""
-    components = json.loads(sbom.read_text())["components"]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--unaudited", type=Path)
+    parser.add_argument("sbom", type=Path)
+    parser.add_argument("audit", type=Path)
+    paths = parser.parse_args()
+    components = json.loads(paths.sbom.read_text())["components"]
+    failed = report(components, paths.audit)
+    gap = unaudited(components, paths.audit)
+    if gap:
+        said = f"NOT AUDITED for known vulnerabilities: {gap}"
+        print(said, file=sys.stderr)
+        if paths.unaudited:
+            paths.unaudited.write_text(f"{said}\n")
+    if failed:
+        return 1
+    return 3 if gap and not paths.unaudited else 0
+
+
+def report(components: list[dict[str, Any]], audit: Path) -> bool:
+    """Print what is wrong and which licences there are; returns whether anything is wrong."""
     forbidden = [
         f"{component['name']}: its licence is not allowed: {licence(component)}"
         for component in components
         if not allowed(component)
     ]
-    known = list(vulnerabilities(audit))
-    unknown = unaudited(audit)
-    for line in forbidden + known:
+    wrong = forbidden + list(vulnerabilities(audit))
+    for line in wrong:
         print(line, file=sys.stderr)
-    if unknown:
-        print(f"NOT AUDITED, the vulnerability service does not know or answer: {unknown}", file=sys.stderr)
-    elif not known:
+    if not wrong and not unaudited(components, audit):
         print("no known vulnerability")
     print(f"licences: {', '.join(sorted({licence(component) for component in components}))}")
-    if forbidden or known:
-        return 1
-    return 3 if unknown and not os.environ.get("CI") else 0
+    return bool(wrong)
 
 
 def licence(component: dict[str, Any]) -> str:
     """Return the SPDX expression of a component's licence, as far as it says; classifiers only if nothing better."""
     said = component.get("licenses") or []
-    names = [finding.get("expression") or finding["license"].get("id") for finding in said]
-    classifiers = [finding["license"].get("name", "").rpartition(" :: ")[2] for finding in said if "license" in finding]
+    names = [entry.get("expression") or entry["license"].get("id") for entry in said]
+    classifiers = [entry["license"].get("name", "").rpartition(" :: ")[2] for entry in said if "license" in entry]
     best = [name for name in names if name] or [CLASSIFIERS.get(name, name) for name in classifiers if name]
     return " AND ".join(best) or UNDECLARED.get(component["name"], "none is declared")
 
@@ -58,25 +72,30 @@ def allowed(component: dict[str, Any]) -> bool:
 
 def vulnerabilities(audit: Path) -> Iterator[str]:
     """Yield a line for each known vulnerability."""
-    for finding in _audited(audit):
-        for found in finding.get("vulns", ()):
+    for dependency in _audited(audit):
+        for found in dependency.get("vulns", ()):
             fixed = ", ".join(found.get("fix_versions", ())) or "no version yet"
-            yield f"{finding['name']} {finding['version']}: {found['id']}, fixed in {fixed}"
+            yield f"{dependency['name']} {dependency['version']}: {found['id']}, fixed in {fixed}"
 
 
-def unaudited(audit: Path) -> str:
+def unaudited(components: list[dict[str, Any]], audit: Path) -> str:
     """Return what was not audited: pip-audit passes over what its service does not know, and still ends with 0."""
-    if not audit.exists():
-        return "anything"
-    return ", ".join(
-        finding["name"] for finding in _audited(audit) if "skip_reason" in finding and not OURS.match(finding["name"])
-    )
+    known = {_plain(entry["name"]) for entry in _audited(audit) if "skip_reason" not in entry}
+    foreign = {_plain(component["name"]) for component in components if not OURS.match(component["name"])}
+    return ", ".join(sorted(foreign - known))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _audited(audit: Path) -> list[dict[str, Any]]:
-    dependencies: list[dict[str, Any]] = json.loads(audit.read_text())["dependencies"] if audit.exists() else []
+    try:
+        dependencies: list[dict[str, Any]] = json.loads(audit.read_text())["dependencies"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []  # it never ran to its end
     return dependencies
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(Path, sys.argv[1:])))
+    sys.exit(main())

@@ -194,7 +194,7 @@ def _running(fleet: Fleet, costs: Costs, targets: int) -> Iterator[None]:
         before, began = _memory(fleet.server), time.monotonic()
         fleet.publishers[0].start()
         assert fleet.publishers[0].process
-        fleet.publishers[0].process.wait_for_line("output redis: published")
+        fleet.publishers[0].process.wait_for_line('published" output=redis')
         costs.rows[f"first publication of {targets:,} targets, from the start of the process"] = _since(began)
         used = _memory(fleet.server) - before
         costs.rows["Redis's memory, per target"] = f"{used / targets:,.0f} bytes"

@@ -18,7 +18,7 @@ PROGRAM = Program(
     ignored_flags=_IGNORED,
 )
 
-COMMANDS_LIKE_GO = {"run": "keep Prometheus pointed at the mesh, until stopped", "version": "print the version"}
+COMMANDS_LIKE_GO = {"run": "follow the control planes and publish their targets", "version": "print the version"}
 
 
 def command_first(words: Sequence[str]) -> list[str]:

@@ -2,13 +2,18 @@
 
 The contract of a command module ``kuma_sd/cli/NAME.py``:
 
-- its docstring is the help text of the command: the first line says what it does, examples come last;
+- its docstring is the help text of the command: the first line says what it does, then come examples, then the rest;
 - ``TAKES_SETTINGS: bool``: whether it needs the settings. Then all of their flags, ``-c FILE`` included, are added to
   the command's own, and the settings are read, with logging set up as they say, before ``execute`` is called;
 - ``add_arguments(parser: argparse.ArgumentParser) -> None`` adds the flags that belong to this command only;
 - ``execute(arguments: argparse.Namespace, settings: Settings | None) -> int`` does the work and returns the exit
   status. ``settings`` is None for commands that do not take them. It may raise KumaSDError, which becomes one line on
   stderr: exit status 2 for ConfigError and PluginError, 1 for others. Unexpected exceptions keep their traceback.
+
+- ``SETTINGS_IN_HELP: tuple[str, ...]``, if it takes settings and is about few of them: which options of [kuma-sd] its
+  ``--help`` shows; ``--help-all`` shows all settings;
+- ``without_settings(arguments: argparse.Namespace, control_socket: Path | None, mistakes: ConfigError) -> int``, if it
+  asks the daemon and can do so although the settings are wrong: called then in place of ``execute``.
 
 The namespace holds the values of the command's own flags, and besides, for commands that take settings,
 ``arguments.reload``: a function without arguments that reads the settings again, from the same flags, environment and
@@ -24,14 +29,17 @@ import importlib
 import logging
 import os
 import select
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError
+from kuma_sd.cli.encoding import print_what_the_encoding_lacks_as_escapes
+from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError, UsageError
 from kuma_sd.core.secret import redacted
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.settings.cli_parser import Program, StrictParser
+from kuma_sd.system.descriptors import is_writable, open_standard_streams
 from kuma_sd.system.log_format import escape
 
 if TYPE_CHECKING:
@@ -40,21 +48,24 @@ if TYPE_CHECKING:
     from kuma_sd.settings.loader import Settings
 
 COMMANDS = {
-    "run": "keep Prometheus pointed at the mesh, until stopped",
+    "run": "follow the control planes and publish their targets",
     "check": "check the settings without connecting to anything",
-    "prometheus-config": "print the scrape jobs with which Prometheus reads what is published",
-    "config": "show the settings in effect and where each is from, or a sample file",
-    "diff": "show what new settings, or the next snapshot, would change in each output",
-    "explain": "tell why a target is published as it is, or not at all",
-    "status": "show how a running daemon is; a health check by its exit status",
-    "accept": "let go of the vanished targets that a running daemon holds",
+    "config": "show the settings in effect and where each was set, or a sample file",
+    "prometheus-config": "print the scrape jobs for Prometheus",
+    "diff": "show what new settings would change in each output",
+    "explain": "explain why a target is published as it is, or not at all",
+    "status": "show the status of the running daemon; also a health check",
+    "accept": "release the vanished targets that the guard holds",
     "plugins": "list the installed plugins and their options",
     "relabel": "apply relabelling rules to label sets, to see what they do",
-    "simulate": "be a control plane to try things on",
-    "demo": "show the whole job, without owning a Kuma",
-    "completion": "print what makes a shell complete commands and flags",
+    "simulate": "run a simulated control plane to try things on",
+    "demo": "show the whole job, without a Kuma of your own",
+    "completion": "print the script that completes commands and flags in a shell",
     "version": "print the version",
 }
+
+DEFAULT_FILE = "/etc/kuma-sd.conf"
+"""What commands that look at settings read when none is named and it exists, as Debian's service does."""
 
 _log = logging.getLogger(__name__)
 
@@ -104,13 +115,22 @@ def argument_type(type_: "OptionType") -> Callable[[str], Any]:
     return parse
 
 
+def file_flag(settings: "Settings") -> str:
+    """Return the flag that names the settings file again, with a blank in front; nothing when it is read anyway."""
+    return f" -c {shlex.quote(settings.file)}" if settings.file not in ("", DEFAULT_FILE) else ""
+
+
 def report(name: str, work: Callable[[], int]) -> int:
     """Do work, and turn the errors that are expected into a line on stderr and an exit status."""
+    print_what_the_encoding_lacks_as_escapes()
     try:
+        open_standard_streams()
         status = _status_of(work)
         sys.stdout.flush()
     except KumaSDError as error:
-        print(f"{name}: {escape(redacted(str(error)))}", file=sys.stderr)
+        if is_writable(sys.stderr):
+            for line in error.mistakes if isinstance(error, ConfigError) else (str(error),):
+                print(f"{name}: {escape(redacted(line))}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError | PluginError) else 1
     except KeyboardInterrupt:
         return 130
@@ -144,11 +164,14 @@ def dispatch(words: Sequence[str], program: Program, commands: dict[str, str]) -
     if command == "--version":
         command = "version"
     if command.startswith("-"):
-        raise ConfigError(f"the command comes first, as in: {program.name} run {' '.join(words[:1])} …")
+        raise UsageError(f"the command comes first, as in: {program.name} run {' '.join(words[:1])} …")
     if command not in commands:
         suggestion = did_you_mean(command, commands) or f"; there are {', '.join(commands)}"
-        raise ConfigError(f"unknown command '{command}'{suggestion}")
-    return _run(command_module(command), rest, program._replace(name=f"{program.name} {command}"))
+        raise UsageError(f"unknown command '{command}'{suggestion}")
+    # The service names its file; one that is run by hand must not take the settings of the service for its own.
+    default_file = DEFAULT_FILE if command != "run" else ""
+    program = program._replace(name=f"{program.name} {command}", default_file=default_file)
+    return _run(command_module(command), rest, program)
 
 
 def command_module(name: str) -> Command:
@@ -161,28 +184,42 @@ def _run(command: Command, words: Sequence[str], program: Program) -> int:
     if not command.TAKES_SETTINGS:
         return command.execute(_parse(words, program), None)
     from kuma_sd.plugin.manager import Plugins  # noqa: PLC0415 (late, for commands that do without)
+    from kuma_sd.settings.loader import find_daemon  # noqa: PLC0415 (likewise)
 
     plugins = Plugins()
-    settings = _settings(words, plugins, program)
+    program = program._replace(settings_in_help=getattr(command, "SETTINGS_IN_HELP", None))
+    try:
+        settings = _settings(words, plugins, program)
+    except UsageError:
+        raise
+    except ConfigError as error:
+        if not hasattr(command, "without_settings"):
+            raise
+        arguments, socket = find_daemon(words, os.environ, program)
+        return cast("int", command.without_settings(arguments, socket, error))
+    _set_logging_up(settings)
     settings.arguments.reload = lambda: _settings(words, plugins, program)
     return command.execute(settings.arguments, settings)
 
 
 def _settings(words: Sequence[str], plugins: "Plugins", program: Program) -> "Settings":
     from kuma_sd.settings.loader import load  # noqa: PLC0415 (likewise)
-    from kuma_sd.system.log_format import configure  # noqa: PLC0415 (likewise)
 
     try:
-        loaded = load(words, os.environ, plugins, program)
+        return load(words, os.environ, plugins, program)
     except KumaSDError:
-        if {"-h", "--help"}.intersection(words):
+        for flag in {"-h", "--help", "--help-all"}.intersection(words):
             # Help is what somebody with wrong settings needs.
-            load(["--help"], {}, plugins, program)
+            load([flag], {}, plugins, program._replace(default_file=""))
         raise
-    configure(loaded.core.log_level, loaded.core.log_format)
-    for warning in loaded.warnings:
+
+
+def _set_logging_up(settings: "Settings") -> None:
+    from kuma_sd.system.log_format import configure  # noqa: PLC0415 (likewise)
+
+    configure(settings.core.log_level, settings.core.log_format)
+    for warning in settings.warnings:
         _log.warning("%s", warning)
-    return loaded
 
 
 def _parse(words: Sequence[str], program: Program) -> argparse.Namespace:
@@ -201,10 +238,10 @@ def _parse(words: Sequence[str], program: Program) -> argparse.Namespace:
 
 def _print_help(name: str, commands: dict[str, str]) -> None:
     print(f"usage: {name} COMMAND [options]\n")
-    print("Keeps Prometheus pointed at every dataplane of a Kuma service mesh.\n\ncommands:")
+    print("Tells Prometheus which dataplanes of a Kuma service mesh to scrape.\n\ncommands:")
     for command, summary in commands.items():
         print(f"  {command:<19}{summary}")
-    print(f"\nEach has a help of its own: {name} COMMAND --help")
+    print(f"\nHelp for a command: {name} COMMAND --help")
 
 
 def _status_of(work: Callable[[], int]) -> int:

@@ -45,8 +45,8 @@ def add_from(parser: argparse.ArgumentParser) -> None:
         metavar=f"{DAEMON}|{CONTROL_PLANE}|{FILE}PATH",
         default=DAEMON,
         type=_parse,
-        help="where the targets are from: what the running daemon has, after its guard; what the control planes in the "
-        f"settings have; or a saved snapshot (default: {DAEMON})",
+        help="take the targets of the running daemon, after its guard; those that the control planes send now; or "
+        f"those of a saved snapshot (default: {DAEMON})",
     )
     parser.add_argument(
         "--timeout",

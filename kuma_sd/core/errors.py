@@ -1,12 +1,57 @@
 """One base error, one subclass per boundary. Each message is one clear line that says what to do about it."""
 
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 class KumaSDError(Exception):
     """Base of all errors that kuma-sd expects; the command line prints them as one line, without a traceback."""
 
 
 class ConfigError(KumaSDError):
-    """A setting is wrong. Raised by everything that reads settings, options or files they name."""
+    """A setting is wrong. Raised by everything that reads settings, options or files they name.
+
+    Args:
+        *mistakes: one line each.
+    """
+
+    def __init__(self, *mistakes: str) -> None:
+        super().__init__(*mistakes)
+        self.mistakes = mistakes
+
+    def __str__(self) -> str:
+        return "\n".join(self.mistakes)
+
+
+class UsageError(ConfigError):
+    """The command line itself is wrong: an unknown command or flag, or a missing argument."""
+
+
+class Mistakes:
+    """Collects mistakes in settings, so that a user is told all of them at once."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, None] = {}
+
+    def attempt(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """Do work, and return its result; None when it finds mistakes, which are collected."""
+        try:
+            return work(*args, **kwargs)
+        except ConfigError as error:
+            self._found.update(dict.fromkeys(error.mistakes))
+            return None
+
+    def check(self) -> None:
+        """Raise what was collected.
+
+        Raises:
+            ConfigError: with every mistake, each once.
+        """
+        if self._found:
+            raise ConfigError(*self._found)
 
 
 class PluginError(KumaSDError):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kuma_sd.core.regular_file import read_regular
 from kuma_sd.core.secret import Secret
 from kuma_sd.core.url import Url, parse_url
 
@@ -189,6 +190,8 @@ def _show_size(count: int) -> str:
 def _parse_path(text: str) -> Path:
     if "\0" in text or not text:
         raise ValueError("is not a path")
+    if "\n" in text:
+        raise ValueError("has several lines and is not a path")
     return Path(text)
 
 
@@ -197,7 +200,7 @@ def _parse_file_content(text: str) -> FileContent:
         return FileContent(None)
     path = _parse_path(text)
     try:
-        return FileContent(path, path.read_bytes())
+        return FileContent(path, read_regular(path))
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from error
 

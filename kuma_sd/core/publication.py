@@ -57,8 +57,7 @@ class Publication:
         Args:
             earlier: any earlier publication, or None when nothing was published yet.
         """
-        # Unchanged groups are the same objects, so most fall out by identity before any key is compared.
-        vanished, new = difference(earlier.groups if earlier else (), self.groups)
+        vanished, new = self.gone_and_new(earlier)
         fresh = {group.key: group for group in new}
         gone = {group.key: group for group in vanished}
         return Change(
@@ -66,6 +65,14 @@ class Publication:
             removed=tuple(group for key, group in gone.items() if key not in fresh),
             changed=tuple(group for key, group in fresh.items() if key in gone and gone[key] != group),
         )
+
+    def gone_and_new(self, earlier: "Publication | None") -> tuple[list[TargetGroup], list[TargetGroup]]:
+        """Return the groups that only an earlier publication has, and those that only this one has.
+
+        A group that changed is in both lists. Unchanged groups are the same objects, so they fall out by identity,
+        before any key is compared.
+        """
+        return difference(earlier.groups if earlier else (), self.groups)
 
     @cached_property
     def lines(self) -> tuple[bytes, ...]:

@@ -37,7 +37,7 @@ def read_regular(path: Path, limit: int | None = None) -> bytes:
     with open_regular(path) as file:
         content = file.read(-1 if limit is None else limit + 1)
     if limit is not None and len(content) > limit:
-        raise OSError(errno.EFBIG, f"It is larger than {limit} bytes")
+        raise OSError(errno.EFBIG, f"Larger than {limit} bytes")
     return content
 
 
@@ -45,4 +45,4 @@ def _check(status: os.stat_result) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "It is not a regular file")
+        raise OSError(errno.EINVAL, "Not a regular file")

@@ -58,10 +58,10 @@ class TargetGroup(msgspec.Struct, frozen=True, order=True, gc=False, array_like=
             TransformError: a name or value cannot be written.
         """
         present = labels.copy() if all(labels.values()) else {name: value for name, value in labels.items() if value}
-        address = present.pop("__address__", "")
         try:
             # JSON would take numbers; joining is the cheapest way to ask whether everything is text.
             "".join(present.values())
+            address = present.pop("__address__", "")
             line = _ENCODER.encode(_GroupInJSON([address], present))
         except (TypeError, UnicodeEncodeError) as error:
             raise TransformError(f"labels must be valid Unicode text: {error}") from error

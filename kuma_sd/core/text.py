@@ -1,4 +1,4 @@
-"""Text for people: what they may have meant, and how many."""
+"""Text for people: suggestions, counts, durations, sizes. Each is written here and nowhere else."""
 
 from collections.abc import Iterable
 
@@ -29,5 +29,38 @@ def _plain(word: str) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return ``1 target``, ``2 targets``."""
-    return f"{number} {noun}{'s' * (number != 1)}"
+    """Return ``1 target``, ``2,000 targets``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+def duration(seconds: float) -> str:
+    """Write a duration with its two largest units: ``3m20s``, ``2d4h``, ``12ms``."""
+    if seconds < 1:
+        return f"{max(0, round(seconds * 1000))}ms"
+    parts: list[str] = []
+    rest = int(seconds)
+    for name, unit in _UNITS:
+        count, rest = divmod(rest, unit)
+        if count or parts:
+            parts.append(f"{count}{name}" if count else "")
+    return "".join(parts[:2])
+
+
+def ago(when: float | None, now: float) -> str:
+    """Write how long ago a moment was; None is ``never``."""
+    if when is None:
+        return "never"
+    return "now" if now - when < 1 else f"{duration(now - when)} ago"
+
+
+def size(count: int) -> str:
+    """Write a number of bytes with the unit that suits it: ``625 KiB``, ``1.5 GiB``."""
+    value = float(count)
+    for unit in ("bytes", "KiB", "MiB"):
+        if value < 1024:  # noqa: PLR2004 (the next unit)
+            return f"{value:,.0f} {unit}" if unit == "bytes" or value >= 10 else f"{value:,.1f} {unit}"  # noqa: PLR2004 (two digits are enough)
+        value /= 1024
+    return f"{value:,.1f} GiB"

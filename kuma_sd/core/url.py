@@ -2,14 +2,16 @@
 
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
-from kuma_sd.core.secret import MASK, NOTHING, Secret
+from kuma_sd.core.secret import NOTHING, Secret
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 
-# A number like that of a shard, which is too short for a secret.
-_HARMLESS = re.compile(r"[0-9]{1,4}")
+_HOST = re.compile(r"(?:\[[0-9a-zA-Z:.%_-]*\]|[^:\[\]]*)(?::[0-9]{1,5})?")
+
+# Numbers like those of a shard, which are too short for a secret.
+_HARMLESS = re.compile(r"[a-z]+=[0-9]{1,4}(?:&[a-z]+=[0-9]{1,4})*")
 
 _ESCAPE = "write '/' in a user or password as %2F, '?' as %3F, '#' as %23 and '@' as %40"
 
@@ -49,9 +51,8 @@ class Url:
         return self._written(self.user_info.reveal(), self.query.reveal())
 
     def __str__(self) -> str:
-        pairs = parse_qsl(self.query.reveal(), keep_blank_values=True)
-        shown = "&".join(f"{name}={value if _HARMLESS.fullmatch(value) else MASK}" for name, value in pairs)
-        return self._written(str(self.user_info), shown or str(self.query))
+        query = self.query.reveal()
+        return self._written(str(self.user_info), query if _HARMLESS.fullmatch(query) else str(self.query))
 
     def __repr__(self) -> str:
         return f"Url({str(self)!r})"
@@ -73,8 +74,10 @@ def parse_url(text: str) -> Url:
     if any(character.isspace() or not character.isprintable() for character in rest):
         raise ValueError("holds a blank or a control character; write a blank in a password as %20")
     if not rest.startswith("//"):
-        if "@" in rest:
-            raise ValueError("has an '@' but no '//'; it is written like http://user:password@host, other '@' as %40")
+        if re.search("[@?#]", rest):
+            raise ValueError(
+                "has no '//'; it is written like http://user:password@host, in a path '@' is %40, '?' %3F and '#' %23"
+            )
         return Url(scheme, path=rest, has_hosts=False)
     authority = re.split("[/?#]", rest[2:], maxsplit=1)[0]
     behind = rest[2 + len(authority) :]
@@ -83,5 +86,7 @@ def parse_url(text: str) -> Url:
     if "#" in behind:
         raise ValueError(f"has a '#': {_ESCAPE}")
     user_info, _, hosts = authority.rpartition("@")
+    if not all(map(_HOST.fullmatch, hosts.split(","))):
+        raise ValueError("has a host or a port that is none; it is written like grpc://host:5676")
     path, _, query = behind.partition("?")
     return Url(scheme, Secret(user_info), hosts, path, Secret(query))

@@ -48,7 +48,9 @@ def answer(
         KumaSDError: there is no such output.
     """
     inputs = replace(inputs, chains=_leading_to(output, inputs)) if output else inputs
-    found = list(islice(find(inputs, selector), offset, offset + limit + 1))
+    nothing = selector.wider and next(find(inputs, selector), None) is None
+    chosen = selector.wider if selector.wider and nothing else selector
+    found = list(islice(find(inputs, chosen), offset, offset + limit + 1))
     near = () if found or offset else tuple(_near(inputs, selector))
     targets = tuple(explain(assignment, plane, inputs) for plane, assignment in found[:limit])
     return SearchResult(targets, len(found) > limit, near)

@@ -38,34 +38,41 @@ class Selector(Protocol):
     def words(self) -> dict[str, str]:
         """The texts that stand for a mesh or a dataplane, by that label, to look for others that are near."""
 
+    @property
+    def wider(self) -> "Selector | None":
+        """What to choose by if this matches nothing at all."""
+
 
 def parse_selector(text: str) -> Selector:
     """Read what somebody asks for.
 
     Args:
-        text: label matchers in Prometheus's syntax, like ``mesh="payments", dataplane=~"web-.*"``; or the name of a
-            dataplane, an instance or an address, with or without its port.
+        text: label matchers in Prometheus's syntax, like ``mesh="payments", dataplane=~"web-.*"``; the name of a
+            dataplane, an instance or an address, with or without its port; or words, as for `containing`.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: it is none of these.
     """
     if not text.strip():
         raise ConfigError('name a dataplane or an address, or write matchers like mesh="payments"')
-    return _ByMatchers(parse_matchers(text)) if _IS_MATCHERS.search(text) else _ByWord(text.strip())
+    if _IS_MATCHERS.search(text):
+        return _ByMatchers(parse_matchers(text))
+    return containing(text) if len(text.split()) > 1 else _ByWord(text.strip())
 
 
 def containing(text: str) -> Selector:
-    """Return what chooses targets that have a text in their name, mesh, service, address or any label's value.
+    """Return what chooses targets that have words in their name, mesh, service, address or any label's value.
 
     Args:
-        text: in upper or lower case; everything has an empty one.
+        text: the words, in upper or lower case; a target has to have all of them.
     """
-    return _ByText(text.strip().lower())
+    return _ByWords(tuple(text.lower().split()))
 
 
 @dataclass(frozen=True)
 class _ByMatchers:
     matchers: Matchers
+    wider: Selector | None = field(default=None, init=False)
     _labels: LabelProfile = field(default_factory=lambda: LabelProfile("both"))
 
     @cached_property
@@ -104,6 +111,10 @@ class _ByWord:
     word: str
 
     @property
+    def wider(self) -> Selector:
+        return containing(self.word)
+
+    @property
     def words(self) -> dict[str, str]:
         return {"dataplane": self.word}
 
@@ -118,19 +129,23 @@ class _ByWord:
 
 
 @dataclass(frozen=True)
-class _ByText:
-    text: str
+class _ByWords:
+    wanted: tuple[str, ...]
+    wider: Selector | None = field(default=None, init=False)
 
     @property
     def words(self) -> dict[str, str]:
         return {}
 
     def matches(self, assignment: Assignment) -> bool:
-        if self.text in assignment.key.name.lower() or self.text in assignment.key.mesh.lower():
+        known = f"{assignment.key.name}\n{assignment.key.mesh}".lower()
+        missing = [word for word in self.wanted if word not in known]
+        if not missing:
             return True
-        target = _read(assignment) if _may_hold(assignment.data.lower(), self.text) else None
+        data = assignment.data.lower()
+        target = _read(assignment) if all(_may_hold(data, word) for word in missing) else None
         texts = (target.service, target.address, *target.labels.values()) if target else ()
-        return any(self.text in text.lower() for text in texts)
+        return all(any(word in text.lower() for text in texts) for word in missing)
 
 
 def _may_hold(data: bytes, text: str) -> bool:

@@ -77,6 +77,11 @@ def address_of(url: Url) -> Address:
         raise ConfigError("the address is not of the form grpc://host:5676")
     if url.query:
         raise ConfigError("the address may not hold a query")
+    if url.path.startswith("//") and url.hosts.endswith(":"):
+        raise ConfigError(
+            "the address holds a URL after a comma; replicas are written host:port, like "
+            f"{url.scheme}://host-1:5676,host-2:5676"
+        )
     tls, prefix = url.scheme in ("grpcs", "https"), url.path.rstrip("/")
     replicas = []
     # One by one: urlsplit takes several hosts for one that is wrong.
@@ -97,4 +102,6 @@ def _host_and_port(part: str) -> tuple[str, int | None]:
         ) from None
     if not host:
         raise ConfigError("the address names no host")
+    if not host.isascii():
+        raise ConfigError("the address has a host that is not ASCII; write it like xn--kma-hoa.example")
     return host, port

@@ -44,9 +44,9 @@ class Pace:
             TimeoutError: not any longer.
         """
         left = self._deadline - time.monotonic()
-        if left <= 0 and self.in_body and self._missing <= 0:
-            self._begin_interval()
-            left = BODY_SECONDS
+        if self.in_body and self._missing <= 0:
+            # Enough came already, so that only the next look decides.
+            left = max(0.0, left) + BODY_SECONDS
         if left <= 0:
             raise TimeoutError
         return left
@@ -55,12 +55,12 @@ class Pace:
         """Note that so many bytes came."""
         if self._headers_read and not self.in_body:
             self.in_body = True
-            self._begin_interval()
+            self._deadline, self._missing = 0.0, 0
+        now = time.monotonic()
+        if self.in_body and self._missing <= 0 and now >= self._deadline:
+            self._deadline = now + BODY_SECONDS
+            self._missing = BODY_BYTES
         self._missing -= count
-
-    def _begin_interval(self) -> None:
-        self._missing = BODY_BYTES
-        self._deadline = time.monotonic() + BODY_SECONDS
 
 
 class PacedReader(io.RawIOBase):

@@ -1,20 +1,21 @@
 """A branch of the pipeline: a label profile and a list of transforms, shared by the outputs that have the same."""
 
-import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from kuma_sd.core.errors import TransformError
 from kuma_sd.core.incremental_cache import IncrementalCache
 from kuma_sd.core.list_diff import flattened
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, Key, Labels, Target
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.plugin.interfaces import Transform
 from kuma_sd.prometheus.label_profiles import LabelProfile
+from kuma_sd.prometheus.scrapable import check_scrapable
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 
 class LabelLimits(NamedTuple):
@@ -48,7 +49,10 @@ class LabelLimits(NamedTuple):
 
 
 MOST_FAILURES = 20
-"""How many targets that cannot be converted are named."""
+"""How many targets that cannot be converted are named in the status."""
+
+MOST_NAMED = 3
+"""How many of them a line of the log names."""
 
 
 class ChainStatus(NamedTuple):
@@ -128,25 +132,34 @@ class Chain:
             labels = self.profile.made_valid(result) if self.transforms else result
             if labels.get("__address__"):
                 groups.append(TargetGroup.render(GroupKey(assignment.key, place), labels))
+                check_scrapable(labels)
             else:
                 self.without_address += 1
         return groups[0] if len(groups) == 1 else tuple(groups)
 
     def _report(self) -> None:
         failures = self._memo.failures
-        for key in failures.keys() - self._reported:
-            _log.error(
-                "dataplane %s of mesh %s keeps its last good labels, or is left out if it has none: %s",
-                key.name,
-                key.mesh,
-                failures[key],
-                exc_info=None if isinstance(failures[key], TransformError) else failures[key],
-            )
+        fresh = {key: failures[key] for key in failures.keys() - self._reported}
+        # A line for each kind, since it may be all targets at once.
+        for kind in {type(error): None for error in fresh.values()}:
+            _report_kind({key: error for key, error in fresh.items() if type(error) is kind})
         self._reported = frozenset(failures)
         named = tuple((key, str(error)) for key, error in islice(failures.items(), MOST_FAILURES))
         self.status = ChainStatus(
             len(failures), named, self.without_address, self.profile.repaired, self.profile.collided
         )
+
+
+def _report_kind(failures: Mapping[Key, Exception]) -> None:
+    named = sorted(failures)[:MOST_NAMED]
+    first = failures[named[0]]
+    _log.error(
+        "targets are quarantined: they keep their last good labels, or are left out if they have none",
+        error=None if isinstance(first, TransformError) else first,
+        targets=len(failures),
+        names=" ".join(f"{key.mesh}/{key.name}" for key in named),
+        reason=f"{first}",
+    )
 
 
 def _apply(transform: Transform, labels: Iterable[Labels], target: Target) -> list[Labels]:

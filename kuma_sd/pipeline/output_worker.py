@@ -1,6 +1,5 @@
 """The thread of an output: it publishes the newest publication, and tries again when that fails."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -8,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from kuma_sd.core.errors import OutputError
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.publication import Publication
-from kuma_sd.core.text import counted
 from kuma_sd.pipeline.backoff import Backoff
 from kuma_sd.plugin.interfaces import Output
 from kuma_sd.telemetry.histogram import Histogram
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,8 @@ class OutputWorker:
         self.output = output
         self.mailbox: Mailbox[Publication] = Mailbox()
         self.status = OutputProgress()
-        self.min_interval = min_interval
+        self._min_interval = min_interval
+        self._woken = threading.Event()
         self.started = False
         self._born = time.time()
         self._backoff = Backoff()
@@ -75,22 +75,45 @@ class OutputWorker:
             if self._try(partial(self.output.publish, pending)):
                 self._succeeded(pending)
                 pending = None
-                # A change after a calm goes out at once; a storm is gathered into one publication an interval.
-                self._closing.wait(self.min_interval)
+                self._gather()
             else:
                 self._closing.wait(self._backoff.next())
-        self.output.close()
+        self._close_output()
+
+    @property
+    def min_interval(self) -> float:
+        """The least time between two publications, in seconds; a shorter one counts at once."""
+        return self._min_interval
+
+    @min_interval.setter
+    def min_interval(self, seconds: float) -> None:
+        self._min_interval = seconds
+        self._woken.set()
 
     def close(self) -> None:
         """End run() after the publication under way, from any thread."""
         self._closing.set()
+        self._woken.set()
         self.mailbox.close()
+
+    def _gather(self) -> None:
+        """Wait for min-interval: a change after a calm is published at once, a storm once in each interval."""
+        published = time.monotonic()
+        while not self._closing.is_set() and (rest := published + self.min_interval - time.monotonic()) > 0:
+            self._woken.wait(rest)
+            self._woken.clear()
+
+    def _close_output(self) -> None:
+        try:
+            self.output.close()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (the boundary to plugins; what is published stays)
+            _log.error("an output could not be closed", output=self.name, error=error)
 
     def _try(self, step: Callable[[], None]) -> bool:
         self.status = replace(self.status, attempt=time.monotonic())
         try:
             step()
-        except Exception as error:  # noqa: BLE001 (the boundary to plugins)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (the boundary to plugins, which end nothing)
             self._failed(error)
             return False
         finally:
@@ -100,8 +123,8 @@ class OutputWorker:
     def _succeeded(self, publication: Publication) -> None:
         status = self.status
         if status.failing or not status.published:
-            again = " again" if status.published else ""
-            _log.info("output %s: published%s, %s", self.name, again, counted(len(publication.groups), "target"))
+            event = "published again" if status.published else "published"
+            _log.info(event, output=self.name, targets=len(publication.groups))
         self._backoff.reset()
         now, seconds = time.time(), status.seconds
         # What a reload, a restart or the end of a hold published did not wait for a response.
@@ -110,15 +133,15 @@ class OutputWorker:
         publications = status.publications + 1
         self.status = OutputProgress(publication, now, publications, status.failures, failing="", seconds=seconds)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         status = self.status
         expected = isinstance(error, OutputError)
         why = str(error) if expected else f"unexpected {type(error).__name__}: {error}"
         if why != status.failing:
             _log.error(
-                "output %s: %s; trying again, what it published before stays",
-                self.name,
-                why,
-                exc_info=None if expected else error,
+                "publishing failed; trying again, what was published before stays",
+                error=None if expected else error,
+                output=self.name,
+                reason=why,
             )
         self.status = replace(status, failures=status.failures + 1, failing=why)

@@ -38,6 +38,7 @@ class Context:
     served: "dict[str, WSGIApplication]" = field(default_factory=dict, init=False, repr=False)
     collectors: "list[Collector]" = field(default_factory=list, init=False, repr=False)
     facts: list[Callable[[], Mapping[str, str]]] = field(default_factory=list, init=False, repr=False)
+    acceptances: list[Callable[[], Iterable[str]]] = field(default_factory=list, init=False, repr=False)
 
     def serve(self, path: str, application: "WSGIApplication") -> None:
         """Let the daemon's listeners answer a path.
@@ -69,6 +70,15 @@ class Context:
             facts: returns a few facts by their names, like ``{"role": "leader"}``; called in any thread.
         """
         self.facts.append(facts)
+
+    def on_accept(self, acceptance: Callable[[], Iterable[str]]) -> None:
+        """Do something when an operator runs ``kuma-sd accept`` without a name, or with the name of this instance.
+
+        Args:
+            acceptance: ends whatever waits for an operator; returns a line for each such thing, which the operator is
+                shown; called in any thread.
+        """
+        self.acceptances.append(acceptance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +201,17 @@ class WritesFiles(Protocol):
 
     def files(self, publication: Publication) -> Mapping[Path, Sequence[bytes]]:
         """Return the lines of JSON that each file would hold; any thread may ask, also before start()."""
+
+
+@runtime_checkable
+class GivesAdvice(Protocol):
+    """What an output may offer besides: sentences about its settings, before start()."""
+
+    def warnings(self) -> Iterable[str]:
+        """Return what the settings hardly mean; the daemon logs it at start, and `kuma-sd check` says it."""
+
+    def remarks(self) -> Iterable[str]:
+        """Return what may be worth another setting; `kuma-sd check` alone says it."""
 
 
 @dataclass(frozen=True)

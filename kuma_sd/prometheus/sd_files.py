@@ -10,6 +10,7 @@ import msgspec
 from kuma_sd.core.errors import KumaSDError, TransformError
 from kuma_sd.core.model import Labels
 from kuma_sd.core.publication import Publication
+from kuma_sd.core.regular_file import open_regular
 from kuma_sd.core.target_group import TargetGroup
 from kuma_sd.core.yaml_nesting import refuse_deep_nesting
 from kuma_sd.plugin.interfaces import Output, WritesFiles
@@ -65,7 +66,7 @@ def _no_target_file(path: Path, reason: str) -> KumaSDError:
 
 def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         raise

@@ -1,16 +1,14 @@
 """Dividing targets over several Prometheus servers: which shard each belongs to."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from kuma_sd.core.errors import ConfigError
-from kuma_sd.core.incremental_cache import IncrementalCache
 from kuma_sd.core.options import OptionType
-from kuma_sd.core.publication import Publication
-from kuma_sd.core.target_group import GroupKey, TargetGroup
+from kuma_sd.core.target_group import TargetGroup
 
 __all__ = ["MOST_SHARDS", "SHARD", "SHARDING_METHODS", "SHARDS", "Shard", "Sharding", "consistent", "hashmod"]
 
@@ -53,10 +51,7 @@ SHARDING_METHODS: Mapping[str, Callable[[str, int], int]] = {"hashmod": hashmod,
 
 
 class Sharding:
-    """Divides publications, and remembers where each group belongs: one that did not change is never hashed again.
-
-    For one thread at a time, but for ``shard_of(group)``, which returns the number of a group's shard and remembers
-    nothing.
+    """Says to which of several shards a target group belongs; remembers nothing, so any thread may ask.
 
     Args:
         count: how many shards there are, from 1 to `MOST_SHARDS`.
@@ -73,33 +68,7 @@ class Sharding:
         if method not in SHARDING_METHODS:
             raise ConfigError(f"there is no shard method {method!r}; set one of {', '.join(SHARDING_METHODS)}")
         self.count = count
-        self.shard_of = _rule(count, by, SHARDING_METHODS[method])
-        self._memo: IncrementalCache[GroupKey, TargetGroup, int] = IncrementalCache(self.shard_of)
-
-    @property
-    def computed(self) -> int:
-        """How many groups were hashed so far."""
-        return self._memo.computed
-
-    def split(self, publication: Publication) -> list[list[bytes]]:
-        """Return the lines of JSON of each shard, in the order of the publication."""
-        shards: list[list[bytes]] = [[] for _ in range(self.count)]
-        for line, shard in zip(publication.lines, self._shards_of(publication), strict=True):
-            shards[shard].append(line)
-        return shards
-
-    def pick(self, publication: Publication, shard: int) -> list[bytes]:
-        """Return the lines of JSON of one shard, in the order of the publication.
-
-        Args:
-            publication: what to divide.
-            shard: a number from 0 to ``count - 1``.
-        """
-        numbers = self._shards_of(publication)
-        return [line for line, number in zip(publication.lines, numbers, strict=True) if number == shard]
-
-    def _shards_of(self, publication: Publication) -> Sequence[int]:
-        return self._memo.round(publication.groups)
+        self.shard_of: Callable[[TargetGroup], int] = _rule(count, by, SHARDING_METHODS[method])
 
 
 class Shard(NamedTuple):

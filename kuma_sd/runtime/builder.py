@@ -1,11 +1,13 @@
 """From settings to the objects that do the work: opened, but neither connected nor started."""
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError
+from kuma_sd.core.errors import ConfigError, KumaSDError, Mistakes, PluginError
+from kuma_sd.core.publication import Publication
 from kuma_sd.pipeline.chain import Chain, LabelLimits
-from kuma_sd.plugin.interfaces import Context, Output, Source, Transform
+from kuma_sd.plugin.interfaces import Context, Output, Source, Transform, WritesFiles
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
 from kuma_sd.web.paths import is_reserved
@@ -73,23 +75,27 @@ def build(settings: Settings, running: Components | None = None) -> Components:
         ConfigError: options do not fit together.
         PluginError: a plugin fails.
     """
-    running = running or Components()
+    running, mistakes = running or Components(), Mistakes()
     contexts: dict[tuple[str, str], Context] = {}
-    sources = {
-        control_plane.name: (control_plane, _open_source(control_plane, running, contexts))
-        for control_plane in settings.control_planes
-    }
-    outputs = {
-        output_settings.name: (output_settings, _open_output(output_settings, running, contexts))
-        for output_settings in settings.outputs
-    }
-    _check_paths(contexts)
+    sources: dict[str, tuple[ControlPlaneSettings, Source]] = {}
+    for control_plane in settings.control_planes:
+        if source := mistakes.attempt(_open_source, control_plane, running, contexts):
+            sources[control_plane.name] = control_plane, source
+    outputs: dict[str, tuple[OutputSettings, Output]] = {}
+    for output_settings in settings.outputs:
+        if opened := mistakes.attempt(_open_output, output_settings, running, contexts):
+            outputs[output_settings.name] = output_settings, opened
+    mistakes.attempt(_check_paths, contexts)
+    mistakes.attempt(_check_files, outputs)
     limits = LabelLimits(settings.core.max_labels, settings.core.max_label_value_length)
     chains: list[tuple[Path, Chain]] = []
     for output in settings.outputs:
         path = path_of(output)
-        if all(path != other for other, _ in chains):
-            chains.append((path, _make_chain(path, limits, running)))
+        if all(path != other for other, _ in chains) and (
+            chain := mistakes.attempt(_make_chain, path, limits, running)
+        ):
+            chains.append((path, chain))
+    mistakes.check()
     return Components(sources, outputs, tuple(chains), contexts)
 
 
@@ -150,6 +156,16 @@ def _check_paths(contexts: Mapping[tuple[str, str], Context]) -> None:
             owners[path] = f"{kind} {name}"
 
 
+def _check_files(outputs: Mapping[str, tuple[OutputSettings, Output]]) -> None:
+    """Refuse two outputs that write one file; links are followed."""
+    owners: dict[str, str] = {}
+    for name, (_, output) in outputs.items():
+        for path in output.files(Publication((), 0.0)) if isinstance(output, WritesFiles) else ():
+            owner = owners.setdefault(os.path.realpath(path), name)
+            if owner != name:
+                raise ConfigError(f"outputs {owner} and {name} both write {str(path)!r}; give one another path")
+
+
 def _make_chain(path: Path, limits: LabelLimits, running: Components) -> Chain:
     for other, chain in running.chains:
         if (other, chain.limits) == (path, limits):
@@ -177,5 +193,5 @@ def _guarded(named: Named, make: Callable[..., T], *arguments: Any) -> T:  # noq
         return make(*arguments)
     except KumaSDError as error:
         raise type(error)(f"{named.what}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(f"{named} fails: {type(error).__name__}: {error}") from error

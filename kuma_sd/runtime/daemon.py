@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 from kuma_sd.core.model import Snapshot
 from kuma_sd.core.text import counted
@@ -124,27 +125,33 @@ class Daemon:
         parts += [f"failing: {', '.join(failing)}"] if failing else []
         return "; ".join(parts)
 
-    def accept(self, control_plane: str | None) -> list[str]:
-        """Let go of what the guards hold.
+    def accept(self, name: str | None) -> list[str]:
+        """Let go of what the guards hold, and end what outputs keep until an operator says so.
 
         Args:
-            control_plane: the name of one; None for all.
+            name: of one control plane or output; None for all.
 
         Returns:
             A line for each, which says what is let go.
 
         Raises:
-            KeyError: there is no such control plane.
+            KeyError: there is no control plane or output of that name.
         """
+        if name in self.outputs:
+            return self._accept_of(name)
         control_planes = self.pipeline.control_planes
         lines = []
-        for name in control_planes if control_plane is None else [control_plane]:
-            held = sum(control_planes[name].guard.status.held.values())
-            self.pipeline.mailbox.put(f"accept {name}", partial(control_planes[name].accept, time.monotonic()))
+        for each in control_planes if name is None else [name]:
+            held = sum(control_planes[each].guard.status.held.values())
+            self.pipeline.mailbox.put(f"accept {each}", partial(control_planes[each].accept, time.monotonic()))
             lines.append(
-                f"{control_planes[name].title}: {counted(held, 'held target')} {'is' if held == 1 else 'are'} let go"
+                f"{control_planes[each].title}: {counted(held, 'held target')} {'is' if held == 1 else 'are'} let go"
             )
-        return lines
+        return lines if name else [*lines, *chain.from_iterable(map(self._accept_of, self.outputs))]
+
+    def _accept_of(self, output: str) -> list[str]:
+        acceptances = self.components.contexts["output", output].acceptances
+        return [f"output {output}: {line}" for acceptance in acceptances for line in acceptance()]
 
     def published(self) -> dict[str, PublishedContent]:
         """Return what each output published last, by its name, for whoever asks from another thread."""

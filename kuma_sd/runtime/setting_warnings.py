@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 
 from kuma_sd.core.model import Labels, Target
+from kuma_sd.plugin.interfaces import GivesAdvice
 from kuma_sd.prometheus.label_profiles import PROFILES
 from kuma_sd.runtime.builder import Components
 
@@ -20,6 +21,14 @@ def warn(components: Components) -> None:
 
 
 def advice(components: Components) -> Iterator[str]:
+    """Yield a sentence for whatever settings hardly mean."""
+    yield from _missing_labels(components)
+    for named, output in components.outputs.values():
+        if isinstance(output, GivesAdvice):
+            yield from (f"output {named.name}: {sentence}" for sentence in output.warnings())
+
+
+def _missing_labels(components: Components) -> Iterator[str]:
     """Yield a sentence for each transform that reads labels which its output's label profile does not have.
 
     Transforms that know which labels they read say so in an attribute ``reads``.

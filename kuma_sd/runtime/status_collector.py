@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from msgspec.structs import replace
 
 from kuma_sd._version import __version__
-from kuma_sd.core.options import show_duration
+from kuma_sd.core.text import duration
 from kuma_sd.pipeline.guard import GuardStatus
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.pipeline.source_worker import ConnectionStatus, SourceWorker
@@ -16,6 +16,7 @@ from kuma_sd.plugin.interfaces import Context, SourceStatus
 from kuma_sd.runtime.builder import Components
 from kuma_sd.runtime.daemon import Daemon
 from kuma_sd.telemetry.history import FINE, History
+from kuma_sd.telemetry.problems import problems_of
 from kuma_sd.telemetry.publication_counts import Measured, Parts, Size
 from kuma_sd.telemetry.status import (
     ControlPlaneStatus,
@@ -116,7 +117,7 @@ class StatusCollector:
             version=__version__,
             now=time.time(),
             started=self._started,
-            unhealthy=tuple(self._unhealthy()),
+            stuck=tuple(self._stuck()),
             reloads=self.reloads,
             control_planes=control_planes,
             outputs=outputs,
@@ -124,9 +125,9 @@ class StatusCollector:
             round_seconds=pipeline.seconds,
             state=StateSaving(state.saved, state.saves, state.failures, state.failing),
         )
-        return replace(status, unready=tuple(_unready(status)))
+        return replace(status, problems=tuple(problems_of(status)))
 
-    def _unhealthy(self) -> Iterator[str]:
+    def _stuck(self) -> Iterator[str]:
         now = time.monotonic()
         for name in self._daemon.threads.died:
             yield f"{name}: its thread died"
@@ -135,7 +136,7 @@ class StatusCollector:
             moved["pipeline"] = self._knocked
         for name, when in moved.items():
             if now - when > STUCK:
-                yield f"{name}: it has not moved for {show_duration(round(now - when))}"
+                yield f"{name}: it has not moved for {duration(now - when)}"
 
     def _control_plane(self, name: str, worker: SourceWorker, components: Components) -> ControlPlaneStatus:
         settings, context = components.sources[name][0], components.contexts["source", name]
@@ -231,7 +232,7 @@ def _failing(source: SourceStatus, connection: ConnectionStatus) -> str:
     """Say what is wrong now: a server that is silent is not what failed before."""
     silence = source.silence(time.monotonic())
     if silence >= SILENT_SECONDS:
-        return f"connected, no answer for {show_duration(round(silence))}"
+        return f"connected, no answer for {duration(silence)}"
     return connection.failing
 
 
@@ -245,20 +246,3 @@ def _held(status: GuardStatus) -> HeldStatus:
         until=None if until is None else time.time() + until - time.monotonic(),
         engaged=status.engaged,
     )
-
-
-def _unready(status: Status) -> Iterator[str]:
-    """Yield a reason for each output that has published nothing."""
-    for output in status.outputs:
-        if not output.publications:
-            yield f"output {output.name}: {output.failing or _waiting(output, status)}"
-
-
-def _waiting(output: OutputStatus, status: Status) -> str:
-    if output.busy >= 1:
-        return f"its first attempt takes {show_duration(round(output.busy))} so far"
-    for control_plane in status.control_planes:
-        if not control_plane.snapshots and not control_plane.restored:
-            reason = control_plane.failing or "no answer yet"
-            return f"nothing to publish yet: control plane {control_plane.title}: {reason}"
-    return "nothing to publish yet: all control planes are empty" if not status.assignments else "about to publish"

@@ -1,7 +1,6 @@
 """The process around the daemon: signals, systemd, and what makes it reload."""
 
 import dataclasses
-import logging
 import os
 import signal
 import threading
@@ -11,12 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.options import FileContent
 from kuma_sd.runtime.daemon import STOP_TIMEOUT, Daemon
 from kuma_sd.runtime.status_collector import StatusCollector
+from kuma_sd.service.reloader import Reloader, ReloadSteps
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
 from kuma_sd.system.file_watcher import FileWatcher
+from kuma_sd.system.log_format import configure, drain, write_in_thread
 from kuma_sd.system.malloc import give_back
 from kuma_sd.system.systemd import Notifier
 from kuma_sd.web.client import default_control_socket
@@ -26,13 +27,22 @@ from kuma_sd.web.server.tcp import WebListeners
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 STOPPING_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 SIGNALS = {*STOPPING_SIGNALS, signal.SIGHUP}
 
 LONGEST_TICK = 30.0
 """How often systemd is told how the daemon is, in seconds, when it does not ask for more."""
+
+STARTING_TICK = 0.05
+"""How often it is looked whether the daemon is ready, in seconds."""
+
+DRAIN_TIMEOUT = 0.2
+"""How long the end waits for what was logged to be written, in seconds."""
+
+NEED_A_RESTART = ("state_dir", "start_wait")
+"""The settings that only a start can honour."""
 
 
 class Service:
@@ -49,18 +59,20 @@ class Service:
 
     def __init__(self, settings: Settings, reread: Callable[[], Settings]) -> None:
         self._settings = settings
-        self._reread = reread
         self._daemon = Daemon(settings)
         self._notifier = Notifier()
         self._collector = StatusCollector(self._daemon)
         self._application: WSGIApplication | None = None
         self._loading = threading.Lock()
-        self._control = ControlSocket(settings.core.control_socket or default_control_socket(os.environ), self._answer)
+        self._control = ControlSocket(_control_socket_of(settings), self._answer)
         threads = self._daemon.threads
         self._web = WebListeners(self._answer, settings.web, threads.start, partial(threads.stop, STOP_TIMEOUT))
-        self._watcher = FileWatcher(_files_of(settings), lambda _changed: self.reload_soon())
+        steps = ReloadSteps(reread, self._apply, self._follow, self._notifier.reloading, self._reload_ended)
+        self._reloader = Reloader(settings, steps)
+        self._watcher = FileWatcher(_files_of(settings), lambda _changed: self._reloader.ask())
         self._tick = min(self._notifier.watchdog_interval or LONGEST_TICK, LONGEST_TICK)
         self._beat = 0.0
+        self._next_look = 0.0
         self._ready = False
 
     def run(self) -> Sequence[str]:
@@ -75,15 +87,24 @@ class Service:
         """
         # Blocked before the first thread starts, and waited for: no handler ever runs, so none can meet a held lock.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        write_in_thread()
+        try:
+            return self._run()
+        finally:
+            drain(DRAIN_TIMEOUT)
+
+    def _run(self) -> Sequence[str]:
         daemon = self._daemon
+        daemon.threads.watch_others()
         self._web.open()
         daemon.start()
         try:
-            daemon.threads.start("settings", self._watcher)
+            daemon.threads.start("settings files", self._watcher)
             self._control.start()
             daemon.threads.start("control socket", self._control)
             self._web.start()
             daemon.threads.start("observer", self._collector)
+            daemon.threads.start("settings", self._reloader)
             while self._wait() not in STOPPING_SIGNALS:
                 pass
         finally:
@@ -93,10 +114,6 @@ class Service:
             raise daemon.threads.failure
         _log.info("stopped")
         return stuck
-
-    def reload_soon(self) -> None:
-        """Let the main thread reload, from any thread."""
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGHUP)
 
     def _answer(self, environment: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         return self._loaded_application()(environment, start_response)
@@ -108,17 +125,19 @@ class Service:
                 from kuma_sd.service.http_app import application_of  # noqa: PLC0415
 
                 self._application = application_of(
-                    self._daemon, self._collector, self.reload_soon, lambda: self._settings.web.enable_lifecycle
+                    self._daemon, self._collector, self._reloader.ask, lambda: self._settings.web.enable_lifecycle
                 )
             return self._application
 
     def _wait(self) -> int | None:
-        """Wait for a signal and obey it; returns which it was, or None when it was time to look around."""
-        received = signal.sigtimedwait(SIGNALS, self._tick if self._ready else 0.05)
-        if received is None:
+        """Wait for a signal and obey it, and look around whenever it is time; returns the signal, or None."""
+        received = signal.sigtimedwait(SIGNALS, max(0.0, self._next_look - time.monotonic()))
+        if time.monotonic() >= self._next_look:
+            # However many signals come.
             self._look_around()
-        elif received.si_signo == signal.SIGHUP:
-            self._reload()
+            self._next_look = time.monotonic() + (self._tick if self._ready else STARTING_TICK)
+        if received and received.si_signo == signal.SIGHUP:
+            self._reloader.ask()
         return received and received.si_signo
 
     def _look_around(self) -> None:
@@ -138,23 +157,31 @@ class Service:
         self._beat = time.monotonic()
         daemon.pipeline.mailbox.put("beat", lambda: None)
 
-    def _reload(self) -> None:
-        self._notifier.reloading()
-        try:
-            settings = self._reread()
-            with self._web.changing(settings.web):
-                if settings == self._settings:
-                    _log.info("the settings were read again, nothing changed")
-                else:
-                    self._daemon.reload(settings)
-            self._settings = settings
-            self._watcher.follow(_files_of(settings))
-        except KumaSDError as error:
-            self._collector.reloaded(str(error))
-            _log.error("the settings were not reloaded, the old ones stay: %s", error)
-        else:
-            self._collector.reloaded()
+    def _apply(self, settings: Settings) -> None:
+        with self._web.changing(settings.web):
+            if settings == self._settings:
+                _log.info("the settings were read again, nothing changed")
+            else:
+                self._daemon.reload(settings)
+        before, self._settings = self._settings, settings
+        self._control.move(_control_socket_of(settings))
+        configure(settings.core.log_level, settings.core.log_format)
+        for warning in settings.warnings:
+            _log.warning(warning)
+        for name in NEED_A_RESTART:
+            if getattr(settings.core, name) != getattr(before.core, name):
+                _log.warning("a setting that was changed needs a restart", setting=name.replace("_", "-"))
+
+    def _follow(self, settings: Settings) -> bool:
+        return self._watcher.follow(_files_of(settings))
+
+    def _reload_ended(self, failing: str) -> None:
+        self._collector.reloaded(failing)
         self._notifier.ready(self._daemon.summary)
+
+
+def _control_socket_of(settings: Settings) -> Path:
+    return settings.core.control_socket or default_control_socket(os.environ)
 
 
 def _files_of(settings: Settings) -> Iterator[Path]:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
-from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.errors import UsageError
 from kuma_sd.core.text import did_you_mean
 
 
@@ -18,6 +18,8 @@ class Program(NamedTuple):
         environment_first: whether the environment beats flags.
         defaults: its own defaults, by section and name of the option, where they differ.
         ignored_flags: flags that it takes, with a value, and does not heed.
+        default_file: the settings file to read when none is named and this one exists; empty for none.
+        settings_in_help: which options of [kuma-sd] ``--help`` shows; None for all settings. ``--help-all`` shows all.
     """
 
     name: str = "kuma-sd"
@@ -26,25 +28,27 @@ class Program(NamedTuple):
     environment_first: bool = False
     defaults: Mapping[tuple[str, str], str] = {}
     ignored_flags: Sequence[str] = ()
+    default_file: str = ""
+    settings_in_help: Sequence[str] | None = None
 
 
 class Strict:
-    """For parsers: raise ConfigError instead of printing and exiting."""
+    """For parsers: raise UsageError instead of printing and exiting."""
 
     _option_string_actions: dict[str, argparse.Action]
 
     def error(self, message: str) -> NoReturn:
         """Raise what is wrong with the command line."""
-        raise ConfigError(message)
+        raise UsageError(message)
 
     def refuse(self, rest: Sequence[str]) -> NoReturn:
         """Raise that there are arguments which nothing takes; their values are not shown, one may be a secret."""
         flags = [argument.partition("=")[0] for argument in rest if argument.startswith("-")]
         if not flags:
-            raise ConfigError(f"unexpected argument '{rest[0]}'")
+            raise UsageError(f"unexpected argument '{rest[0]}'")
         # Those without help are there to be refused, or to be passed over.
         known = [flag[2:] for flag, action in self._option_string_actions.items() if action.help != argparse.SUPPRESS]
-        raise ConfigError(f"unknown flag {flags[0]}{did_you_mean(flags[0].lstrip('-'), known, '--{}')}")
+        raise UsageError(f"unknown flag {flags[0]}{did_you_mean(flags[0].lstrip('-'), known, '--{}')}")
 
 
 class StrictParser(Strict, argparse.ArgumentParser):

@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.regular_file import read_regular
 
 _SECTION = re.compile(r"\[([^\[\]]+)\]")
 # Nothing but words in front of "=": whatever else a line holds may be a secret, and keys are shown in messages.
 _KEY = re.compile(r"([A-Za-z0-9_.-]+)\s*=\s*(.*)")
+
+_YAML_OR_JSON = re.compile(r"---|- |\{|\[\s*[{\"]|[\w.-]+:(\s|$)")
+_NO_INI = "this looks like YAML or JSON; settings are an INI file: [kuma-sd], and below it lines like 'name = value'"
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class Entry:
     key: str
     value: str = field(repr=False)
     line: int
+    continued: tuple[tuple[int, str], ...] = field(default=(), repr=False)
+    """Its further lines: the number and the text of each."""
 
 
 class ConfigFile(NamedTuple):
@@ -33,21 +39,23 @@ class ConfigFile(NamedTuple):
         name: the file as the user named it.
         sections: the line of each section's header, by name.
         entries: all options, in the order of the file.
+        mistakes: what is wrong with other lines; one line each, which never holds a value.
     """
 
     name: str
     sections: dict[str, int]
     entries: tuple[Entry, ...]
+    mistakes: tuple[str, ...] = ()
 
 
 def read_config_file(path: str) -> ConfigFile:
-    """Read a settings file.
+    """Read a settings file; lines that are wrong are in its ``mistakes``.
 
     Raises:
-        ConfigError: it cannot be read, or a line of it is wrong; the message never holds a value.
+        ConfigError: it cannot be read.
     """
     try:
-        data = Path(path).read_bytes()
+        data = read_regular(Path(path))
     except OSError as error:
         raise ConfigError(f"cannot read the settings file {path}: {error.strerror}") from error
     try:
@@ -65,12 +73,12 @@ def parse_config(text: str, name: str) -> ConfigFile:
         text: sections of ``key = value`` lines. Comments stand on lines of their own and start with ``#`` or ``;``.
             Indented lines continue a value and keep their indentation relative to one another.
         name: what to call it in messages.
-
-    Raises:
-        ConfigError: a line is wrong.
     """
+    lines = text.replace("\r\n", "\n").split("\n")
+    if other := _other_format(lines):
+        return ConfigFile(name, {}, (), (f"{name}:{other}: {_NO_INI}",))
     reader = _Reader(name)
-    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
+    for number, line in enumerate(lines, start=1):
         reader.take(number, line.rstrip())
     return reader.finish()
 
@@ -81,6 +89,14 @@ def write_entry(key: str, value: str) -> str:
     return f"{key} ={lines}".rstrip()
 
 
+def _other_format(lines: list[str]) -> int:
+    """Return the line that shows that this is YAML or JSON; 0 when nothing does."""
+    for number, line in enumerate(lines, start=1):
+        if line.strip() and not line.lstrip().startswith(("#", ";")):
+            return number if _YAML_OR_JSON.match(line) else 0
+    return 0
+
+
 class _Reader:
     """Reads one file, line by line."""
 
@@ -89,8 +105,9 @@ class _Reader:
         self._section = ""
         self._sections: dict[str, int] = {}
         self._lines: dict[tuple[str, str], int] = {}
-        self._values: dict[tuple[str, str], list[str]] = {}
-        self._open: list[str] | None = None
+        self._values: dict[tuple[str, str], list[tuple[int, str]]] = {}
+        self._open: list[tuple[int, str]] | None = None
+        self._mistakes: list[str] = []
 
     def take(self, number: int, line: str) -> None:
         """Read the next line."""
@@ -107,40 +124,47 @@ class _Reader:
     def finish(self) -> ConfigFile:
         """Return all that was read."""
         entries = (
-            Entry(section, key, _value_of(lines), self._lines[section, key])
+            Entry(section, key, _value_of([text for _, text in lines]), self._lines[section, key], tuple(lines[1:]))
             for (section, key), lines in self._values.items()
         )
-        return ConfigFile(self._name, self._sections, tuple(entries))
+        return ConfigFile(self._name, self._sections, tuple(entries), tuple(self._mistakes))
 
     def _continue(self, number: int, line: str) -> None:
         if self._open is not None:
-            self._open.append(line)
+            self._open.append((number, line))
         elif line:
-            raise self._error(number, "this line is indented but continues no option")
+            self._note(number, "this line is indented but continues no option")
 
     def _start_section(self, number: int, text: str) -> None:
         found = _SECTION.fullmatch(text)
         if not found:
-            raise self._error(number, "a section is written [name], on a line without anything else")
-        self._section, self._open = found[1], None
+            self._note(number, "a section is written [name], on a line without anything else")
+            self._section = text
+            self._open = []
+            return
+        self._section = found[1]
+        self._open = None
         if found[1] in self._sections:
-            raise self._error(number, f"section {text} stands in line {self._sections[found[1]]} already")
-        self._sections[found[1]] = number
+            self._note(number, f"section {text} stands in line {self._sections[found[1]]} already")
+        self._sections.setdefault(found[1], number)
 
     def _start_value(self, number: int, text: str) -> None:
         found = _KEY.fullmatch(text)
+        # What continues a wrong line is part of it, and no mistake of its own.
+        self._open = []
         if not found:
-            raise self._error(number, "this line is no 'key = value', no [section] and no comment")
-        key = self._section, found[1]
-        if not self._section:
-            raise self._error(number, f"'{found[1]}' stands before any section; write [kuma-sd] above it")
-        if key in self._lines:
-            raise self._error(number, f"'{found[1]}' in [{self._section}] is set in line {self._lines[key]} already")
-        self._lines[key] = number
-        self._values[key] = self._open = [found[2]]
+            self._note(number, "this line is no 'key = value', no [section] and no comment")
+        elif not self._section:
+            self._note(number, f"'{found[1]}' stands before any section; write [kuma-sd] above it")
+        elif line := self._lines.get((self._section, found[1])):
+            self._note(number, f"'{found[1]}' in [{self._section}] is set in line {line} already")
+        else:
+            self._open = [(number, found[2])]
+            self._values[self._section, found[1]] = self._open
+            self._lines[self._section, found[1]] = number
 
-    def _error(self, number: int, what: str) -> ConfigError:
-        return ConfigError(f"{self._name}:{number}: {what}")
+    def _note(self, number: int, what: str) -> None:
+        self._mistakes.append(f"{self._name}:{number}: {what}")
 
 
 def _value_of(lines: list[str]) -> str:

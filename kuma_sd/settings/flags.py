@@ -11,15 +11,17 @@ from kuma_sd.core.options import BOOL
 from kuma_sd.settings import go_aliases
 from kuma_sd.settings.cli_parser import Program, Strict
 from kuma_sd.settings.config_file import ConfigFile
-from kuma_sd.settings.schema import Declaration, Schema
+from kuma_sd.settings.schema import CORE, Declaration, Schema
 
 CONFIG_VARIABLE = "KUMA_SD_CONFIG"
 
 _EPILOG = """\
-Every setting has three spellings: --payments-path, KUMA_SD_PAYMENTS_PATH and 'path' under [payments] in the file
-(without an instance's name: under [kuma-sd]). Flags beat the environment, which beats the file. A list replaces a
-list as a whole: between blanks in the file and in variables, as a flag repeated, emptied by an empty value. Any
-other variable that is empty counts as not set. Without -c no file is read."""
+Set an option as a flag (--payments-path), a variable (KUMA_SD_PAYMENTS_PATH) or in the file ('path' under [payments];
+without an instance's name under [kuma-sd]). Flags override variables, variables override the file. Lists override,
+they never merge: separate items with spaces, repeat the flag, empty a list with an empty value. Any other variable
+that is empty counts as not set."""
+
+_SHORT_EPILOG = "All settings can be given here as flags, too: {} --help-all"
 
 
 class Parser(Strict, configargparse.ArgumentParser):  # type: ignore[misc] # (ConfigArgParse has no types)
@@ -33,14 +35,14 @@ def config_finder() -> Parser:
     return finder
 
 
-def settings_parser(program: Program, schema: Schema, file: ConfigFile | None, *, strict: bool) -> Parser:
+def settings_parser(program: Program, schema: Schema, file: ConfigFile | None, *, own: bool) -> Parser:
     """Return a parser of declared options, whose values are lists of pairs: the flag, and the text as it was given.
 
     Args:
         program: the command.
         schema: the options.
         file: the settings file.
-        strict: whether it takes the command's own flags and ``--help`` as well.
+        own: whether it takes the command's own flags and ``--help`` as well.
 
     Raises:
         ConfigError: a flag is there twice.
@@ -51,7 +53,7 @@ def settings_parser(program: Program, schema: Schema, file: ConfigFile | None, *
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="%(prog)s [options]",
-        add_help=strict,
+        add_help=False,
         allow_abbrev=False,
         add_config_file_help=False,
         add_env_var_help=False,
@@ -59,8 +61,8 @@ def settings_parser(program: Program, schema: Schema, file: ConfigFile | None, *
     )
     _add_config(parser)
     try:
-        if strict:
-            program.add_arguments(parser)
+        if own:
+            _add_own(parser, program)
         _add_options(parser, program, schema)
     except argparse.ArgumentError as error:
         flag = error.argument_name
@@ -90,6 +92,25 @@ class _FileValues(configargparse.ConfigFileParser):  # type: ignore[misc] # (Con
         return self._values
 
 
+class _Help(argparse.Action):
+    """Prints help with the settings that matter for the command, and ends the program."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_given: object) -> None:
+        """Print it; ``const`` is the command."""
+        program: Program = self.const
+        shown = program.settings_in_help
+        if shown is not None:
+            names = {f"{CORE}.{name}" for name in shown}
+            for action in parser._actions:  # noqa: SLF001 (argparse has no other way to leave some out)
+                if isinstance(action, _Collect) and action.dest not in names:
+                    action.help = argparse.SUPPRESS
+            for group in parser._action_groups:  # noqa: SLF001 (likewise)
+                group.description = None
+            parser.epilog = _SHORT_EPILOG.format(program.name)
+        parser.print_help()
+        parser.exit()
+
+
 class _Collect(argparse.Action):
     """Keeps every flag with its value; argparse's own append is what ConfigArgParse would split values for."""
 
@@ -109,6 +130,20 @@ def _add_config(parser: Parser) -> None:
     parser.add_argument(
         "-c", "--config", metavar="FILE", env_var=CONFIG_VARIABLE, help=f"the settings file ({CONFIG_VARIABLE})"
     )
+
+
+def _add_own(parser: Parser, program: Program) -> None:
+    """Add the command's own flags, and those that print help."""
+    parser.add_argument("-h", "--help", action=_Help, nargs=0, const=program, help="show this help and exit")
+    if program.settings_in_help is not None:
+        everything = program._replace(settings_in_help=None)
+        parser.add_argument(
+            "--help-all", action=_Help, nargs=0, const=everything, help="show this help with all settings and exit"
+        )
+    program.add_arguments(parser)
+    positional = [action for action in parser._actions if not action.option_strings]  # noqa: SLF001 (no other way)
+    names = [f"[{action.metavar}]" if action.nargs == "?" else str(action.metavar) for action in positional]
+    parser.usage = " ".join(["%(prog)s [options]", *names])
 
 
 def _add_options(parser: Parser, program: Program, schema: Schema) -> None:

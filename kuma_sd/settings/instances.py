@@ -118,14 +118,14 @@ def find_control_planes(text: Text) -> tuple[Instance, ...]:
     items = text.value.split()
     # A password with a blank in it is in two items, neither of which looks like it.
     is_plain = all(map(_PLAIN.fullmatch, items))
-    found = [
-        _control_plane(item, f"{text.origin}: '{item}'" if is_plain else f"{text.origin}: item {number} of cp-address")
-        for number, item in enumerate(items, 1)
-    ]
-    found = [instance._replace(origin=text.origin) for instance in found]
+    found = [_control_plane(item, number, text.origin, is_plain=is_plain) for number, item in enumerate(items, 1)]
     if not found:
         raise ConfigError(f"{text.origin}: cp-address is empty; name at least one, like grpc://localhost:5676")
     unnamed = [instance.value for instance in found if not instance.name]
+    if len(found) > len(unnamed) == 1:
+        raise ConfigError(
+            f"{text.origin}: '{unnamed[0]}' has no name; several control planes need names, like north={unnamed[0]}"
+        )
     if len(unnamed) > 1:
         raise ConfigError(
             f"{text.origin}: several control planes need names, like east={unnamed[0]} west={unnamed[1]}; hosts after "
@@ -148,20 +148,28 @@ def parse_named_url(text: str) -> NamedUrl:
     scheme, separator, rest = address.partition(":")
     # What is before a port is a host.
     if not separator or rest[:1].isdigit():
-        suggestion = f"{f'{name}=' if is_named else ''}grpc://{address}"
-        meant = f"did you mean '{suggestion}'?" if _PLAIN.fullmatch(text) else "write it like grpc://localhost:5676"
-        raise ValueError(f"has no scheme; {meant}")
+        raise _NoSchemeError
     if not rest.strip("/") or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
         raise ValueError("is not [NAME=]URL, like grpc://localhost:5676")
     return NamedUrl(name, parse_url(address))
 
 
-def _control_plane(item: str, what: str) -> Instance:
+class _NoSchemeError(ValueError):
+    def __init__(self) -> None:
+        super().__init__("has no scheme; it is written like grpc://localhost:5676")
+
+
+def _control_plane(item: str, number: int, origin: str, *, is_plain: bool) -> Instance:
+    what = f"'{item}'" if is_plain else f"item {number} of cp-address"
     try:
         named = parse_named_url(item)
+    except _NoSchemeError as error:
+        name, equals, address = item.rpartition("=")
+        meant = f"has no scheme; did you mean '{name}{equals}grpc://{address}'?" if is_plain else error
+        raise ConfigError(f"{origin}: {what} {meant}") from None
     except ValueError as error:
-        raise ConfigError(f"{what} {error}") from None
-    return Instance("source", named.name, str(named.url), "", named.url)
+        raise ConfigError(f"{origin}: {what} {error}") from None
+    return Instance("source", named.name, str(named.url), origin, named.url)
 
 
 def _names_in(chain: Text) -> tuple[str, ...]:

@@ -2,11 +2,12 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.errors import ConfigError, Mistakes
 from kuma_sd.core.options import options_of
 from kuma_sd.core.url import Url
 from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
@@ -20,13 +21,15 @@ from kuma_sd.settings.schema import (
     CORE,
     WEB,
     CoreOptions,
+    Declaration,
     Schema,
+    SchemaGroup,
     WebOptions,
     declare,
     declare_lists,
     options_for_outputs,
 )
-from kuma_sd.settings.unknown_options import check_file
+from kuma_sd.settings.unknown_options import check_file, comments_in_values
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Settings:
         effective: every option that is in effect, by section.
         warnings: what is set and has no effect, one sentence each.
         arguments: the values of the command's own flags.
+        file: the settings file that was read; empty for none.
     """
 
     core: CoreOptions
@@ -102,6 +106,12 @@ class Settings:
     effective: tuple[Effective, ...] = field(default=(), compare=False, repr=False)
     warnings: tuple[str, ...] = field(default=(), compare=False, repr=False)
     arguments: argparse.Namespace = field(default_factory=argparse.Namespace, compare=False, repr=False)
+    file: str = field(default="", compare=False, repr=False)
+
+    @property
+    def source(self) -> str:
+        """Where the settings are from, for people."""
+        return f"settings from {self.file}" if self.file else "no settings file"
 
 
 def load(
@@ -116,24 +126,65 @@ def load(
         program: the command, with flags of its own.
 
     Raises:
-        ConfigError: something is wrong; the message says where and what to do.
+        ConfigError: something is wrong; the message says of each mistake where it is and what to do.
         PluginError: a plugin that is named cannot be loaded.
     """
-    precedence = Precedence(arguments, environment, program or Program())
-    instances = _discover(precedence.read)
+    precedence, mistakes = Precedence(arguments, environment, program or Program()), Mistakes()
+    mistakes.attempt(precedence.check_syntax)
+    instances = mistakes.attempt(_discover, precedence.read)
+    if instances is None:
+        mistakes.check()
+    assert instances is not None
     schema = declare(instances, plugins)
     texts, namespace = precedence.parse(schema)
-    in_file = _discover_in_file(precedence)
+    in_file, warnings = _discover_in_file(precedence), list[str]()
     if precedence.file:
-        check_file(precedence.file, schema, instances, in_file, plugins)
-    warnings = precedence.ignored(schema, namespace, set(in_file.names) - set(instances.names))
-    values = Values(texts)
-    core = values.read(CoreOptions, CORE)
-    control_planes = tuple(_control_plane(control_plane, values, plugins) for control_plane in instances.control_planes)
-    transforms = {transform.name: _transform(transform, values, plugins) for transform in instances.transforms}
-    outputs = tuple(_output(output, values, plugins, instances, transforms) for output in instances.outputs)
-    web = values.read(WebOptions, WEB)
-    return Settings(core, control_planes, outputs, web, tuple(values.effective), tuple(warnings), namespace)
+        mistakes.attempt(check_file, precedence.file, schema, instances, in_file, plugins)
+        warnings += comments_in_values(precedence.file)
+    warnings += precedence.ignored(schema, namespace, set(in_file.names) - set(instances.names))
+    settings = _read(Values(texts), instances, plugins, mistakes)
+    return replace(settings, warnings=tuple(warnings), arguments=namespace, file=precedence.path)
+
+
+def _read(values: Values, instances: Instances, plugins: Plugins, mistakes: Mistakes) -> Settings:
+    """Read all values, and raise with every mistake in them."""
+    core = mistakes.attempt(values.read, CoreOptions, CORE)
+    control_planes = [
+        mistakes.attempt(_control_plane, control_plane, values, plugins) for control_plane in instances.control_planes
+    ]
+    read = [mistakes.attempt(_transform, transform, values, plugins) for transform in instances.transforms]
+    transforms = {transform.name: transform for transform in read if transform}
+    outputs = [
+        mistakes.attempt(_output, output, values, plugins, instances, transforms) for output in instances.outputs
+    ]
+    web = mistakes.attempt(values.read, WebOptions, WEB)
+    mistakes.check()
+    assert core is not None
+    assert web is not None
+    return Settings(
+        core,
+        tuple(control_plane for control_plane in control_planes if control_plane),
+        tuple(output for output in outputs if output),
+        web,
+        tuple(values.effective),
+    )
+
+
+def find_daemon(
+    arguments: Sequence[str], environment: Mapping[str, str], program: Program
+) -> tuple[argparse.Namespace, Path | None]:
+    """Return a command's own flags and the control socket, as far as they can be read from settings that are wrong.
+
+    Args:
+        arguments: the command line after the command.
+        environment: the environment variables.
+        program: the command.
+    """
+    option = next(option for option in options_of(CoreOptions) if option.name == "control-socket")
+    schema = Schema([SchemaGroup(CORE, CORE, (Declaration(CORE, option),))])
+    texts, namespace = Precedence(arguments, environment, program, lenient=True).parse_known(schema)
+    socket: Path | None = Mistakes().attempt(Values(texts).value, option, CORE)
+    return namespace, socket
 
 
 def parser_of(program: Program, plugins: Plugins) -> argparse.ArgumentParser:
@@ -144,7 +195,7 @@ def parser_of(program: Program, plugins: Plugins) -> argparse.ArgumentParser:
         plugins: where the plugins that are used by default come from.
     """
     instances = _discover(Precedence([], {}, program).read)
-    return settings_parser(program, declare(instances, plugins), None, strict=True)
+    return settings_parser(program, declare(instances, plugins), None, own=True)
 
 
 def _discover(read: Callable[[Schema], Texts]) -> Instances:
@@ -191,7 +242,8 @@ def _output(
         plugin=plugin,
         options=options,
         label_profile=shared["label-profile"],
-        transforms=tuple(transforms[name] for name in chain),
+        # One that is missing has a mistake, which is told anyway.
+        transforms=tuple(transforms[name] for name in chain if name in transforms),
         min_interval=shared["min-interval"],
         distribution=partial(plugins.provider, "output", one.plugin),
     )

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple, TypeVar
 
-from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.errors import ConfigError, Mistakes
 from kuma_sd.core.options import Option, options_of
 from kuma_sd.core.secret import MASK
 from kuma_sd.settings.instances import Text
@@ -49,9 +49,14 @@ class Values:
             inherited: whether those that do not stand there are taken from [kuma-sd].
 
         Raises:
-            ConfigError: a value is wrong, or values do not fit together.
+            ConfigError: values are wrong, or do not fit together.
         """
-        values = {option.field: self.value(option, section, inherited=inherited) for option in options_of(declaration)}
+        mistakes = Mistakes()
+        values = {
+            option.field: mistakes.attempt(self.value, option, section, inherited=inherited)
+            for option in options_of(declaration)
+        }
+        mistakes.check()
         try:
             return declaration(**values)
         except (ValueError, ConfigError) as error:
@@ -84,7 +89,9 @@ def _parse(option: Option, text: Text, section: str) -> Any:  # noqa: ANN401 (wh
     except ValueError as error:
         # Flags and variables say which option it is; a line of a file does not.
         where = "" if text.origin.startswith(("flag ", "environment ")) else f" {option.name} in [{section}]:"
+        # A further line may be another option that is indented by mistake, and a secret.
         is_guarded = option.type.secret or option.type.may_hold_secret
+        is_guarded = is_guarded or ("\n" in text.value and not option.type.repeated)
         what = "its value" if is_guarded else repr(text.value)
         # Without the context: that of a secret's error could show the secret.
         raise ConfigError(f"{text.origin}:{where} {what} {error}") from (None if is_guarded else error)

@@ -7,13 +7,14 @@ look like lists, and print secrets.
 import argparse
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.settings import go_aliases
 from kuma_sd.settings.cli_parser import Program
 from kuma_sd.settings.config_file import ConfigFile, read_config_file
-from kuma_sd.settings.flags import CONFIG_VARIABLE, config_finder, destination, settings_parser
+from kuma_sd.settings.flags import CONFIG_VARIABLE, Parser, config_finder, destination, settings_parser
 from kuma_sd.settings.instances import Text
 from kuma_sd.settings.schema import Declaration, Place, Schema
 
@@ -35,12 +36,15 @@ class Precedence:
         arguments: the command line after the command.
         environment: the environment variables.
         program: the command.
+        lenient: a file that cannot be read counts as none.
 
     Raises:
         ConfigError: the file cannot be read.
     """
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], program: Program) -> None:
+    def __init__(
+        self, arguments: Sequence[str], environment: Mapping[str, str], program: Program, *, lenient: bool = False
+    ) -> None:
         self._arguments = list(arguments)
         self._environment = dict(environment)
         self._aliased: dict[str, str] = {}
@@ -50,7 +54,13 @@ class Precedence:
         self._program = program
         found, _ = config_finder().parse_known_args(self._arguments, env_vars=self._environment)
         # Read once, and not by ConfigArgParse: what it names may be a pipe.
-        self.file: ConfigFile | None = read_config_file(found.config) if found.config else None
+        self.path: str = found.config or (program.default_file if Path(program.default_file).exists() else "")
+        self.file: ConfigFile | None = None
+        try:
+            self.file = read_config_file(self.path) if self.path else None
+        except ConfigError:
+            if not lenient:
+                raise
 
     def in_file_only(self) -> "Precedence":
         """Return the file's spelling alone, as if no flag and no variable were set."""
@@ -58,9 +68,22 @@ class Precedence:
         alone.file = self.file
         return alone
 
+    def check_syntax(self) -> None:
+        """Raise what is wrong with lines of the file.
+
+        Raises:
+            ConfigError: something is.
+        """
+        if self.file and self.file.mistakes:
+            raise ConfigError(*self.file.mistakes)
+
     def read(self, schema: Schema) -> Texts:
         """Read these options; whatever else is set is passed over."""
-        return self._read(schema, strict=False)[0]
+        return self._read(schema, self._parser(schema, own=False))[0]
+
+    def parse_known(self, schema: Schema) -> tuple[Texts, argparse.Namespace]:
+        """Read these options, and the command's own flags; whatever else is set is passed over."""
+        return self._read(schema, self._parser(schema, own=True))
 
     def parse(self, schema: Schema) -> tuple[Texts, argparse.Namespace]:
         """Read all options, and the command's own flags; ``--help`` prints its help and ends the program.
@@ -68,7 +91,7 @@ class Precedence:
         Raises:
             ConfigError: there is another flag, or one is used wrongly.
         """
-        return self._read(schema, strict=True)
+        return self._read(schema, self._parser(schema, own=True), strict=True)
 
     def ignored(self, schema: Schema, arguments: argparse.Namespace, unused: Iterable[str]) -> list[str]:
         """Say what is set and has no effect.
@@ -96,8 +119,10 @@ class Precedence:
                 said.append(f"unknown environment variable {name}{suggestion}")
         return said
 
-    def _read(self, schema: Schema, *, strict: bool) -> tuple[Texts, argparse.Namespace]:
-        parser = settings_parser(self._program, schema, self.file, strict=strict)
+    def _parser(self, schema: Schema, *, own: bool) -> Parser:
+        return settings_parser(self._program, schema, self.file, own=own)
+
+    def _read(self, schema: Schema, parser: Parser, *, strict: bool = False) -> tuple[Texts, argparse.Namespace]:
         lists = {declaration.variable for declaration in schema if declaration.option.type.repeated}
         environment = {name: value for name, value in self._environment.items() if value or name in lists}
         namespace, rest = parser.parse_known_args(self._arguments, config_file_contents="", env_vars=environment)

@@ -1,6 +1,7 @@
-"""What stands in the settings file and means nothing is a mistake, not a comment."""
+"""Refuse what stands in the settings file and has no effect."""
 
-from typing import NoReturn
+import re
+from collections.abc import Iterator
 
 from kuma_sd.core.errors import ConfigError, PluginError
 from kuma_sd.core.options import options_of
@@ -9,6 +10,15 @@ from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.config_file import ConfigFile, Entry
 from kuma_sd.settings.instances import Instances
 from kuma_sd.settings.schema import CORE, WEB, Schema
+
+_OPTION = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*=")
+# An item of a list may be NAME=VALUE, but has no blanks in it.
+_OPTION_IN_LIST = re.compile(r"\s*([A-Za-z0-9_.-]+)\s+=")
+
+_NAMED_BY_NOTHING = "; neither cp-address nor transform nor output has an item of that name"
+
+# Outside of quotes, which a label matcher may have.
+_COMMENT = re.compile(r"""(?:"[^"]*"|'[^']*'|[^"'])*?\s([;#])""")
 
 
 def check_file(file: ConfigFile, schema: Schema, instances: Instances, in_file: Instances, plugins: Plugins) -> None:
@@ -22,44 +32,79 @@ def check_file(file: ConfigFile, schema: Schema, instances: Instances, in_file: 
         plugins: an empty section of a transform's or output's name may stand there, as in the sample file.
 
     Raises:
-        ConfigError: with the line, and a suggestion.
+        ConfigError: with each mistake, its line, and a suggestion.
     """
+    mistakes = [
+        *_unknown_sections(file, instances, in_file, plugins),
+        *_unknown_options(file, schema, instances, in_file, plugins),
+        *_swallowed_options(file, schema),
+    ]
+    if mistakes:
+        raise ConfigError(*mistakes)
+
+
+def comments_in_values(file: ConfigFile) -> Iterator[str]:
+    """Yield a warning for each value that seems to end with a comment; the value itself is not shown."""
+    for entry in file.entries:
+        found = _COMMENT.match(entry.value)
+        if found and "\n" not in entry.value:
+            yield (
+                f"{file.name}:{entry.line}: the value of '{entry.key}' includes what follows ' {found[1]}'; a comment "
+                "stands on a line of its own"
+            )
+
+
+def _unknown_sections(file: ConfigFile, instances: Instances, in_file: Instances, plugins: Plugins) -> Iterator[str]:
     known = {CORE, WEB, *instances.names, *in_file.names}
     filled = {entry.section for entry in file.entries}
-    samples = {
-        available_plugin.name for available_plugin in plugins.available() if available_plugin.kind != "source"
-    } - filled
-    for section in file.sections:
-        if section not in known | samples:
-            _refuse_section(file, section, known)
+    kinds = {plugin.name: plugin.kind for plugin in plugins.available() if plugin.kind != "source"}
+    for section, line in file.sections.items():
+        if section in known or (section in kinds and section not in filled):
+            continue
+        yield f"{file.name}:{line}: {_about_section(section, kinds.get(section), known)}"
+
+
+def _about_section(section: str, kind: str | None, known: set[str]) -> str:
+    if kind:
+        more = "" if kind == "transform" else "file_sd "
+        return f"[{section}] has no effect: no {kind} is named so; add '{kind} = {more}{section}' under [{CORE}]"
+    suggestion = did_you_mean(section, sorted(known), "[{}]")
+    return f"unknown section [{section}]{suggestion or _NAMED_BY_NOTHING}"
+
+
+def _unknown_options(
+    file: ConfigFile, schema: Schema, instances: Instances, in_file: Instances, plugins: Plugins
+) -> Iterator[str]:
+    of_sources = _options_of_sources(in_file, plugins)
     for entry in file.entries:
         used = entry.section in (CORE, WEB) or entry.section in instances.names
-        if used and (entry.section, entry.key) not in schema:
-            if entry.section == CORE and entry.key in _options_of_sources(in_file, plugins):
-                continue
-            _refuse_option(file, entry, schema)
+        switched_off = entry.section == CORE and entry.key in of_sources
+        if used and (entry.section, entry.key) not in schema and not switched_off:
+            yield f"{file.name}:{entry.line}: unknown option '{entry.key}' in [{entry.section}]{_hint(entry, schema)}"
 
 
-def _refuse_section(file: ConfigFile, section: str, known: set[str]) -> NoReturn:
-    suggestion = did_you_mean(section, sorted(known), "[{}]")
-    reason = suggestion or "; neither cp-address nor transform nor output has an item of that name"
-    raise ConfigError(f"{file.name}:{file.sections[section]}: unknown section [{section}]{reason}")
-
-
-def _refuse_option(file: ConfigFile, entry: Entry, schema: Schema) -> NoReturn:
+def _hint(entry: Entry, schema: Schema) -> str:
     names, elsewhere = schema.names(entry.section), schema.sections(entry.key)
-    as_flag = [
-        f"; it is '{declaration.option.name}' in [{declaration.section}]"
-        for declaration in schema
-        if declaration.flag == f"--{entry.key}"
-    ]
+    as_flag = [declaration for declaration in schema if declaration.flag == f"--{entry.key}"]
     if elsewhere:
-        reason = f"; it stands in {' or '.join(f'[{section}]' for section in elsewhere)}"
-    elif as_flag:
-        reason = as_flag[0]
-    else:
-        reason = did_you_mean(entry.key, names) or f"; there are {', '.join(names) or 'none'}"
-    raise ConfigError(f"{file.name}:{entry.line}: unknown option '{entry.key}' in [{entry.section}]{reason}")
+        return f"; it stands in {' or '.join(f'[{section}]' for section in elsewhere)}"
+    if as_flag:
+        return f"; it is '{as_flag[0].option.name}' in [{as_flag[0].section}]"
+    return did_you_mean(entry.key, names) or f"; there are {', '.join(names) or 'none'}"
+
+
+def _swallowed_options(file: ConfigFile, schema: Schema) -> Iterator[str]:
+    """Yield each line that is meant as an option, but continues the one above it because it is indented."""
+    lists = {declaration.place for declaration in schema if declaration.option.type.repeated}
+    for entry in file.entries:
+        pattern = _OPTION_IN_LIST if (entry.section, entry.key) in lists else _OPTION
+        for line, text in entry.continued:
+            found = pattern.match(text)
+            if found and (entry.section, found[1]) in schema:
+                yield (
+                    f"{file.name}:{line}: '{found[1]}' is indented, so this line continues '{entry.key}' of line "
+                    f"{entry.line}; remove the blanks in front of it"
+                )
 
 
 def _options_of_sources(instances: Instances, plugins: Plugins) -> set[str]:

@@ -82,6 +82,11 @@ _CHANGES: dict[Version, dict[str, Any]] = {
 }
 
 
+# As of August 2026; what later releases serve nobody has recorded.
+_LAST_MINOR = {0: 7, 1: 8, 2: 14, 3: 0}
+"""The last minor version of each major one."""
+
+
 def _lines() -> tuple[KumaVersion, ...]:
     lines = [KumaVersion(next(iter(_CHANGES)))]
     for since, changes in _CHANGES.items():
@@ -99,7 +104,7 @@ def kuma(version: str) -> KumaVersion:
         version: the release, such as ``2.6.15``; of ``3.0`` the rest is 0.
 
     Raises:
-        ConfigError: it is no version, or one without MADS.
+        ConfigError: it is no version, one without MADS, or one that does not exist.
     """
     parts = re.fullmatch(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
     if not parts:
@@ -108,6 +113,9 @@ def kuma(version: str) -> KumaVersion:
     position = bisect.bisect_right([line.since for line in LINES], numbers)
     if not position:
         raise ConfigError(f"Kuma {version} has no MADS; the first that has is 0.3.2")
+    if numbers[:2] > (numbers[0], _LAST_MINOR.get(numbers[0], -1)):
+        known = ", ".join(f"{major}.{minor}" for major, minor in _LAST_MINOR.items())
+        raise ConfigError(f"Kuma {version} is not known here; the last of each major version are {known}")
     return LINES[position - 1]
 
 

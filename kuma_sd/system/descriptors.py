@@ -2,18 +2,37 @@
 
 import contextlib
 import os
+import select
+import sys
+from typing import TextIO
 
-STANDARD = (0, 1, 2)
+WRITABLE_TIMEOUT = 1.0
+"""How long somebody who reads what we write may take to make room, in seconds."""
 
 
-def open_standard_descriptors() -> None:
+def open_standard_streams() -> None:
     """Open what is closed of stdin, stdout and stderr, so that no file of ours becomes one of them."""
-    for descriptor in STANDARD:
+    for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
             # The lowest that is free, so this very one.
             os.open(os.devnull, os.O_RDWR)
+    # What the interpreter finds closed is None.
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 (descriptors, for the process's life)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def is_writable(stream: TextIO) -> bool:
+    """Tell whether a line can be written without waiting for ever: not into a pipe that is full and nobody reads."""
+    poll = select.poll()
+    try:
+        poll.register(stream.fileno(), select.POLLOUT)
+    except (OSError, ValueError):
+        # It is no file, and so nothing that blocks.
+        return True
+    return bool(poll.poll(WRITABLE_TIMEOUT * 1000))
 
 
 def require_descriptors(count: int = 16) -> None:

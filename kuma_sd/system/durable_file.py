@@ -16,7 +16,7 @@ from kuma_sd.system.file_lock import FileLock, LockedError
 from kuma_sd.system.output_path import check_output_path, resolve_links
 from kuma_sd.system.staging import STAGING, open_staging
 
-__all__ = ["FileClaim", "file_holds", "replace_file"]
+__all__ = ["FileClaim", "file_holds", "remove_leftovers", "replace_file"]
 
 
 class FileClaim:
@@ -105,6 +105,20 @@ def file_holds(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: st
             return all(file.read(len(chunk)) == chunk for chunk in chunks) and not file.read(1)
     except (OSError, OutputError):
         return False
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what a process left behind that was killed while it replaced a file; only for whoever may write it.
+
+    Raises:
+        OutputError: its directory cannot be written.
+    """
+    real = resolve_links(path)
+    try:
+        with open_staging(real.parent) as staging:
+            _remove_leftovers(staging.folder, real.name)
+    except OSError as error:
+        raise OutputError(f"cannot write into the directory {str(path.parent)!r}: {error.strerror}") from error
 
 
 def _lock_of(path: Path) -> FileLock:

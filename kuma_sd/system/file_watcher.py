@@ -9,9 +9,10 @@ import logging
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kuma_sd.core.options import show_duration
 from kuma_sd.core.regular_file import read_regular
@@ -28,6 +29,24 @@ MOST_WAITS = 10
 """How often calm is waited for: in a directory where something is written all the time there is none."""
 _CHANGES = ("Created", "Modified", "Moved", "Deleted")
 
+SETTLED_NANOSECONDS = 2_000_000_000
+"""How old a change must be before the time of a file tells it from the next one: some file systems count in seconds."""
+
+
+class _Watched(NamedTuple):
+    """What the kernel is asked to tell about: a directory, or a directory and all below it."""
+
+    directory: Path
+    recursive: bool
+
+
+class _Look(NamedTuple):
+    """How a file was found: what differs when its content does, and how that was known."""
+
+    signature: object
+    status: tuple[int, ...] = ()
+    settled: bool = False
+
 
 class FileWatcher:
     """Watches files in a thread of its own.
@@ -41,6 +60,8 @@ class FileWatcher:
         on_change: called with those that changed, in the watcher's thread.
         interval: the longest time between two looks, in seconds.
         calm: how long nothing must happen before a change counts as finished, in seconds.
+        under: directories that are watched with all below them; each takes one inotify instance, as any directory does
+            that is watched alone, and a user has 128.
     """
 
     def __init__(
@@ -49,14 +70,16 @@ class FileWatcher:
         on_change: Callable[[frozenset[Path]], None],
         interval: float = 30.0,
         calm: float = 0.3,
+        under: Iterable[Path] = (),
     ) -> None:
         self._on_change = on_change
         self._interval = interval
         self._calm = calm
         self._stirred = threading.Event()
         self._closing = threading.Event()
+        self._under = frozenset(under)
         self._paths: frozenset[Path] = frozenset()
-        self._seen: dict[Path, object] = {}
+        self._seen: dict[Path, _Look] = {}
         self.follow(paths)
 
     def follow(self, paths: Iterable[Path]) -> bool:
@@ -67,7 +90,8 @@ class FileWatcher:
         """
         before, self._paths = self._paths, frozenset(paths)
         for path in self._paths:
-            self._seen.setdefault(path, _signature(path))
+            if path not in self._seen:
+                self._seen[path] = _look_at(path)
         for path in self._seen.keys() - self._paths:
             self._seen.pop(path, None)
         self._stirred.set()
@@ -80,10 +104,10 @@ class FileWatcher:
             path: the file.
             written: its status when it was written.
         """
-        self._seen[path] = _signature(path)
+        self._seen[path] = _look_at(path)
         if _identity_at(path) != _identity(written):
             # Somebody was faster than this look.
-            self._seen[path] = None
+            self._seen[path] = _Look(None)
             self._stirred.set()
 
     def run(self) -> None:
@@ -92,7 +116,7 @@ class FileWatcher:
         try:
             while not self._closing.is_set():
                 # In this order: what changes after the look is told by an event.
-                directories.watch(_directories_of(self._paths))
+                directories.watch(_directories_of(self._paths, self._under))
                 self._look()
                 if self._stirred.wait(self._interval):
                     self._wait_for_calm()
@@ -107,8 +131,9 @@ class FileWatcher:
     def _look(self) -> None:
         changed = set()
         for path in self._paths:
-            now = _signature(path)
-            if self._seen.get(path, now) != now:
+            before = self._seen.get(path)
+            now = _look_at(path, before)
+            if before and before.signature != now.signature:
                 changed.add(path)
             self._seen[path] = now
         if changed and not self._closing.is_set():
@@ -133,17 +158,17 @@ class _Directories:
     def __init__(self, wake: Callable[[], None], interval: float) -> None:
         self._wake = wake
         self._interval = interval
-        self._collector: BaseObserver | None = None
-        self._watches: dict[Path, tuple[ObservedWatch, os.stat_result]] = {}
+        self._observer: BaseObserver | None = None
+        self._watches: dict[_Watched, tuple[ObservedWatch, os.stat_result]] = {}
         self._problem = ""
 
-    def watch(self, wanted: set[Path]) -> None:
+    def watch(self, wanted: set[_Watched]) -> None:
         """Watch exactly these, and those anew that went silent because they were deleted or replaced."""
         try:
-            for directory in [each for each in self._watches if each not in wanted or not self._is_live(each)]:
-                self._unwatch(directory)
-            for directory in wanted - self._watches.keys():
-                self._watches[directory] = self._schedule(directory), directory.stat()
+            for watched in [each for each in self._watches if each not in wanted or not self._is_live(each)]:
+                self._unwatch(watched)
+            for watched in wanted - self._watches.keys():
+                self._watches[watched] = self._schedule(watched), watched.directory.stat()
         except FileNotFoundError:
             # It vanished just now; the next look is at what is there then.
             self._say("")
@@ -154,18 +179,18 @@ class _Directories:
 
     def close(self) -> None:
         """Watch nothing any more."""
-        if self._collector:
-            self._collector.stop()
-            self._collector.join()
+        if self._observer:
+            self._observer.stop()
+            self._observer.join()
 
-    def _schedule(self, directory: Path) -> "ObservedWatch":
+    def _schedule(self, watched: _Watched) -> "ObservedWatch":
         # Late, for most commands watch nothing.
         from watchdog import events, observers  # noqa: PLC0415
 
-        if self._collector is None or not self._collector.is_alive():
-            collector = observers.Observer()
-            collector.start()
-            self._collector = collector
+        if self._observer is None or not self._observer.is_alive():
+            observer = observers.Observer()
+            observer.start()
+            self._observer = observer
         wake = self._wake
 
         class Handler(events.FileSystemEventHandler):
@@ -175,26 +200,31 @@ class _Directories:
 
         # Not those of reading: our own looks would wake us.
         changes = [getattr(events, f"{what}{how}Event") for what in ("File", "Dir") for how in _CHANGES]
-        return self._collector.schedule(Handler(), str(directory), event_filter=[*changes, events.FileClosedEvent])
+        return self._observer.schedule(
+            Handler(),
+            str(watched.directory),
+            recursive=watched.recursive,
+            event_filter=[*changes, events.FileClosedEvent],
+        )
 
-    def _is_live(self, directory: Path) -> bool:
-        assert self._collector is not None
-        watch, then = self._watches[directory]
+    def _is_live(self, watched: _Watched) -> bool:
+        assert self._observer is not None
+        watch, then = self._watches[watched]
         try:
-            same = os.path.samestat(directory.stat(), then)
+            same = os.path.samestat(watched.directory.stat(), then)
         except OSError:
             return False
         # After a directory is deleted its thread ends; a new directory may get the same inode.
         return (
             same
-            and self._collector.is_alive()
-            and any(emitter.watch == watch and emitter.is_alive() for emitter in self._collector.emitters)
+            and self._observer.is_alive()
+            and any(emitter.watch == watch and emitter.is_alive() for emitter in self._observer.emitters)
         )
 
-    def _unwatch(self, directory: Path) -> None:
-        assert self._collector is not None
-        watch, _ = self._watches.pop(directory)
-        self._collector.unschedule(watch)
+    def _unwatch(self, watched: _Watched) -> None:
+        assert self._observer is not None
+        watch, _ = self._watches.pop(watched)
+        self._observer.unschedule(watch)
 
     def _say(self, problem: str) -> None:
         if problem and problem != self._problem:
@@ -206,13 +236,20 @@ class _Directories:
         self._problem = problem
 
 
-def _directories_of(paths: Iterable[Path]) -> set[Path]:
+def _directories_of(paths: Iterable[Path], under: Iterable[Path]) -> set[_Watched]:
     """Return where a change of one of these shows: where it lies, and where the file lies that it leads to."""
-    return {
+    roots = {root for root in (Path(os.path.realpath(directory)) for directory in under) if root.is_dir()}
+    directories = {
         _nearest(Path(os.path.realpath(directory)))
         for path in paths
         for directory in (path.parent, Path(os.path.realpath(path)).parent)
     }
+    return {_watched(directory, roots) for directory in directories}
+
+
+def _watched(directory: Path, roots: Collection[Path]) -> _Watched:
+    root = next((parent for parent in (directory, *directory.parents) if parent in roots), None)
+    return _Watched(root, recursive=True) if root else _Watched(directory, recursive=False)
 
 
 def _nearest(directory: Path) -> Path:
@@ -233,10 +270,22 @@ def _identity_at(path: Path) -> tuple[int, ...] | None:
         return None
 
 
-def _signature(path: Path) -> object:
-    """Return what differs when the content or the permissions do; None if there is no such file."""
+def _look_at(path: Path, before: _Look | None = None) -> _Look:
+    """Look at a file; one whose status is as before is not read again."""
     try:
-        status = path.stat()
+        found = path.stat()
+    except OSError:
+        return _Look(None)
+    status = (*_identity(found), found.st_ctime_ns)
+    if before and before.settled and before.status == status:
+        return before
+    settled = time.time_ns() - found.st_ctime_ns > SETTLED_NANOSECONDS
+    return _Look(_signature(path, found), status, settled)
+
+
+def _signature(path: Path, status: os.stat_result) -> object:
+    """Return what differs when the content or the permissions do; None if the file cannot be read."""
+    try:
         if not stat.S_ISREG(status.st_mode):
             # Reading from a pipe would take from its reader.
             return stat.S_IFMT(status.st_mode)

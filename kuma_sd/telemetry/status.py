@@ -227,6 +227,27 @@ class StateSaving(msgspec.Struct, frozen=True):
     failing: str = ""
 
 
+class Problem(msgspec.Struct, frozen=True):
+    """Something that needs a look; `kuma_sd.telemetry.problems` decides what does.
+
+    Args:
+        kind: what kind of problem: ``unhealthy``, ``unready``, ``reload``, ``state``, ``disconnected``, ``held``,
+            ``unreadable``, ``failing``, ``slow`` or ``quarantined``.
+        level: ``error`` or ``warning``.
+        what: what is the case.
+        why: the reason; empty if there is none to tell.
+        control_plane: the name of the control plane that it concerns; None for others.
+        output: the name of the output that it concerns; None for others.
+    """
+
+    kind: str
+    level: str
+    what: str
+    why: str = ""
+    control_plane: str | None = None
+    output: str | None = None
+
+
 class Status(msgspec.Struct, frozen=True):
     """How a daemon is.
 
@@ -234,8 +255,8 @@ class Status(msgspec.Struct, frozen=True):
         version: of kuma-sd.
         now: when this was put together.
         started: when the daemon started.
-        unhealthy: what keeps it from being healthy; empty when it is.
-        unready: what keeps it from being ready; empty when it is.
+        stuck: the threads that died or do not move, each with the reason.
+        problems: what needs a look, errors first.
         reloads: how reading the settings again went.
         control_planes: in the order of their names.
         outputs: in the order of the settings.
@@ -247,14 +268,35 @@ class Status(msgspec.Struct, frozen=True):
     version: str
     now: float
     started: float
-    unhealthy: tuple[str, ...] = ()
-    unready: tuple[str, ...] = ()
+    stuck: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     reloads: Reloads = msgspec.field(default_factory=Reloads)
     control_planes: tuple[ControlPlaneStatus, ...] = ()
     outputs: tuple[OutputStatus, ...] = ()
     rounds: int = 0
     round_seconds: float = 0.0
     state: StateSaving = msgspec.field(default_factory=StateSaving)
+
+    @property
+    def unhealthy(self) -> tuple[str, ...]:
+        """What keeps the daemon from being healthy; empty when it is."""
+        return tuple(problem.why for problem in self.problems if problem.kind == "unhealthy")
+
+    @property
+    def unready(self) -> tuple[str, ...]:
+        """What keeps the daemon from being ready; empty when it is."""
+        return tuple(
+            f"output {problem.output}: {problem.why}" for problem in self.problems if problem.kind == "unready"
+        )
+
+    def level(self, *, control_plane: str | None = None, output: str | None = None) -> str:
+        """Return the level of the worst problem of a control plane or an output: ``ok``, ``warning`` or ``error``."""
+        levels = [
+            problem.level
+            for problem in self.problems
+            if (problem.control_plane, problem.output) == (control_plane, output)
+        ]
+        return min(levels, key=("error", "warning").index, default="ok")
 
     @property
     def assignments(self) -> int:

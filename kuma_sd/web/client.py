@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import os
 import socket
+import struct
 import tempfile
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -137,3 +138,20 @@ class _Connection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(TIMEOUT)
         self.sock.connect(str(self._path))
+        _check_owner(self._path, self.sock)
+
+
+# The process, user and group at the other end (SO_PEERCRED in unix(7)).
+_CREDENTIALS = struct.Struct("3i")
+
+
+def _check_owner(path: Path, connected: socket.socket) -> None:
+    """Refuse a socket of a stranger: in /tmp anybody may make one where ours would be."""
+    credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, user, _ = _CREDENTIALS.unpack(credentials)
+    trusted = {0, os.geteuid()}
+    if os.geteuid() == 0:
+        # The daemon's user, to whom systemd gave the directory.
+        trusted.add(path.parent.stat().st_uid)
+    if user not in trusted:
+        raise KumaSDError(f"who listens at {str(path)!r} is another user (uid {user}), and no daemon of yours")

@@ -132,7 +132,7 @@ def test_a_snapshot_that_a_daemon_saved_is_published_as_it_was(tmp_path: Path) -
     with control_plane(*(Dataplane(f"web-{number}") for number in range(300))) as kuma:
         arguments = (f"--cp-address=east={kuma.url}", f"--output-file={first}", f"--state-dir={state}")
         with kuma_sd("run", *arguments) as daemon:
-            daemon.wait_for_line("published, 300 targets")
+            daemon.wait_for_line("targets=300")
             daemon.stop()
     address = f"--cp-address=east=file:{state}/east.snapshot"
     with kuma_sd("run", "--once", address, f"--output-file={second}") as program:

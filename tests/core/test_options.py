@@ -37,7 +37,7 @@ TEXTS: dict[str, tuple[OptionType, st.SearchStrategy[str]]] = {
     "bool": (BOOL, st.sampled_from(["true", "False", "YES", "no", "on", "Off", "1", "0"])),
     "duration": (DURATION, st.lists(PIECES, min_size=1, max_size=3).map("".join) | st.just("0")),
     "size": (SIZE, st.builds("{}{}".format, st.integers(0, 10**6), st.sampled_from(["", "B", " KiB", "MiB", "GiB"]))),
-    "path": (PATH, st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1)),
+    "path": (PATH, st.text(st.characters(exclude_characters="\0\n", codec="utf-8"), min_size=1)),
     "text": (TEXT, st.text()),
     "choice": (choice("auto", "v1"), st.sampled_from(["auto", "v1"])),
     "list": (list_of(DURATION), st.lists(PIECES).map("\n ".join)),

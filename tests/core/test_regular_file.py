@@ -16,7 +16,7 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
     assert read_regular(tmp_path / "file", limit=7) == b"content"
-    with pytest.raises(OSError, match="larger than 6 bytes"):
+    with pytest.raises(OSError, match="Larger than 6 bytes"):
         read_regular(tmp_path / "file", limit=6)
 
 

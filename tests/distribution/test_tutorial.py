@@ -1,8 +1,9 @@
 """The tutorial is true: its files are those of the example plugin, and its commands do what it says."""
 
 import contextlib
+import os
+import re
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -58,9 +59,12 @@ def index() -> Iterator[Index]:
 def variables(tmp_path: Path, index: Index) -> dict[str, str]:
     """Return what makes pip find this kuma-sd, and twine an index on loopback."""
     wheels = tmp_path / "wheels"
-    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(wheels), str(ROOT)]
-    subprocess.run(build, check=True, capture_output=True)
+    subprocess.run([ROOT / "script/build", wheels], check=True, capture_output=True)
+    constraints = tmp_path / "constraints.txt"
+    constraints.write_text("\n".join(locked()))
     return environment(
+        PIP_CONSTRAINT=str(constraints),
+        PIP_BUILD_CONSTRAINT=str(constraints),
         PIP_FIND_LINKS=str(wheels),
         PIP_DISABLE_PIP_VERSION_CHECK="1",
         TWINE_REPOSITORY_URL=f"http://127.0.0.1:{index.server_port}/",
@@ -68,6 +72,15 @@ def variables(tmp_path: Path, index: Index) -> dict[str, str]:
         TWINE_PASSWORD="mine",  # noqa: S106 (of an index that takes any)
         TWINE_NON_INTERACTIVE="1",
     )
+
+
+def locked() -> set[str]:
+    """Return the versions that are locked, without hashes: what is built here has none."""
+    if os.environ.get("VERSIONS", "locked") != "locked":
+        return set()
+    texts = [(ROOT / f"requirements/{name}.txt").read_text() for name in ("test", "release")]
+    texts += re.findall(r"^setuptools==.*", (ROOT / "requirements/build.txt").read_text(), flags=re.MULTILINE)
+    return {line.removesuffix("\\").strip() for text in texts for line in text.splitlines() if "==" in line}
 
 
 def test_the_example_plugin_is_what_the_tutorial_makes_word_for_word() -> None:

@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,8 +86,8 @@ def debian(tmp_path: Path) -> Iterator[Machine]:
         one.run("apt-get update -qq", network=True)
         package = max((ROOT / "dist").glob("kuma-sd_*.deb"), key=lambda path: path.stat().st_mtime)
         shutil.copy(package, one.root / "srv")
-        plugin = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", f"--wheel-dir={one.root / 'srv'}"]
-        subprocess.run([*plugin, ROOT / "plugins/kuma-sd-example"], check=True)
+        plugin = [ROOT / "script/build", one.root / "srv", ROOT / "plugins/kuma-sd-example"]
+        subprocess.run(plugin, check=True, capture_output=True)
         yield one
 
 

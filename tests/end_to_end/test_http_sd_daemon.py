@@ -67,7 +67,7 @@ match = mesh="payments"
     control = tmp_path / "control.sock"
     with kuma_sd("run", "-c", config, LISTEN, f"--control-socket={control}") as daemon:
         address = listening(daemon)
-        daemon.wait_for_line("output payments: published")
+        daemon.wait_for_line('published" output=payments')
         assert names(get(address, "/payments")) == ["b"]
         eventually(lambda: b" 200 " in get(address, "/sd"), "the other is published too")
         assert names(get(address, "/sd")) == ["a", "b"]
@@ -84,7 +84,7 @@ def test_before_the_first_list_and_after_a_restart(kuma: SimulatedControlPlane[W
         assert get(listening(daemon), "/sd").startswith(b"HTTP/1.1 503")
         daemon.stop()
     with kuma_sd("run", f"--cp-address=only={kuma.url}", OUTPUT, LISTEN, state) as daemon:
-        daemon.wait_for_line("output http_sd: published")
+        daemon.wait_for_line('published" output=http_sd')
         daemon.stop()
     with kuma_sd("run", "--cp-address=only=grpc://127.0.0.1:1", OUTPUT, LISTEN, state) as daemon:
         address = listening(daemon)
@@ -174,7 +174,7 @@ def test_a_reload_moves_the_listener_and_the_path(kuma: SimulatedControlPlane[Wo
     with contextlib.ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as busy:
         stack.callback(daemon.kill)
         old = listening(daemon)
-        daemon.wait_for_line("output http_sd: published")
+        daemon.wait_for_line('published" output=http_sd')
         write(f"127.0.0.1:{busy.getsockname()[1]}", "/other")
         daemon.signal(signal.SIGHUP)
         assert ADDRESS_IN_USE in daemon.wait_for_line("the old ones stay")

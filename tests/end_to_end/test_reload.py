@@ -42,7 +42,7 @@ def test_an_output_comes_and_goes_and_the_file_of_the_one_that_went_stays(
     both = (f"[one]\npath = {one}", f"[two]\npath = {two}")
     running = Running(tmp_path, f"cp-address = {kuma.url}\noutput = one=file_sd", both[0])
     with kuma_sd("run", "-c", running.config) as daemon:
-        daemon.wait_for_line("output one: published")
+        daemon.wait_for_line('published" output=one')
         inode = one.stat().st_ino
         running.edit(f"cp-address = {kuma.url}\noutput = one=file_sd two=file_sd", *both)
         running.reload(daemon)
@@ -64,7 +64,7 @@ def test_bad_settings_leave_the_old_ones_and_say_why(kuma: SimulatedControlPlane
     with kuma_sd("run", "-c", running.config) as daemon:
         daemon.wait_for_line("published")
         running.edit(f"cp-address = {kuma.url}\nmin-interval = soon", section)
-        running.reload(daemon, "the settings were not reloaded, the old ones stay: ")
+        running.reload(daemon, "the settings were not reloaded, the old ones stay")
         assert f"{running.config}:3" in daemon.output
         kuma.world.add(Dataplane("c"))
         eventually(lambda: names(path) == ["a", "b", "c"], "the daemon goes on")
@@ -83,7 +83,7 @@ def test_an_output_that_cannot_be_started_is_tried_again_and_delays_no_other(
             f"[good]\npath = {good}",
             f"[bad]\npath = {bad}",
         )
-        running.reload(daemon, "output bad: cannot write into the directory")
+        running.reload(daemon, 'output=bad reason="cannot write into the directory')
         kuma.world.add(Dataplane("c"))
         eventually(lambda: names(good) == ["a", "b", "c"], "the other output goes on")
         bad.parent.unlink()

@@ -40,7 +40,7 @@ def test_a_change_of_the_control_plane_reaches_the_file(
 ) -> None:
     path = tmp_path / "made" / name
     with kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}", "--guard-hold=0") as daemon:
-        daemon.wait_for_line("output file_sd: published, 2 targets")
+        daemon.wait_for_line('published" output=file_sd targets=2')
         assert names(path) == ["a", "b"]
         kuma.world.add(Dataplane("c"))
         kuma.world.remove("a")
@@ -91,7 +91,7 @@ def test_what_is_held_is_let_go_by_kuma_sd_accept(kuma: SimulatedControlPlane[Wo
         eventually(lambda: names(path) == ["b"], "the file holds what the control plane has")
         with kuma_sd("accept", "east", control) as accept:
             assert accept.wait() == 1
-        assert accept.lines == ["kuma-sd: there is no control plane 'east'"]
+        assert accept.lines == ["kuma-sd: there is no control plane or output 'east'"]
     with kuma_sd("accept", control) as accept:
         assert accept.wait() == 1
     assert "no daemon listens at" in accept.output
@@ -105,7 +105,7 @@ def test_a_control_plane_that_is_down_is_said_once_and_waited_for(tmp_path: Path
             daemon.wait_for_line(f"{CONNECTION_REFUSED}; trying again")
             assert not path.exists()
             kuma.start()
-            daemon.wait_for_line("output file_sd: published, 1 target")
+            daemon.wait_for_line('published" output=file_sd targets=1')
             daemon.stop()
         assert daemon.output.count(CONNECTION_REFUSED) == 1
 
@@ -115,7 +115,7 @@ def test_two_control_planes_are_united(kuma: SimulatedControlPlane[World], tmp_p
     with control_plane("a", "c") as other:
         addresses = (f"--cp-address=east={kuma.url}", f"--cp-address=west={other.url}")
         with kuma_sd("run", *addresses, f"--output-file={path}") as daemon:
-            daemon.wait_for_line("output file_sd: published, 4 targets")
+            daemon.wait_for_line('published" output=file_sd targets=4')
     groups = json.loads(path.read_bytes())
     assert [(group["labels"]["control_plane"], group["labels"]["dataplane"]) for group in groups] == [
         ("east", "a"),

@@ -15,7 +15,7 @@ def test_a_set_that_is_too_large_is_refused_and_the_old_targets_stay(line: KumaV
     with SimulatedControlPlane(World(small), refresh=0, line=line) as plane:
         flags = [f"--cp-address={plane.url}", f"--output-file={path}", "--max-message-size=16KiB"]
         with kuma_sd("run", *flags) as daemon:
-            daemon.wait_for_line("published, 20 targets")
+            daemon.wait_for_line("targets=20")
             before = path.read_bytes()
             plane.world.replace(large)
             refusal = daemon.wait_for_line("larger than max-message-size")

@@ -42,6 +42,9 @@ def test_replicas_share_scheme_path_and_user() -> None:
         ("grpc://one,,two", "names no host"),
         ("grpc://:5676", "names no host"),
         ("http://localhost?x=1", "may not hold a query"),
+        ("grpc://a:5676,grpc://b:5676", "like grpc://host-1:5676,host-2:5676"),
+        ("https://a,http://b/kuma", "like https://host-1:5676,host-2:5676"),
+        ("grpc://küma.example:5676", "is not ASCII"),
     ],
 )
 def test_what_is_no_address_is_refused(address: str, reason: str) -> None:
@@ -49,7 +52,10 @@ def test_what_is_no_address_is_refused(address: str, reason: str) -> None:
         parse_address(address)
 
 
-@pytest.mark.parametrize("address", ["ftp://user:s3cr3t@host", "grpc://user:s3cr3t@host:port", "grpc://u:s3cr3t@h?x"])
+@pytest.mark.parametrize(
+    "address",
+    ["ftp://user:s3cr3t@host", "grpc://user:s3cr3t@host:port", "grpc://u:s3cr3t@h?x", "grpc://a,grpc://u:s3cr3t@b"],
+)
 def test_a_password_in_an_address_is_never_shown(address: str) -> None:
     with pytest.raises(ConfigError) as error:
         parse_address(address)

@@ -69,7 +69,8 @@ def test_a_failing_transform_keeps_the_last_good_groups(caplog: pytest.LogCaptur
         assert published.groups == good.groups
     assert one.failing == 1
     assert len(caplog.records) == 1
-    assert "dataplane a of mesh default keeps its last good labels" in caplog.text
+    assert "they keep their last good labels" in caplog.text
+    assert "targets=1 names=default/a" in caplog.text
     assert "no such thing" in caplog.text
 
 
@@ -109,3 +110,28 @@ def test_a_target_beyond_the_limits_is_left_out(labels: Labels, reason: str) -> 
     assert [group.key.assignment.name for group in published.groups] == ["b"]
     (failure,) = one._memo.failures.values()
     assert re.match(reason, str(failure))
+
+
+def test_ten_thousand_bad_targets_are_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    one = chain(lambda labels, _target: [labels | {"__address__": "http://a:80/metrics"}])
+    one.publication([assignment(f"backend-{number:05}") for number in range(10_000)], received=1.0)
+    (record,) = caplog.records
+    assert "targets=10000" in record.getMessage()
+    assert "default/backend-00000 default/backend-00001 default/backend-00002" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"__address__": 8080},
+        {"__address__": "http://192.0.2.1:80"},
+        {"__address__": "192.0.2.1:80/metrics"},
+        {"__scrape_interval__": "abc"},
+    ],
+)
+def test_a_target_that_prometheus_would_refuse_is_quarantined_and_named(changed: Labels) -> None:
+    one = chain(lambda labels, target: [labels | changed] if target.name == "a" else [labels])
+    published = one.publication([assignment("a"), assignment("b")], received=1.0)
+    assert [group.key.assignment.name for group in published.groups] == ["b"]
+    ((key, _reason),) = one.status.failures
+    assert key.name == "a"

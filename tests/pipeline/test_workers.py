@@ -94,7 +94,7 @@ def test_closing_ends_a_wait_for_the_next_attempt_at_once(threads: Threads) -> N
 class Recorder:
     """An output that puts what it publishes into a queue; it fails or blocks as told."""
 
-    def __init__(self, *errors: Exception) -> None:
+    def __init__(self, *errors: BaseException) -> None:
         self.published: queue.Queue[Publication] = queue.Queue()
         self.errors = list(errors)
         self.entered = threading.Event()
@@ -133,9 +133,9 @@ def test_an_output_gets_what_is_put_into_its_mailbox(threads: Threads) -> None:
     assert worker.status.publications == 1
 
 
-@pytest.mark.parametrize("error", [OutputError("disk full"), ZeroDivisionError("disk full")])
+@pytest.mark.parametrize("error", [OutputError("disk full"), ZeroDivisionError("disk full"), SystemExit("disk full")])
 def test_a_failure_is_logged_once_and_tried_again(
-    threads: Threads, caplog: pytest.LogCaptureFixture, error: Exception
+    threads: Threads, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
     output = Recorder(error, error)
     worker = running(threads, output)
@@ -144,8 +144,8 @@ def test_a_failure_is_logged_once_and_tried_again(
     threads.stop(timeout=5)
     assert worker.status.failures == 2
     assert worker.status.failing == ""
-    assert caplog.text.count("disk full; trying again") == 1
-    assert ("Traceback" in caplog.text) == isinstance(error, ZeroDivisionError)
+    assert caplog.text.count("publishing failed; trying again") == 1
+    assert ("Traceback" in caplog.text) != isinstance(error, OutputError)
 
 
 def test_after_a_blocked_publication_only_the_newest_is_published(threads: Threads) -> None:
@@ -171,6 +171,27 @@ def test_a_retry_takes_the_newest(threads: Threads) -> None:
     worker.mailbox.put("pipeline", publication("b"))
     output.free.set()
     assert output.published.get(timeout=5) == publication("b")
+
+
+def test_a_shorter_interval_counts_at_once(threads: Threads) -> None:
+    output = Recorder()
+    worker = running(threads, output, min_interval=1000.0)
+    worker.mailbox.put("pipeline", publication("a"))
+    assert output.published.get(timeout=5) == publication("a")
+    worker.mailbox.put("pipeline", publication("b"))
+    worker.min_interval = 0.0
+    assert output.published.get(timeout=5) == publication("b")
+
+
+def test_an_output_that_cannot_be_closed_ends_nothing(threads: Threads, caplog: pytest.LogCaptureFixture) -> None:
+    class Unclosable(Recorder):
+        def close(self) -> None:
+            raise SystemExit
+
+    running(threads, Unclosable())
+    assert threads.stop(timeout=5) == []
+    assert threads.failure is None
+    assert "an output could not be closed output=recorder" in caplog.text
 
 
 def test_a_storm_is_gathered_into_one_publication_an_interval(threads: Threads) -> None:

@@ -1,10 +1,8 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from kuma_sd import ConfigError, Labels, Publication
+from kuma_sd import ConfigError
 from kuma_sd.prometheus.sharding import (
     MOST_SHARDS,
     SHARD,
@@ -15,7 +13,7 @@ from kuma_sd.prometheus.sharding import (
     consistent,
     hashmod,
 )
-from kuma_sd.testing import group, publication
+from kuma_sd.testing import group
 
 ADDRESSES = [f"10.0.{number // 250}.{number % 250}:5670" for number in range(10_000)]
 
@@ -48,64 +46,18 @@ def test_one_more_shard_moves_its_share_and_only_to_it(shards: int) -> None:
     assert {consistent(address, shards + 1) for address in moved} == {shards}
 
 
-LABELS = st.dictionaries(st.sampled_from(["mesh", "zone", "env"]), st.text(max_size=3), max_size=3)
-
-
-@given(
-    label_sets=st.lists(LABELS, max_size=40),
-    count=st.integers(1, 12),
-    by=st.sampled_from(["__address__", "mesh", "zone", "none_has_it"]),
-    method=st.sampled_from(sorted(SHARDING_METHODS)),
-)
-def test_all_shards_together_are_the_whole_in_order_and_no_target_is_in_two(
-    label_sets: list[Labels], count: int, by: str, method: str
-) -> None:
-    whole = publication(
-        *(group(f"b-{number}", address=f"[::1]:{number}", labels=item) for number, item in enumerate(label_sets))
-    )
-    shards = Sharding(count, by, method).split(whole)
-    assert len(shards) == count
-    assert Counter(line for shard in shards for line in shard) == Counter(whole.lines)
-    place = {line: number for number, line in enumerate(whole.lines)}
-    assert all(shard == sorted(shard, key=place.__getitem__) for shard in shards)
-    assert [Sharding(count, by, method).pick(whole, number) for number in range(count)] == shards
-
-
 @pytest.mark.parametrize("method", SHARDING_METHODS)
 def test_the_value_of_the_label_decides_and_an_absent_one_is_empty(method: str) -> None:
-    one, other = group("a", address="192.0.2.1:1", labels={"env": "prod"}), group("b", address="192.0.2.2:1", labels={})
-    whole = publication(one, other)
-    assert one.json in Sharding(8, method=method).split(whole)[SHARDING_METHODS[method]("192.0.2.1:1", 8)]
-    assert one.json in Sharding(8, "env", method).split(whole)[SHARDING_METHODS[method]("prod", 8)]
-    assert other.json in Sharding(8, "env", method).split(whole)[SHARDING_METHODS[method]("", 8)]
+    shard_of = SHARDING_METHODS[method]
+    there = group("a", address="192.0.2.1:1", labels={"env": "prod"})
+    assert Sharding(8, method=method).shard_of(there) == shard_of("192.0.2.1:1", 8)
+    assert Sharding(8, "env", method).shard_of(there) == shard_of("prod", 8)
+    assert Sharding(8, "zone", method).shard_of(there) == shard_of("", 8)
 
 
 def test_a_target_stays_in_its_shard_when_something_else_of_it_changes() -> None:
-    sharding = Sharding(100)
-    before = sharding.split(publication(group("a", labels={"version": "1"})))
-    after = sharding.split(publication(group("a", labels={"version": "2"})))
-    assert [len(shard) for shard in before] == [len(shard) for shard in after]
-    assert before != after
-
-
-def test_one_change_among_ten_thousand_is_computed_once_and_nothing_is_rendered_anew() -> None:
-    groups = [group(f"b-{number:05}", address=address) for number, address in enumerate(ADDRESSES)]
-    sharding = Sharding(8)
-    before = sharding.split(Publication.of(groups, received=1.0))
-    groups[5000] = group("b-05000", address=ADDRESSES[5000], labels={"version": "2"})
-    after = sharding.split(Publication.of(groups, received=2.0))
-    assert sharding.computed == 10_001
-    assert [old == new for old, new in zip(before, after, strict=True)].count(False) == 1
-    kept = {id(line) for shard in before for line in shard}
-    assert len([line for shard in after for line in shard if id(line) not in kept]) == 1
-
-
-def test_what_is_gone_is_forgotten() -> None:
-    sharding = Sharding(2)
-    sharding.split(publication("a", "b"))
-    sharding.split(publication())
-    sharding.split(publication("a", "b"))
-    assert sharding.computed == 4
+    versions = (group("a", labels={"version": str(version)}) for version in range(20))
+    assert len(set(map(Sharding(100).shard_of, versions))) == 1
 
 
 @pytest.mark.parametrize("count", [0, -1, MOST_SHARDS + 1])

@@ -79,6 +79,30 @@ def test_two_instances_that_want_one_path_are_refused(tmp_path: Path) -> None:
         build(settings(tmp_path, "output = page more=page"))
 
 
+@pytest.mark.parametrize("other", ["{}/kuma.json", "{}/./kuma.json", "{}/link.json"])
+def test_two_outputs_that_write_one_file_are_refused(tmp_path: Path, other: str) -> None:
+    (tmp_path / "link.json").symlink_to(tmp_path / "kuma.json")
+    flags = ["--output=one=file_sd", "--output=two=file_sd", f"--one-path={tmp_path}/kuma.json"]
+    with pytest.raises(ConfigError, match=r"^outputs one and two both write '.*'; give one another path$"):
+        build(settings_of(*flags, f"--two-path={other.format(tmp_path)}", plugins=Plugins()))
+
+
+def test_everything_that_cannot_be_built_is_told_at_once(tmp_path: Path) -> None:
+    flags = [
+        "--cp-address=grpc://a?b",
+        "--output=one=file_sd",
+        f"--one-path={tmp_path}/kuma.txt",
+        "--transform=relabel",
+    ]
+    with pytest.raises(ConfigError) as raised:
+        build(settings_of(*flags, plugins=Plugins()))
+    assert [mistake.split(":")[0] for mistake in raised.value.mistakes] == [
+        "source grpc",
+        "output one",
+        "transform relabel",
+    ]
+
+
 def test_what_was_handed_over_stays_with_an_instance_that_stays_and_goes_with_one_that_goes(tmp_path: Path) -> None:
     first = build(settings(tmp_path, "output = page more=page", "[more]", "path = /more"))
     second = build(settings(tmp_path, "output = page more=page", "[more]", "path = /other"), first)

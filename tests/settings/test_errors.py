@@ -28,7 +28,7 @@ def message_of(*flags: str, expected: type[KumaSDError] = ConfigError, **setting
     """Load settings that are wrong, and return what is said of them."""
     with pytest.raises(expected) as raised:
         settings_of(*flags, **settings)  # type: ignore[arg-type] # (passed on as they are)
-    assert type(raised.value) is expected
+    assert isinstance(raised.value, expected)
     return str(raised.value)
 
 
@@ -57,11 +57,30 @@ IN_FILES = [
     ("[file_sdd]\npath = /x", "x:1: unknown section [file_sdd]; did you mean [file_sd]?"),
     ("[kuma_sd]\n", "x:1: unknown section [kuma_sd]; did you mean [kuma-sd]?"),
     ("[ kuma-sd ]\n", "x:1: unknown section [ kuma-sd ]; did you mean [kuma-sd]?"),
-    ("[relabel]\nrules = x", f"x:1: unknown section [relabel]; {NOT_NAMED}"),
+    (
+        "[relabel]\nrules = x",
+        "x:1: [relabel] has no effect: no transform is named so; add 'transform = relabel' under [kuma-sd]",
+    ),
+    (
+        "[push]\ntoken = s3cr3t",
+        "x:1: [push] has no effect: no output is named so; add 'output = file_sd push' under [kuma-sd]",
+    ),
+    (
+        "[kuma-sd]\nstate-dir = /x\n guard-hold = s3cr3t",
+        (
+            "x:3: 'guard-hold' is indented, so this line continues 'state-dir' of line 2; remove the blanks in front "
+            "of it\nx:2: state-dir in [kuma-sd]: its value has several lines and is not a path"
+        ),
+    ),
+    ("[kuma-sd]\ntransform =\n  relabel\n  guard-hold = 5m\n[relabel]", "x:2: '=' has no valid name; " + VALID),
+    (
+        "[kuma-sd]\ncp-address = grpc://a east=grpc://b",
+        "x:2: 'grpc://a' has no name; several control planes need names, like north=grpc://a",
+    ),
     ("[DEFAULT]\n", f"x:1: unknown section [DEFAULT]; {NOT_NAMED}"),
     ("[kuma-sd]\nmin-interval = fast", f"x:2: min-interval in [kuma-sd]: 'fast' {DURATION}"),
     ("[kuma-sd]\nmin-interval =", f"x:2: min-interval in [kuma-sd]: '' {DURATION}"),
-    ("[kuma-sd]\nmin-interval = 1s\n  2s", f"x:2: min-interval in [kuma-sd]: '1s\\n2s' {DURATION}"),
+    ("[kuma-sd]\nmin-interval = 1s\n  2s", f"x:2: min-interval in [kuma-sd]: its value {DURATION}"),
     ("[file_sd]\n\nmin-interval = fast", f"x:3: min-interval in [file_sd]: 'fast' {DURATION}"),
     ("[file_sd]\nmode = rw", "x:2: mode in [file_sd]: 'rw' is not a whole number"),
     ("[kuma-sd]\nlog-level = loud", "x:2: log-level in [kuma-sd]: 'loud' is not one of debug, info, warn, error, off"),
@@ -331,3 +350,34 @@ def test_help_says_everything(capsys: pytest.CaptureFixture[str], monkeypatch: p
     ):
         assert part in text
     assert "--push-token" not in text
+
+
+def test_all_mistakes_are_told_at_once_each_on_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_text(
+        "[kuma-sd]\nguard-hold = long\nmin-interval = fast\nnonsense\nmax-labels = many\n"
+        "[file_sd]\npth = /x\nmode = rw\n"
+    )
+    lines = message_of(file=file).replace(str(file), "x").splitlines()
+    assert [line.split(": ")[0] for line in lines] == ["x:4", "x:7", "x:3", "x:2", "x:5", "x:8"]
+
+
+def test_a_path_has_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_text("[kuma-sd]\nstate-dir = /x\n  and more\n")
+    assert "has several lines and is not a path" in message_of(file=file)
+
+
+@pytest.mark.parametrize("value", ["/x ; the state", "/x # the state", "/x\t; y"])
+def test_a_comment_behind_a_value_is_a_warning(tmp_path: Path, value: str) -> None:
+    file = tmp_path / "x"
+    file.write_text(f"[kuma-sd]\nstate-dir = {value}\n")
+    (warning,) = settings_of(file=file).warnings
+    assert warning.startswith(f"{file}:2: the value of 'state-dir' includes what follows ' ")
+
+
+@pytest.mark.parametrize("value", ["/x;y", "/x#y", '/x "a ; b"', "/x 'a # b'"])
+def test_a_value_may_hold_what_begins_comments(tmp_path: Path, value: str) -> None:
+    file = tmp_path / "x"
+    file.write_text(f"[kuma-sd]\nstate-dir = {value}\n")
+    assert settings_of(file=file).warnings == ()

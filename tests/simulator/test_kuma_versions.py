@@ -11,7 +11,7 @@ from kuma_sd.simulator.kuma_versions import EVERYTHING, LINES, Catalog, Stranger
         (("0.3.2", "0.7.3", "1.0.8", "1.1.6"), {"grpc-v1alpha1"}),
         (("1.2.0", "1.2.3"), {"grpc-v1alpha1", "grpc-v1", "http-v1"}),
         (("1.3.0", "1.8.8", "2.0.0", "2.6.15"), {"grpc-v1", "http-v1"}),
-        (("2.7.0", "2.14.3", "v2.14.3", "3.0", "99.0.0"), {"http-v1"}),
+        (("2.7.0", "2.14.3", "v2.14.3", "3.0", "3.0.9"), {"http-v1"}),
     ],
 )
 def test_each_version_speaks_what_it_spoke(versions: tuple[str, ...], transports: set[str]) -> None:
@@ -39,6 +39,12 @@ def test_without_a_choice_everything_is_spoken() -> None:
 @pytest.mark.parametrize("version", ["0.3.1", "0.1"])
 def test_a_kuma_without_mads_is_refused(version: str) -> None:
     with pytest.raises(ConfigError, match=f"Kuma {version} has no MADS"):
+        kuma(version)
+
+
+@pytest.mark.parametrize("version", ["9.9", "0.8", "1.9.0", "2.15.1", "3.1", "99.0.0"])
+def test_a_kuma_that_does_not_exist_is_refused(version: str) -> None:
+    with pytest.raises(ConfigError, match=rf"Kuma {version} is not known here"):
         kuma(version)
 
 

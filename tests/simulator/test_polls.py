@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import socket
 import time
 from collections.abc import Iterator
 
@@ -129,6 +130,60 @@ def test_both_spellings_are_understood(client: HttpConnection) -> None:
     body = json.dumps({"versionInfo": version, "node": {"id": ""}, "typeUrl": "anything"}).encode()
     headers = {"Content_Type": "application/json; charset=utf-8"}
     assert client.send("POST", f"{PATH}?fetch-timeout=0", body, **headers).status == 304
+
+
+HEAD = f"POST {PATH}?fetch-timeout=0 HTTP/1.1\r\nHost: kuma\r\nContent-Type: application/json\r\n"
+
+
+def sent(control_plane: SimulatedControlPlane[World], headers: str, body: bytes) -> bytes:
+    """Send one request as it is, and a second one behind it; returns both answers."""
+    host, _, port = control_plane.address.partition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as wire:
+        wire.sendall((HEAD + headers + "\r\n").encode() + body)
+        wire.sendall(b"GET / HTTP/1.1\r\nHost: kuma\r\nConnection: close\r\n\r\n")
+        return b"".join(iter(lambda: wire.recv(65536), b""))
+
+
+BODY = b'{"node":{"id":"vmagent"}}'
+HALVES = b"A\r\n%b\r\n%x\r\n%b\r\n" % (BODY[:10], len(BODY) - 10, BODY[10:])
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ("Transfer-Encoding: chunked\r\n", HALVES + b"0\r\n\r\n"),
+        ("Transfer-Encoding: Chunked\r\n", HALVES.replace(b"A\r", b"a;name=value\r", 1) + b"0\r\n\r\n"),
+        ("Transfer-Encoding: chunked\r\nTrailer: A\r\n", HALVES + b"000\r\nA: b\r\n\r\n"),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", HALVES + b"0\r\n\r\n"),
+        (f"Content-Length: {len(BODY)}\r\n", BODY),
+    ],
+)
+def test_a_body_is_taken_in_any_form_that_go_takes(
+    control_plane: SimulatedControlPlane[World], headers: str, body: bytes
+) -> None:
+    answers = sent(control_plane, headers, body)
+    assert answers.startswith(b"HTTP/1.1 200 ")
+    assert b'"resources"' in answers
+    assert answers.count(b"HTTP/1.1 ") == 2, "the next request is found"
+    assert control_plane.requests[-1].node.id == "vmagent"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ("Transfer-Encoding: chunked\r\n", b"x\r\n", 400),
+        ("Transfer-Encoding: chunked\r\n", b"-1\r\n", 400),
+        ("Transfer-Encoding: chunked\r\n", b"2\r\n{}{}\r\n0\r\n\r\n", 400),
+        ("Transfer-Encoding: gzip\r\n", b"", 501),
+        ("Content-Length: two\r\n", b"{}", 400),
+    ],
+)
+def test_a_body_without_a_known_end_ends_the_connection(
+    control_plane: SimulatedControlPlane[World], headers: str, body: bytes, status: int
+) -> None:
+    answers = sent(control_plane, headers, body)
+    assert answers.startswith(b"HTTP/1.1 %d " % status)
+    assert answers.count(b"HTTP/1.1 ") == 1
 
 
 @pytest.mark.parametrize("timeout", ["30", "not-a-timeout", "1d"])

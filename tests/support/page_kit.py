@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from explain_kit import Steps, explain_inputs
+from msgspec.structs import replace
 
 from kuma_sd import Assignment, Publication, Target, TargetGroup
 from kuma_sd.core.model import Key
@@ -15,6 +16,7 @@ from kuma_sd.core.target_group import GroupKey
 from kuma_sd.explain import answer, containing, parse_selector
 from kuma_sd.telemetry.explanation import SearchResult
 from kuma_sd.telemetry.history import History
+from kuma_sd.telemetry.problems import problems_of
 from kuma_sd.telemetry.status import ControlPlaneStatus, OutputStatus, Status
 from kuma_sd.web.application import Application
 from kuma_sd.web.page import PageData, add_page
@@ -113,7 +115,8 @@ def running(*parts: ControlPlaneStatus | OutputStatus, **facts: Any) -> Status:
     planes = tuple(part for part in parts if isinstance(part, ControlPlaneStatus)) or (plane(),)
     outputs = tuple(part for part in parts if isinstance(part, OutputStatus)) or (output(),)
     known: dict[str, Any] = {"control_planes": planes, "outputs": outputs}
-    return Status(version="1.2.3", now=NOW, started=NOW - 90_000, **(known | facts))
+    status = Status(version="1.2.3", now=NOW, started=NOW - 90_000, **(known | facts))
+    return replace(status, problems=tuple(problems_of(status)))
 
 
 def target_group(name: str, mesh: str = "default", **labels: str) -> TargetGroup:

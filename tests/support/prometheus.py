@@ -54,6 +54,7 @@ class Prometheus:
     """A running server."""
 
     url: str
+    process: Process
 
     def get(self, path: str) -> Any:
         """Ask its API."""
@@ -85,7 +86,7 @@ def prometheus(config: Path) -> Iterator[Prometheus]:
         f"--web.listen-address={address}",
         "--log.level=warn",
     )
-    server = Prometheus(f"http://{address}")
+    server = Prometheus(f"http://{address}", process)
     try:
         eventually(lambda: _ready(server), "Prometheus is ready")
         yield server

@@ -181,7 +181,7 @@ def test_accepting_for_one_control_plane(control: Application) -> None:
 
 def test_accepting_for_an_unknown_control_plane_is_refused(control: Application) -> None:
     status, _, text = ask(control, "POST", "/-/accept", "control-plane=north")
-    assert (status, text) == ("404 Not Found", "there is no control plane 'north'\n")
+    assert (status, text) == ("404 Not Found", "there is no control plane or output 'north'\n")
 
 
 def test_reloading(control: Application) -> None:

@@ -1,38 +1,53 @@
-"""Let go of the targets that the guard of a running daemon holds: what the control plane has now is right.
-
-Targets that vanish in a suspicious way stay published for a while (guard-hold). When they are gone for good, this
-ends their stay at once.
-
-The daemon is asked over its control socket, which is found as the daemon finds it: give the same settings.
+"""Release the vanished targets that the guard of the running daemon holds.
 
 Examples:
   kuma-sd accept
   kuma-sd accept east -c /etc/kuma-sd.conf
+  kuma-sd accept file_sd
+
+Targets that vanish in a suspicious way stay published for a while (guard-hold). If they are really gone, this releases
+them at once. The name of an output ends the time (parts-overlap) in which file_sd keeps targets in their old parts too.
+Asks the daemon over its control socket, so give it the same settings.
 """
 
 import argparse
 import os
+from pathlib import Path
 from urllib.parse import urlencode
 
-from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.settings.loader import Settings
 from kuma_sd.system.log_format import escape
-from kuma_sd.web.client import ask, default_control_socket
+from kuma_sd.web.client import NoDaemonError, ask, default_control_socket
 
 TAKES_SETTINGS = True
+
+SETTINGS_IN_HELP: tuple[str, ...] = ("control-socket",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what belongs to this command only."""
     parser.add_argument(
-        "control_plane", metavar="NAME", nargs="?", help="only what is held of the control plane of this name"
+        "control_plane", metavar="NAME", nargs="?", help="only the control plane, or the output, of this name"
     )
 
 
 def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
-    """Ask the daemon, and print what it let go."""
+    """Ask the daemon, and print what it released."""
     assert settings is not None
-    path = settings.core.control_socket or default_control_socket(os.environ)
+    return _accept(arguments, settings.core.control_socket)
+
+
+def without_settings(arguments: argparse.Namespace, control_socket: Path | None, mistakes: ConfigError) -> int:
+    """Ask the daemon all the same: what it holds does not depend on the file that it would read next."""
+    try:
+        return _accept(arguments, control_socket)
+    except NoDaemonError as error:
+        raise ConfigError(*mistakes.mistakes, str(error)) from error
+
+
+def _accept(arguments: argparse.Namespace, control_socket: Path | None) -> int:
+    path = control_socket or default_control_socket(os.environ)
     name = arguments.control_plane
     status, text = ask(path, "POST", "/-/accept" + (f"?{urlencode({'control-plane': name})}" if name else ""))
     lines = [escape(line) for line in text.splitlines()]

@@ -1,21 +1,27 @@
-"""Check the settings: everything is built as `kuma-sd run` builds it, but nothing is connected, claimed or written.
+"""Check the settings without connecting to anything.
 
-So it can run beside a daemon, with the settings that the daemon shall get next. Exits with 2 and says what is wrong,
-and where, if anything is. What is merely odd is a warning.
+Examples:
+  kuma-sd check
+  kuma-sd check -c new.conf
 
-Example:
-  kuma-sd check -c /etc/kuma-sd.conf
+Builds everything as `kuma-sd run` does, but connects, locks and writes nothing: you can run it beside a daemon. Prints
+every mistake with its place and exits with 2. What is only unusual is a warning.
 """
 
 import argparse
 import logging
 
+from kuma_sd.cli.main import file_flag
+from kuma_sd.core.errors import Mistakes
 from kuma_sd.core.text import counted
+from kuma_sd.plugin.interfaces import GivesAdvice, ReadByPrometheus
 from kuma_sd.runtime.builder import build
 from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.loader import Settings
 
 TAKES_SETTINGS = True
+
+SETTINGS_IN_HELP: tuple[str, ...] = ()
 
 _log = logging.getLogger(__name__)
 
@@ -27,11 +33,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  # noqa: ARG001 (the contract of commands)
     """Build everything."""
     assert settings is not None
-    _check_web(settings)
-    components = build(settings)
+    mistakes = Mistakes()
+    mistakes.attempt(_check_web, settings)
+    components = mistakes.attempt(build, settings)
+    mistakes.check()
+    assert components is not None
     warn(components)
+    for named, output in components.outputs.values():
+        if isinstance(output, GivesAdvice):
+            for remark in output.remarks():
+                print(f"output {named.name}: {remark}")
     components.close()
-    print(f"OK: {counted(len(components.sources), 'control plane')}, {counted(len(components.outputs), 'output')}")
+    counts = f"{counted(len(components.sources), 'control plane')}, {counted(len(components.outputs), 'output')}"
+    print(f"OK: {counts}; {settings.source}")
+    if any(isinstance(output, ReadByPrometheus) for _, output in components.outputs.values()):
+        print(f"For prometheus.yml: kuma-sd prometheus-config{file_flag(settings)}")
     return 0
 
 

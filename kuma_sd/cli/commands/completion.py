@@ -1,11 +1,11 @@
-"""Print what makes a shell complete kuma-sd's commands and flags on Tab.
-
-Debian's package brings this along for all three shells.
+"""Print the script with which a shell completes kuma-sd's commands and flags.
 
 Examples:
   kuma-sd completion bash > ~/.local/share/bash-completion/completions/kuma-sd
   kuma-sd completion zsh > ~/.zfunc/_kuma-sd    # a directory of $fpath
   kuma-sd completion fish > ~/.config/fish/completions/kuma-sd.fish
+
+The Debian package installs it for all three shells.
 """
 
 import argparse

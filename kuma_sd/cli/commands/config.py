@@ -1,10 +1,11 @@
-"""Show the settings that are in effect, and where each was set: a flag, a variable, a line of the file, or nowhere.
-
-The output is a settings file again, with the same effect; only secrets are masked and must be put back.
+"""Show the settings in effect, and where each was set: a flag, a variable, a line of the file, or nowhere.
 
 Examples:
-  kuma-sd config -c /etc/kuma-sd.conf
+  kuma-sd config
+  kuma-sd config -c new.conf
   kuma-sd config --defaults > kuma-sd.conf
+
+The output is a settings file with the same effect. Only secrets are masked and must be put back.
 """
 
 import argparse
@@ -19,6 +20,8 @@ from kuma_sd.settings.parsing import Effective
 from kuma_sd.settings.sample_file import sample
 
 TAKES_SETTINGS = True
+
+SETTINGS_IN_HELP: tuple[str, ...] = ()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +40,7 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  #
     sections: dict[str, list[str]] = {}
     for setting in settings.effective:
         sections.setdefault(setting.section, [f"[{setting.section}]"]).append(_entry(setting))
+    print(f"# {settings.source[:1].upper()}{settings.source[1:]}.\n")
     print("\n\n".join("\n".join(entries) for entries in sections.values()))
     return 0
 

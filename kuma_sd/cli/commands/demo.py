@@ -1,20 +1,24 @@
-"""Show the whole job, without owning a Kuma, until stopped by SIGTERM or Ctrl-C.
-
-A simulated control plane runs on a free port of this machine, `kuma-sd run` follows it and writes the same targets as
-JSON and as YAML, and each change of the published file is told here. Beside the files there is a prometheus.yml that
-reads them. The targets do not exist, and nothing contacts them.
+"""Show the whole job without a Kuma of your own, until stopped by SIGTERM or Ctrl-C.
 
 Examples:
   kuma-sd demo
   kuma-sd demo --directory /tmp/demo --targets 1000 --churn 0.5
   kuma-sd demo --kuma-version 3.0 --environment kubernetes
+
+Starts a simulated control plane on a free port, and `kuma-sd run`, which follows it and writes the targets as JSON and
+as YAML. Prints each change of the published file, and when the guard holds targets and why. Also writes the settings,
+and a prometheus.yml that reads both files. The targets do not exist, and nothing contacts them.
 """
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import os
+import shlex
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -32,46 +36,62 @@ from kuma_sd.cli.commands.simulate import (
 from kuma_sd.cli.main import argument_type
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.core.options import PATH
+from kuma_sd.core.text import counted
 
 if TYPE_CHECKING:
     from kuma_sd.settings.loader import Settings
 
 TAKES_SETTINGS = False
 
-PROMETHEUS_YML = """\
-# Written by `kuma-sd demo`. While it runs:
-#   prometheus --config.file={directory}/prometheus.yml --storage.tsdb.path={directory}/prometheus
-# and see http://localhost:9090/service-discovery
-scrape_configs:
-  - job_name: kuma-json
-    file_sd_configs:
-      - files: [targets.json]
-    relabel_configs:
-      # Drops every target before it is scraped, for these do not exist. Leave it away where they do.
-      - action: drop
+SETTINGS = """\
+# Written by `kuma-sd demo`.
+[kuma-sd]
+cp-address = {url}{options}
+output = json=file_sd yaml=file_sd
+state-dir = {directory}/state
+control-socket = {directory}/control.sock
+# Short, so that you can watch the guard. The default is 2m.
+guard-hold = 5s
 
-  - job_name: kuma-yaml
-    file_sd_configs:
-      - files: [targets.yml]
-    relabel_configs:
-      - action: drop
+[json]
+path = {directory}/targets.json
+
+[yaml]
+path = {directory}/targets.yml
+
+[web]
+listen-address = 127.0.0.1:{port}
+"""
+
+FOR_THE_API = """
+# Short, so that changes show soon. The default is 30s.
+api-interval = 2s"""
+
+PROMETHEUS_YML = """\
+# Written by `kuma-sd demo`: what `kuma-sd prometheus-config` prints, and one more rule for each job. It drops every
+# target before it is scraped, because these do not exist. Leave it out where they do.
 """
 
 INTRODUCTION = """\
-A simulated control plane listens at {url}: {targets} dataplanes, changes a second: {churn:g}
-kuma-sd follows it, as you would start it:
+Simulated control plane: {url}, {targets} dataplanes, changes a second: {churn:g}
+kuma-sd follows it:      {program} run -c {file}
 
-  kuma-sd run --cp-address={url} \\
-    --output json=file_sd --json-path {directory}/targets.json \\
-    --output yaml=file_sd --yaml-path {directory}/targets.yml
+Status page:  http://127.0.0.1:{port}/
+Look around:  {program} status -c {file}
+              {program} explain redis -c {file}
+Prometheus:   prometheus --config.file={directory}/prometheus.yml --storage.tsdb.path={directory}/prometheus
 
+  {directory}/kuma-sd.conf    the settings
   {directory}/targets.json    what Prometheus reads
   {directory}/targets.yml     the same as YAML
-  {directory}/prometheus.yml  a Prometheus that reads both; it says how to start it
-  {directory}/kuma-sd.log     what kuma-sd logs
+  {directory}/prometheus.yml  a Prometheus configuration that reads both
+  {directory}/kuma-sd.log     the log of kuma-sd
 
 Changes of targets.json, until Ctrl-C:
 """
+
+PORT = 9119
+"""Where the status page is unless something else listens there."""
 
 STOP_TIMEOUT = 5.0
 """How long kuma-sd may take to end, in seconds; it needs less than one."""
@@ -93,7 +113,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kuma-version",
         metavar="VERSION",
-        help="be what this version of Kuma was (default: speak every version of MADS)",
+        help="be a control plane of this version of Kuma (default: one that speaks every version of MADS)",
     )
     add_environment_argument(parser)
 
@@ -107,50 +127,82 @@ def execute(arguments: argparse.Namespace, settings: "Settings | None") -> int: 
     directory: Path = arguments.directory
     targets = 20 if arguments.targets is None else arguments.targets
     churn = 1.0 if arguments.churn is None else arguments.churn
-    _prepare(directory)
     world = GeneratedWorld(targets)
-    line = kuma(arguments.kuma_version) if arguments.kuma_version else EVERYTHING
+    version = kuma(arguments.kuma_version) if arguments.kuma_version else EVERYTHING
     api = ApiServer(kubernetes=arguments.environment == "kubernetes")
-    with (
-        SimulatedControlPlane(world, line=line, api=api) as control_plane,
-        _daemon(control_plane.url, directory) as daemon,
-    ):
-        print(INTRODUCTION.format(url=control_plane.url, targets=targets, churn=churn, directory=directory), flush=True)
-        watcher = _Watcher(directory / "targets.json", daemon)
-        until_stopped(interval_of(churn), world.change, watcher.look)
+    with SimulatedControlPlane(world, line=version, api=api) as control_plane:
+        port = _free_port()
+        file = _prepare(directory, control_plane.url, port)
+        facts = {"url": control_plane.url, "targets": targets, "churn": churn, "port": port}
+        with _daemon(file, directory) as daemon:
+            shown = {"directory": shlex.quote(str(directory)), "file": shlex.quote(str(file)), "program": _program()}
+            print(INTRODUCTION.format(**facts, **shown), flush=True)
+            watcher = _Watcher(directory / "targets.json", daemon)
+            guard = _Guard(directory / "control.sock")
+
+            def look() -> None:
+                watcher.look()
+                guard.look()
+
+            until_stopped(interval_of(churn), world.change, look)
     print(f"\nStopped. The files stay in {directory}/", flush=True)
     return 0
 
 
-def _prepare(directory: Path) -> None:
+def _program() -> str:
+    """Return what starts this program from the shell that started it."""
+    started = Path(sys.argv[0])
+    if shutil.which("kuma-sd") or started.name != "kuma-sd":
+        return "kuma-sd"
+    return shlex.quote(os.path.relpath(started) if started.is_relative_to(Path.cwd()) else str(started))
+
+
+def _free_port() -> int:
+    """Return the port of the documentation, or, where something listens there, any that is free."""
+    for port in (PORT, 0):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)) as server:
+            free: int = server.getsockname()[1]
+            return free
+    raise KumaSDError("there is no free port on 127.0.0.1")
+
+
+def _prepare(directory: Path, url: str, port: int) -> Path:
+    """Write the files that the demo reads, and return the settings file."""
+    file = directory / "kuma-sd.conf"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "prometheus.yml").write_text(PROMETHEUS_YML.format(directory=directory))
+        options = FOR_THE_API if url.startswith("kuma-api+") else ""
+        file.write_text(SETTINGS.format(url=url, options=options, directory=directory, port=port))
+        (directory / "prometheus.yml").write_text(f"{PROMETHEUS_YML}{_prometheus_yml(file)}\n")
         # Those of the last demo would be told as if they were news.
         (directory / "targets.json").unlink(missing_ok=True)
     except OSError as error:
         raise ConfigError(f"cannot write into the directory '{directory}': {error.strerror}") from error
+    return file
+
+
+def _prometheus_yml(file: Path) -> str:
+    # Late, so that help needs none of it.
+    from kuma_sd.plugin.manager import Plugins  # noqa: PLC0415
+    from kuma_sd.prometheus.scrape_config import DROP_EVERYTHING, scrape_config  # noqa: PLC0415
+    from kuma_sd.runtime.builder import build  # noqa: PLC0415
+    from kuma_sd.runtime.scrape_jobs import scrape_jobs  # noqa: PLC0415
+    from kuma_sd.settings.loader import load  # noqa: PLC0415
+
+    settings = load(["-c", str(file)], {}, Plugins())
+    components = build(settings)
+    jobs = list(scrape_jobs(settings, components))
+    components.close()
+    dropping = [
+        dataclasses.replace(job, settings={**job.settings, "relabel_configs": [dict(DROP_EVERYTHING)]}) for job in jobs
+    ]
+    return "\n".join(scrape_config(dropping))
 
 
 @contextlib.contextmanager
-def _daemon(url: str, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _daemon(file: Path, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run `kuma-sd run` in a process of its own. It inherits that signals are blocked, and waits for them as we do."""
-    command = [
-        sys.executable,
-        "-m",
-        "kuma_sd",
-        "run",
-        f"--cp-address={url}",
-        "--state-dir",
-        str(directory / "state"),
-        "--guard-hold=5s",
-        # The port may be that of a real one.
-        "--web-listen-address=",
-    ]
-    command += ["--output=json=file_sd", f"--json-path={directory / 'targets.json'}"]
-    command += ["--output=yaml=file_sd", f"--yaml-path={directory / 'targets.yml'}"]
-    if url.startswith("kuma-api+"):
-        command.append("--api-interval=2s")
+    command = [sys.executable, "-m", "kuma_sd", "run", "-c", str(file)]
     # Settings of the user's own kuma-sd have no place in a demo.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KUMA_")}
     with (directory / "kuma-sd.log").open("wb") as log:
@@ -164,6 +216,38 @@ def _daemon(url: str, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
         except subprocess.TimeoutExpired:
             daemon.kill()
             daemon.wait()
+
+
+class _Guard:
+    """Says when the guard begins and ends to hold targets, and why.
+
+    Args:
+        control_socket: where the daemon is asked.
+    """
+
+    def __init__(self, control_socket: Path) -> None:
+        self._control_socket = control_socket
+        self._held = 0
+        self._due = 0.0
+
+    def look(self) -> None:
+        """Ask the daemon, once a second at most."""
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + 1
+        from kuma_sd.web.client import ask  # noqa: PLC0415 (late, so that help needs none of it)
+
+        with contextlib.suppress(KumaSDError, ValueError, LookupError):
+            _, text = ask(self._control_socket, "GET", "/api/status")
+            self._tell(json.loads(text)["control_planes"][0]["guard"])
+
+    def _tell(self, guard: dict[str, Any]) -> None:
+        held: int = guard["targets"]
+        if held > self._held:
+            _say(f"guard    holds {counted(held, 'target')}, for 5 s unless it returns: {guard['why']}")
+        elif self._held and not held:
+            _say("guard    holds nothing any more")
+        self._held = held
 
 
 class _Watcher:

@@ -1,22 +1,17 @@
-"""Show what new settings, or what the control plane has now, would add, remove and change in each output.
-
-Nothing is changed, claimed or written. Take the settings that the daemon shall get next:
-
-  kuma-sd diff -c new.conf
-
-The targets are those that the running daemon has, so that the settings alone make the difference. With
---from control-plane they are asked for anew: what the daemon's guard holds is shown as removed, for example.
-
-They are compared with what the running daemon published last; where none runs, with the files of the outputs; or with
-any file for Prometheus's file_sd_configs, given by --against.
-
-Without --exit-code the exit status is 0 also when there is a difference. With it, it is 1 then, and 2 or more for
-errors.
+"""Show what new settings, or the control plane's present state, would add, remove and change in each output.
 
 Examples:
   kuma-sd diff -c new.conf --exit-code
   kuma-sd diff -c kuma-sd.conf --from control-plane
   kuma-sd diff --from control-plane --cp-address http://kuma.internal:5681 --against kuma.file_sd.json
+
+Changes, locks and writes nothing. Takes the targets of the running daemon, so that only the settings make a difference.
+With --from control-plane it asks the control planes: then, for example, what the guard holds is shown as removed.
+
+Compares with what the running daemon published last, or, if none runs, with the outputs' own files. --against compares
+with any file for Prometheus's file_sd_configs.
+
+Exit status: 0; with --exit-code 1 if there is a difference, and 2 or more after an error.
 """
 
 import argparse
@@ -41,6 +36,8 @@ from kuma_sd.settings.loader import OutputSettings, Settings
 from kuma_sd.telemetry.publication_diff import compare
 
 TAKES_SETTINGS = True
+
+SETTINGS_IN_HELP: tuple[str, ...] = ("control-socket",)
 
 DETAILS = 50
 

@@ -1,23 +1,25 @@
-"""Tell why a target is published as it is, or not at all: what was received, what each step changed, what came out.
-
-SELECTOR is the name of a dataplane, an address with or without its port, or label matchers in Prometheus's syntax. If
-it matches one target, each step is shown; of several, what becomes of them.
-
-The running daemon is asked over its control socket, which is found as the daemon finds it: give the same settings.
-With --from control-plane or --from file:PATH no daemon is needed, and the settings may be others: nothing is changed,
-claimed or written.
-
-Exits with 1 if nothing matches.
+"""Explain why a target is published as it is, or not at all.
 
 Examples:
   kuma-sd explain web-01
   kuma-sd explain 10.0.0.1:5670 payments
+  kuma-sd explain 'checkout zone-2'
   kuma-sd explain 'mesh="payments", service=~"web|api"' --format json
   kuma-sd explain web-01 -c new.conf --from control-plane
   kuma-sd explain web-01 --from file:/var/lib/kuma-sd/east.snapshot
+
+SELECTOR is the name of a dataplane, an address with or without its port, words that a target has in its name, address
+or tags, or label matchers in Prometheus's syntax. If one target matches, each step is shown: what was received, what
+each transform changed, what each output does with it. If several match, only the results are shown.
+
+Asks the running daemon over its control socket, so give it the same settings. --from control-plane and --from file:PATH
+need no daemon, and you can use other settings: nothing is changed, locked or written.
+
+Exit status: 1 if nothing matches.
 """
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -25,7 +27,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from kuma_sd.cli.main import argument_type
+from kuma_sd.cli.main import argument_type, file_flag
 from kuma_sd.cli.received import DAEMON, add_from, control_socket, receive
 from kuma_sd.cli.render.explanation import as_text
 from kuma_sd.cli.render.style import style
@@ -34,11 +36,14 @@ from kuma_sd.core.options import NUMBER
 from kuma_sd.explain import ExplainInputs, answer, parse_selector
 from kuma_sd.runtime.builder import build
 from kuma_sd.settings.loader import Settings
+from kuma_sd.system.log_format import escape
 from kuma_sd.telemetry.explanation import SearchResult
 from kuma_sd.web.client import ask
 from kuma_sd.web.endpoints.explain import DEFAULT_LIMIT
 
 TAKES_SETTINGS = True
+
+SETTINGS_IN_HELP: tuple[str, ...] = ("control-socket",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,10 +82,17 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
     if arguments.format == "json":
         print(msgspec.json.format(msgspec.json.encode(found)).decode())
     elif found.targets:
-        print("\n".join(as_text(origin, found, style(sys.stdout))))
+        shown = style(sys.stdout)
+        print("\n".join(as_text(origin, found, shown, f"kuma-sd explain{_same(arguments, settings)}")))
+        print(f"\n{shown.dim(escape(settings.source))}")
     else:
         raise KumaSDError(f"no target matches {arguments.selector!r}{_suggestion(found.near)}")
     return 0 if found.targets else 1
+
+
+def _same(arguments: argparse.Namespace, settings: Settings) -> str:
+    """Return the flags with which the same is asked again."""
+    return file_flag(settings) + (f" --from {shlex.quote(arguments.origin)}" if arguments.origin != DAEMON else "")
 
 
 def _suggestion(near: Sequence[str]) -> str:

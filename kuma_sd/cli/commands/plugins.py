@@ -1,10 +1,10 @@
-"""List the installed plugins: what each is, the distribution it comes from, and its options with their defaults.
-
-A source is listed once for every URL scheme it is there for. What is broken is shown with the reason, and harms
-nothing as long as no setting names it.
+"""List the installed plugins, the distribution each comes from, and its options with their defaults.
 
 Example:
   kuma-sd plugins
+
+A source is listed once for each of its URL schemes. A broken plugin is shown with the reason. It does no harm as
+long as no setting names it.
 """
 
 import argparse

@@ -19,12 +19,15 @@ from kuma_sd.prometheus.scrape_config import scrape_config
 from kuma_sd.prometheus.sharding import SHARD
 from kuma_sd.runtime.builder import build
 from kuma_sd.runtime.scrape_jobs import scrape_jobs
+from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.loader import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TAKES_SETTINGS = True
+
+SETTINGS_IN_HELP: tuple[str, ...] = ()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +48,7 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
     if arguments.only not in (None, *names):
         raise ConfigError(f"there is no output '{arguments.only}'{_suggestion(arguments.only, names)}")
     components = build(settings)
+    warn(components)
     jobs = list(scrape_jobs(settings, components, arguments.shard, arguments.only))
     components.close()
     if not jobs:

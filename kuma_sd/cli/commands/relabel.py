@@ -1,14 +1,14 @@
 """Apply Prometheus's relabelling rules to label sets, to see what they do.
 
-Reads label sets from standard input, one JSON object a line, and prints for each, on a line of its own, the labels
-after all rules, or null if a rule drops the target.
-
-With --jsonl each line brings its own rules, {"rules": "- action: …", "labels": {…}}, and the answer is
-{"result": {…}}, {"result": null} if the target is dropped, or {"error": "…"} if the rules are refused.
-
 Examples:
   echo '{"__address__": "10.0.0.1:80", "env": "prod"}' | kuma-sd relabel --file rules.yml
   kuma-sd relabel --jsonl < cases.jsonl
+
+Reads label sets from standard input, one JSON object per line. For each, prints one line: the labels after all rules,
+or null if a rule drops the target.
+
+With --jsonl each input line brings its own rules, {"rules": "- action: …", "labels": {…}}, and the output line is
+{"result": {…}}, {"result": null} if the target is dropped, or {"error": "…"} if the rules are refused.
 """
 
 import argparse

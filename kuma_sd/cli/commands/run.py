@@ -1,8 +1,14 @@
-"""Keep Prometheus pointed at the mesh, until stopped by SIGTERM or Ctrl-C."""
+"""Follow the control planes and publish their targets, until stopped by SIGTERM or Ctrl-C.
+
+Examples:
+  kuma-sd run -c /etc/kuma-sd.conf
+  kuma-sd run --cp-address=http://kuma-control-plane.internal:5681 --file-sd-path=/var/run/kuma-sd/kuma.json
+  kuma-sd run --once --cp-address=grpc://kuma-control-plane.internal:5676 --file-sd-path=kuma.yml
+"""
 
 import argparse
-import logging
 import os
+import sys
 
 from kuma_sd.cli.main import argument_type
 from kuma_sd.core.options import DURATION
@@ -40,9 +46,18 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
         return 0
     from kuma_sd.service.process import Service  # noqa: PLC0415
     from kuma_sd.system import malloc  # noqa: PLC0415
+    from kuma_sd.system.descriptors import is_writable  # noqa: PLC0415
 
     malloc.prepare()
-    Service(settings, arguments.reload).run()
+    try:
+        Service(settings, arguments.reload).run()
+    except SystemExit as end:
+        # Only a stop that was asked for ends with 0, not a plugin that calls sys.exit().
+        raise RuntimeError("something in the daemon ended the process") from end
+    except BaseException:
+        if not is_writable(sys.stderr):
+            # Nobody reads it, so that saying why would never end.
+            os._exit(1)
+        raise
     # The interpreter's own end would free each object of a large mesh, and wait for plugins that block.
-    logging.shutdown()
     os._exit(0)

@@ -1,12 +1,4 @@
-"""Be a control plane to try things on: serve MADS as Kuma does, until stopped by SIGTERM or Ctrl-C.
-
-What it serves is generated and changes all the time, or was recorded from a real control plane. A recording is played
-once, step by step, over all that it was recorded over, restarts of the control plane included; then its last state
-stays.
-
-It speaks every version of MADS at once, over gRPC and HTTP on one port, or what one version of Kuma spoke.
-
-The first line on stdout says where it listens; others tell when a client comes or goes, and of a recording's steps.
+"""Run a simulated control plane to try things on, until stopped by SIGTERM or Ctrl-C.
 
 Examples:
   kuma-sd simulate --listen 127.0.0.1:5676 --targets 100 --churn 1
@@ -15,6 +7,13 @@ Examples:
   kuma-sd simulate --kuma-version 3.0 --environment kubernetes --api-listen 127.0.0.1:5681
   kuma-sd simulate --kuma-version 2.14.3 --zone east --zone west --api-listen 127.0.0.1:5681
   kuma-sd simulate --replay tests/data/kuma-2.6.15 --interval 2s
+
+Serves MADS as Kuma does: every version of it at once, over gRPC and HTTP on one port, or only what one version of Kuma
+serves. The dataplanes are generated and change all the time, or come from a recording of a real control plane. A
+recording is played once, step by step, restarts of the control plane included. Then its last state stays.
+
+The first line on stdout says where it listens. Other lines report clients that connect or disconnect, and the steps of
+a recording.
 """
 
 import argparse

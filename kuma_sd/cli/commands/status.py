@@ -1,33 +1,38 @@
-"""Show how a running daemon is: whether it hears the control planes, what they have, and what was published when.
-
-The daemon is asked over its control socket, which is found as the daemon finds it: give the same settings.
-
-Exits with 0 when the daemon is healthy, which means that all of its threads move: so this command serves as the health
-check of a container. A control plane that is down, or an output that fails, is shown but does not make it unhealthy,
-since another start would not help. With --ready it exits with 1, too, while an output has published nothing yet. If no
-daemon answers, the exit status is 1.
+"""Show the status of the running daemon. Its exit status is a health check.
 
 Examples:
   kuma-sd status
   kuma-sd status --format json -c /etc/kuma-sd.conf
   kuma-sd status --ready > /dev/null
+
+Asks the daemon over its control socket, so give it the same settings. If they are wrong, asks the daemon all the same,
+and says what is wrong.
+
+Exit status: 0 if the daemon is healthy, which means that all of its threads run; with --ready, also if every output has
+published something. 1 if not, or if no daemon answers. A control plane that is down, or an output that fails, is shown
+but is no reason to restart, so the daemon stays healthy. 2 if the command line is wrong.
 """
 
 import argparse
 import json
 import os
 import sys
+from pathlib import Path
 
 import msgspec
 
 from kuma_sd.cli.render.status import screen
 from kuma_sd.cli.render.style import style
-from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.errors import ConfigError, KumaSDError
+from kuma_sd.core.secret import redacted
 from kuma_sd.settings.loader import Settings
+from kuma_sd.system.log_format import escape
 from kuma_sd.telemetry.status import Status
-from kuma_sd.web.client import ask, default_control_socket
+from kuma_sd.web.client import NoDaemonError, ask, default_control_socket
 
 TAKES_SETTINGS = True
+
+SETTINGS_IN_HELP: tuple[str, ...] = ("control-socket",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +42,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
-    """Ask the daemon, and print how it is."""
+    """Ask the daemon, and print its status."""
     assert settings is not None
-    answered, text = ask(settings.core.control_socket or default_control_socket(os.environ), "GET", "/api/status")
+    return _show(arguments, settings.core.control_socket, settings.source)
+
+
+def without_settings(arguments: argparse.Namespace, control_socket: Path | None, mistakes: ConfigError) -> int:
+    """Ask the daemon all the same: whether it is healthy does not depend on the file that it would read next."""
+    try:
+        status = _show(arguments, control_socket, "the settings are wrong")
+    except NoDaemonError as error:
+        raise ConfigError(*mistakes.mistakes, str(error)) from error
+    for mistake in mistakes.mistakes:
+        print(f"the settings are wrong, the daemon runs with others: {escape(redacted(mistake))}", file=sys.stderr)
+    return status
+
+
+def _show(arguments: argparse.Namespace, control_socket: Path | None, source: str) -> int:
+    path = control_socket or default_control_socket(os.environ)
+    answered, text = ask(path, "GET", "/api/status")
     if answered != 200:  # noqa: PLR2004 (the HTTP status)
         raise KumaSDError((text.splitlines() or [f"the daemon answers with status {answered}"])[0])
     try:
@@ -50,5 +71,7 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
         # In ASCII, since names come from outside and may hold what terminals obey.
         print(json.dumps(json.loads(text), indent=2))
     else:
-        print("\n".join(screen(status, style(sys.stdout))))
+        shown = style(sys.stdout)
+        print("\n".join(screen(status, shown)))
+        print(f"\n{shown.dim(escape(f'asked at {path}; {source}'))}")
     return int(bool(status.unhealthy or (arguments.ready and status.unready)))

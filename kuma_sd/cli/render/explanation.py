@@ -1,6 +1,7 @@
 """How explanations are shown to people."""
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
 from kuma_sd.cli.render.style import Style
@@ -28,13 +29,14 @@ _STATES = {
 }
 
 
-def as_text(origin: str, answer: SearchResult, style: Style) -> Iterator[str]:
+def as_text(origin: str, answer: SearchResult, style: Style, command: str = "kuma-sd explain") -> Iterator[str]:
     """Yield the lines that people read: of one target everything, of several what becomes of them.
 
     Args:
         origin: where the targets are from; empty for the daemon.
         answer: what was found; at least one target.
         style: how to colour it.
+        command: what asks again in the same place.
     """
     if origin:
         yield from (style.dim(_shown(origin)), "")
@@ -45,8 +47,9 @@ def as_text(origin: str, answer: SearchResult, style: Style) -> Iterator[str]:
         yield from _details(answer.targets[0], style)
     else:
         first = answer.targets[0].target
-        matchers = f"mesh={json.dumps(first.mesh)}, dataplane={json.dumps(first.dataplane)}"
-        yield from ("", style.dim(_shown(f"For the steps ask for one of them, like: kuma-sd explain '{matchers}'")))
+        facts = {"mesh": first.mesh, "dataplane": first.dataplane, "control_plane": first.control_plane}
+        matchers = ", ".join(f"{name}={json.dumps(value)}" for name, value in facts.items() if value)
+        yield from ("", style.dim(_shown(f"For the steps, explain one of them: {command} {shlex.quote(matchers)}")))
     if answer.more:
         yield from ("", style.changed("There are more; --limit says how many are shown."))
 

@@ -15,8 +15,8 @@ def add_control(
 
     Args:
         application: where to add them.
-        accept: lets go of what the guard holds, of the control plane of that name or, with None, of all; raises
-            KeyError if there is none of that name.
+        accept: lets go of what is held by the guard of the control plane, or kept by the output, of that name; with
+            None of all; raises KeyError if there is none of that name.
         reload: reads the settings again.
     """
 
@@ -25,7 +25,7 @@ def add_control(
         try:
             return Response.lines(*accept(name))
         except KeyError as error:
-            raise Refused(404, f"there is no control plane {name!r}") from error
+            raise Refused(404, f"there is no control plane or output {name!r}") from error
 
     application.add("POST", "/-/accept", answer_accept, query=["control-plane"])
     application.add("POST", "/-/reload", lambda _request: Response.lines(*reload()))

@@ -7,7 +7,6 @@ from kuma_sd.web.page.charts import DAY, HOUR, chart
 from kuma_sd.web.page.files import add_files
 from kuma_sd.web.page.flow import flow
 from kuma_sd.web.page.page_data import PageData
-from kuma_sd.web.page.problems import problems_of
 from kuma_sd.web.page.rendering import render
 from kuma_sd.web.page.search import FoundTarget, Turn, search
 
@@ -59,7 +58,6 @@ class _Page:
             "overview.html",
             now=status.now,
             status=status,
-            problems=list(problems_of(status)),
             changed=_changed(status),
             flow=flow(status),
             output=output,

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from kuma_sd.core.text import counted
 from kuma_sd.telemetry.history import COARSE, COARSE_POINTS, FINE, FINE_POINTS, Point
-from kuma_sd.web.page.words import counted
 
 WIDTH, HEIGHT = 360, 150
 """How large a chart is, in units of its own."""

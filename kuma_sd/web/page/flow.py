@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
+from kuma_sd.core.text import ago, duration
 from kuma_sd.telemetry.status import ControlPlaneStatus, OutputStatus, Status
-from kuma_sd.web.page.words import ago, duration, short
+from kuma_sd.web.page.words import short
 
 WIDTH = 1320
 """How wide the picture is, in units of its own."""
@@ -47,7 +48,7 @@ class Box:
     Args:
         column: where it stands.
         y: its upper side.
-        level: ``ok``, ``warn``, ``bad`` or ``plain``.
+        level: ``ok``, ``warning``, ``error`` or ``plain``.
         title: what it is.
         line: how it is.
         figure: how many, if that is to be seen at once.
@@ -134,12 +135,12 @@ def _from(one: ControlPlaneStatus, y: float, status: Status) -> tuple[Box, Box, 
         line = f"{short(one.protocol, TITLE) or 'connected'}, {since}"
     else:
         line = (f"not heard for {duration(one.age)}" if one.heard else "not heard yet") + _fate(one)
-    plane = Box(PLANES, y, "ok" if one.connected else "bad", short(one.title, TITLE), line, f"{one.assignments:,}")
+    plane = Box(PLANES, y, "ok" if one.connected else "error", short(one.title, TITLE), line, f"{one.assignments:,}")
     taken = Box(TAKEN, y, "plain", f"{one.snapshots:,}", f"snapshot{'s' * (one.snapshots != 1)}")
     if not one.guard.targets:
         return plane, taken, Box(GUARDS, y, "plain", "open", "holds nothing")
     until = "until accepted" if one.guard.until is None else f"{duration(max(0.0, one.guard.until - status.now))} more"
-    return plane, taken, Box(GUARDS, y, "warn", "holds", until, f"{one.guard.targets:,}")
+    return plane, taken, Box(GUARDS, y, "warning", "holds", until, f"{one.guard.targets:,}")
 
 
 def _fate(one: ControlPlaneStatus) -> str:
@@ -154,14 +155,14 @@ def _chain(chain: Way, y: float, outputs: Sequence[OutputStatus]) -> Box:
     profile, transforms = chain
     quarantined = max(output.quarantined for output in outputs if _chain_of(output) == chain)
     line = short(" → ".join(transforms) or "no transforms", 2 * TITLE if not quarantined else TITLE // 2)
-    line += f", {quarantined:,} not converted" if quarantined else ""
-    return Box(BRANCHES, y, "warn" if quarantined else "plain", short(profile, TITLE), line)
+    line += f", {quarantined:,} quarantined" if quarantined else ""
+    return Box(BRANCHES, y, "warning" if quarantined else "plain", short(profile, TITLE), line)
 
 
 def _to(one: OutputStatus, y: float, status: Status) -> tuple[Box, Box]:
     """Return what was left for an output, and the output."""
-    handed = Box(HANDED, y, "plain", f"{one.superseded:,}", "passed over")
-    level = "bad" if one.failing else "ok" if one.publications else "warn"
+    handed = Box(HANDED, y, "plain", f"{one.superseded:,}", "superseded")
+    level = status.level(output=one.name)
     line = f"published {ago(one.published, status.now)}" if one.published else "nothing published yet"
     title = one.name if one.name == one.plugin else f"{one.name} ({one.plugin})"
     line = f"fails; {line}" if one.failing else line

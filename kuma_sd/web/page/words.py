@@ -1,4 +1,4 @@
-"""How things are said on the page."""
+"""Filters of the page's templates: times, links, matchers."""
 
 import re
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from kuma_sd.core.model import Key
+from kuma_sd.core.text import ago, counted, duration, size
 from kuma_sd.prometheus.matchers import Matcher, Matchers
 from kuma_sd.system.log_format import escape
 from kuma_sd.telemetry.explanation import Identity
@@ -15,26 +16,6 @@ IS_MATCHERS = re.compile("[={}]|!~")
 
 LONGEST = 300
 """How much of a text is shown, in characters."""
-
-_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
-
-
-def duration(seconds: float) -> str:
-    """Say a time by its two largest units, which is as much as anybody reads."""
-    if seconds < 1:
-        return f"{max(0, round(seconds * 1000))} ms"
-    parts: list[str] = []
-    rest = int(seconds)
-    for name, unit in _UNITS:
-        count, rest = divmod(rest, unit)
-        if count or parts:
-            parts.append(f"{count} {name}" if count else "")
-    return " ".join(filter(None, parts[:2]))
-
-
-def ago(when: float, now: float) -> str:
-    """Say how long ago something was."""
-    return "now" if now - when < 1 else f"{duration(now - when)} ago"
 
 
 def clock(when: float, now: float) -> str:
@@ -47,21 +28,6 @@ def clock(when: float, now: float) -> str:
 def iso(when: float) -> str:
     """Say a moment to machines."""
     return datetime.fromtimestamp(when, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def counted(number: int, noun: str) -> str:
-    """Return ``1 target``, ``2,000 targets``."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
-def size(count: int) -> str:
-    """Say how much it is, in bytes."""
-    value = float(count)
-    for unit in ("bytes", "KiB", "MiB"):
-        if value < 1024:  # noqa: PLR2004 (the next unit)
-            return f"{value:,.0f} {unit}" if unit == "bytes" or value >= 10 else f"{value:,.1f} {unit}"  # noqa: PLR2004 (two digits are enough)
-        value /= 1024
-    return f"{value:,.1f} GiB"
 
 
 def short(text: str, longest: int = LONGEST) -> str:

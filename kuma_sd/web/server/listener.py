@@ -1,27 +1,34 @@
 """Where the daemon listens. Importing this loads cheroot, so it is done late."""
 
-import logging
+import contextlib
 import os
 import socket
 import stat
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.logger import Logger
 from kuma_sd.web.client import check_length
 from kuma_sd.web.server.server import ConnectionLimits, Serving
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 LIMITS = ConnectionLimits(threads=2, connections=64)
 """What those who use the control socket may take."""
 
+LOOK_SECONDS = 5.0
+"""How often it is looked whether the socket is still there."""
+
 
 class ControlSocket:
     """Serves an application to those who may become the daemon's user, over a unix socket.
+
+    It is made again when somebody sweeps it away, as those do who tidy /tmp up.
 
     Args:
         path: where; its directory is made if missing.
@@ -31,34 +38,59 @@ class ControlSocket:
     def __init__(self, path: Path, application: "WSGIApplication") -> None:
         self._path = path
         self._application = application
-        self._serving: Serving | None = None
-        self._made: os.stat_result | None = None
+        self._listening: _Listening | None = None
+        self._failing = ""
+        self._woken = threading.Event()
+        self._closing = threading.Event()
 
     def start(self) -> None:
         """Begin to listen. If that cannot be done, this is logged, and the daemon goes on without."""
         try:
             check_length(self._path)
-            self._serving = Serving(self._bound(), self._application, LIMITS)
-        except KumaSDError as error:
-            _log.warning("%s; going on without, so that commands like 'kuma-sd accept' do not work", error)
-        except OSError as error:
-            _log.warning(
-                "cannot listen at the control socket %r: %s; going on without, so that commands like 'kuma-sd accept' "
-                "do not work",
-                str(self._path),
-                error.strerror or error,
-            )
+            bound = self._bound()
+        except (KumaSDError, OSError) as error:
+            self._say(getattr(error, "strerror", "") or str(error))
+            return
+        self._listening = _Listening(self._path, Serving(bound, self._application, LIMITS))
+        if self._failing:
+            _log.info("listening at the control socket again", path=self._path)
+        self._failing = ""
 
     def run(self) -> None:
-        """Serve until closed."""
-        if self._serving:
-            self._serving.run()
-            self._remove()
+        """See that it is there, until closed."""
+        while not self._closing.is_set():
+            if not self._listening or not self._listening.is_at(self._path):
+                self._leave()
+                self.start()
+            if self._listening:
+                self._listening.serve()
+            self._woken.wait(LOOK_SECONDS)
+            self._woken.clear()
+        self._leave()
+
+    def move(self, path: Path) -> None:
+        """Listen elsewhere from now on, after a reload."""
+        self._path = path
+        self._woken.set()
 
     def close(self) -> None:
         """End run(), from any thread."""
-        if self._serving:
-            self._serving.close()
+        self._closing.set()
+        self._woken.set()
+
+    def _leave(self) -> None:
+        if self._listening:
+            self._listening.end()
+            self._listening = None
+
+    def _say(self, failing: str) -> None:
+        if failing != self._failing:
+            _log.warning(
+                "there is no control socket, so that commands like 'kuma-sd accept' do not work; trying again",
+                path=self._path,
+                reason=failing,
+            )
+        self._failing = failing
 
     def _bound(self) -> socket.socket:
         self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -71,7 +103,6 @@ class ControlSocket:
             bound.bind(str(self._path))
             # Before it listens nobody can connect, so that there is no moment in which others may.
             self._path.chmod(0o600)
-            self._made = self._path.lstat()
             # Already here, since a socket that does not listen would be taken for a dead one.
             bound.listen(LIMITS.connections)
         except BaseException:
@@ -97,10 +128,42 @@ class ControlSocket:
             pass
         raise KumaSDError(f"another kuma-sd listens at the control socket {str(self._path)!r}")
 
-    def _remove(self) -> None:
-        try:
-            if self._made and os.path.samestat(self._path.lstat(), self._made):
+
+class _Listening:
+    """A socket that is served.
+
+    Args:
+        path: where it is, just made.
+        serving: what serves it.
+    """
+
+    def __init__(self, path: Path, serving: Serving) -> None:
+        self._path = path
+        self._made = path.lstat()
+        self._serving = serving
+        self._thread: threading.Thread | None = None
+
+    def serve(self) -> None:
+        """Serve in a thread, if that is not done yet."""
+        if not self._thread:
+            self._thread = threading.Thread(target=self._serving.run, name="control socket clients", daemon=True)
+            self._thread.start()
+
+    def end(self) -> None:
+        """Remove the socket, unless it is somebody else's by now, and end serving."""
+        if self.is_at(self._path):
+            # It may go just now; a dead socket is replaced at the next start.
+            with contextlib.suppress(OSError):
                 self._path.unlink()
+        self._serving.close()
+        if self._thread:
+            self._thread.join()
+        else:
+            self._serving.socket.close()
+
+    def is_at(self, path: Path) -> bool:
+        """Tell whether it is what a path leads to."""
+        try:
+            return os.path.samestat(path.lstat(), self._made)
         except OSError:
-            # It is gone already, or somebody took the directory from us; a dead socket is replaced at the next start.
-            return
+            return False

@@ -4,7 +4,7 @@ import contextlib
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -97,26 +97,50 @@ class WebListeners:
             KumaSDError: an address cannot be had; likewise.
         """
         config = Reading(settings.config_file).config()
-        opened = self._bind([address for address in settings.listen_address if address not in self._serving])
+        wanted = [address for address in settings.listen_address if address not in self._serving]
+        gone = [address for address in self._serving if address not in settings.listen_address]
+        opened, closed = self._bind_instead_of(gone, wanted)
         try:
             yield
         except BaseException:
-            for serving in opened.values():
-                serving.socket.close()
+            self._open_instead_of(opened, closed)
             raise
-        gone = {
-            address: listener for address, listener in self._serving.items() if address not in settings.listen_address
-        }
         self._settings = settings
         self._config.follow(config)
-        self._serving = {
-            address: listener for address, listener in self._serving.items() if address not in gone
-        } | opened
+        self._serving |= opened
         for address, serving in opened.items():
             self._serve(address, serving)
         for address in gone:
             _log.info("no longer listening on %s", address)
-        self._stop(gone.values())
+        self._close([address for address in gone if address not in closed])
+
+    def _bind_instead_of(self, gone: Collection[str], wanted: Collection[str]) -> tuple[dict[str, Serving], list[str]]:
+        """Bind addresses; returns those, and which old ones had to be closed for them."""
+        try:
+            return self._bind(wanted), []
+        except KumaSDError:
+            # An old one may be in the way: of one port, 127.0.0.1 and all addresses exclude each other.
+            in_the_way = [address for address in gone if _port(address) in map(_port, wanted)]
+            if not in_the_way:
+                raise
+        self._close(in_the_way)
+        try:
+            return self._bind(wanted), in_the_way
+        except KumaSDError:
+            self._open_instead_of({}, in_the_way)
+            raise
+
+    def _open_instead_of(self, opened: Mapping[str, Serving], closed: Collection[str]) -> None:
+        """Take back what a reload that failed had opened, and open what it had closed."""
+        for serving in opened.values():
+            serving.socket.close()
+        for address, serving in self._bind(closed).items():
+            self._serving[address] = serving
+            self._serve(address, serving)
+
+    def _close(self, addresses: Collection[str]) -> None:
+        closing = [self._serving.pop(address) for address in addresses]
+        self._stop(closing)
 
     def _serve(self, address: str, serving: Serving) -> None:
         self._start(f"web {address}", serving)
@@ -140,6 +164,10 @@ class WebListeners:
                 listener.socket.close()
             raise
         return serving
+
+
+def _port(address: str) -> str:
+    return address.rpartition(":")[2]
 
 
 def bind(address: str) -> socket.socket:

@@ -26,7 +26,7 @@ def test_the_daemon_runs_with_both(tmp_path: Path) -> None:
         ]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as daemon:
             assert daemon.stderr
-            wait_for(daemon.stderr, "output file_sd: published", "output summary: published")
+            wait_for(daemon.stderr, 'published" output=file_sd', 'published" output=summary')
             daemon.terminate()
             daemon.stderr.read()
     assert daemon.returncode == 0

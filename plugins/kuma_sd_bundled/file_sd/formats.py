@@ -35,6 +35,11 @@ def yaml_chunks(lines: Sequence[bytes]) -> Iterator[bytes]:
 _FORMATS = {"json": json_chunks, "yaml": yaml_chunks, ".json": json_chunks, ".yml": yaml_chunks, ".yaml": yaml_chunks}
 
 
+def lines_in(content: bytes) -> list[bytes]:
+    """Return the lines of a file that `json_chunks()` or `yaml_chunks()` made; of other files, whatever is in them."""
+    return [line.removeprefix(b"- ").removesuffix(b",") for line in content.splitlines()]
+
+
 def chunks_of(path: Path, format_: str) -> Chunks:
     """Return what makes the content of a file.
 

@@ -3,23 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kuma_sd import (
-    MOST_SHARDS,
-    PATH,
-    SHARD,
-    SHARDING_METHODS,
-    SHARDS,
-    TEXT,
-    ConfigError,
-    OptionType,
-    Shard,
-    choice,
-    option,
-)
+from kuma_sd import DURATION, PATH, SHARD, SHARDING_METHODS, SHARDS, TEXT, OptionType, Shard, choice, option
 from kuma_sd_bundled.labels import NAME
-
-NUMBER_OF_SHARD = "{shard}"
-"""Where the number of a shard goes in a path."""
 
 
 def _parse_mode(text: str) -> int:
@@ -38,13 +23,21 @@ class FileSDOptions:
     path: Path = option(
         Path("/var/run/kuma-prometheus-sd/kuma.file_sd.json"),
         PATH,
-        "The file that Prometheus reads; with shards, {shard} in it is the number of each.",
+        "The file that Prometheus reads; {part} and {shard} in it are the number of each part and shard.",
     )
     format: str = option(
         "auto", choice("auto", "json", "yaml"), "Its format; auto follows the extension .json, .yml or .yaml."
     )
     mode: int = option(0o644, MODE, "Its permissions.")
     group: str = option("", TEXT, "The group that owns it; empty for the one kuma-sd runs as.")
+    parts: int | None = option(
+        None,
+        SHARDS,
+        "Divide the targets of each Prometheus into so many parts; 16 unless set, if path has a directory {part}.",
+    )
+    parts_overlap: float = option(
+        900.0, DURATION, "How long targets stay in their old parts too when there are more parts than before."
+    )
     shard: Shard | None = option(None, SHARD, "Write only this part of all targets, like 2/8 for the third of eight.")
     shards: int | None = option(None, SHARDS, "Divide the targets over so many files.")
     shard_by: str = option("__address__", NAME, "The label whose value says to which shard a target belongs.")
@@ -53,37 +46,3 @@ class FileSDOptions:
         choice(*SHARDING_METHODS),
         "How it says so; hashmod as in Prometheus, consistent moves few targets when there is one shard more.",
     )
-
-
-def paths_of(options: FileSDOptions) -> list[Path]:
-    """Return the files to write, in the order of their shards.
-
-    Raises:
-        ConfigError: it is not clear which.
-    """
-    numbered = NUMBER_OF_SHARD in str(options.path)
-    if options.shard is not None and options.shards is not None:
-        raise ConfigError("shard and shards are both set; shard writes one shard, shards writes all of them")
-    if options.shards is None:
-        if numbered:
-            raise ConfigError(
-                f"path has {NUMBER_OF_SHARD} in it, which needs shards; for one shard alone write its number"
-            )
-        return [options.path]
-    if not numbered:
-        raise ConfigError(
-            f"shards needs {NUMBER_OF_SHARD} in path, which becomes each shard's number, as in kuma-{{shard}}.json"
-        )
-    return [_path_of(options, number) for number in range(options.shards)]
-
-
-def leftovers_of(options: FileSDOptions) -> list[Path]:
-    """Return the files that exist of shards which there are no more."""
-    if options.shards is None:
-        return []
-    higher = [_path_of(options, number) for number in range(options.shards, MOST_SHARDS)]
-    return [path for path in higher if path.exists()]
-
-
-def _path_of(options: FileSDOptions, number: int) -> Path:
-    return Path(str(options.path).replace(NUMBER_OF_SHARD, str(number)))

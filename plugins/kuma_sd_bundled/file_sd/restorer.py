@@ -22,20 +22,24 @@ class Restorer:
     """Sees that files are as we left them; the more often somebody else changes one, the later.
 
     Args:
-        watched: the files.
+        under: directories, each of which is watched with all below it at once.
     """
 
-    def __init__(self, watched: Iterable[TargetFile]) -> None:
-        self._files = {file.path: file for file in watched}
-        self._restorations = {path: _Restoration(file, self.saw) for path, file in self._files.items()}
+    def __init__(self, under: Iterable[Path] = ()) -> None:
+        self._restorations: dict[Path, _Restoration] = {}
         self._changed: queue.SimpleQueue[frozenset[Path]] = queue.SimpleQueue()
-        self._watcher = FileWatcher(self._restorations, self._changed.put)
+        self._watcher = FileWatcher((), self._changed.put, under=under)
         self._closing = threading.Event()
 
-    def saw(self, path: Path) -> None:
+    def saw(self, file: TargetFile) -> None:
         """Take a file for seen as we wrote it."""
-        if written := self._files[path].written:
-            self._watcher.saw(path, written)
+        if file.written:
+            self._watcher.saw(file.path, file.written)
+
+    def follow(self, watched: Iterable[TargetFile]) -> None:
+        """Watch these files, and no others, from now on."""
+        self._restorations = {file.path: _Restoration(file, self.saw) for file in watched}
+        self._watcher.follow(self._restorations)
 
     def start(self, name: str) -> None:
         """Watch and restore in threads of this name, until closed."""
@@ -50,14 +54,16 @@ class Restorer:
         self._changed.put(frozenset())
 
     def _run(self) -> None:
-        due: dict[Path, float] = {}
+        due: dict[_Restoration, float] = {}
         while not self._closing.is_set():
             for path in self._wait_until(min(due.values(), default=None)):
-                due.setdefault(path, time.monotonic() + self._restorations[path].pause())
-            for path in [path for path, when in due.items() if when <= time.monotonic()]:
-                del due[path]
-                if not self._restorations[path].attempt():
-                    due[path] = time.monotonic() + self._restorations[path].pause()
+                # One that is not followed any more may have been seen to change before.
+                if restoration := self._restorations.get(path):
+                    due.setdefault(restoration, time.monotonic() + restoration.pause())
+            for restoration in [each for each, when in due.items() if when <= time.monotonic()]:
+                del due[restoration]
+                if not restoration.attempt():
+                    due[restoration] = time.monotonic() + restoration.pause()
 
     def _wait_until(self, when: float | None) -> frozenset[Path]:
         try:
@@ -67,7 +73,7 @@ class Restorer:
 
 
 class _Restoration:
-    def __init__(self, file: TargetFile, saw: Callable[[Path], None]) -> None:
+    def __init__(self, file: TargetFile, saw: Callable[[TargetFile], None]) -> None:
         self._file = file
         self._saw = saw
         self._pause = 0.0
@@ -91,7 +97,7 @@ class _Restoration:
             return False
         self._failing = False
         if restored:
-            self._saw(self._file.path)
+            self._saw(self._file)
             self._say_restored()
         return True
 

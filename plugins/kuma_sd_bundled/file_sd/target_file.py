@@ -2,10 +2,18 @@
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kuma_sd import ConfigError, FileClaim, OutputError, check_output_path, file_holds, replace_file
+from kuma_sd import (
+    ConfigError,
+    OutputError,
+    check_output_path,
+    file_holds,
+    read_regular,
+    remove_leftovers,
+    replace_file,
+)
 from kuma_sd_bundled.file_sd.formats import chunks_of
 from kuma_sd_bundled.file_sd.options import FileSDOptions
 
@@ -16,12 +24,13 @@ class TargetFile:
     Args:
         path: where it is.
         options: how to write it.
+        renew: makes sure that no other process writes it; raises OutputError if one does.
 
     Raises:
         ConfigError: the format cannot be told from the path, or no file can be replaced there.
     """
 
-    def __init__(self, path: Path, options: FileSDOptions) -> None:
+    def __init__(self, path: Path, options: FileSDOptions, renew: Callable[[], None]) -> None:
         try:
             check_output_path(path)
         except OutputError as error:
@@ -29,27 +38,36 @@ class TargetFile:
         self.path = path
         self._options = options
         self._chunks = chunks_of(path, options.format)
-        self._claim: FileClaim | None = None
+        self._renew = renew
         self._lines: Sequence[bytes] | None = None
         self.written: os.stat_result | None = None
         """Its status when it was written last; None if it never was."""
         self._writing = threading.Lock()
 
-    def claim(self) -> None:
-        """Make its directory, and let no other process write it.
+    def make(self) -> None:
+        """Make it, and its directory, empty if it is missing; remove what a process that was killed left of it.
 
         Raises:
-            OutputError: that cannot be had.
+            OutputError: it cannot be written.
         """
-        self._claim = FileClaim(self.path)
+        with self._writing:
+            if self.path.exists():
+                remove_leftovers(self.path)
+            else:
+                self._write(())
+
+    def content(self) -> bytes:
+        """Return what is in it.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return read_regular(self.path)
 
     def release(self) -> None:
         """Leave it to others, as it is."""
         with self._writing:
             self._lines = None
-            if self._claim:
-                self._claim.release()
-                self._claim = None
 
     def publish(self, lines: Sequence[bytes]) -> bool:
         """Bring it up to date; tells whether there was anything to do.
@@ -82,6 +100,5 @@ class TargetFile:
         return file_holds(self.path, self._chunks(lines), self._options.mode, self._options.group)
 
     def _write(self, lines: Sequence[bytes]) -> None:
-        if self._claim:
-            self._claim.renew()
+        self._renew()
         self.written = replace_file(self.path, self._chunks(lines), self._options.mode, self._options.group)

@@ -47,7 +47,7 @@ def test_a_control_plane_that_the_daemon_does_not_know_is_an_error(
 ) -> None:
     add_control(application, let_go, list)
     assert main(["accept", "north"]) == 1
-    assert capsys.readouterr() == ("", "kuma-sd: there is no control plane 'north'\n")
+    assert capsys.readouterr() == ("", "kuma-sd: there is no control plane or output 'north'\n")
 
 
 def test_what_the_daemon_says_cannot_command_the_terminal(

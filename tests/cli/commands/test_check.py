@@ -9,7 +9,8 @@ def test_good_settings_are_ok_and_nothing_is_touched(tmp_path: Path, capsys: pyt
     target = tmp_path / "not" / "made" / "x.yml"
     flags = ["--cp-address=a=grpc://x", "--cp-address=b=grpc://y", f"--output-file={target}"]
     assert main(["check", *flags]) == 0
-    assert capsys.readouterr() == ("OK: 2 control planes, 1 output\n", "")
+    said = "OK: 2 control planes, 1 output; no settings file\nFor prometheus.yml: kuma-sd prometheus-config\n"
+    assert capsys.readouterr() == (said, "")
     assert list(tmp_path.iterdir()) == []
 
 

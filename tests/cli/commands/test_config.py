@@ -18,7 +18,7 @@ def test_every_value_is_shown_with_its_origin(
     monkeypatch.setenv("KUMA_SD_NAME", "me")
     assert main(["config", "-c", str(file), "--min-interval", "5s"]) == 0
     text = capsys.readouterr().out
-    assert text.startswith("[kuma-sd]\n# default\ncp-address = grpc://localhost:5676\n")
+    assert text.startswith(f"# Settings from {file}.\n\n[kuma-sd]\n# default\ncp-address = grpc://localhost:5676\n")
     assert f"\n# {file}:2\noutput =\n    file_sd\n    payments=file_sd\n" in text
     assert "\n# environment KUMA_SD_NAME\nname = me\n" in text
     assert f"\n\n[payments]\n# {file}:4\npath = /x.yml\n" in text
@@ -28,7 +28,7 @@ def test_every_value_is_shown_with_its_origin(
 def test_what_is_shown_is_a_file_with_the_same_effect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = [
         "--cp-address=a=grpc://x",
-        "--cp-address=grpc://y",
+        "--cp-address=b=grpc://y",
         "--a-name=n",
         "--output-file=/z.json",
         "--start-wait=0",

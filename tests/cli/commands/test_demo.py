@@ -61,8 +61,8 @@ def children(process: Demo) -> list[int]:
 def test_it_shows_the_whole_job(tmp_path: Path) -> None:
     directory = tmp_path / "new" / "demo"
     with demo(directory, "--churn", "5") as process:
-        assert "grpc://127.0.0.1:" in line_with(process, "A simulated control plane listens at")
-        for name in ("targets.json", "targets.yml", "prometheus.yml", "kuma-sd.log"):
+        assert "grpc://127.0.0.1:" in line_with(process, "Simulated control plane:")
+        for name in ("kuma-sd.conf", "targets.json", "targets.yml", "prometheus.yml", "kuma-sd.log"):
             assert line_with(process, str(directory / name))
         assert line_with(process, "20 targets")
         line = line_with(process, " targets)")
@@ -71,6 +71,28 @@ def test_it_shows_the_whole_job(tmp_path: Path) -> None:
     published = json.loads((directory / "targets.json").read_bytes())
     assert len(published) == pytest.approx(20, abs=10)
     assert yaml.safe_load((directory / "targets.yml").read_bytes())[0].keys() == published[0].keys()
+
+
+def test_the_commands_and_addresses_that_it_prints_work_while_it_runs(tmp_path: Path) -> None:
+    with demo(tmp_path, "--churn", "0") as process:
+        ran = line_with(process, "kuma-sd follows it:").split(":", 1)[1].split()
+        page = line_with(process, "Status page:").split()[-1]
+        commands = [line_with(process, f" {name} ").split(":")[-1].split() for name in ("status", "explain")]
+        line_with(process, "20 targets")
+        [daemon] = children(process)
+        assert Path(f"/proc/{daemon}/cmdline").read_text().split("\0")[3:-1] == ran[1:]
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(page, timeout=10) as answer:
+            assert b"kuma-sd" in answer.read()
+        for command in commands:
+            asked = subprocess.run([sys.executable, "-m", "kuma_sd", *command[1:]], capture_output=True, check=False)
+            assert asked.returncode == 0, asked
+
+
+def test_it_says_when_the_guard_acts_and_why(tmp_path: Path) -> None:
+    with demo(tmp_path, "--churn", "4") as process:
+        assert "vanished soon after" in line_with(process, "  guard    holds ")
+        assert line_with(process, "  guard    holds nothing any more")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from kuma_sd.cli.render.status import screen
 from kuma_sd.cli.render.style import Style
 from kuma_sd.system.threads import Threads
 from kuma_sd.telemetry.histogram import Histogram
+from kuma_sd.telemetry.problems import problems_of
 from kuma_sd.telemetry.status import (
     ControlPlaneStatus,
     Count,
@@ -53,8 +54,12 @@ FILE = OutputStatus(
 WELL = Status("1.2.3", NOW, NOW - 90_061, control_planes=(EAST,), outputs=(FILE,))
 
 
+def judged(status: Status) -> Status:
+    return replace(status, problems=tuple(problems_of(status)))
+
+
 def lines(status: Status, *, coloured: bool = False) -> list[str]:
-    return list(screen(status, Style(coloured=coloured)))
+    return list(screen(judged(status), Style(coloured=coloured)))
 
 
 def test_all_that_matters_is_on_the_first_screen() -> None:
@@ -73,39 +78,44 @@ def test_all_that_matters_is_on_the_first_screen() -> None:
 
 def test_what_is_wrong_stands_out() -> None:
     held = HeldStatus(3, TargetCounts((Count("default", 3),), 1), "3 of 5 vanished", NOW + 61, 1)
-    west = replace(EAST, title="west", connected=False, failing="Connection refused", age=61.0, restored=True)
+    west = replace(
+        EAST, name="west", title="west", connected=False, failing="Connection refused", age=61.0, restored=True
+    )
     status = replace(
         WELL,
-        unhealthy=("pipeline: it has not moved for 1m5s",),
-        unready=("output new: nothing to publish yet",),
+        stuck=("pipeline: it has not moved for 1m5s",),
         reloads=Reloads(2, 1, NOW - 5, NOW - 99, "line 3: no"),
         state=StateSaving(failing="no space"),
         control_planes=(replace(EAST, guard=held, unparsed=2), west),
         outputs=(
             replace(FILE, failing="the disk is full", facts={"role": "leader"}),
-            replace(FILE, quarantined=7, quarantine=(Quarantined("east", "default", "web-1", "too many labels"),)),
+            replace(
+                FILE,
+                name="more",
+                quarantined=7,
+                quarantine=(Quarantined("east", "default", "web-1", "too many labels"),),
+            ),
             OutputStatus(name="new", plugin="file_sd", busy=9.0),
         ),
     )
     text = "\n".join(lines(status))
     for expected in (
         "not healthy, not ready, 2,468 targets in the mesh, 3 of them held by the guard",
-        "  pipeline: it has not moved for 1m5s",
-        "  output new: nothing to publish yet",
-        "  the settings were not reloaded 5s ago: line 3: no",
-        "  targets are not saved for a restart: no space",
+        "  The daemon is not healthy: pipeline: it has not moved for 1m5s",
+        "  The settings were not reloaded (5s ago); the old ones stay: line 3: no",
+        "  Targets are not saved for a restart: no space",
         "  look  east: ",
-        "        3 vanished but stay for up to 1m1s more, or until 'kuma-sd accept': 3 of 5 vanished",
-        "        2 cannot be understood",
-        "  down  west: not heard for 1m1s; 1,234 targets, from before the restart, changed 12s ago",
-        "        Connection refused",
+        "        The guard holds 3 targets that vanished from east, for 1m1s more: 3 of 5 vanished; in default 3",
+        "        2 assignments of east cannot be read, so nothing is taken away",
+        "  down  west: 1,234 targets, changed 12s ago; not connected",
+        "        Control plane west has sent nothing for 1m1s; its 1,234 targets are from before the restart",
         "  fail  file_sd: ",
-        "        the disk is full",
+        "        Output file_sd fails; what it published 12s ago stays: the disk is full",
         "        role: leader",
-        "        7 targets cannot be converted",
+        "        7 targets are quarantined in more: each keeps what it had, or is left out",
         "          default/web-1: too many labels",
         "  look  new: nothing published yet",
-        "        the attempt to publish takes 9s so far",
+        "        Output new has published nothing yet: its first attempt takes 9s so far",
     ):
         assert f"\n{expected}" in text or expected in text.splitlines()[0]
 
@@ -114,7 +124,7 @@ def test_nothing_that_comes_from_outside_commands_the_terminal() -> None:
     nasty = "\x1b[2J\u202e\n"
     status = replace(
         WELL,
-        unready=(nasty,),
+        stuck=(nasty,),
         control_planes=(replace(EAST, title=nasty, failing=nasty, connected=False, facts={nasty: nasty}),),
         outputs=(replace(FILE, failing=nasty, meshes=TargetCounts((Count(nasty, 1),), 1)),),
     )
@@ -138,7 +148,7 @@ def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App
 
 
 def answer(application: Application, status: Status) -> None:
-    application.add("GET", "/api/status", lambda _request: Response(msgspec.json.encode(status)))
+    application.add("GET", "/api/status", lambda _request: Response(msgspec.json.encode(judged(status))))
 
 
 def test_a_healthy_daemon_is_shown_without_colours_in_a_pipe(
@@ -146,33 +156,88 @@ def test_a_healthy_daemon_is_shown_without_colours_in_a_pipe(
 ) -> None:
     answer(application, WELL)
     assert main(["status"]) == 0
-    assert capsys.readouterr() == ("\n".join(lines(WELL)) + "\n", "")
+    printed = capsys.readouterr()
+    assert printed.out.startswith("\n".join(lines(WELL)) + "\n\nasked at ")
+    assert printed.out.endswith("; no settings file\n")
+    assert printed.err == ""
+
+
+def wrong(tmp_path: Path) -> str:
+    (tmp_path / "wrong.conf").write_text("[kuma-sd]\nguard-hold = abc\nnonsense\n[file_sd]\npath = /x\n")
+    return str(tmp_path / "wrong.conf")
+
+
+@pytest.mark.parametrize(("unhealthy", "exit_status"), [((), 0), (("pipeline: stuck",), 1)])
+def test_the_daemon_is_asked_although_the_settings_file_is_wrong(
+    application: Application,
+    unhealthy: tuple[str],
+    exit_status: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answer(application, replace(WELL, unhealthy=unhealthy))
+    assert main(["status", "-c", wrong(tmp_path)]) == exit_status
+    printed = capsys.readouterr()
+    assert "1,234 targets in the mesh" in printed.out
+    file = tmp_path / "wrong.conf"
+    said = "the settings are wrong, the daemon runs with others: "
+    assert [line.removeprefix(said) for line in printed.err.splitlines()] == [
+        f"{file}:3: this line is no 'key = value', no [section] and no comment",
+        f"{file}:2: guard-hold in [kuma-sd]: 'abc' is not a duration like 500ms, 30s, 2m or 1h30m",
+    ]
+
+
+def test_where_the_daemon_is_asked_is_read_from_a_file_that_is_wrong(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(application, WELL)
+    monkeypatch.delenv("KUMA_SD_CONTROL_SOCKET")
+    with Path(wrong(tmp_path)).open("a") as file:
+        file.write(f"[web]\nx = y\n[kuma_sd]\n[kuma-sd]\ncontrol-socket = {tmp_path}/control.sock\n")
+    assert main(["status", "--ready", "-c", str(tmp_path / "wrong.conf")]) == 0
+    assert f"asked at {tmp_path}/control.sock" in capsys.readouterr().out
+
+
+def test_without_a_daemon_wrong_settings_are_said_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KUMA_SD_CONTROL_SOCKET", str(tmp_path / "none.sock"))
+    assert main(["status", "-c", wrong(tmp_path)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert lines[-1].startswith(f"kuma-sd: no daemon listens at '{tmp_path}/none.sock'")
+
+
+def test_a_mistake_on_the_command_line_asks_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--redy"]) == 2
+    assert capsys.readouterr().err == "kuma-sd: unknown flag --redy; did you mean --ready?\n"
 
 
 @pytest.mark.parametrize(
-    ("unhealthy", "unready", "flags", "exit_status"),
+    ("stuck", "publications", "flags", "exit_status"),
     [
-        ((), ("output a: no",), [], 0),
-        ((), ("output a: no",), ["--ready"], 1),
-        (("pipeline: stuck",), (), [], 1),
-        ((), (), ["--ready", "--format=json"], 0),
-        (("pipeline: stuck",), (), ["--format=json"], 1),
+        ((), 0, [], 0),
+        ((), 0, ["--ready"], 1),
+        (("pipeline: stuck",), 1, [], 1),
+        ((), 1, ["--ready", "--format=json"], 0),
+        (("pipeline: stuck",), 1, ["--format=json"], 1),
     ],
 )
 def test_the_exit_status_says_whether_it_is_healthy_and_if_asked_whether_it_is_ready(
-    application: Application, unhealthy: tuple[str], unready: tuple[str], flags: list[str], exit_status: int
+    application: Application, stuck: tuple[str], publications: int, flags: list[str], exit_status: int
 ) -> None:
-    answer(application, replace(WELL, unhealthy=unhealthy, unready=unready))
+    answer(application, replace(WELL, stuck=stuck, outputs=(replace(FILE, publications=publications),)))
     assert main(["status", *flags]) == exit_status
 
 
 def test_json_is_for_programs_and_holds_nothing_that_a_terminal_obeys(
     application: Application, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer(application, replace(WELL, unready=("\x1b\u202e",)))
-    assert main(["status", "--format", "json"]) == 0
+    nasty = replace(WELL, stuck=("\x1b\u202e",))
+    answer(application, nasty)
+    assert main(["status", "--format", "json"]) == 1
     printed = capsys.readouterr().out
-    assert json.loads(printed) == json.loads(msgspec.json.encode(replace(WELL, unready=("\x1b\u202e",))))
+    assert json.loads(printed) == json.loads(msgspec.json.encode(judged(nasty)))
     assert printed.replace("\n", "").isprintable()
 
 

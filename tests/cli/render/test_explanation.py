@@ -63,7 +63,7 @@ def test_of_several_what_becomes_of_them() -> None:
         "dataplane b, mesh default",
         "  out  published  192.0.2.1:5670",
     ]
-    assert shown[5] == ('For the steps ask for one of them, like: kuma-sd explain \'mesh="default", dataplane="a"\'')
+    assert shown[5] == ('For the steps, explain one of them: kuma-sd explain \'mesh="default", dataplane="a"\'')
     assert shown[7] == "There are more; --limit says how many are shown."
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -15,12 +16,14 @@ from pathlib import Path
 
 import pytest
 from os_reasons import FILE_EXISTS, PERMISSION_DENIED
+from processes import eventually
 
 from kuma_sd import KumaSDError
 from kuma_sd.system.threads import Threads
 from kuma_sd.web import client
 from kuma_sd.web.application import Application, Request, Response
 from kuma_sd.web.client import ask, default_control_socket
+from kuma_sd.web.server import listener
 from kuma_sd.web.server.listener import ControlSocket
 
 Serving = Callable[[Path], Threads]
@@ -159,7 +162,7 @@ def test_the_socket_of_a_live_daemon_is_left_alone(
     path = tmp_path / "control.sock"
     serving(path)
     second = serving(path)
-    assert f"another kuma-sd listens at the control socket '{path}'; going on without" in caplog.text
+    assert f"another kuma-sd listens at the control socket '{path}'" in caplog.text
     assert second.stop(timeout=5) == []
     assert ask(path, "POST", "/hello")[0] == 200
     assert caplog.text.count("\n") == 1
@@ -190,7 +193,7 @@ def test_closing_leaves_the_socket_of_a_successor_alone(tmp_path: Path, serving:
     ("name", "reason"),
     [
         ("file", "'{path}' is there and is none"),
-        ("file/control.sock", f"cannot listen at the control socket '{{path}}': {FILE_EXISTS}"),
+        ("file/control.sock", f'path={{path}} reason="{FILE_EXISTS}"'),
         ("x" * 200, "longer than the 107 bytes that a unix socket can have: '{path}'; set control-socket to a shorter"),
     ],
 )
@@ -211,6 +214,7 @@ def test_a_directory_of_another_user_is_not_used() -> None:
 import os, sys
 from pathlib import Path
 from kuma_sd.web.application import Application
+from kuma_sd.web.server import listener
 from kuma_sd.web.server.listener import ControlSocket
 os.seteuid(54321)
 ControlSocket(Path(sys.argv[1]), Application()).start()
@@ -222,6 +226,64 @@ ControlSocket(Path(sys.argv[1]), Application()).start()
         path = Path(theirs) / "control.sock"
         done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
     assert f"the directory of the control socket '{path}' belongs to another user" in done.stderr
+
+
+def test_a_socket_that_was_swept_away_is_made_again(
+    tmp_path: Path, serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "LOOK_SECONDS", 0.05)
+    path = tmp_path / "run" / "control.sock"
+    serving(path)
+    shutil.rmtree(path.parent)
+    eventually(path.exists, "the socket is back")
+    assert ask(path, "POST", "/hello")[0] == 200
+
+
+def test_what_is_in_the_way_is_waited_for(
+    tmp_path: Path, serving: Serving, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(listener, "LOOK_SECONDS", 0.05)
+    path = tmp_path / "control.sock"
+    path.touch()
+    with caplog.at_level("INFO"):
+        serving(path)
+        path.unlink()
+        eventually(lambda: "listening at the control socket again" in caplog.text, "it is said")
+    assert ask(path, "POST", "/hello")[0] == 200
+
+
+def test_it_moves_at_a_reload(tmp_path: Path, application: Application) -> None:
+    threads, control = Threads(), ControlSocket(tmp_path / "old.sock", application)
+    control.start()
+    threads.start("control socket", control)
+    control.move(tmp_path / "new.sock")
+    eventually((tmp_path / "new.sock").exists, "the new socket is there")
+    assert ask(tmp_path / "new.sock", "POST", "/hello")[0] == 200
+    assert not (tmp_path / "old.sock").exists()
+    assert threads.stop(timeout=5) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become others")
+def test_a_socket_of_a_stranger_is_not_believed() -> None:
+    program = """
+import os, sys
+from pathlib import Path
+from kuma_sd.web.client import ask
+os.seteuid(54321)
+ask(Path(sys.argv[1]), "GET", "/")
+"""
+    # Not in pytest's folder, into which nobody else may look.
+    with tempfile.TemporaryDirectory() as theirs, socket.socket(socket.AF_UNIX) as listening:
+        Path(theirs).chmod(0o755)
+        path = Path(theirs) / "control.sock"
+        listening.bind(str(path))
+        path.chmod(0o777)
+        # Who called listen() is who is at the other end.
+        os.seteuid(12345)
+        listening.listen()
+        os.seteuid(0)
+        done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=False)
+    assert "is another user (uid 12345), and no daemon of yours" in done.stderr
 
 
 def test_nobody_there_is_said(tmp_path: Path) -> None:

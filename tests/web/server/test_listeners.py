@@ -107,6 +107,28 @@ def test_new_addresses_listen_before_old_ones_are_gone(serving: Serving) -> None
         get(old)
 
 
+@pytest.mark.parametrize(("old", "new"), [("127.0.0.1", ""), ("", "127.0.0.1"), ("127.0.0.1", "localhost")])
+def test_a_port_goes_from_one_address_to_all_and_back(serving: Serving, old: str, new: str) -> None:
+    free = bind("127.0.0.1:0")
+    port = free.getsockname()[1]
+    free.close()
+    listeners = serving(Web((f"{old}:{port}",)))
+    with listeners.changing(Web((f"{new}:{port}",))):
+        pass
+    assert list(listeners._serving) == [f"{new}:{port}"]
+    assert get(("127.0.0.1", port)).endswith(b"hello\n")
+
+
+def test_a_port_goes_back_when_the_reload_fails(serving: Serving) -> None:
+    free = bind("127.0.0.1:0")
+    port = free.getsockname()[1]
+    free.close()
+    listeners = serving(Web((f"127.0.0.1:{port}",)))
+    with pytest.raises(ZeroDivisionError), listeners.changing(Web((f":{port}",))):
+        raise ZeroDivisionError
+    assert get(("127.0.0.1", port)).endswith(b"hello\n")
+
+
 def test_an_address_that_stays_is_not_touched(serving: Serving) -> None:
     listeners = serving(Web(("127.0.0.1:0",)))
     (old,) = addresses(listeners)

@@ -1,0 +1,94 @@
+"""What needs a look, and why. Decided here; the status page, `kuma-sd status` and the health checks show it."""
+
+from collections.abc import Iterator
+
+from kuma_sd.core.text import ago, counted, duration
+from kuma_sd.telemetry.status import ControlPlaneStatus, OutputStatus, Problem, Status, TargetCounts
+
+SLOW_SECONDS = 5.0
+"""From when on an attempt to publish deserves a look."""
+
+MOST_PARTS = 5
+"""How many meshes are named."""
+
+ERROR, WARNING = "error", "warning"
+
+
+def problems_of(status: Status) -> list[Problem]:
+    """Return what needs a look, errors first."""
+    found = [*_of_daemon(status)]
+    for control_plane in status.control_planes:
+        found += _of_control_plane(control_plane, status.now)
+    for output in status.outputs:
+        found += _of_output(output, status)
+    return sorted(found, key=lambda problem: problem.level != ERROR)
+
+
+def summary(counts: TargetCounts) -> str:
+    """Name the meshes or services with the most targets, like ``payments 138, default 2 and 7 more``."""
+    shown = [f"{count.name or '(none)'} {count.count:,}" for count in counts.top[:MOST_PARTS]]
+    more = counts.names - len(shown)
+    return (", ".join(shown) or "none") + (f" and {more:,} more" if more else "")
+
+
+def _of_daemon(status: Status) -> Iterator[Problem]:
+    for reason in status.stuck:
+        yield Problem("unhealthy", ERROR, "The daemon is not healthy", reason)
+    if status.reloads.failing:
+        when = ago(status.reloads.last or status.now, status.now)
+        what = f"The settings were not reloaded ({when}); the old ones stay"
+        yield Problem("reload", ERROR, what, status.reloads.failing)
+    if status.state.failing:
+        yield Problem("state", WARNING, "Targets are not saved for a restart", status.state.failing)
+
+
+def _of_control_plane(one: ControlPlaneStatus, now: float) -> Iterator[Problem]:
+    if not one.connected:
+        last = f"has sent nothing for {duration(one.age)}" if one.heard else "has not answered yet"
+        what = f"Control plane {one.title} {last}{_fate(one)}"
+        yield Problem("disconnected", ERROR, what, one.failing or "no answer yet", control_plane=one.name)
+    if one.guard.targets:
+        until = "until somebody accepts"
+        if one.guard.until is not None:
+            until = f"for {duration(max(0.0, one.guard.until - now))} more"
+        what = f"The guard holds {counted(one.guard.targets, 'target')} that vanished from {one.title}, {until}"
+        why = f"{one.guard.why}; in {summary(one.guard.meshes)}"
+        yield Problem("held", WARNING, what, why, control_plane=one.name)
+    if one.unparsed:
+        what = f"{counted(one.unparsed, 'assignment')} of {one.title} cannot be read, so nothing is taken away"
+        yield Problem("unreadable", WARNING, what, "the log says more", control_plane=one.name)
+
+
+def _fate(one: ControlPlaneStatus) -> str:
+    targets = counted(one.assignments, "target")
+    if one.expired:
+        return "; its targets were dropped after max-age"
+    if one.restored:
+        return f"; its {targets} are from before the restart"
+    return f"; its {targets} {'stays' if one.assignments == 1 else 'stay'}" if one.assignments else ""
+
+
+def _of_output(one: OutputStatus, status: Status) -> Iterator[Problem]:
+    if not one.publications:
+        level, why = ERROR if one.failing else WARNING, one.failing or _waiting(one, status)
+        yield Problem("unready", level, f"Output {one.name} has published nothing yet", why, output=one.name)
+    elif one.failing:
+        what = f"Output {one.name} fails; what it published {ago(one.published, status.now)} stays"
+        yield Problem("failing", ERROR, what, one.failing, output=one.name)
+    if one.busy > SLOW_SECONDS:
+        why = f"its attempt to publish takes {duration(one.busy)} so far"
+        yield Problem("slow", WARNING, f"Output {one.name} is slow", why, output=one.name)
+    if one.quarantined:
+        targets, are = counted(one.quarantined, "target"), "is" if one.quarantined == 1 else "are"
+        what = f"{targets} {are} quarantined in {one.name}: each keeps what it had, or is left out"
+        yield Problem("quarantined", WARNING, what, output=one.name)
+
+
+def _waiting(output: OutputStatus, status: Status) -> str:
+    if output.busy >= 1:
+        return f"its first attempt takes {duration(output.busy)} so far"
+    for control_plane in status.control_planes:
+        if not control_plane.snapshots and not control_plane.restored:
+            reason = control_plane.failing or "no answer yet"
+            return f"nothing to publish yet: control plane {control_plane.title}: {reason}"
+    return "nothing to publish yet: all control planes are empty" if not status.assignments else "about to publish"

@@ -1,0 +1,130 @@
+"""What each file holds, brought up to date by what changed alone."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import attrgetter
+
+from kuma_sd import GroupKey, Publication, TargetGroup
+from kuma_sd_bundled.file_sd.layout import Place, Rule
+
+_LINE = attrgetter("json")
+
+_NOTHING: frozenset[Place] = frozenset()
+
+
+class Undivided:
+    """The same for one file that holds everything."""
+
+    def __init__(self) -> None:
+        self.publication: Publication | None = None
+
+    def lines(self, _place: Place) -> Sequence[bytes]:
+        """Return the lines of the file."""
+        return self.publication.lines if self.publication else ()
+
+    def update(self, publication: Publication, found: object = None) -> None:  # noqa: ARG002 (as above)
+        """Take another publication."""
+        self.publication = publication
+
+    def settle(self) -> None:
+        """Do nothing: no target moves."""
+
+
+class Division:
+    """Divides publications over files. What did not change is neither hashed nor looked at.
+
+    A target that moves to another file, because its address or label changed, stays in its former one too, with its new
+    labels, until `settle()`: whoever reads both finds it all the time.
+
+    Args:
+        rule: says which files a group belongs to.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._publication: Publication | None = None
+        self._groups: dict[Place, Sequence[TargetGroup]] = {}
+        self._lines: dict[Place, Sequence[bytes]] = {}
+        self._leaving: dict[GroupKey, frozenset[Place]] = {}
+
+    @property
+    def publication(self) -> Publication | None:
+        """What is divided; None before the first update."""
+        return self._publication
+
+    def lines(self, place: Place) -> Sequence[bytes]:
+        """Return the lines of a file, in the order of the publication; the same object until one of them changes."""
+        lines = self._lines.get(place)
+        if lines is None:
+            lines = self._lines[place] = tuple(map(_LINE, self._groups.get(place, ())))
+        return lines
+
+    def update(self, publication: Publication, found: Mapping[Place, Collection[bytes]] | None = None) -> None:
+        """Divide another publication.
+
+        Args:
+            publication: it.
+            found: lines that stand in files already, before the first update, by whatever rule they came there.
+        """
+        gone, new = publication.gone_and_new(self._publication)
+        self._publication = publication
+        changes: defaultdict[Place, _Change] = defaultdict(_Change)
+        before = _places_in(found or {}, new)
+        for group in gone:
+            places = frozenset(self._rule(group)) | self._leaving.pop(group.key, _NOTHING)
+            before[group.key] = places
+            for place in places:
+                changes[place].gone.add(id(group))
+        for group in new:
+            for place in self._places_of(group, before.get(group.key, _NOTHING)):
+                changes[place].new.append(group)
+        self._apply(changes)
+
+    def settle(self) -> None:
+        """Take the targets that moved out of their former files: they are in their new ones."""
+        assert self._publication or not self._leaving
+        changes: defaultdict[Place, _Change] = defaultdict(_Change)
+        if self._publication and self._leaving:
+            for group in self._publication.groups:
+                for place in self._leaving.get(group.key, _NOTHING):
+                    changes[place].gone.add(id(group))
+        self._leaving.clear()
+        self._apply(changes)
+
+    def _places_of(self, group: TargetGroup, before: frozenset[Place]) -> Sequence[Place]:
+        places = self._rule(group)
+        leaving = before.difference(places)
+        if not leaving:
+            return places
+        self._leaving[group.key] = leaving
+        return [*places, *leaving]
+
+    def _apply(self, changes: dict[Place, "_Change"]) -> None:
+        for place, change in changes.items():
+            self._groups[place] = change.applied_to(self._groups.get(place, ()))
+            self._lines.pop(place, None)
+
+
+def _places_in(
+    found: Mapping[Place, Collection[bytes]], groups: Iterable[TargetGroup]
+) -> dict[GroupKey, frozenset[Place]]:
+    """Return in which files groups stand already."""
+    if not found:
+        return {}
+    places: dict[GroupKey, frozenset[Place]] = {}
+    for group in groups:
+        here = frozenset(place for place, lines in found.items() if group.json in lines)
+        if here:
+            places[group.key] = here
+    return places
+
+
+class _Change:
+    def __init__(self) -> None:
+        self.gone: set[int] = set()
+        self.new: list[TargetGroup] = []
+
+    def applied_to(self, groups: Sequence[TargetGroup]) -> Sequence[TargetGroup]:
+        kept = [group for group in groups if id(group) not in self.gone] if self.gone else groups
+        # Both are sorted by key already, so this is a merge.
+        return sorted([*kept, *self.new]) if kept and self.new else kept or self.new

@@ -1,0 +1,211 @@
+"""Which files there are: one, or one for each shard, or one for each part of each; and which targets go in which."""
+
+import zlib
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from kuma_sd import MOST_SHARDS, STAGING, ConfigError, Sharding, TargetGroup, read_regular
+from kuma_sd_bundled.file_sd.options import FileSDOptions
+
+NUMBER_OF_SHARD = "{shard}"
+"""Where the number of a shard goes in a path."""
+
+NUMBER_OF_PART = "{part}"
+"""Where the number of a part goes in a path."""
+
+DEFAULT_PARTS = 16
+"""How many parts there are unless told otherwise: each costs Prometheus an inotify instance, and a user has 128."""
+
+MOST_PARTS = MOST_SHARDS
+"""How many parts there may be."""
+
+MOST_FILES = 4096
+"""How many files one output writes at most, shards times parts."""
+
+
+class Place(NamedTuple):
+    """A file: the part of a shard; 0 of 1 where there are no shards, or no parts."""
+
+    shard: int
+    part: int
+
+
+Rule = Callable[[TargetGroup], Sequence[Place]]
+"""Returns the files that a group belongs to; none if it belongs to a shard that is written elsewhere."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of one output.
+
+    Args:
+        options: of the output.
+        shards: the shards that are written here; 0 where there are no shards.
+        parts: how many parts each shard has.
+        sharding: says to which shard a group belongs; None where there are no shards.
+    """
+
+    options: FileSDOptions
+    shards: Sequence[int]
+    parts: int
+    sharding: Sharding | None
+
+    @classmethod
+    def of(cls, options: FileSDOptions) -> "Layout":
+        """Return the layout that options describe.
+
+        Raises:
+            ConfigError: they do not fit together.
+        """
+        shards, parts, sharding = _shards(options), _parts(options), _sharding(options)
+        if len(shards) * parts > MOST_FILES:
+            raise ConfigError(f"{len(shards)} shards of {parts} parts are more than {MOST_FILES} files; set fewer")
+        return cls(options, shards, parts, sharding)
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether shards are divided into parts."""
+        return NUMBER_OF_PART in str(self.options.path)
+
+    @property
+    def is_one_file(self) -> bool:
+        """Whether all targets go in one file."""
+        return not (self.has_parts or self.options.shard or self.options.shards)
+
+    def places(self, parts: int) -> list[Place]:
+        """Return the files that there are with so many parts, in the order of shards and parts."""
+        return [Place(shard, part) for shard in self.shards for part in range(parts)]
+
+    def path(self, place: Place) -> Path:
+        """Return the path of a file."""
+        return Path(self._shard_path(place.shard).replace(NUMBER_OF_PART, str(place.part)))
+
+    @property
+    def claimed(self) -> list[Path]:
+        """What is locked to write each shard: its file, or a name beside the directories of its parts."""
+        return [self._claimed(shard) for shard in self.shards]
+
+    @property
+    def record(self) -> Path:
+        """Where the numbers of parts are saved."""
+        claimed = self._claimed(self.shards[0])
+        return claimed.parent / STAGING / f"{claimed.name}.parts"
+
+    @property
+    def roots(self) -> list[Path]:
+        """The directories in which the directories of parts are."""
+        return [self._root(shard) for shard in self.shards] if self.has_parts else []
+
+    def count_targets(self) -> int:
+        """Return how many targets the first file holds."""
+        try:
+            return read_regular(self.path(Place(self.shards[0], 0))).count(b'"targets":')
+        except OSError:
+            return 0
+
+    def existing_parts(self) -> int:
+        """Return how many parts the first shard has files of, by the highest number."""
+        numbers = (part for part in reversed(range(MOST_PARTS)) if self.path(Place(self.shards[0], part)).exists())
+        return next(numbers, -1) + 1
+
+    def rule(self, counts: Collection[int]) -> Rule:
+        """Return what says to which files a group belongs.
+
+        Args:
+            counts: numbers of parts; a group is in its part of each of them.
+        """
+        pick = {shard: _picker(shard, counts) for shard in self.shards}
+        if self.sharding is None:
+            return next(iter(pick.values()))
+        shard_of = self.sharding.shard_of
+
+        def rule(group: TargetGroup) -> Sequence[Place]:
+            picker = pick.get(shard_of(group))
+            return picker(group) if picker else ()
+
+        return rule
+
+    def _claimed(self, shard: int) -> Path:
+        path = Path(self._shard_path(shard))
+        if not self.has_parts:
+            return path
+        root = self._root(shard)
+        return root / str(path.relative_to(root)).replace("/", "_")
+
+    def _root(self, shard: int) -> Path:
+        path = Path(self._shard_path(shard))
+        return next(parent for parent in path.parents if NUMBER_OF_PART not in str(parent))
+
+    def _shard_path(self, shard: int) -> str:
+        return str(self.options.path).replace(NUMBER_OF_SHARD, str(shard))
+
+
+def part_hash(group: TargetGroup) -> int:
+    """Return a number that stays the same while a target exists, wherever it moves and whichever server it comes from.
+
+    The transforms' results of one target have the same one.
+    """
+    key = group.key.assignment
+    return zlib.crc32(f"{key.mesh}\0{key.name}\0{key.ordinal}".encode())
+
+
+def leftovers_of(layout: Layout) -> list[Path]:
+    """Return the files that exist of shards which there are no more."""
+    if layout.options.shards is None:
+        return []
+    higher = (layout.path(Place(shard, 0)) for shard in range(layout.options.shards, MOST_SHARDS))
+    return [path for path in higher if path.exists()]
+
+
+def _picker(shard: int, counts: Collection[int]) -> Rule:
+    if set(counts) == {1}:
+        only = (Place(shard, 0),)
+        return lambda _group: only
+    places = [Place(shard, part) for part in range(max(counts))]
+    if len(counts) == 1:
+        (count,) = counts
+        alone = [(place,) for place in places]
+        return lambda group: alone[part_hash(group) % count]
+    ordered = sorted(counts)
+
+    def pick(group: TargetGroup) -> Sequence[Place]:
+        number = part_hash(group)
+        return list({places[number % count]: None for count in ordered})
+
+    return pick
+
+
+def _shards(options: FileSDOptions) -> Sequence[int]:
+    numbered = NUMBER_OF_SHARD in str(options.path)
+    if options.shard is not None and options.shards is not None:
+        raise ConfigError("shard and shards are both set; shard writes one shard, shards writes all of them")
+    if options.shards is None and numbered:
+        raise ConfigError(f"path has {NUMBER_OF_SHARD} in it, which needs shards; for one shard alone write its number")
+    if options.shards is not None and not numbered:
+        raise ConfigError(
+            f"shards needs {NUMBER_OF_SHARD} in path, which becomes each shard's number, as in kuma-{{shard}}.json"
+        )
+    if options.shards is not None:
+        return range(options.shards)
+    return [options.shard.number if options.shard else 0]
+
+
+def _sharding(options: FileSDOptions) -> Sharding | None:
+    count = options.shard.of if options.shard else options.shards
+    return None if count is None else Sharding(count, options.shard_by, options.shard_method)
+
+
+def _parts(options: FileSDOptions) -> int:
+    directories, name = str(options.path.parent), options.path.name
+    if NUMBER_OF_PART in name:
+        raise ConfigError(
+            f"path has {NUMBER_OF_PART} in the name of the file; each part needs a directory of its own, because "
+            "Prometheus reads all files of a directory again when one changes; write it like {part}/kuma.json"
+        )
+    if NUMBER_OF_PART in directories:
+        return options.parts or DEFAULT_PARTS
+    if options.parts is not None:
+        raise ConfigError(f"parts needs a directory {NUMBER_OF_PART} in path, as in {{part}}/kuma.json")
+    return 1

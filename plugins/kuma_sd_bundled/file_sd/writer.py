@@ -1,0 +1,150 @@
+"""The one writer of all files of an output."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from kuma_sd import OutputError, Publication
+from kuma_sd_bundled.file_sd.division import Division, Undivided
+from kuma_sd_bundled.file_sd.formats import lines_in
+from kuma_sd_bundled.file_sd.layout import Layout, Place
+from kuma_sd_bundled.file_sd.parts import PartCounts
+from kuma_sd_bundled.file_sd.target_file import TargetFile
+
+_log = logging.getLogger(__name__)
+
+
+class Writer:
+    """Brings files up to date; no target is taken out of a file before it is in the other. For one thread at a time.
+
+    Args:
+        layout: which files there are.
+        counts: the number of parts, and former ones.
+        renew: called before a file is written, to make sure that nobody else writes it.
+        saw: called with each file that was written.
+    """
+
+    def __init__(
+        self, layout: Layout, counts: PartCounts, renew: Callable[[], None], saw: Callable[[TargetFile], None]
+    ) -> None:
+        self._layout = layout
+        self._counts = counts
+        self._renew = renew
+        self._saw = saw
+        self._division = division_of(layout, counts.all)
+        self._saved: object = None
+        self.files = {place: TargetFile(layout.path(place), layout.options, renew) for place in self._places()}
+
+    @property
+    def targets(self) -> int:
+        """How many target groups were published last."""
+        publication = self._division.publication
+        return len(publication.groups) if publication else 0
+
+    def prepare(self) -> None:
+        """Make the files of parts that are missing, empty.
+
+        Prometheus sees a file that appears in a directory which it watches at once, but a directory only when it reads
+        everything again.
+
+        Raises:
+            OutputError: one cannot be made.
+        """
+        if self._layout.has_parts:
+            for file in self.files.values():
+                file.make()
+            self._save()
+
+    def publish(self, publication: Publication) -> None:
+        """Bring the files up to date; one that cannot be written keeps none of the others from it.
+
+        Raises:
+            OutputError: a file cannot be written; it stays as it was.
+        """
+        self._division.update(publication, self._found() if self._division.publication is None else {})
+        self._write()
+        self._division.settle()
+        self._write()
+        for count in self._counts.begin():
+            self._say_begun(count)
+        self._save()
+        self.end_overlaps()
+
+    def end_overlaps(self) -> None:
+        """Take targets out of their old parts where it is time to.
+
+        Raises:
+            OutputError: a file cannot be written; it is tried again with the next publication.
+        """
+        due, publication = self._counts.due, self._division.publication
+        if not due or publication is None:
+            return
+        # An overlap that an operator ended may not have begun, because something could not be written.
+        self._write()
+        self._division = division_of(self._layout, self._counts.all - due)
+        self._division.update(publication)
+        self._write()
+        self._counts.forget(due)
+        self._save()
+        places = set(self._places())
+        self.files = {place: file for place, file in self.files.items() if place in places}
+        _log.info("targets are in %d parts alone", self._counts.current)
+
+    def release(self) -> None:
+        """Leave the files to others, as they are."""
+        for file in self.files.values():
+            file.release()
+
+    def _places(self) -> Sequence[Place]:
+        return self._layout.places(max(self._counts.all))
+
+    def _write(self) -> None:
+        failures = []
+        # The last shard first: when there is one more, a target that moves there is for a moment in two, not in none.
+        for place, file in reversed(self.files.items()):
+            try:
+                if file.publish(self._division.lines(place)):
+                    self._saw(file)
+            except OutputError as error:
+                failures.append(error)
+        if failures:
+            others = f"; {len(failures) - 1} more of its files failed too" if len(failures) > 1 else ""
+            raise OutputError(f"{failures[0]}{others}") from failures[0]
+
+    def _found(self) -> Mapping[Place, Collection[bytes]]:
+        """Return what stands in the files of shards, which may have been divided in another way."""
+        if self._layout.options.shards is None:
+            return {}
+        found = {}
+        for place, file in self.files.items():
+            with contextlib.suppress(OSError):
+                found[place] = frozenset(lines_in(file.content()))
+        return found
+
+    def _save(self) -> None:
+        if self._layout.has_parts and (saved := self._counts.state) != self._saved:
+            self._counts.save(self._layout.record)
+            self._saved = saved
+
+    def _say_begun(self, count: int) -> None:
+        current, until = self._counts.current, time.strftime("%H:%M:%S", time.localtime(self._counts.until(count)))
+        if count < current:
+            # Somebody has to do something until then.
+            _log.warning(
+                "targets are divided into %d parts now, and stay in the %d parts before until %s: configure Prometheus "
+                "until then for all %d, as `kuma-sd prometheus-config` prints it; `kuma-sd accept` ends this earlier",
+                current,
+                count,
+                until,
+                current,
+            )
+        else:
+            _log.info(
+                "targets are divided into %d parts now; the others of %d become empty at %s", current, count, until
+            )
+
+
+def division_of(layout: Layout, counts: Collection[int]) -> Division | Undivided:
+    """Return what divides publications by these numbers of parts."""
+    return Undivided() if layout.is_one_file else Division(layout.rule(counts))
