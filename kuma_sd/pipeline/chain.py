@@ -44,8 +44,10 @@ class LabelLimits(NamedTuple):
         """
         if len(target.labels) > self.labels:
             raise TransformError(f"it has {len(target.labels)} labels, more than max-labels ({self.labels})")
-        # No value is longer than what it was read from, so that most are not looked at.
+        # No name or value is longer than what it was read from, so that most are not looked at.
         if size > self.label_value_length:
+            if len(max(target.labels, key=len, default="")) > self.label_value_length:
+                raise TransformError("the name of one of its labels is longer than max-label-value-length")
             name, value = max(target.labels.items(), key=lambda item: len(item[1].encode()), default=("", ""))
             if len(value.encode()) > self.label_value_length:
                 raise TransformError(f"the value of its label {name!r} is longer than max-label-value-length")
