@@ -131,10 +131,10 @@ def _line(start: Box, end: Box) -> str:
 def _from(one: ControlPlaneStatus, y: float, status: Status) -> tuple[Box, Box, Box]:
     """Return a control plane, what was taken from it, and its guard."""
     if one.connected:
-        since = f"heard for {duration(status.now - one.since)}" if one.since else "heard"
-        line = f"{short(one.protocol, TITLE) or 'connected'}, {since}"
+        since = f" for {duration(status.now - one.since)}" if one.since else ""
+        line = f"{short(one.protocol, TITLE) or 'connected'}{since}"
     else:
-        line = (f"not heard for {duration(one.age)}" if one.heard else "not heard yet") + _fate(one)
+        line = (f"no contact for {duration(one.age)}" if one.last_response else "no answer yet") + _fate(one)
     plane = Box(PLANES, y, "ok" if one.connected else "error", short(one.title, TITLE), line, f"{one.assignments:,}")
     taken = Box(TAKEN, y, "plain", f"{one.snapshots:,}", f"snapshot{'s' * (one.snapshots != 1)}")
     if not one.guard.targets:

@@ -36,7 +36,7 @@ EAST = ControlPlaneStatus(
     protocol="v1 gRPC",
     why="at east:5676",
     since=NOW - 7325,
-    heard=NOW,
+    last_response=NOW,
     changed=NOW - 12,
     assignments=1234,
 )
@@ -86,7 +86,7 @@ def test_what_is_wrong_stands_out() -> None:
         stuck=("pipeline: it has not moved for 1m5s",),
         reloads=Reloads(2, 1, NOW - 5, NOW - 99, "line 3: no"),
         state=StateSaving(failing="no space"),
-        control_planes=(replace(EAST, guard=held, unparsed=2), west),
+        control_planes=(replace(EAST, guard=held, unreadable=2), west),
         outputs=(
             replace(FILE, failing="the disk is full", facts={"role": "leader"}),
             replace(
@@ -167,15 +167,11 @@ def wrong(tmp_path: Path) -> str:
     return str(tmp_path / "wrong.conf")
 
 
-@pytest.mark.parametrize(("unhealthy", "exit_status"), [((), 0), (("pipeline: stuck",), 1)])
+@pytest.mark.parametrize(("stuck", "exit_status"), [((), 0), (("pipeline: stuck",), 1)])
 def test_the_daemon_is_asked_although_the_settings_file_is_wrong(
-    application: Application,
-    unhealthy: tuple[str],
-    exit_status: int,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    application: Application, stuck: tuple[str], exit_status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer(application, replace(WELL, unhealthy=unhealthy))
+    answer(application, replace(WELL, stuck=stuck))
     assert main(["status", "-c", wrong(tmp_path)]) == exit_status
     printed = capsys.readouterr()
     assert "1,234 targets in the mesh" in printed.out
