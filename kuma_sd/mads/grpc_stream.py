@@ -29,6 +29,7 @@ from kuma_sd.mads.errors import ForeignError, GarbledError, NotImplementedThereE
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, Node, ReceivedResponse
 from kuma_sd.system.deadline import Deadline
+from kuma_sd.system.descriptors import require_descriptors
 from kuma_sd.system.malloc import LARGE, give_back
 
 _log = logging.getLogger(__name__)
@@ -96,6 +97,11 @@ class GrpcStream:
         self._metadata = tuple((name.lower(), value) for name, value in access.headers().items())
         self._patience = patience
         self._deadline = Deadline(f"deadline of {endpoint}", self._give_up)
+        try:
+            # gRPC ends the process where it can open nothing.
+            require_descriptors()
+        except OSError as error:
+            raise SourceError(f"no connection can be made: {error.strerror}") from error
         self._channel = _channel(endpoint, dialect, options, access)
         self._call: grpc.Call | None = None
         self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
