@@ -20,7 +20,7 @@ from urllib3.exceptions import (
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
 from kuma_sd.core.errors import SourceError
-from kuma_sd.core.options import SIZE, show_duration
+from kuma_sd.core.options import show_duration
 from kuma_sd.http import failures
 from kuma_sd.http.access import Access, basic
 from kuma_sd.http.address import Endpoint
@@ -209,8 +209,7 @@ class HttpClient:
             pieces.append(piece)
             size += len(piece)
             if size > self._max_size:
-                limit = SIZE.show(self._max_size)
-                raise TooLargeError(f"the response is larger than max-message-size ({limit}), raise it")
+                raise TooLargeError(self._max_size)
         return b"".join(pieces)
 
     def _explained(self, error: Exception, timeout: float) -> SourceError:

@@ -175,7 +175,7 @@ def test_the_daemon_is_asked_although_the_settings_file_is_wrong(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    answer(application, replace(WELL, unhealthy=unhealthy))
+    answer(application, replace(WELL, stuck=unhealthy))
     assert main(["status", "-c", wrong(tmp_path)]) == exit_status
     printed = capsys.readouterr()
     assert "1,234 targets in the mesh" in printed.out

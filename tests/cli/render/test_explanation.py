@@ -30,7 +30,7 @@ WHOLE = """\
 dataplane a, mesh default
   out  published  nat:1
 
-received: testing, 78 bytes
+received: testing, 81 bytes
   service       backend
   address       192.0.2.1:5670
   scheme        http
@@ -77,7 +77,9 @@ def test_what_is_dropped_or_fails_says_where() -> None:
 
 
 def test_what_is_held_says_so() -> None:
-    shown = text(explain_inputs(assignment("a"), plane=lambda found: ControlPlaneInput(found, holds=lambda _key: True)))
+    shown = text(
+        explain_inputs(assignment("a"), plane=lambda found: ControlPlaneInput(found, held={assignment("a").key}))
+    )
     assert "bytes; its control plane has it no more, but the guard holds it\n" in shown
 
 
