@@ -99,6 +99,7 @@ class ControlPlaneStatus(msgspec.Struct, frozen=True):
         age: how long ago that was, in seconds; from the start if there was none.
         changed: when its targets changed last.
         failing: why the last connection ended, or that the present one is silent; empty while all is well.
+        silent: for how long a connection that is open owes an answer, in seconds; 0 while it does not.
         note: what is remarkable about the last answer; empty for nothing.
         attempts: how many connections were tried.
         responses: how many answers came.
@@ -125,6 +126,7 @@ class ControlPlaneStatus(msgspec.Struct, frozen=True):
     age: float = 0.0
     changed: float | None = None
     failing: str = ""
+    silent: float = 0.0
     note: str = ""
     attempts: int = 0
     responses: int = 0

@@ -265,3 +265,15 @@ def test_times_are_short() -> None:
     expected = {0.0: "0ms", 0.0129: "13ms", 59.9: "59s", 60.0: "1m", 3599.0: "59m59s", 7200.0: "2h", 864061.0: "10d"}
     for seconds, shown in expected.items():
         assert lines(replace(WELL, started=NOW - seconds))[0].endswith(f"up for {shown}")
+
+
+def test_a_control_plane_that_is_connected_and_silent_is_said_to_be() -> None:
+    silent = replace(EAST, connected=False, silent=40.0, failing="no answer for 40s", age=40.0)
+    text = "\n".join(lines(replace(WELL, control_planes=(silent,))))
+    assert "east: 1,234 targets, changed 12s ago; connected, no answer for 40s" in text
+
+
+def test_an_empty_list_is_explained() -> None:
+    empty = replace(EAST, assignments=0, note="no policy (MeshMetric) names the client 'kuma_sd'")
+    text = "\n".join(lines(replace(WELL, control_planes=(empty,))))
+    assert "0 targets: no policy (MeshMetric) names the client 'kuma_sd'" in text
