@@ -72,7 +72,7 @@ class MetricConf(msgspec.Struct, frozen=True):
 
 
 class _PolicySpec(msgspec.Struct):
-    default: MetricConf = MetricConf()
+    default: MetricConf | None = None
 
 
 class Policy(msgspec.Struct):
@@ -92,7 +92,7 @@ class Policy(msgspec.Struct):
     @property
     def backends(self) -> list[Backend] | None:
         """What it sets."""
-        return self.spec.default.backends
+        return self.spec.default.backends if self.spec.default else None
 
     @property
     def shadow(self) -> bool:

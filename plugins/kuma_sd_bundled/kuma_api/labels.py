@@ -50,6 +50,8 @@ def describe(dataplane: Dataplane, service_labels: Sequence[str], *, third: bool
     inbounds = [inbound.tags or {} for inbound in dataplane.networking.inbound or ()]
     gateway = dataplane.networking.gateway
     tags = _values([*inbounds, (gateway.tags if gateway else None) or {}])
+    # While zones are upgraded one after the other, a Kuma 3 also knows dataplanes with tags.
+    third = third and not any(inbounds)
     by_labels = third or (not any(inbounds) and (third is None or bool(inbounds)))
     service = _service(own, tags, by_labels=bool(by_labels), third=bool(third))
     first = {name: values[0] for name, values in tags.items()}

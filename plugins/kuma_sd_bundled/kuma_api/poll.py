@@ -10,7 +10,7 @@ from kuma_sd_bundled.kuma_api.dataplanes import DataplaneReader, KnownDataplane
 from kuma_sd_bundled.kuma_api.documents import Mesh, ResourceKey
 from kuma_sd_bundled.kuma_api.endpoints import Client, PolicyEndpoints
 from kuma_sd_bundled.kuma_api.inventory import Inventory, Lists
-from kuma_sd_bundled.kuma_api.lists import Get, Listing, read_list
+from kuma_sd_bundled.kuma_api.lists import Get, Listing, ListReader
 from kuma_sd_bundled.kuma_api.merged_policies import MergedPolicies
 from kuma_sd_bundled.kuma_api.policies import (
     Matches,
@@ -62,6 +62,7 @@ class Poller:
         self._client = client
         self._reader = reader
         self._inventory = inventory
+        self._lists = ListReader()
         self._merged = MergedPolicies()
         self._absences = Absences()
         self._matched: Mapping[ResourceKey, PolicySet] = {}
@@ -76,17 +77,17 @@ class Poller:
             SourceError: something cannot be had, or is no answer of Kuma's API.
         """
         release = ask_release(get)
-        meshes = read_meshes(get)
-        policies = read_policies(get, release)
+        meshes = read_meshes(self._lists, get)
+        policies = read_policies(self._lists, get, release)
         self._reader.begin(third=release.third)
-        dataplanes = read_list(get, "/dataplanes", self._reader)
+        dataplanes = self._lists.read(get, "/dataplanes", self._reader)
         if dataplanes.unreadable and not dataplanes.items:
             raise SourceError("no dataplane in the list can be understood")
         gone = self._settle_absences(get, dataplanes)
         self._reader.end()
         matches = self._read_matches(get, policies.items)
         doubts = _doubts(meshes, policies, dataplanes, matches)
-        if matches.listings and read_policies(get, release).items != policies.items:
+        if matches.listings and read_policies(self._lists, get, release).items != policies.items:
             doubts.append("policies changed meanwhile")
         matched = self._believed(matches)
         sets = _sets(matched, dataplanes.items, policies.items)
@@ -122,7 +123,7 @@ class Poller:
     def _read_matches(self, get: Get, policies: Mapping[ResourceKey, ReadPolicy]) -> Matches:
         everybody = Client(self._client, shares=False)
         if PolicyEndpoints([policy.document for policy in policies.values()], everybody).replace_mesh_metrics:
-            return read_matches(get, policies)
+            return read_matches(self._lists, get, policies)
         return Matches()
 
     def _believed(self, matches: Matches) -> Mapping[ResourceKey, PolicySet]:
