@@ -11,6 +11,7 @@ from kuma_sd.core.options import (
     BOOL,
     DURATION,
     DURATION_OR_FOREVER,
+    HOST,
     HOST_AND_PORT,
     NUMBER,
     PATH,
@@ -102,6 +103,12 @@ class WebOptions:
     )
     config_file: Path | None = option(
         None, PATH, "TLS, users and headers, in Prometheus's web configuration format; read again when it changes."
+    )
+    hosts: tuple[str, ...] = option(
+        (),
+        list_of(HOST),
+        "Names by which it may be asked for, beside localhost and addresses; empty for any, except where a page in a "
+        "browser could do harm.",
     )
     enable_lifecycle: bool = option(
         False, BOOL, "Whether /-/reload and /-/accept answer here too, and not on the control socket alone."
