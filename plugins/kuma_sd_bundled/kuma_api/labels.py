@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from kuma_sd import Labels
-from kuma_sd_bundled.kuma_api.documents import Dataplane, Tags
+from kuma_sd_bundled.kuma_api.documents import DataplaneDocument, Tags
 
 UNKNOWN_SERVICE = "unknown"
 """What Kuma calls the service of a dataplane that has none."""
@@ -20,7 +20,7 @@ _ENVIRONMENT = "kuma.io/env"
 _INVALID = re.compile("[^a-zA-Z0-9_]")
 
 
-class Described(NamedTuple):
+class DataplaneDescription(NamedTuple):
     """What is known of a dataplane beside where its metrics are.
 
     Args:
@@ -38,7 +38,9 @@ class Described(NamedTuple):
     labels: Labels
 
 
-def describe(dataplane: Dataplane, service_labels: Sequence[str], *, third: bool | None) -> Described:
+def describe(
+    dataplane: DataplaneDocument, service_labels: Sequence[str], *, third: bool | None
+) -> DataplaneDescription:
     """Describe a dataplane.
 
     Args:
@@ -60,7 +62,7 @@ def describe(dataplane: Dataplane, service_labels: Sequence[str], *, third: bool
     name = name_in_zone(dataplane.name, own.get(_DISPLAY_NAME, ""), namespace)
     labels = _labels(tags | {name: [value] for name, value in own.items()} if by_labels else tags)
     labels |= _kubernetes_labels(name, namespace, kubernetes=own.get(_ENVIRONMENT) == "kubernetes")
-    return Described(name, service, _job(service, (own, first), service_labels), zone, labels)
+    return DataplaneDescription(name, service, _job(service, (own, first), service_labels), zone, labels)
 
 
 def name_in_zone(name: str, display_name: str, namespace: str) -> str:

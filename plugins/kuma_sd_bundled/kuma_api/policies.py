@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from kuma_sd import SourceError
-from kuma_sd_bundled.kuma_api.documents import Identity, Index, Mesh, Policy, ResourceKey
+from kuma_sd_bundled.kuma_api.documents import Index, ItemIdentity, Mesh, Policy, ResourceKey
 from kuma_sd_bundled.kuma_api.errors import NotFoundError
 from kuma_sd_bundled.kuma_api.kuma_release import UNKNOWN, KumaRelease, release_of
 from kuma_sd_bundled.kuma_api.lists import Get, Listing, ListReader
@@ -16,7 +16,7 @@ from kuma_sd_bundled.kuma_api.lists import Get, Listing, ListReader
 _INDEX = msgspec.json.Decoder(Index)
 _MESH = msgspec.json.Decoder(Mesh)
 _POLICY = msgspec.json.Decoder(Policy)
-_IDENTITY = msgspec.json.Decoder(Identity)
+_IDENTITY = msgspec.json.Decoder(ItemIdentity)
 
 _MESH_METRIC_SINCE = (2, 6)
 

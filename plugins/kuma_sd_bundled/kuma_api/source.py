@@ -14,7 +14,7 @@ from kuma_sd_bundled.kuma_api.asking import ANSWER_TIMEOUT_SECONDS, LONGEST_TIME
 from kuma_sd_bundled.kuma_api.consistency import Consistency
 from kuma_sd_bundled.kuma_api.dataplanes import DataplaneReader
 from kuma_sd_bundled.kuma_api.inventory import Inventory
-from kuma_sd_bundled.kuma_api.meters import Meters, PollCounts
+from kuma_sd_bundled.kuma_api.meters import ApiMeters, PollCounts
 from kuma_sd_bundled.kuma_api.options import ApiOptions
 from kuma_sd_bundled.kuma_api.poll import Findings, Poller
 from kuma_sd_bundled.kuma_api.schedule import Schedule
@@ -62,7 +62,7 @@ class ApiSource:
                 HttpClient(replica, options, self._access).close()
         if options.tls_insecure_skip_verify:
             _log.warning("%s: any certificate is trusted (tls-insecure-skip-verify)", parsed.replicas[0])
-        context.register(Meters(context.name, lambda: self.counts))
+        context.register(ApiMeters(context.name, lambda: self.counts))
         context.report(self._facts)
 
     def __iter__(self) -> Iterator[Snapshot]:

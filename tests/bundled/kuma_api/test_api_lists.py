@@ -9,14 +9,14 @@ import msgspec
 import pytest
 
 from kuma_sd import SourceError
-from kuma_sd_bundled.kuma_api.documents import Identity, ResourceKey
+from kuma_sd_bundled.kuma_api.documents import ItemIdentity, ResourceKey
 from kuma_sd_bundled.kuma_api.lists import OVERLAP, PAGE_SIZE, Listing, ListReader
 
 NEXT = "http://elsewhere.example/dataplanes?offset={}&size=1000"
 
 
 def read_item(raw: msgspec.Raw) -> tuple[ResourceKey, str]:
-    identity = msgspec.json.decode(raw, type=Identity)
+    identity = msgspec.json.decode(raw, type=ItemIdentity)
     return identity.key, identity.name
 
 
