@@ -240,7 +240,8 @@ def test_colours_are_for_terminals() -> None:
 
 
 def test_outputs_with_the_same_difference_share_its_lines() -> None:
-    before, after = [group("a"), group("b")], [group("a")]
+    before = [TargetGroup.render(NO_KEY, {"__address__": f"{name}:1"}) for name in "ab"]
+    after = before[:1]
     outputs = [
         OutputDifference(name, "y", 2, len(now), compare(before, now))
         for name, now in (("x", after), ("other", []), ("z", after))
