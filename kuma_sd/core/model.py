@@ -109,3 +109,24 @@ class ContactLost:
 
 SourceEvent = Snapshot | ContactLost
 """What a source's thread tells the pipeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastGoodTargets:
+    """What is saved of a control plane, and what a restart begins with.
+
+    Args:
+        name: its name; empty for the only one.
+        endpoints: where the control plane answered that it came from; empty if that is not known.
+        configured: the endpoints in the settings, where that control plane may not have answered yet.
+        assignments: what was published of it, sorted by key.
+        received: when the newest answer came, in seconds of ``time.time()``.
+        file: the name of the file that it is kept in; empty for none yet.
+    """
+
+    name: str
+    endpoints: frozenset[str]
+    assignments: Sequence[Assignment]
+    received: float
+    file: str = ""
+    configured: frozenset[str] = frozenset()

@@ -1,8 +1,10 @@
 """A branch of the pipeline: a label profile and a list of transforms, shared by the outputs that have the same."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from kuma_sd.core.errors import TransformError
 from kuma_sd.core.incremental_cache import IncrementalCache
@@ -48,6 +50,9 @@ class LabelLimits(NamedTuple):
                 raise TransformError(f"the value of its label {name!r} is longer than max-label-value-length")
 
 
+Groups = TargetGroup | tuple[TargetGroup, ...]
+"""What becomes of one assignment: nearly always one group."""
+
 MOST_FAILURES = 20
 """How many targets that cannot be converted are named in the status."""
 
@@ -88,9 +93,7 @@ class Chain:
         self.profile = profile
         self.limits = limits or LabelLimits()
         self.transforms = transforms
-        self._memo: IncrementalCache[Key, Assignment, TargetGroup | tuple[TargetGroup, ...]] = IncrementalCache(
-            self._convert
-        )
+        self._memo: IncrementalCache[Key, Assignment, Groups] = IncrementalCache(self._convert)
         self._reported: frozenset[Key] = frozenset()
         self.without_address = 0
         self.status = ChainStatus()
@@ -109,6 +112,25 @@ class Chain:
         """Return why a target could not be converted, from any thread; None if it could, or is not there."""
         return self._memo.failures.get(key)
 
+    def inherit(self, before: "Chain", renames: Mapping[str, str]) -> None:
+        """Let targets that cannot be converted keep the groups that they had in another chain.
+
+        Args:
+            before: the chain of the old settings; this one, if it stays.
+            renames: the new names of control planes by their old ones.
+        """
+        if before is not self or renames:
+            last_round = before._memo.last_round  # noqa: SLF001 (a chain of the same kind)
+            self._memo.fall_back_on(lambda: dict(_renamed(item.key, groups, renames) for item, groups in last_round()))
+
+    def fall_back_on(self, groups: Callable[[], Mapping[Key, Groups]]) -> None:
+        """Let targets that cannot be converted in the first round keep the groups that were published before a start.
+
+        Args:
+            groups: returns them; called at the first failure.
+        """
+        self._memo.fall_back_on(groups)
+
     def publication(self, assignments: Iterable[Assignment], received: float) -> Publication:
         """Convert what changed and put all together.
 
@@ -120,7 +142,7 @@ class Chain:
         self._report()
         return publication
 
-    def _convert(self, assignment: Assignment) -> TargetGroup | tuple[TargetGroup, ...]:
+    def _convert(self, assignment: Assignment) -> Groups:
         target = assignment.read()
         self.limits.check(target, len(assignment.data))
         results: Iterable[Labels] = (self.profile(target),)
@@ -148,6 +170,16 @@ class Chain:
         self.status = ChainStatus(
             len(failures), named, self.without_address, self.profile.repaired, self.profile.collided
         )
+
+
+def _renamed(key: Key, groups: Groups, renames: Mapping[str, str]) -> tuple[Key, Groups]:
+    name = renames.get(key.control_plane)
+    if name is None:
+        return key, groups
+    key = replace(key, control_plane=name)
+    if isinstance(groups, TargetGroup):
+        return key, replace(groups, key=GroupKey(key, groups.key.place))
+    return key, tuple(replace(group, key=GroupKey(key, group.key.place)) for group in groups)
 
 
 def _report_kind(failures: Mapping[Key, Exception]) -> None:

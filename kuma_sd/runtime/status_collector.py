@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from kuma_sd._version import __version__
 from kuma_sd.core.text import duration
+from kuma_sd.pipeline.control_plane import ControlPlaneView
 from kuma_sd.pipeline.guard import GuardStatus
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.pipeline.source_worker import ConnectionStatus, SourceWorker
@@ -79,7 +80,7 @@ class StatusCollector:
         now = self._looked = time.monotonic()
         if self._daemon.pipeline.status.beat >= self._knocked:
             self._knocked = now
-            self._daemon.pipeline.mailbox.put("beat", lambda: None)
+            self._daemon.pipeline.knock()
 
     def main_thread_moves(self) -> None:
         """Note that it does."""
@@ -140,10 +141,9 @@ class StatusCollector:
 
     def _control_plane(self, name: str, worker: SourceWorker, components: Components) -> ControlPlaneStatus:
         settings, context = components.sources[name][0], components.contexts["source", name]
-        control_plane = self._daemon.pipeline.control_planes.get(name)
+        view = self._daemon.pipeline.status.control_planes.get(name) or ControlPlaneView()
         source, connection, now = worker.source.status, worker.status, time.time()
         age = source.age(time.monotonic())
-        born = control_plane.born if control_plane else self._started
         return ControlPlaneStatus(
             name=name,
             title=worker.title,
@@ -154,8 +154,8 @@ class StatusCollector:
             why=_spoken_at(source),
             since=source.since if source.connected else None,
             heard=now if age == 0 else source.last_response,
-            age=max(0.0, now - born) if age is None else age,
-            changed=control_plane.changed if control_plane else None,
+            age=max(0.0, now - self._started) if age is None else age,
+            changed=view.changed,
             failing=_failing(source, connection),
             note=source.note,
             attempts=connection.attempts,
@@ -164,10 +164,10 @@ class StatusCollector:
             received=source.received,
             unparsed=source.unparsed,
             parse_errors=source.parse_errors,
-            assignments=len(control_plane.assignments) if control_plane else 0,
-            restored=control_plane is not None and control_plane.restored,
-            expired=control_plane is not None and control_plane.expired,
-            guard=_held(control_plane.guard.status) if control_plane else HeldStatus(),
+            assignments=len(view.assignments),
+            restored=view.restored,
+            expired=view.expired,
+            guard=_held(view.guard),
             facts=self._facts(f"control plane {worker.title}", context),
         )
 

@@ -7,9 +7,9 @@ It begins with the line ``kuma-sd snapshot 1``: what it is, and the version of i
 Both numbers are little-endian. The checksum is the CRC-32 of everything so far that is payload, and of the first line,
 so that a frame that is missing, repeated or moved is noticed like one that is damaged.
 
-The payload of the first frame is a header in JSON: whose snapshot it is, when it was received, and how many assignments
-follow. Each further frame holds up to 256 of them in msgpack: an array of ``[[control plane, mesh, name, ordinal],
-data, name of the codec]``. So neither writer nor reader ever has the whole file in memory.
+The payload of the first frame is a header in JSON: whose snapshot it is, where it came from, when it was received, and
+how many assignments follow. Each further frame holds up to 256 of them in msgpack: an array of ``[[control plane, mesh,
+name, ordinal], data, name of the codec]``. So neither writer nor reader ever has the whole file in memory.
 """
 
 import functools
@@ -17,15 +17,18 @@ import os
 import struct
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 import msgspec
 
-from kuma_sd.core.model import Assignment, Codec, Key, Snapshot
+from kuma_sd.core.model import Assignment, Codec, Key, LastGoodTargets, Snapshot
 
 MAGIC = b"kuma-sd snapshot "
 FIRST_LINE = MAGIC + b"1\n"
+
+UNNAMED = "unnamed."
+"""How the file of a control plane without a name begins; names have no dots, so that none looks like this."""
 
 ASSIGNMENTS_IN_A_FRAME = 256
 """Small enough that the memory of one frame serves the next; larger ones are not faster."""
@@ -39,18 +42,26 @@ class _Header(msgspec.Struct):
     identity: str
     received: float
     assignments: int
+    # Older versions of this program neither write these nor mind them.
+    name: str | None = None
+    endpoints: list[str] = []
+    configured: list[str] = []
 
 
-def write(snapshot: Snapshot, identity: str) -> Iterator[bytes]:
+def write(
+    snapshot: Snapshot, identity: str, endpoints: Iterable[str] = (), configured: Iterable[str] = ()
+) -> Iterator[bytes]:
     """Yield the content of a file, in pieces of bounded size.
 
     Args:
         snapshot: what to save.
         identity: whose it is; reading asks for the same.
+        endpoints: where it came from.
+        configured: where the settings say that it comes from.
     """
     yield FIRST_LINE
     checksum = zlib.crc32(FIRST_LINE)
-    for payload in _payloads(snapshot, identity):
+    for payload in _payloads(snapshot, identity, endpoints, configured):
         checksum = zlib.crc32(payload, checksum)
         yield _FRAME.pack(len(payload), checksum)
         yield payload
@@ -72,27 +83,55 @@ def read(file: BinaryIO, identity: str | None, control_plane: str, codec: Callab
         ValueError: the file does not hold such a snapshot, or not all of it; the reason follows its name in a sentence.
         OSError: it cannot be read.
     """
+    header, assignments = _read(file, control_plane, codec)
+    if identity not in (None, header.identity):
+        raise ValueError(f"holds the targets of another control plane, {header.identity!r}")
+    return Snapshot(control_plane, assignments, header.received, connected=float("-inf"))
+
+
+def read_last_good(file: BinaryIO, name: str, codec: Callable[[str], Codec]) -> LastGoodTargets:
+    """Read back what was saved of a control plane, whichever it is.
+
+    Args:
+        file: where it is.
+        name: the name of the file, as far as it says whose it is.
+        codec: returns the codec of a name; raises KeyError for an unknown one.
+
+    Raises:
+        ValueError: as for read().
+        OSError: it cannot be read.
+    """
+    header, assignments = _read(file, None, codec)
+    endpoints, configured = frozenset(header.endpoints), frozenset(header.configured)
+    return LastGoodTargets(header.name or "", endpoints, assignments, header.received, name, configured)
+
+
+def _read(file: BinaryIO, control_plane: str | None, codec: Callable[[str], Codec]) -> tuple[_Header, list[Assignment]]:
     _check_first_line(file.readline(len(FIRST_LINE) + 8))
     frames = _frames(file)
     try:
         header = msgspec.json.decode(next(frames, b""), type=_Header)
-        if identity not in (None, header.identity):
-            raise ValueError(f"holds the targets of another control plane, {header.identity!r}")
+        if header.name is None:
+            header.name = "" if header.identity.startswith(UNNAMED) else header.identity
+        name = header.name if control_plane is None else control_plane
         codec, assignments = functools.cache(codec), list[Assignment]()
         for payload in frames:
-            assignments += _decode(payload, control_plane, codec)
+            assignments += _decode(payload, name, codec)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(f"is damaged: {error}") from error
     except KeyError as error:
         raise ValueError(f"holds assignments that this version cannot read: there is no codec {error}") from error
     if len(assignments) != header.assignments:
         raise ValueError(f"is cut off: {len(assignments)} of {header.assignments} assignments are in it")
-    return Snapshot(control_plane, assignments, header.received, connected=float("-inf"))
+    return header, assignments
 
 
-def _payloads(snapshot: Snapshot, identity: str) -> Iterator[bytes]:
+def _payloads(
+    snapshot: Snapshot, identity: str, endpoints: Iterable[str], configured: Iterable[str]
+) -> Iterator[bytes]:
     assignments = snapshot.assignments
-    yield msgspec.json.encode(_Header(identity, snapshot.received, len(assignments)))
+    places = sorted(endpoints), sorted(configured)
+    yield msgspec.json.encode(_Header(identity, snapshot.received, len(assignments), snapshot.control_plane, *places))
     for start in range(0, len(assignments), ASSIGNMENTS_IN_A_FRAME):
         some = assignments[start : start + ASSIGNMENTS_IN_A_FRAME]
         yield msgspec.msgpack.encode([(assignment.key, assignment.data, assignment.codec.name) for assignment in some])

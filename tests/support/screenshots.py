@@ -128,7 +128,7 @@ def forget(world: World, daemon: Daemon) -> None:
         if dataplane.mesh == "payments" and dataplane.service in ("ledger", "payout", "fraud-check")
     ]
     world.replace([dataplane for dataplane in world.dataplanes if dataplane not in lost])
-    eventually(lambda: daemon.pipeline.control_planes["east"].guard.status.held, "the guard holds them")
+    eventually(lambda: daemon.pipeline.status.control_planes["east"].guard.held, "the guard holds them")
 
 
 def yesterday(daemon: Daemon, collector: StatusCollector) -> None:

@@ -154,8 +154,10 @@ def _prepare(directory: Path, url: str, port: int) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         file.write_text(SETTINGS.format(url=url, directory=directory, port=port))
         (directory / "prometheus.yml").write_text(f"{PROMETHEUS_YML}{_prometheus_yml(file)}\n")
-        # Those of the last demo would be told as if they were news.
-        (directory / "targets.json").unlink(missing_ok=True)
+        # What the last demo had would be told as if it was news, and be kept until it is known to be gone.
+        for leftover in (directory / "targets.json", directory / "targets.yml", *(directory / "state").glob("*")):
+            if leftover.is_file():
+                leftover.unlink()
     except OSError as error:
         raise ConfigError(f"cannot write into the directory '{directory}': {error.strerror}") from error
     return file

@@ -93,7 +93,9 @@ def test_what_is_dropped_or_fails_says_where() -> None:
 
 
 def test_what_is_held_says_so() -> None:
-    shown = text(explain_inputs(assignment("a"), plane=lambda found: ControlPlaneInput(found, holds=lambda _key: True)))
+    shown = text(
+        explain_inputs(assignment("a"), plane=lambda found: ControlPlaneInput(found, held={assignment("a").key}))
+    )
     assert "bytes; its control plane has it no more, but the guard holds it\n" in shown
 
 
