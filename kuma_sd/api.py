@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     # The same names once more, for type checkers, which do not run the table; a test compares the two.
     from kuma_sd._version import __version__
+    from kuma_sd.core.bounded_cache import remember_short
     from kuma_sd.core.errors import ConfigError, KumaSDError, OutputError, PluginError, SourceError, TransformError
     from kuma_sd.core.incremental_cache import IncrementalCache
     from kuma_sd.core.logger import Logger
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
 
 NAMES_OF_MODULES = {
     "kuma_sd._version": ("__version__",),
+    "kuma_sd.core.bounded_cache": ("remember_short",),
     "kuma_sd.core.errors": (
         "ConfigError",
         "KumaSDError",
@@ -248,6 +250,7 @@ __all__ = [
     "read_snapshot",
     "refuse_deep_nesting",
     "refused",
+    "remember_short",
     "remove_leftovers",
     "replace_file",
 ]

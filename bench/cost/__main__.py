@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import instructions
+import naive
 import page
 from large import SIZES as LARGE
 from large import Passed, large
@@ -26,7 +27,7 @@ SIZES = (1_000, 10_000, 100_000)
 MILLION = 1_000_000
 FEW_PAIRS = 3
 
-PARTS = ("steps", "starts", "tail", "idle", "instructions", "large")
+PARTS = ("steps", "naive", "starts", "tail", "idle", "instructions", "large")
 
 
 def main() -> None:
@@ -53,6 +54,10 @@ def _sections(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
         lines = page.lines(costs)
         if arguments.write and lines:
             PLOT.write_text(plot(lines))
+    if "naive" in arguments.only:
+        _note("beside the naive program")
+        most = max(arguments.targets or SIZES)
+        yield "naive", naive.table([naive.beside(most, parts) for parts in (0, 64)])
     figures: dict[str, str] = {}
     for part, measure in _FIGURES.items():
         if part in arguments.only:

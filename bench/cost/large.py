@@ -54,7 +54,9 @@ def large(protocol: str, size: int) -> Passed:
     targets = size // LEAST_BYTES_OF_A_TARGET
     with tempfile.TemporaryDirectory() as folder, serving(targets, protocol, PADDING) as plane:
         path = Path(folder) / "targets.json"
-        with watching(Path(folder), f"--cp-address={plane.url}", f"--output-file={path}") as daemon:
+        with watching(
+            Path(folder), f"--cp-address={plane.url}", f"--output-file={path}", "--max-message-size=1GiB"
+        ) as daemon:
             moments = daemon.until("durable")
             cpu, memory = daemon.settle(), daemon.memory()
         least = plane.least(path)

@@ -175,7 +175,8 @@ def _running(case: Case) -> Iterator[tuple[Measurement, Watched]]:
     with tempfile.TemporaryDirectory() as name, serving(case.targets, case.protocol) as plane:
         folder = Path(name)
         path = folder / f"targets.{'json' if case.form == 'JSON' else 'yml'}"
-        flags = [f"--cp-address={plane.url}", f"--output-file={path}"]
+        # A million targets are larger than the default.
+        flags = [f"--cp-address={plane.url}", f"--output-file={path}", "--max-message-size=1GiB"]
         if case.rules:
             (folder / "rules.yml").write_text(RULES)
             flags += ["--transform=rules=relabel", f"--rules-rules={folder / 'rules.yml'}"]

@@ -12,6 +12,9 @@ PAGE = Path(__file__).parents[2] / "docs/performance.md"
 SIZES_OF_USERS = (1_000, 10_000, 100_000)
 NOT_MEASURED = "Not measured in this run.\n"
 
+OF_OTHER_RUNS = ("consumer",)
+"""What has a command of its own, and stays when the others are measured."""
+
 
 def table(costs: Iterable[Cost]) -> str:
     """Return a table in Markdown."""
@@ -101,11 +104,24 @@ def slopes(costs: Sequence[Cost]) -> str:
     return "".join(told)
 
 
+def put(name: str, text: str) -> None:
+    """Put a text between the markers of its name, and leave the others as they are."""
+    markers = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+    PAGE.write_text(markers.sub(lambda found: f"{found[1]}{text}{found[2]}", PAGE.read_text()))
+
+
 def write(sections: Mapping[str, str]) -> None:
     """Put each text between the markers of its name; what is missing was not measured, so that no two runs mix."""
     pattern = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
-    page = pattern.sub(lambda found: f"{found[1]}{sections.get(found[2], NOT_MEASURED)}{found[3]}", PAGE.read_text())
+    kept = {name: text for name, text in _sections().items() if name in OF_OTHER_RUNS}
+    texts = {**kept, **sections}
+    page = pattern.sub(lambda found: f"{found[1]}{texts.get(found[2], NOT_MEASURED)}{found[3]}", PAGE.read_text())
     PAGE.write_text(page)
+
+
+def _sections() -> dict[str, str]:
+    found = re.findall(r"<!-- (\w+) -->\n(.*?)<!-- end of \1 -->", PAGE.read_text(), re.DOTALL)
+    return dict(found)
 
 
 def lines(costs: Sequence[Cost]) -> dict[str, list[tuple[int, float]]]:

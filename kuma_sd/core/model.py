@@ -31,7 +31,10 @@ class Key(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
 
 
 class Target(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """An assignment, read. Made on demand and never kept: 100,000 of them would cost 300 MB."""
+    """An assignment, read. Made on demand and never kept: 100,000 of them would cost 300 MB.
+
+    ``job`` is what Prometheus shall call its service, where that is something else; empty for the service.
+    """
 
     control_plane: str
     mesh: str
@@ -41,6 +44,7 @@ class Target(msgspec.Struct, frozen=True, gc=False, array_like=True):
     scheme: str
     metrics_path: str
     labels: Labels
+    job: str = ""
 
 
 class Codec(Protocol):

@@ -205,6 +205,12 @@ def _parse_file_content(text: str) -> FileContent:
         raise ValueError(f"cannot be read: {error.strerror}") from error
 
 
+def _parse_host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", text):
+        raise ValueError("is not the name of a host, like kuma-sd.internal, without a port")
+    return text.lower()
+
+
 def _parse_host_and_port(text: str) -> str:
     # An IPv6 address stands in brackets; without a host it means all addresses of the machine, as in Prometheus.
     found = re.fullmatch(r"(\[[0-9a-fA-F:.]+(%[A-Za-z0-9._-]+)?\]|[A-Za-z0-9._-]*):([0-9]{1,5})", text)
@@ -238,6 +244,7 @@ SIZE = OptionType("size", _parse_size, _show_size)
 SECRET = OptionType("secret", _parse_secret, str, secret=True)
 URL = OptionType("url", _parse_optional_url, _show_optional_url, may_hold_secret=True)
 FILE_CONTENT = OptionType("file", _parse_file_content)
+HOST = OptionType("host", _parse_host)
 HOST_AND_PORT = OptionType("host:port", _parse_host_and_port)
 
 

@@ -30,6 +30,7 @@ class _GroupInJSON(msgspec.Struct, gc=False):
 # Sorts the labels.
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _DECODER = msgspec.json.Decoder(_GroupInJSON)
+_TEXT_ENCODER = msgspec.json.Encoder()
 
 _DELETE = 0x7F
 """The only one of them in ASCII."""
@@ -37,6 +38,20 @@ _DELETE = 0x7F
 
 def _for_yaml(line: bytes) -> bytes:
     return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode()).encode()
+
+
+def json_text(text: str) -> bytes:
+    """Return a text as `TargetGroup.render` writes it.
+
+    Raises:
+        TransformError: it cannot be written.
+    """
+    try:
+        # JSON would take numbers.
+        written = _TEXT_ENCODER.encode("" + text)
+    except (TypeError, UnicodeEncodeError) as error:
+        raise TransformError(f"labels must be valid Unicode text: {error}") from error
+    return written if written.isascii() and _DELETE not in written else _for_yaml(written)
 
 
 class TargetGroup(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):

@@ -8,7 +8,7 @@ from kuma_sd.core.secret import NOTHING, Secret
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 
-_HOST = re.compile(r"(?:\[[0-9a-zA-Z:.%_-]*\]|[^:\[\]]*)(?::[0-9]{1,5})?")
+_HOST = re.compile(r"(?:\[[0-9a-zA-Z:.%_-]*\]|[^:\[\]]*)(?::[0-9]{0,5})?")
 
 # Numbers like those of a shard, which are too short for a secret.
 _HARMLESS = re.compile(r"[a-z]+=[0-9]{1,4}(?:&[a-z]+=[0-9]{1,4})*")

@@ -24,6 +24,11 @@ _KEY = attrgetter("key")
 Parts = Assignment | tuple[Assignment, ...]
 """What a resource was split into: nearly always one."""
 
+OVERHEAD = 512
+"""What a target takes besides its bytes, about."""
+
+_TOO_MUCH = "its targets, each with the labels of all, are larger than max-message-size; raise that if this is right"
+
 FEW = 100
 """Up to how many assignments that come or go are put in their places one by one."""
 
@@ -52,10 +57,14 @@ class Decoder:
 
     Args:
         control_plane: its name, which becomes part of each key.
+        most: how many bytes the targets of assignments that hold several may take together: each repeats the
+            assignment's labels, so that they may be far larger than what came.
     """
 
-    def __init__(self, control_plane: str) -> None:
+    def __init__(self, control_plane: str, most: int = 2**28) -> None:
         self._control_plane = control_plane
+        self._most = most
+        self._expanded = 0
         self._codec: ResourceCodec | None = None
         # Exactly the resources of the last response, and what each was split into.
         self._known: dict[bytes, Parts] = {}
@@ -79,6 +88,7 @@ class Decoder:
         """
         if response.codec is not self._codec:
             self._codec, self._known, self._failures, self._assignments = response.codec, {}, {}, []
+            self._expanded = 0
         # What stays of it is not in the response any more. A resource may also be there twice.
         gone = self._known.copy()
         fresh = {resource for resource in response.resources if gone.pop(resource, None) is None}
@@ -94,7 +104,7 @@ class Decoder:
         """Return the assignments after a change; a few are put in their places without looking at the others."""
         removed = flattened(gone.values(), Assignment)
         for resource in gone:
-            del self._known[resource]
+            self._expanded -= _expanded(self._known.pop(resource))
             self._failures.pop(resource, None)
         self._known.update((resource, self._attempt(resource)) for resource in fresh)
         added = flattened(map(self._known.__getitem__, fresh), Assignment)
@@ -118,14 +128,21 @@ class Decoder:
         codec, control_plane = self._codec, self._control_plane
         assert codec is not None
         self.decoded += 1
+        parts: list[Assignment] = []
+        room = self._most - self._expanded
         try:
-            parts = [
-                Assignment(Key(control_plane, mesh, name, 0), data, codec) for mesh, name, data in codec.split(resource)
-            ]
+            for mesh, name, data in codec.split(resource):
+                parts.append(Assignment(Key(control_plane, mesh, name, 0), data, codec))
+                room -= len(data) + OVERHEAD
+                if room < 0 and len(parts) > 1:
+                    raise SourceError(_TOO_MUCH)  # noqa: TRY301 (what reads it may raise the same)
         except Exception as error:  # noqa: BLE001 (whatever the bytes do to a codec, the others are read)
             self._failures[resource] = error
             return ()
-        return parts[0] if len(parts) == 1 else tuple(parts)
+        if len(parts) == 1:
+            return parts[0]
+        self._expanded += _expanded(tuple(parts))
+        return tuple(parts)
 
     def _report(self) -> None:
         failures = {digest(resource): error for resource, error in self._failures.items()}
@@ -156,6 +173,10 @@ def foreign(codec: ResourceCodec, type_url: str, version: str) -> str:
     if type_url != codec.type_url:
         return f"its type_url is {type_url!r}"
     return "" if version else "it has no version_info"
+
+
+def _expanded(parts: Parts) -> int:
+    return sum(len(part.data) + OVERHEAD for part in parts) if isinstance(parts, tuple) else 0
 
 
 def _numbered(assignments: Iterable[Assignment]) -> list[Assignment]:

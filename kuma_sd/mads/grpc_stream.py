@@ -16,7 +16,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from kuma_sd.core.errors import SourceError
-from kuma_sd.core.options import SIZE, show_duration
+from kuma_sd.core.options import show_duration
 from kuma_sd.http.access import Access
 from kuma_sd.http.address import Endpoint
 from kuma_sd.http.errors import SilentError, TooLargeError
@@ -29,6 +29,7 @@ from kuma_sd.mads.errors import ForeignError, GarbledError, NotImplementedThereE
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, Node, ReceivedResponse
 from kuma_sd.system.deadline import Deadline
+from kuma_sd.system.descriptors import require_descriptors
 from kuma_sd.system.malloc import LARGE, give_back
 
 _log = logging.getLogger(__name__)
@@ -94,6 +95,7 @@ class GrpcStream:
         self._node = Node(id=options.name)
         self._max_message_size = min(options.max_message_size, LARGEST_LIMIT)
         self._metadata = tuple((name.lower(), value) for name, value in access.headers().items())
+        _check_descriptors()
         self._patience = patience
         self._deadline = Deadline(f"deadline of {endpoint}", self._give_up)
         self._channel = _channel(endpoint, dialect, options, access)
@@ -182,14 +184,22 @@ class GrpcStream:
         if self._gave_up:
             return SilentError(f"no answer within {show_duration(self._patience)}")
         # The message names the limit that was exceeded; a server has others, and ours for requests is never reached.
-        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and f"vs. {self._max_message_size})" in details:
-            limit = SIZE.show(self._max_message_size)
-            return TooLargeError(f"the response is larger than max-message-size ({limit}), raise it: {details}")
+        size = re.search(rf"([0-9]+) vs\. {self._max_message_size}\)", details)
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and size:
+            return TooLargeError(self._max_message_size, int(size[1]))
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return NotImplementedThereError(f"it does not speak MADS {self._dialect.codec.name} over gRPC")
         if code is grpc.StatusCode.UNAVAILABLE:
             return UnreachableError(details)
         return SourceError(f"{code.name.lower().replace('_', ' ')}: {details}")
+
+
+def _check_descriptors() -> None:
+    try:
+        # Where gRPC finds none to wake itself up with, it aborts the process.
+        require_descriptors()
+    except OSError as error:
+        raise SourceError(f"cannot connect: {error.strerror}") from error
 
 
 # What gRPC says before the reason: which addresses it tried.

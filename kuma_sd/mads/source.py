@@ -45,7 +45,7 @@ class MadsSource:
         self._options = options
         self._control_plane = control_plane
         # Kept over connections, so that a reconnect decodes nothing that did not change.
-        self._decoder = Decoder(control_plane)
+        self._decoder = Decoder(control_plane, options.max_message_size)
         self._patience = {replica: Patience() for replica in parsed.replicas}
         self._lock = threading.Lock()
         self._failover: Failover | None = None

@@ -13,6 +13,7 @@ from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, Key, Labels, Target
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import GroupKey, TargetGroup
+from kuma_sd.pipeline.line_templates import LineTemplates
 from kuma_sd.plugin.interfaces import Transform
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.prometheus.scrapable import check_scrapable
@@ -43,8 +44,10 @@ class LabelLimits(NamedTuple):
         """
         if len(target.labels) > self.labels:
             raise TransformError(f"it has {len(target.labels)} labels, more than max-labels ({self.labels})")
-        # No value is longer than what it was read from, so that most are not looked at.
+        # No name or value is longer than what it was read from, so that most are not looked at.
         if size > self.label_value_length:
+            if len(max(target.labels, key=len, default="")) > self.label_value_length:
+                raise TransformError("the name of one of its labels is longer than max-label-value-length")
             name, value = max(target.labels.items(), key=lambda item: len(item[1].encode()), default=("", ""))
             if len(value.encode()) > self.label_value_length:
                 raise TransformError(f"the value of its label {name!r} is longer than max-label-value-length")
@@ -93,6 +96,7 @@ class Chain:
         self.profile = profile
         self.limits = limits or LabelLimits()
         self.transforms = transforms
+        self._templates = None if transforms else LineTemplates(profile)
         self._memo: IncrementalCache[Key, Assignment, Groups] = IncrementalCache(self._convert)
         self._reported: frozenset[Key] = frozenset()
         self.without_address = 0
@@ -145,6 +149,10 @@ class Chain:
     def _convert(self, assignment: Assignment) -> Groups:
         target = assignment.read()
         self.limits.check(target, len(assignment.data))
+        # Transforms see label sets, and make them anew for each target.
+        line = self._templates.render(target) if self._templates else None
+        if line is not None:
+            return TargetGroup(GroupKey(assignment.key, 0), line)
         results: Iterable[Labels] = (self.profile(target),)
         for transform in self.transforms:
             results = _apply(transform, results, target)

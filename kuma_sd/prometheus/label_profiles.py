@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import NamedTuple
 
+from kuma_sd.core.bounded_cache import remember_short
 from kuma_sd.core.model import Labels, Target
 
 _INVALID = re.compile("[^a-zA-Z0-9_]")
 
 
 # Tag names come from outside: remembering them is bounded.
-@lru_cache(maxsize=10_000)
+@remember_short(10_000)
 def valid_name(name: str) -> str:
     """Make a label name valid for every Prometheus: ``[a-zA-Z_][a-zA-Z0-9_]*``.
 
@@ -21,14 +21,13 @@ def valid_name(name: str) -> str:
     return valid if valid and not valid[0].isdigit() else f"_{valid}"
 
 
-@lru_cache(maxsize=10_000)
 def is_valid(name: str) -> bool:
     """Tell whether every Prometheus takes this label name."""
     return valid_name(name) == name
 
 
 # Most targets have the same names as others.
-@lru_cache(maxsize=1000)
+@remember_short(1000)
 def _are_valid(names: tuple[str, ...]) -> bool:
     return all(map(is_valid, names))
 
@@ -39,7 +38,7 @@ class _Repair(NamedTuple):
     collided: int
 
 
-@lru_cache(maxsize=1000)
+@remember_short(1000)
 def _repair(names: tuple[str, ...]) -> _Repair:
     valid: dict[str, str] = {}
     # Of names that become one, the one that was valid wins, else the smallest original.
@@ -57,7 +56,7 @@ def kuma_prometheus_sd(target: Target) -> Labels:
         "__scheme__": target.scheme,
         "dataplane": target.name,
         "instance": target.name,
-        "job": target.service,
+        "job": target.job or target.service,
         "mesh": target.mesh,
         "service": target.service,
     }

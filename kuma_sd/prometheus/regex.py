@@ -12,8 +12,10 @@ asked only where a regular expression has none of the shapes that can do without
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
+
+from kuma_sd.core.bounded_cache import remember_short
 
 PATTERN_CACHE_SIZE = 1024
 """For how many texts a result is remembered. Most labels have few values, and the values of others come by once."""
@@ -164,7 +166,7 @@ class _RE2:
         self._numbers = range(1, compiled.groups + 1)
         self.groups: int = compiled.groups
         self.names: Mapping[str, int] = compiled.groupindex
-        self.matches = lru_cache(PATTERN_CACHE_SIZE)(self._matches)
+        self.matches = remember_short(PATTERN_CACHE_SIZE)(self._matches)
 
     def _matches(self, text: str) -> bool:
         return self._search(text.encode()) is not None

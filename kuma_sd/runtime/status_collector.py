@@ -76,7 +76,7 @@ class StatusCollector:
         for name, worker in outputs.items():
             status = worker.status
             if status.published and status.when:
-                self.history.note(name, status.published, status.when, time.time())
+                self.history.note(name, len(status.published.groups), status.changes, status.when, time.time())
         now = self._looked = time.monotonic()
         if self._daemon.pipeline.status.beat >= self._knocked:
             self._knocked = now

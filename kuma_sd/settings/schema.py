@@ -11,6 +11,7 @@ from kuma_sd.core.options import (
     BOOL,
     DURATION,
     DURATION_OR_FOREVER,
+    HOST,
     HOST_AND_PORT,
     NUMBER,
     PATH,
@@ -117,6 +118,12 @@ class WebOptions:
         None,
         PATH,
         "File with TLS, users and headers, in Prometheus's web configuration format. It is read again when it changes.",
+    )
+    hosts: tuple[str, ...] = option(
+        (),
+        list_of(HOST),
+        "Host names under which clients may ask, besides localhost and addresses. If empty, any, except where a page "
+        "in a browser could do harm.",
     )
     enable_lifecycle: bool = option(
         False, BOOL, "Answer /-/reload and /-/accept here too, not only on the control socket."

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.mailbox import Mailbox
-from kuma_sd.core.model import Codec, LastGoodTargets, Snapshot
+from kuma_sd.core.model import Codec, LastGoodTargets
 from kuma_sd.core.options import show_duration
 from kuma_sd.core.text import counted
 from kuma_sd.state import snapshot_file
+from kuma_sd.state.appending import AppendedFile
 from kuma_sd.state.directory import SavedFile, StateDirectory, open_regular
 from kuma_sd.system.durable_file import replace_file
 
@@ -82,6 +83,8 @@ class State:
         # What is to be in each file, and what is known to be in it: mostly the same objects.
         self._newest: dict[str, LastGoodTargets] = {}
         self._written: dict[str, LastGoodTargets] = {}
+        # The files that changes can be appended to.
+        self._appended: dict[str, AppendedFile] = {}
         self._last: dict[str, LastGoodTargets | None] = {}
         self._retry = 0.0
         self._closing = threading.Event()
@@ -154,9 +157,12 @@ class State:
             written = self._written.pop(name, None)
             if last_good is None:
                 self._newest.pop(name, None)
+                self._appended.pop(name, None)
                 self._directory.remove(name)
                 continue
             self._newest[name] = last_good
+            if name in self._appended and not self._appended[name].note(last_good):
+                del self._appended[name]
             # The newest objects are kept, so that equal old ones are not kept alive; once they differ, none.
             if written and _content(written) == _content(last_good):
                 self._written[name] = last_good
@@ -183,13 +189,20 @@ class State:
         return max(self._pause, SHARE * (time.monotonic() - began))
 
     def _write_file(self, name: str, last_good: LastGoodTargets) -> None:
-        snapshot = Snapshot(last_good.name, last_good.assignments, last_good.received, 0.0)
-        content = snapshot_file.write(snapshot, name, last_good.endpoints, last_good.configured)
-        replace_file(self._directory.file(name), content, mode=0o600)
+        appended = self._appended.pop(name, None)
+        if not (appended and appended.append()):
+            appended = self._write_whole(name, last_good)
+        self._appended[name] = appended
         self._written[name] = last_good
         if self.status.failing:
             _log.info("the last good targets are saved again")
         self.status = replace(self.status, saved=time.time(), saves=self.status.saves + 1, failing="")
+
+    def _write_whole(self, name: str, last_good: LastGoodTargets) -> AppendedFile:
+        path, checksums = self._directory.file(name), list[int]()
+        content = snapshot_file.write_last_good(last_good, name, checksums.append)
+        written = replace_file(path, content, mode=0o600)
+        return AppendedFile(path, written, checksums[-1], last_good)
 
     def _failed(self, why: str, error: Exception | None = None) -> float:
         if why != self.status.failing:

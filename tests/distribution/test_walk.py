@@ -1,17 +1,16 @@
 """A newcomer's walk: what the landing page says, done on a clean Debian, beside Debian's Prometheus."""
 
-import contextlib
 import json
 import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from debian_machine import Machine, machine, needs_machine
+from debian_package import newer, package_of_debian, read_all_along
 from processes import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +29,9 @@ print(json.dumps([one["labels"] for one in active if one["scrapePool"] == "kuma-
 def steps() -> list[str]:
     """Return the commands of the landing page's section about Debian."""
     section = (ROOT / "README.md").read_text().split("\n## Install it on Debian or Ubuntu\n")[1].split("\n## ")[0]
-    return re.findall(r"^```sh\n(.*?)^```", section, flags=re.MULTILINE | re.DOTALL)
+    build, *others = re.findall(r"^```sh\n(.*?)^```", section, flags=re.MULTILINE | re.DOTALL)
+    assert build == "script/deb\n", "script/walk has done this"
+    return others
 
 
 def meshes(debian: Machine) -> set[str]:
@@ -39,59 +40,14 @@ def meshes(debian: Machine) -> set[str]:
     return {label["mesh"] for label in labels}
 
 
-def newer(package: Path, directory: Path) -> tuple[Path, str]:
-    """Make a package of a next version; returns it and the version."""
-    files = directory / "newer"
-    subprocess.run(["dpkg-deb", "--raw-extract", package, files], check=True)
-    control = (files / "DEBIAN/control").read_text()
-    version = re.findall(r"^Version: (.*)$", control, flags=re.MULTILINE)[0]
-    (files / "DEBIAN/control").write_text(control.replace(f"Version: {version}", f"Version: {version}+next"))
-    (module,) = files.glob("opt/kuma-sd/lib/python3*/site-packages/kuma_sd/_version.py")
-    module.write_text(f'__version__ = "{version}+next"\n')
-    # A version with other options has another sample; the conffile stays as it is.
-    with (files / "usr/share/doc/kuma-sd/kuma-sd.conf").open("a") as sample:
-        sample.write("#another-option = 1\n")
-    built = directory / f"kuma-sd_{version}+next_all.deb"
-    subprocess.run(["dpkg-deb", "--build", "-Zgzip", "-z1", files, built], check=True, capture_output=True)
-    return built, f"{version}+next"
-
-
-@contextlib.contextmanager
-def read_all_along(file: Path) -> Iterator[list[str]]:
-    """Read a file again and again until the block ends; yields what was wrong with it."""
-    wrong: list[str] = []
-    ended, begun = threading.Event(), threading.Event()
-
-    def read() -> None:
-        while not ended.wait(0.001):
-            try:
-                if not json.loads(file.read_bytes()):
-                    wrong.append("no target")
-            except (OSError, ValueError) as error:
-                wrong.append(str(error))
-            begun.set()
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    try:
-        assert begun.wait(10)
-        yield wrong
-    finally:
-        ended.set()
-        thread.join()
-
-
 @pytest.fixture
 def debian(tmp_path: Path) -> Iterator[Machine]:
     """Start a clean Debian, with what is installed on the walk in /srv."""
     with machine(tmp_path) as one:
-        # Less to wait for: what is only recommended, like exporters, changes nothing for us.
-        (one.root / "etc/apt/apt.conf.d/few").write_text('APT::Install-Recommends "false";')
         one.run("apt-get update -qq", network=True)
-        package = max((ROOT / "dist").glob("kuma-sd_*.deb"), key=lambda path: path.stat().st_mtime)
-        # As in a clone: the package where it is built, and the plugin. What builds the plugin comes from here.
         (one.root / "srv/dist").mkdir()
-        shutil.copy(package, one.root / "srv/dist")
+        shutil.copy(package_of_debian(), one.root / "srv/dist")
+        # As in a clone; what builds the plugin there comes from here.
         ignored = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
         shutil.copytree(ROOT / "plugins/kuma-sd-example", one.root / "srv/plugins/kuma-sd-example", ignore=ignored)
         fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"--dest={one.root / 'srv'}"]
@@ -100,8 +56,7 @@ def debian(tmp_path: Path) -> Iterator[Machine]:
 
 
 def test_a_newcomer_comes_from_the_landing_page_to_targets_and_back_to_nothing(debian: Machine, tmp_path: Path) -> None:
-    build, install, configure, scrape, narrow, extend, purge = steps()
-    assert build == "script/deb\n"
+    install, configure, scrape, narrow, extend, purge = steps()
     published = debian.root / "run/kuma-prometheus-sd/kuma.file_sd.json"
 
     debian.run(f"cd /srv && {install}", network=True)
@@ -118,7 +73,7 @@ def test_a_newcomer_comes_from_the_landing_page_to_targets_and_back_to_nothing(d
 
     assert "kuma-sd-example" in debian.run(f"cd /srv && {extend}", PIP_NO_INDEX="1", PIP_FIND_LINKS="/srv")
 
-    package, version = newer(next((debian.root / "srv/dist").glob("*.deb")), tmp_path)
+    package, version = newer(package_of_debian(), tmp_path)
     (debian.root / "srv/newer/dist").mkdir(parents=True)
     shutil.copy(package, debian.root / "srv/newer/dist")
     edited = (debian.root / "etc/kuma-sd.conf").read_text()

@@ -133,3 +133,28 @@ def test_equal_content_returns_the_same_list() -> None:
     first, _ = decoder.decode(response(resource("a"), resource("b")))
     second, _ = decoder.decode(response(resource("b"), resource("a")))
     assert second is first
+
+
+def shared(count: int, size: int) -> bytes:
+    """Return an assignment of several targets, all of which have its one long label."""
+    message = MonitoringAssignment(mesh="default", service="backend", labels={"note": "x" * size})
+    for number in range(count):
+        message.targets.add(name=f"shared-{number}", address="192.0.2.1:5670")
+    return packed(message)
+
+
+def test_an_assignment_whose_targets_are_far_larger_than_itself_is_not_read_and_the_others_are() -> None:
+    decoder = Decoder("", most=2**20)
+    bomb = shared(20_000, 60_000)
+    assignments, unread = decoder.decode(response(resource("a"), bomb))
+    assert [assignment.key.name for assignment in assignments] == ["a"]
+    assert len(unread) == 1
+    assert "larger than max-message-size" in str(decoder._failures[bomb])
+
+
+def test_what_targets_take_is_bounded_for_all_assignments_together_and_given_back_when_they_go() -> None:
+    decoder = Decoder("", most=2**20)
+    first, second, third = (shared(10, 60_000 + number) for number in range(3))
+    assert len(decoder.decode(response(first))[0]) == 10
+    assert len(decoder.decode(response(first, second))[0]) == 10, "there is no room for the second"
+    assert len(decoder.decode(response(third))[0]) == 10, "the first went"

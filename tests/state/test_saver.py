@@ -415,3 +415,22 @@ def test_a_process_that_is_killed_while_it_writes_leaves_the_old_state_or_the_ne
         assert last_good in both
         assert list((tmp_path / ".kuma-sd").iterdir()) == []
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_one_change_is_appended_to_the_file_and_restored(tmp_path: Path, threads: Threads) -> None:
+    state = State(tmp_path, pause=0.0)
+    restored(state)
+    threads.start("state", state)
+    many = [f"b-{number:04}" for number in range(1000)]
+    state.save(good(*many))
+    wait_for(state, 1)
+    (path,) = tmp_path.glob("east*.snapshot")
+    before = path.stat()
+    known = state._newest["east"].assignments
+    added = snapshot("new", control_plane="east").assignments
+    state.save(replace(good(), assignments=[*known[1:], *added], received=2.0))
+    wait_for(state, 2)
+    after = path.stat()
+    assert (after.st_ino, after.st_size - before.st_size < 1000) == (before.st_ino, True)
+    assert threads.stop(timeout=5) == []
+    assert found(tmp_path).last_good == (good(*many[1:], "new", received=2.0),)

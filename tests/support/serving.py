@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from wsgiref.types import WSGIApplication
 
 from kuma_sd.system.threads import Threads
-from kuma_sd.web.server.server import ConnectionLimits, Serving
+from kuma_sd.web.server.limits import ConnectionLimits
+from kuma_sd.web.server.serving import Serving
 from kuma_sd.web.server.tls import ServerContext
 
 Address = tuple[str, int]
@@ -22,11 +23,12 @@ def served(
     application: WSGIApplication,
     limits: ConnectionLimits | None = None,
     tls: Callable[[], ServerContext | None] = lambda: None,
+    takes_long: Callable[[str], bool] = lambda _path: False,
 ) -> Iterator[Address]:
     """Serve until the block ends."""
     bound = socket.create_server(("127.0.0.1", 0))
     threads = Threads()
-    threads.start("web", Serving(bound, application, limits, tls))
+    threads.start("web", Serving(bound, application, limits, tls, takes_long))
     try:
         yield bound.getsockname()
     finally:

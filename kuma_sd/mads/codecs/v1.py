@@ -15,6 +15,9 @@ TYPE_URL = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"
 MOST_LABELS = 10_000
 """How many labels are remembered."""
 
+LONGEST_LABEL = 512
+"""How long one may be, to be remembered, in bytes."""
+
 
 class V1:
     """MADS v1 over gRPC."""
@@ -31,7 +34,8 @@ class V1:
         mesh, targets = sys.intern(assignment.mesh), assignment.targets
         if len(targets) == 1:
             return ((mesh, targets[0].name, resource),)
-        return [(mesh, target.name, _only(assignment, target)) for target in targets]
+        # One by one, since whoever asks may have enough before all are made: each repeats the assignment's labels.
+        return ((mesh, target.name, _only(assignment, target)) for target in targets)
 
     def read(self, key: Key, data: bytes) -> Target:
         """Read one target. Labels of the assignment win over the target's, as in the Go program and native kuma_sd."""
@@ -67,6 +71,8 @@ class _Labels(dict[bytes, tuple[str, str]]):
 
     def __missing__(self, entry: bytes) -> tuple[str, str]:
         label = Label.FromString(entry)
+        if len(entry) > LONGEST_LABEL:
+            return label.key, label.value
         if len(self) >= MOST_LABELS:
             self.clear()
         self[entry] = label.key, label.value

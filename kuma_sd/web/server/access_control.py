@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -25,6 +25,11 @@ HEADERS = {
 }
 """What an answer says if neither it nor the web configuration says otherwise."""
 
+STRICT_TRANSPORT_SECURITY = "Strict-Transport-Security"
+
+HEADERS_OVER_TLS = {STRICT_TRANSPORT_SECURITY: "max-age=31536000"}
+"""What it says besides where TLS is spoken; over plain HTTP nobody may say it (RFC 6797, 7.2)."""
+
 
 class AccessControl:
     """Lets requests through to an application, or says why not.
@@ -33,6 +38,7 @@ class AccessControl:
         application: what answers.
         config: returns the web configuration of this moment.
         may_change: returns whether the daemon's own paths take more than questions here.
+        hosts: returns by which names it may be asked for; none for any that does no harm.
         only_local: this is where only programs of this machine get to.
     """
 
@@ -41,12 +47,14 @@ class AccessControl:
         application: "WSGIApplication",
         config: Callable[[], WebConfig],
         may_change: Callable[[], bool],
+        hosts: Callable[[], Collection[str]],
         *,
         only_local: bool,
     ) -> None:
         self._application = application
         self._config = config
         self._may_change = may_change
+        self._hosts = hosts
         self._only_local = only_local
 
     def __call__(self, environment: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -54,7 +62,8 @@ class AccessControl:
         config = self._config()
 
         def start(status: str, headers: list[tuple[str, str]], *failure: Any) -> Callable[[bytes], object]:  # noqa: ANN401 (WSGI's exc_info)
-            return start_response(status, _with_ours(headers, config), *failure)
+            over_tls = environment.get("wsgi.url_scheme") == "https"
+            return start_response(status, _with_ours(headers, config, over_tls=over_tls), *failure)
 
         try:
             self._check(environment, config)
@@ -64,45 +73,61 @@ class AccessControl:
         return self._application(environment, start)
 
     def _check(self, environment: "WSGIEnvironment", config: WebConfig) -> None:
-        if self._only_local and not config.authentication and not config.tls:
-            _check_host(environment.get("HTTP_HOST", ""))
+        if config.rate_limit:
+            config.rate_limit.check()
+        hosts, name = self._hosts(), _name_of(environment.get("HTTP_HOST", ""))
+        # A page that made its own name mean this address can neither give a password nor show our certificate.
+        is_open = not config.authentication and not config.tls
+        is_known = _is_known(name, hosts)
+        if not is_known and (hosts or (is_open and self._only_local)):
+            raise Refused(403, f"asked for as {name!r}, which is none of its names; {_REMEDY}")
         if config.authentication:
             config.authentication.check(environment.get("HTTP_AUTHORIZATION", ""), environment.get("REMOTE_ADDR", ""))
         if environment["REQUEST_METHOD"] not in READING:
-            _check_origin(environment)
+            _check_origin(environment, is_trusted=is_known or not is_open)
             if is_reserved(environment.get("PATH_INFO", "")) and not self._may_change():
                 raise Refused(
                     403, "this changes something; set enable-lifecycle in [web], or ask over the control socket"
                 )
 
 
-def _with_ours(headers: list[tuple[str, str]], config: WebConfig) -> list[tuple[str, str]]:
-    by_name = {name.lower(): (name, value) for name, value in HEADERS.items()}
+_REMEDY = "ask for localhost or an address, or set hosts, or users in config-file, in [web]"
+
+
+def _with_ours(headers: list[tuple[str, str]], config: WebConfig, *, over_tls: bool) -> list[tuple[str, str]]:
+    ours = HEADERS | (HEADERS_OVER_TLS if over_tls else {})
+    by_name = {name.lower(): (name, value) for name, value in ours.items()}
     by_name.update((name.lower(), (name, value)) for name, value in headers)
     by_name.update((name.lower(), (name, value)) for name, value in config.headers.items())
-    return list(by_name.values())
+    if not over_tls:
+        by_name.pop(STRICT_TRANSPORT_SECURITY.lower(), None)
+    return [(name, value) for name, value in by_name.values() if value]
 
 
-def _check_host(host: str) -> None:
-    """Refuse a web page that made its own name mean this machine, to read here (DNS rebinding)."""
-    name = re.sub(r":[0-9]*$", "", host).strip("[]").rstrip(".").lower()
+def _name_of(host: str) -> str:
+    """Return the name in a header ``Host``, without its port."""
+    return re.sub(r":[0-9]*$", "", host).strip("[]").rstrip(".").lower()
+
+
+def _is_known(name: str, hosts: Collection[str]) -> bool:
+    """Tell whether a name cannot be one that a foreign page made mean this machine (DNS rebinding)."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
-        if name and name != "localhost" and not name.endswith(".localhost"):
-            raise Refused(
-                403,
-                f"asked for as {name!r}, but this is for programs of its own machine: ask for localhost or an address, "
-                "or set users in config-file, or another listen-address, in [web]",
-            ) from None
+        return name in ("", "localhost") or name.endswith(".localhost") or name in hosts
+    return True
 
 
-def _check_origin(environment: "WSGIEnvironment") -> None:
+def _check_origin(environment: "WSGIEnvironment", *, is_trusted: bool) -> None:
     """Refuse what a page of another site makes a browser send; programs that are no browsers send neither header."""
     site, origin = environment.get("HTTP_SEC_FETCH_SITE"), environment.get("HTTP_ORIGIN")
+    if site is None and origin is None:
+        return
     if site is not None:
         foreign = site not in ("same-origin", "none")
     else:
-        foreign = origin is not None and urlsplit(origin).netloc != environment.get("HTTP_HOST")
+        foreign = urlsplit(origin or "").netloc != environment.get("HTTP_HOST")
     if foreign:
         raise Refused(403, "a page of another site may not do this")
+    if not is_trusted:
+        raise Refused(403, f"a page may do this only where it was asked for by a name of this machine; {_REMEDY}")

@@ -1,4 +1,4 @@
-"""Where the daemon listens. Importing this loads cheroot, so it is done late."""
+"""Where the daemon listens. Importing this loads what serves, so it is done late."""
 
 import contextlib
 import os
@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
 from kuma_sd.web.client import check_length
-from kuma_sd.web.server.server import ConnectionLimits, Serving
+from kuma_sd.web.paths import takes_long
+from kuma_sd.web.server.limits import ConnectionLimits
+from kuma_sd.web.server.serving import Serving
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 _log = Logger(__name__)
 
-LIMITS = ConnectionLimits(threads=2, connections=64)
+LIMITS = ConnectionLimits(threads=2, connections=64, connections_of_client=64)
 """What those who use the control socket may take."""
 
 LOOK_SECONDS = 5.0
@@ -51,7 +53,7 @@ class ControlSocket:
         except (KumaSDError, OSError) as error:
             self._say(getattr(error, "strerror", "") or str(error))
             return
-        self._listening = _Listening(self._path, Serving(bound, self._application, LIMITS))
+        self._listening = _Listening(self._path, Serving(bound, self._application, LIMITS, takes_long=takes_long))
         if self._failing:
             _log.info("listening at the control socket again", path=self._path)
         self._failing = ""

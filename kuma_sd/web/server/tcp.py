@@ -1,4 +1,4 @@
-"""Where anybody may connect who gets there: the addresses of [web]. Importing it loads cheroot, so it is done late."""
+"""Where anybody may connect who gets there: the addresses of [web]. Imported late, since it loads what serves."""
 
 import contextlib
 import ipaddress
@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kuma_sd.core.errors import KumaSDError
+from kuma_sd.web.paths import takes_long
 from kuma_sd.web.server.access_control import AccessControl
-from kuma_sd.web.server.server import ConnectionLimits, Serving
-from kuma_sd.web.server.web_config import LiveConfig, Reading
+from kuma_sd.web.server.limits import ConnectionLimits
+from kuma_sd.web.server.live_config import LiveConfig, check_losses
+from kuma_sd.web.server.serving import Serving
+from kuma_sd.web.server.web_config import Reading
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -29,6 +32,10 @@ class WebSettings(Protocol):
     @property
     def config_file(self) -> Path | None:
         """The web configuration."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """By which names it may be asked for; empty for any that does no harm."""
 
     @property
     def enable_lifecycle(self) -> bool:
@@ -97,6 +104,7 @@ class WebListeners:
             KumaSDError: an address cannot be had; likewise.
         """
         config = Reading(settings.config_file).config()
+        check_losses(self._config.now, config)
         wanted = [address for address in settings.listen_address if address not in self._serving]
         gone = [address for address in self._serving if address not in settings.listen_address]
         opened, closed = self._bind_instead_of(gone, wanted)
@@ -157,9 +165,12 @@ class WebListeners:
                     self._application,
                     lambda: self._config.now,
                     lambda: self._settings.enable_lifecycle,
+                    lambda: self._settings.hosts,
                     only_local=local,
                 )
-                serving[address] = Serving(bound, access_control, self._limits, lambda: self._config.now.tls)
+                serving[address] = Serving(
+                    bound, access_control, self._limits, lambda: self._config.now.tls, takes_long
+                )
         except BaseException:
             for listener in serving.values():
                 listener.socket.close()

@@ -4,7 +4,6 @@ The format is documented at https://github.com/prometheus/exporter-toolkit/blob/
 `promtool check web-config` checks it too.
 """
 
-import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,16 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.options import DURATION, NUMBER
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.core.yaml_nesting import refuse_deep_nesting
-from kuma_sd.system.file_watcher import FileWatcher
 from kuma_sd.web.server.authentication import Authentication
+from kuma_sd.web.server.rate_limit import RateLimit
 from kuma_sd.web.server.tls import ServerContext, TLSConfig
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
-
-_log = logging.getLogger(__name__)
 
 # What each takes; None for anything. A browser may be told nothing else, as in Prometheus.
 _HEADERS: Mapping[str, tuple[str, ...] | None] = {
@@ -43,6 +41,8 @@ class WebConfig:
         tls: how TLS is spoken; None for plain HTTP.
         authentication: who may come in; None for everybody.
         headers: what each answer says.
+        rate_limit: how many requests are taken; None for any number.
+        declined: what it says is not wanted: sections that are there and empty, or a ``client_auth_type``.
         notes: what it says that cannot be done, one sentence each.
         path: where it is from.
         files: that, and what it names.
@@ -51,6 +51,8 @@ class WebConfig:
     tls: ServerContext | None = None
     authentication: Authentication | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    rate_limit: RateLimit | None = None
+    declined: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     path: Path | None = None
     files: tuple[Path, ...] = ()
@@ -79,13 +81,24 @@ class Reading:
             return WebConfig()
         known = ("tls_server_config", "http_server_config", "basic_auth_users", "rate_limit")
         sections = self._mapping(self._compose(self._path), "", known)
-        if "rate_limit" in sections:
-            self._note("rate_limit is not honoured; threads, connections and times are bounded instead")
         headers = self._headers(sections.get("http_server_config"))
         users = self._users(sections.get("basic_auth_users"))
         tls = self._tls(sections.get("tls_server_config"))
-        authentication = Authentication(users) if users else None
-        return WebConfig(tls, authentication, headers, tuple(self._notes), self._path, tuple(self.files))
+        return WebConfig(
+            tls=tls,
+            authentication=Authentication(users) if users else None,
+            headers=headers,
+            rate_limit=self._rate_limit(sections.get("rate_limit")),
+            declined=self._declined(sections),
+            notes=tuple(self._notes),
+            path=self._path,
+            files=tuple(self.files),
+        )
+
+    def _declined(self, sections: Mapping[str, "Node"]) -> frozenset[str]:
+        empty = {name for name, node in sections.items() if node.tag.endswith(":map") and not node.value}
+        tls = sections.get("tls_server_config")
+        return frozenset(empty | self._mapping(tls, "tls_server_config", None).keys() & {"client_auth_type"})
 
     def _compose(self, path: Path) -> "Node | None":
         # Late, since most have none.
@@ -155,9 +168,23 @@ class Reading:
                 self._refuse(header, f"{name} takes {' or '.join(allowed)}")
             if not value.isprintable() or not value.isascii():
                 self._refuse(header, f"{name} takes one line of ASCII")
-            if value:
+            # An empty one takes ours away.
+            if value or name == "Strict-Transport-Security":
                 headers[name] = value
         return headers
+
+    def _rate_limit(self, node: "Node | None") -> RateLimit | None:
+        found = self._mapping(node, "rate_limit", ("interval", "burst"))
+        texts = {name: self._text(number, name) for name, number in found.items()}
+        try:
+            interval = DURATION.parse(texts.get("interval", "0"))
+            burst = NUMBER.parse(texts.get("burst", "0"))
+        except ValueError as error:
+            assert node
+            self._refuse(node, f"a value of rate_limit {error}")
+        if interval and burst < 1 and node:
+            self._refuse(node, "rate_limit with a burst below 1 would refuse every request")
+        return RateLimit(interval, burst) if interval else None
 
     def _users(self, node: "Node | None") -> dict[str, bytes]:
         users = {}
@@ -212,43 +239,3 @@ class Reading:
 
     def _refuse(self, node: "Node", reason: str) -> NoReturn:
         raise ConfigError(f"{self._path}:{node.start_mark.line + 1}: {reason}")
-
-
-class LiveConfig:
-    """The web configuration of the moment: read again when its file, or one that it names, changes.
-
-    Args:
-        config: what to begin with.
-    """
-
-    def __init__(self, config: WebConfig) -> None:
-        self._watcher = FileWatcher((), lambda _changed: self._reread())
-        self.now = WebConfig()
-        self.follow(config)
-
-    def follow(self, config: WebConfig) -> None:
-        """Go on with another one."""
-        for note in config.notes:
-            if note not in self.now.notes:
-                _log.warning("%s", note)
-        self.now = config
-        self._watcher.follow(config.files)
-
-    def run(self) -> None:
-        """Watch until closed."""
-        self._watcher.run()
-
-    def close(self) -> None:
-        """End run(), from any thread."""
-        self._watcher.close()
-
-    def _reread(self) -> None:
-        reading = Reading(self.now.path)
-        try:
-            self.follow(reading.config())
-        except ConfigError as error:
-            _log.error("the web configuration was not read again, the old one stays: %s", error)
-            # Also what is missing, so that it is seen when it comes.
-            self._watcher.follow({*self.now.files, *reading.files})
-        else:
-            _log.info("read the web configuration %s again", self.now.path)

@@ -1,9 +1,8 @@
 """What rules do. Each becomes a function that changes a label set, or says that the target is dropped."""
 
 from collections.abc import Callable
-from functools import lru_cache
 
-from kuma_sd import LABEL_NAME, PATTERN_CACHE_SIZE, Labels, hashmod
+from kuma_sd import LABEL_NAME, PATTERN_CACHE_SIZE, Labels, hashmod, remember_short
 from kuma_sd_bundled.relabel import letters
 from kuma_sd_bundled.relabel.rules import Rule
 from kuma_sd_bundled.relabel.templates import Template
@@ -11,7 +10,7 @@ from kuma_sd_bundled.relabel.templates import Template
 Step = Callable[[Labels], bool]
 """Changes labels in place, none of which is empty before or after; returns False when the target is dropped."""
 
-_remember = lru_cache(PATTERN_CACHE_SIZE)
+_remember = remember_short(PATTERN_CACHE_SIZE)
 
 
 class OrderMattersError(Exception):

@@ -32,7 +32,7 @@ WHOLE = """\
 dataplane a, mesh default
   out  published  nat:1
 
-received: testing, 78 bytes
+received: testing, 81 bytes
   service       backend
   address       192.0.2.1:5670
   scheme        http

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 from resources import packed
 
 from kuma_sd import Key, SourceError, Target
-from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
+from kuma_sd.mads.codecs.v1 import LONGEST_LABEL, V1_PROTOBUF, _Labels
+from kuma_sd.proto.mads_v1_labels_pb2 import Label
 from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
 
 KEY = Key("east", "demo", "backend-01", 0)
@@ -68,3 +69,13 @@ def test_another_type_is_said() -> None:
 def test_bytes_that_are_no_assignment_are_said() -> None:
     with pytest.raises(SourceError, match="not a MonitoringAssignment of MADS v1"):
         V1_PROTOBUF.read(KEY, b"\xff\xff")
+
+
+def test_long_labels_are_not_remembered() -> None:
+    remembered, name = _Labels(), "x" * LONGEST_LABEL
+    for number in range(10):
+        entry = Label(key=name, value=str(number)).SerializeToString()
+        assert remembered[entry] == (name, str(number))
+    assert not remembered
+    assert remembered[Label(key="env", value="prod").SerializeToString()] == ("env", "prod")
+    assert len(remembered) == 1

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from page_kit import NOW, Answered, Page, only_named, output, plane, running, target_group
+from publishing import Published
 
 from kuma_sd.core.publication import Publication
 from kuma_sd.telemetry.histogram import Histogram
@@ -169,9 +170,10 @@ def test_meshes_and_services_lead_to_their_targets() -> None:
 def test_recent_changes_and_charts_are_of_the_output_that_is_chosen() -> None:
     history = History()
     before, after = [target_group("a")], [target_group("a"), target_group("b")]
-    history.note("one", Publication.of(before, 1.0), NOW - 20, NOW - 20)
-    history.note("one", Publication.of(after, 1.0), NOW - 10, NOW - 10)
-    history.note("two", Publication.of(before, 1.0), NOW - 10, NOW - 10)
+    published = Published(history)
+    published.note("one", Publication.of(before, 1.0), NOW - 20, NOW - 20)
+    published.note("one", Publication.of(after, 1.0), NOW - 10, NOW - 10)
+    published.note("two", Publication.of(before, 1.0), NOW - 10, NOW - 10)
     page = Page(running(output("one"), output("two")), history)
     assert "default/b" in page.get().words
     assert "2 targets now, 1 to 2 within the last hour; 2 added, 0 removed, 0 changed" in page.get().words
@@ -249,7 +251,7 @@ def test_any_text_is_shown_and_never_obeyed(text: str) -> None:
     counted = TargetCounts.of([Count(text, 1, text)])
     parts = (evil, held, one, output("sd", meshes=counted, services=counted))
     history = History()
-    history.note("sd", Publication.of([group], 1.0), NOW, NOW)
+    Published(history).note("sd", Publication.of([group], 1.0), NOW, NOW)
     received = [assignment(text or "x", mesh=text, service=text or "s")]
     page = Page(running(*parts, stuck=(text,)), history, {"sd": [group]}, received, may_change=True)
     query = urlencode({"q": text}, errors="replace")

@@ -1,14 +1,16 @@
 """Who may come in, and what guessing costs."""
 
 import base64
+import queue
 import threading
+from collections.abc import Mapping
 
 import bcrypt
 import pytest
 from serving import basic
 
 from kuma_sd.web.application import Refused
-from kuma_sd.web.server.authentication import MOST_FAILURES, Authentication
+from kuma_sd.web.server.authentication import MOST_CHECKED_AT_ONCE, MOST_FAILURES, Authentication
 
 USERS = {name: bcrypt.hashpw(f"of {name}".encode(), bcrypt.gensalt(4)) for name in ("alice", "böb")}
 
@@ -31,14 +33,90 @@ def test_the_right_password_is_checked_once(authentication: Authentication, user
     assert authentication.computed == 1
 
 
-def test_many_at_once_with_the_right_password_have_it_checked_once(authentication: Authentication) -> None:
-    header = basic("alice", "of alice")
-    threads = [threading.Thread(target=authentication.check, args=(header, f"10.0.0.{index}")) for index in range(20)]
-    for thread in threads:
+class Slow(Authentication):
+    """Compares a password only when it is told to, like one with a high cost."""
+
+    def __init__(self, users: Mapping[str, bytes]) -> None:
+        super().__init__(users, clock=lambda: 0.0)
+        self.began, self.go_on = threading.Semaphore(0), threading.Event()
+
+    def _is_right(self, user: str, password: bytes) -> bool:
+        self.began.release()
+        assert self.go_on.wait(30)
+        return super()._is_right(user, password)
+
+
+def test_while_passwords_are_computed_known_ones_pass_and_others_are_told_to_come_again() -> None:
+    authentication = Slow(USERS)
+    authentication.go_on.set()
+    authentication.check(basic("alice", "of alice"), "1.2.3.4")
+    authentication.go_on.clear()
+    outcomes: queue.SimpleQueue[int] = queue.SimpleQueue()
+    guessing = [
+        threading.Thread(target=lambda header: outcomes.put(refused(authentication, header).status), args=(guess,))
+        for guess in [basic("alice", str(number)) for number in range(MOST_CHECKED_AT_ONCE + 3)]
+    ]
+    for thread in guessing:
         thread.start()
-    for thread in threads:
+    # The three for whom there is no place are told so while the others wait.
+    assert [outcomes.get(timeout=30) for _ in range(3)] == [503] * 3
+    authentication.check(basic("alice", "of alice"), "1.2.3.4")
+    authentication.go_on.set()
+    for thread in guessing:
         thread.join()
+    assert [outcomes.get() for _ in range(MOST_CHECKED_AT_ONCE)] == [401] * MOST_CHECKED_AT_ONCE
+
+
+def test_two_at_once_with_the_same_right_password_have_it_computed_once() -> None:
+    authentication = Slow(USERS)
+    passed: queue.SimpleQueue[bool] = queue.SimpleQueue()
+
+    def ask() -> None:
+        authentication.check(basic("alice", "of alice"), "1.2.3.4")
+        passed.put(True)  # noqa: FBT003 (its only argument)
+
+    asking = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in asking:
+        thread.start()
+    assert authentication.began.acquire(timeout=30)
+    authentication.go_on.set()
+    for thread in asking:
+        thread.join()
+    assert passed.qsize() == 2
     assert authentication.computed == 1
+
+
+def test_a_network_of_ipv6_counts_as_one_client(authentication: Authentication) -> None:
+    for number in range(MOST_FAILURES):
+        assert refused(authentication, basic("alice", "x"), f"2001:db8::{number:x}:1").status == 401
+    assert refused(authentication, basic("alice", "x"), "2001:db8::ffff").status == 429
+    assert refused(authentication, basic("alice", "x"), "2001:db8:0:1::1").status == 401
+
+
+def test_an_unknown_user_costs_as_much_as_the_most_expensive_known_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    cheap, dear = (bcrypt.hashpw(b"x", bcrypt.gensalt(cost)) for cost in (4, 5))
+    compared: list[bytes] = []
+    right = bcrypt.checkpw
+
+    def compare(password: bytes, hashed: bytes) -> bool:
+        compared.append(hashed)
+        return right(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", compare)
+    authentication = Authentication({"cheap": cheap, "dear": dear})
+    assert refused(authentication, basic("nobody", "y")).status == 401
+    assert compared[0][:7] == dear[:7]
+
+
+def test_a_new_configuration_keeps_what_was_right_as_far_as_the_hash_is_the_same() -> None:
+    first = Authentication(USERS)
+    for user in USERS:
+        first.check(basic(user, f"of {user}"), "1.2.3.4")
+    second = Authentication(USERS | {"alice": bcrypt.hashpw(b"new", bcrypt.gensalt(4))})
+    second.remember(first)
+    second.check(basic("böb", "of böb"), "1.2.3.4")
+    assert second.computed == 0
+    assert refused(second, basic("alice", "of alice")).status == 401
 
 
 @pytest.mark.parametrize(
@@ -108,5 +186,4 @@ def test_what_is_remembered_is_bounded(authentication: Authentication, monkeypat
 
 def test_no_password_is_in_what_is_remembered(authentication: Authentication) -> None:
     authentication.check(basic("alice", "of alice"), "1.2.3.4")
-    assert b"of alice" not in next(iter(authentication._right))
-    assert "of alice" not in repr(vars(authentication))
+    assert "of alice" not in repr(vars(authentication)) + repr(vars(authentication.known))

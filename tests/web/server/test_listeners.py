@@ -26,6 +26,7 @@ from kuma_sd.web.server.tcp import WebListeners, bind, written
 class Web:
     listen_address: tuple[str, ...] = ("127.0.0.1:0",)
     config_file: Path | None = None
+    hosts: tuple[str, ...] = ()
     enable_lifecycle: bool = False
 
 
@@ -312,6 +313,18 @@ def test_another_file_can_be_set_while_it_runs(serving: Serving, files: Files) -
     with listeners.changing(dataclasses.replace(files.write(), listen_address=("127.0.0.1:0",))):
         pass
     assert answers(address, client())
-    with listeners.changing(Web()):
+
+
+def test_a_reload_that_would_turn_tls_off_is_refused_unless_a_file_says_so(serving: Serving, files: Files) -> None:
+    listeners = serving(files.write())
+    (address,) = addresses(listeners)
+    with (
+        pytest.raises(ConfigError, match=re.escape("let the file say 'tls_server_config: {}'")),
+        listeners.changing(Web()),
+    ):
+        pytest.fail("it is not even tried")
+    assert answers(address, client())
+    (files.path / "open.yml").write_text("tls_server_config: {}")
+    with listeners.changing(Web(config_file=files.path / "open.yml")):
         pass
     assert get(address).endswith(b"hello\n")

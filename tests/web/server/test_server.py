@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import socket
 import threading
 import time
@@ -11,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import eventually
 from serving import QUICK, Address, connected, exchange, get, read_all, served
 
 from kuma_sd.web.application import LARGEST_BODY
-from kuma_sd.web.server.server import LARGEST_HEAD, ConnectionLimits, Serving
+from kuma_sd.web.server.exchange import HANDED_OVER
+from kuma_sd.web.server.limits import ConnectionLimits
+from kuma_sd.web.server.request_head import LARGEST_HEAD
+from kuma_sd.web.server.serving import Serving
 
 LARGE = 2**25
 HELLO = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -88,33 +91,152 @@ def test_a_body_that_does_not_come_is_not_waited_for_long() -> None:
         assert b"hello" not in exchange(address, request)
 
 
-def test_an_answer_that_is_taken_slowly_is_cut_off_in_time() -> None:
+def trickle(client: socket.socket, done: threading.Event) -> None:
+    """Take an answer a byte at a time, each within the time that a client may be silent."""
+    with contextlib.suppress(OSError):
+        client.sendall(HELLO)
+        while not done.wait(QUICK.silence / 6) and client.recv(1):
+            pass
+
+
+def test_answers_that_are_taken_slowly_take_no_thread_and_are_cut_off_in_time() -> None:
+    done = threading.Event()
     with served(large, QUICK) as address, contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(connected(address)) for _ in range(QUICK.threads)]
-        begun = time.monotonic()
-        for client in clients:
-            client.sendall(HELLO)
-        # All threads are busy with them; as soon as they are cut off, the next is served.
-        assert get(address).startswith(b"HTTP/1.1 200")
-        assert time.monotonic() - begun < 5
-        assert all(len(read_all(client)) < LARGE for client in clients)
+        clients = [stack.enter_context(connected(address)) for _ in range(QUICK.threads * 3)]
+        threads = [threading.Thread(target=trickle, args=(client, done), daemon=True) for client in clients]
+        for thread in threads:
+            thread.start()
+        try:
+            assert len(get(address).partition(b"\r\n\r\n")[2]) == LARGE
+            eventually(lambda: all(len(read_all(client)) < LARGE for client in clients), "they are cut off")
+        finally:
+            done.set()
 
 
-def test_there_are_only_so_many_connections() -> None:
+def test_who_keeps_a_request_to_itself_gives_way_to_who_sends_one() -> None:
     with served(hello, ConnectionLimits(connections=20)) as address, contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(connected(address)) for _ in range(25)]
+        clients = [stack.enter_context(connected(address)) for _ in range(20)]
+        assert get(address).endswith(b"hello")
+        assert read_all(clients[0]) == b"", "the one that has been silent for longest"
+        clients[1].sendall(HELLO)
+        assert greeting(clients[1]).endswith(b"hello")
+
+
+def test_one_client_may_not_have_all_connections() -> None:
+    limits = ConnectionLimits(connections=20, connections_of_client=5)
+    with served(hello, limits) as address, contextlib.ExitStack() as stack:
+        greedy = [stack.enter_context(connected(address)) for _ in range(8)]
+        assert [read_all(client) for client in greedy[:3]] == [b""] * 3
+        for client in greedy[3:]:
+            client.sendall(HELLO)
+            assert greeting(client).endswith(b"hello")
+
+
+def test_what_takes_long_waits_for_its_like_and_keeps_nobody_else_waiting() -> None:
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def answer(environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environment["PATH_INFO"] == "/long":
+            begun.release()
+            assert go_on.wait(30)
+        return hello(environment, start_response)
+
+    with served(answer, takes_long=lambda path: path == "/long") as address, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connected(address)) for _ in range(24)]
         for client in clients:
-            with contextlib.suppress(ConnectionError):
-                client.sendall(HELLO)
-        answers = [greeting(client) for client in clients]
-        assert sum(answer.endswith(b"hello") for answer in answers) == 20
-        assert answers.count(b"") == 5
+            client.sendall(HELLO.replace(b" / ", b" /%6cong "))
+        assert begun.acquire(timeout=30)
+        assert get(address).endswith(b"hello")
+        assert not begun.acquire(blocking=False), "only one is worked on"
+        go_on.set()
+        assert all(greeting(client).endswith(b"hello") for client in clients)
+
+
+def test_a_flood_of_what_takes_long_leaves_room_for_others() -> None:
+    go_on = threading.Event()
+
+    def answer(environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environment["PATH_INFO"] == "/long":
+            assert go_on.wait(30)
+        return hello(environment, start_response)
+
+    limits = ConnectionLimits(connections=20, connections_of_client=20)
+    with served(answer, limits, takes_long=lambda path: path == "/long") as address, contextlib.ExitStack() as stack:
+        for _ in range(30):
+            stack.enter_context(connected(address)).sendall(HELLO.replace(b" / ", b" /long "))
+        assert get(address).endswith(b"hello")
+        go_on.set()
+
+
+def test_requests_that_come_together_are_answered_in_order() -> None:
+    def echo(environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return [environment["wsgi.input"].read(), environment["QUERY_STRING"].encode()]
+
+    first = b"POST /?one HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab"
+    last = b"GET /?two HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with served(echo) as address:
+        answers = exchange(address, first + b"\r\n" + last)
+    assert [part.rpartition(b"\r\n\r\n")[2] for part in answers.split(b"HTTP/1.1 200 OK")[1:]] == [b"abone", b"two"]
+
+
+def test_a_client_that_says_no_more_after_its_request_gets_its_answer() -> None:
+    with served(large) as address, connected(address) as client:
+        client.sendall(HELLO)
+        client.shutdown(socket.SHUT_WR)
+        assert len(read_all(client)) > LARGE
+
+
+def pieces(_environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    start_response("200 OK", [])
+    return (b"piece %d " % number * 1000 for number in range(100))
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_an_answer_of_unknown_length_arrives_whole(version: bytes) -> None:
+    with served(pieces) as address:
+        answer = exchange(address, b"GET / HTTP/%s\r\nHost: x\r\nConnection: close\r\n\r\n" % version)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert (b"chunked" in head) is (version == b"1.1")
+    assert b"piece 99" in body
+    assert b"Content-Length" not in head
+    assert body.endswith(b"0\r\n\r\n") is (version == b"1.1")
+
+
+def test_the_head_alone_is_sent_where_only_that_is_asked_for() -> None:
+    with served(hello) as address:
+        answer = exchange(address, b"HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert b"Content-Length: 5" in answer
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_a_header_of_an_application_cannot_begin_another_line() -> None:
+    def split(_environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", [("X-A", "b\r\nSet-Cookie: c")])
+        return [b""]
+
+    with served(split) as address:
+        answer = get(address)
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert b"Set-Cookie" not in answer
 
 
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
-        (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"b" * LARGEST_HEAD + b"\r\n\r\n", b"413"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"b" * LARGEST_HEAD + b"\r\n\r\n", b"431"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 101 + b"\r\n", b"431"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1_0\r\n\r\n0123456789", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n0", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0, 0\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n", b"400"),
+        (b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
+        (b"GET /#a HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
         (b"GET /" + b"b" * LARGEST_HEAD + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"414"),
         (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (LARGEST_BODY + 1), b"413"),
         (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nGET /\r\n0\r\n\r\n", b"411"),
@@ -153,7 +275,7 @@ def test_an_application_that_fails_half_way_is_logged_and_its_answer_is_seen_to_
 ) -> None:
     def fail(_environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         start_response("200 OK", [])
-        yield b"begun"
+        yield b"begun" * HANDED_OVER
         raise ZeroDivisionError
 
     with served(fail) as address:
@@ -174,13 +296,6 @@ def test_closing_is_quick_whatever_clients_do() -> None:
             begun = time.monotonic()
         assert time.monotonic() - begun < 0.5
         assert idle.recv(10) == b""
-
-
-def test_a_socket_that_systemd_meant_for_others_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LISTEN_PID", "1")
-    with served(hello) as address:
-        assert get(address).endswith(b"hello")
-    assert "LISTEN_PID" not in os.environ
 
 
 def test_many_clients_at_once_are_all_answered() -> None:

@@ -1,5 +1,6 @@
 """Prometheus's web configuration: promtool accepts what we accept, and mistakes are named with file, line and key."""
 
+import contextlib
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,11 +14,13 @@ from prometheus import needs_prometheus
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.system.threads import Threads
-from kuma_sd.web.server.web_config import LiveConfig, Reading, WebConfig
+from kuma_sd.web.server.live_config import LiveConfig, check_losses
+from kuma_sd.web.server.web_config import Reading, WebConfig
 
 HASHED = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
 
 TLS = "tls_server_config: {cert_file: cert.pem, key_file: key.pem"
+CLIENTS = TLS + ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem}"
 
 GOOD = [
     "",
@@ -136,7 +139,6 @@ def test_what_cannot_be_done_safely_is_refused_though_promtool_accepts_it(direct
         (TLS + ", client_auth_type: RequestClientCert}", "RequestClientCert is not honoured"),
         (TLS + ", min_version: TLS10}", "min_version TLS10 is not honoured"),
         (TLS + ", curve_preferences: [CurveP256, X25519]}", "curve_preferences is not honoured"),
-        ("rate_limit: {interval: 1s, burst: 20}", "rate_limit is not honoured"),
     ],
 )
 def test_what_is_not_honoured_is_said(directory: Path, text: str, note: str) -> None:
@@ -180,11 +182,93 @@ def live(directory: Path, tmp_path: Path) -> Iterator[tuple[LiveConfig, Path]]:
 def test_an_edit_is_taken_over(live: tuple[LiveConfig, Path], caplog: pytest.LogCaptureFixture) -> None:
     config, path = live
     before = config.now
-    path.write_text(f"basic_auth_users: {{alice: {HASHED}}}")
+    path.write_text(f"{TLS}}}\nbasic_auth_users: {{alice: {HASHED}}}")
     eventually(lambda: config.now is not before, "the new one is there")
     assert config.now.authentication
-    assert config.now.tls is None
+    assert config.now.tls
     assert caplog.text == ""
+
+
+def replaced(path: Path, text: str) -> None:
+    """Write a file in one step, for half an edit may be right by itself."""
+    edited = path.with_suffix(".new")
+    edited.write_text(text)
+    edited.replace(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        ("", "tls_server_config: {}"),
+        ("# nothing\n", "tls_server_config: {}"),
+        (f"basic_auth_users: {{alice: {HASHED}}}", "tls_server_config: {}"),
+        ("tls_server_config: null", "tls_server_config: {}"),
+    ],
+)
+def test_an_emptied_file_turns_nothing_off(
+    live: tuple[LiveConfig, Path], text: str, lost: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    config, path = live
+    before = config.now
+    replaced(path, text)
+    eventually(lambda: caplog.records, "it is said")
+    assert config.now is before
+    assert f"let the file say '{lost}'" in caplog.text
+
+
+def test_what_the_file_says_is_not_wanted_is_turned_off_and_that_is_said_aloud(
+    live: tuple[LiveConfig, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    config, path = live
+    replaced(path, "tls_server_config: {}")
+    eventually(lambda: config.now.tls is None, "TLS is off")
+    (record,) = caplog.records
+    assert (record.levelname, "goes on without TLS" in record.message) == ("WARNING", True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (f"basic_auth_users: {{alice: {HASHED}}}", "", "basic_auth_users: {}"),
+        (f"basic_auth_users: {{alice: {HASHED}}}", "basic_auth_users: {}", None),
+        (f"basic_auth_users: {{alice: {HASHED}}}", f"basic_auth_users: {{bob: {HASHED}}}", None),
+        (CLIENTS, TLS + "}", "client_auth_type: NoClientCert"),
+        (CLIENTS, TLS + ", client_auth_type: NoClientCert}", None),
+        (TLS + "}", CLIENTS, None),
+        ("", "", None),
+    ],
+)
+def test_who_may_come_in_is_not_widened_by_leaving_something_out(
+    directory: Path, before: str, after: str, said: str | None
+) -> None:
+    first, second = (Reading(written(directory, text)).config() for text in (before, after))
+    with pytest.raises(ConfigError, match=said) if said else contextlib.nullcontext():
+        check_losses(first, second)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("rate_limit: {interval: 1s, burst: 20}", True),
+        ("rate_limit: {interval: 0s, burst: 20}", False),
+        ("rate_limit: {}", False),
+    ],
+)
+def test_a_rate_limit_is_as_in_prometheus(directory: Path, text: str, *, limit: bool) -> None:
+    assert (Reading(written(directory, text)).config().rate_limit is not None) is limit
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("rate_limit: {interval: 1s}", "would refuse every request"),
+        ("rate_limit: {interval: often, burst: 1}", "is not a duration"),
+        ("rate_limit: {interval: 1s, burst: x}", "is not a whole number"),
+    ],
+)
+def test_a_rate_limit_that_is_none_is_refused(directory: Path, text: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        Reading(written(directory, text)).config()
 
 
 def test_a_broken_edit_leaves_the_old_one_and_is_said_in_one_line(
@@ -192,10 +276,7 @@ def test_a_broken_edit_leaves_the_old_one_and_is_said_in_one_line(
 ) -> None:
     config, path = live
     before = config.now
-    # In one step, for half an edit may be right by itself.
-    edited = path.with_suffix(".new")
-    edited.write_text("nonsense: {}")
-    edited.replace(path)
+    replaced(path, "nonsense: {}")
     eventually(lambda: caplog.records, "it is said")
     assert config.now is before
     assert [record.message.partition(str(path))[2] for record in caplog.records] == [

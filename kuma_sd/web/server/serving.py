@@ -1,0 +1,243 @@
+"""Serves a bound socket, so that no client holds up others.
+
+One thread accepts, receives and sends, and never blocks; requests that came whole are answered in other threads, which
+never wait for a client. So a client that is slow costs a place in a table, and there are only so many places.
+"""
+
+import contextlib
+import logging
+import selectors
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kuma_sd.web.server.connection import PIECE, Connection, ConnectionEndedError
+from kuma_sd.web.server.exchange import CutError, Exchange, Sending
+from kuma_sd.web.server.limits import ConnectionLimits, client_of, who_gives_way
+from kuma_sd.web.server.tls import ServerContext
+from kuma_sd.web.server.workers import Lanes
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+_log = logging.getLogger(__name__)
+
+ACCEPTED_AT_ONCE = 64
+"""How many new connections are accepted before the others get their turn."""
+
+PAUSE = 0.1
+"""How long nothing is accepted when there are no more descriptors, in seconds."""
+
+Made = tuple[Connection, Exchange, Sending | None]
+"""What a thread made for a connection; None when its answer cannot be finished."""
+
+
+class Serving:
+    """Serves an application on a socket until closed.
+
+    Args:
+        bound: a socket that listens; it is closed at the end.
+        application: what answers; called in several threads.
+        limits: what clients may take.
+        tls: returns how to speak TLS with a new client; None for plain HTTP.
+        takes_long: tells of a path whether it takes long, so that it must not keep others from their answers.
+    """
+
+    def __init__(
+        self,
+        bound: socket.socket,
+        application: "WSGIApplication",
+        limits: ConnectionLimits | None = None,
+        tls: Callable[[], ServerContext | None] = lambda: None,
+        takes_long: Callable[[str], bool] = lambda _path: False,
+    ) -> None:
+        self.socket = bound
+        self._application = application
+        self._limits = limits or ConnectionLimits()
+        self._tls = tls
+        self._takes_long = takes_long
+        self._connections: set[Connection] = set()
+        self._made: deque[Made] = deque()
+        self._closing = threading.Event()
+        self._waking: socket.socket | None = None
+        self._accepts_again = 0.0
+        self._tick = min(0.25, self._limits.request / 4, self._limits.silence / 4, self._limits.answer / 4)
+
+    def run(self) -> None:
+        """Serve until closed."""
+        self._waking, self._woken = socket.socketpair()
+        self._lanes = Lanes(threading.current_thread().name, self._limits.threads)
+        self._selector = selectors.DefaultSelector()
+        self._woken.setblocking(False)  # noqa: FBT003 (its only argument)
+        self.socket.setblocking(False)  # noqa: FBT003 (likewise)
+        self._selector.register(self.socket, selectors.EVENT_READ, self._accept)
+        self._selector.register(self._woken, selectors.EVENT_READ, self._take_made)
+        self._lanes.start()
+        try:
+            while not self._closing.is_set():
+                self._turn()
+        finally:
+            self._end()
+
+    def close(self) -> None:
+        """End run(), from any thread."""
+        self._closing.set()
+        self._wake_up()
+
+    def _turn(self) -> None:
+        # Without connections there is nothing to look after, and it sleeps.
+        for key, _ in self._selector.select(self._tick if self._connections or self._accepts_again else None):
+            key.data()
+        now = time.monotonic()
+        for connection in [connection for connection in self._connections if connection.is_late(now)]:
+            self._drop(connection)
+        if self._accepts_again and now >= self._accepts_again:
+            self._accepts_again = 0.0
+            self._selector.register(self.socket, selectors.EVENT_READ, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                wire, peer = self.socket.accept()
+            except (BlockingIOError, ConnectionError):
+                return
+            except OSError as error:
+                if not self._closing.is_set():
+                    _log.error("cannot accept connections: %s", error.strerror or error)
+                    self._selector.unregister(self.socket)
+                    self._accepts_again = time.monotonic() + PAUSE
+                return
+            self._welcome(wire, peer)
+
+    def _welcome(self, wire: socket.socket, peer: object) -> None:
+        host = peer[0] if isinstance(peer, tuple) else ""
+        client = client_of(host)
+        if given := who_gives_way(self._connections, client, self._limits):
+            self._drop(given)
+        wire.setblocking(False)  # noqa: FBT003 (its only argument)
+        try:
+            if context := self._tls():
+                wire = context.wrap_socket(wire, server_side=True, do_handshake_on_connect=False)
+        except OSError:
+            # It went before it was welcomed.
+            wire.close()
+            return
+        connection = Connection(wire, client, host, self._limits, time.monotonic())
+        self._connections.add(connection)
+        self._watch(connection)
+
+    def _watch(self, connection: Connection) -> None:
+        """Let the selector know what is awaited of a connection."""
+        wanted, registered = connection.events, connection.registered
+        if wanted == registered:
+            return
+        if not registered:
+            self._selector.register(connection.wire, wanted, partial(self._advance, connection))
+        elif not wanted:
+            self._selector.unregister(connection.wire)
+        else:
+            self._selector.modify(connection.wire, wanted, partial(self._advance, connection))
+        connection.registered = wanted
+
+    def _advance(self, connection: Connection) -> None:
+        """Go on with a connection as far as it does without waiting."""
+        if connection not in self._connections:
+            return
+        now = time.monotonic()
+        try:
+            if connection.waits_for_client:
+                self._receive(connection, now)
+            if not connection.waits_for_client and not connection.is_working:
+                self._send(connection, now)
+        except ConnectionEndedError:
+            self._drop(connection)
+        else:
+            self._watch(connection)
+
+    def _receive(self, connection: Connection, now: float) -> None:
+        request = connection.receive(now)
+        if request:
+            connection.exchange = Exchange(self._application, request.head, request.body, self._about(connection))
+            self._have_made(connection, connection.exchange)
+
+    def _send(self, connection: Connection, now: float) -> None:
+        if connection.flush(now):
+            assert connection.exchange
+            self._have_made(connection, connection.exchange)
+        elif connection.waits_for_client:
+            # The next request may be here already, where the selector does not see it.
+            self._receive(connection, now)
+
+    def _have_made(self, connection: Connection, exchange: Exchange) -> None:
+        self._lanes.put(
+            partial(self._make, connection, exchange), takes_long=self._takes_long(exchange.head.decoded_path)
+        )
+
+    def _make(self, connection: Connection, exchange: Exchange) -> None:
+        """Make what is sent next; in a thread of the lanes."""
+        if connection.is_closed:
+            exchange.close()
+            return
+        try:
+            sending = exchange.advance()
+        except CutError:
+            sending = None
+        self._made.append((connection, exchange, sending))
+        self._wake_up()
+
+    def _take_made(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._woken.recv(PIECE)
+        while self._made:
+            connection, exchange, sending = self._made.popleft()
+            if connection not in self._connections:
+                self._abandon(exchange)
+            elif sending is None:
+                self._drop(connection)
+            else:
+                connection.send(sending, time.monotonic())
+                self._advance(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if connection.registered:
+            self._selector.unregister(connection.wire)
+        connection.close()
+        # While it is being made, it belongs to the thread that makes it.
+        if connection.exchange and not connection.is_working:
+            self._abandon(connection.exchange)
+
+    def _abandon(self, exchange: Exchange) -> None:
+        self._lanes.put(exchange.close, takes_long=self._takes_long(exchange.head.decoded_path))
+
+    def _about(self, connection: Connection) -> dict[str, str]:
+        is_secured = isinstance(connection.wire, ssl.SSLSocket)
+        name = self.socket.getsockname()
+        host, port = name[:2] if isinstance(name, tuple) else ("localhost", 0)
+        return {
+            "REMOTE_ADDR": connection.peer,
+            "SERVER_NAME": str(host),
+            "SERVER_PORT": str(port),
+            "wsgi.url_scheme": "https" if is_secured else "http",
+        }
+
+    def _wake_up(self) -> None:
+        # It is full of calls that were not heard yet, or closed at the end.
+        with contextlib.suppress(OSError):
+            if self._waking:
+                self._waking.send(b"1")
+
+    def _end(self) -> None:
+        self.socket.close()
+        for connection in list(self._connections):
+            self._drop(connection)
+        self._lanes.close(timeout=0.2)
+        self._selector.close()
+        self._woken.close()
+        if self._waking:
+            self._waking.close()

@@ -1,0 +1,173 @@
+"""One poll: everything is read, and what does not fit together takes nothing away."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from kuma_sd import Assignment, SourceError
+from kuma_sd_bundled.kuma_api.absences import Absences, read_answers
+from kuma_sd_bundled.kuma_api.dataplanes import DataplaneReader, KnownDataplane
+from kuma_sd_bundled.kuma_api.documents import Mesh, ResourceKey
+from kuma_sd_bundled.kuma_api.endpoints import Client, PolicyEndpoints
+from kuma_sd_bundled.kuma_api.inventory import Inventory, Lists
+from kuma_sd_bundled.kuma_api.lists import Get, Listing, read_list
+from kuma_sd_bundled.kuma_api.merged_policies import MergedPolicies
+from kuma_sd_bundled.kuma_api.policies import (
+    Matches,
+    PolicySet,
+    ReadPolicy,
+    ask_release,
+    read_matches,
+    read_meshes,
+    read_policies,
+)
+
+DATAPLANES = "dataplanes"
+"""The list whose doubts are settled by asking for what it lacks."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a poll found.
+
+    Args:
+        assignments: the targets, sorted by key.
+        unreadable: digests of the dataplanes of which not even the name can be understood.
+        doubts: the lists that do not fit together, in words.
+        zones: the zones of the dataplanes.
+        remote: whether dataplanes are those of other zones, so that this is a global control plane.
+        dataplanes: how many dataplanes there are.
+        policies: how many policies there are.
+    """
+
+    assignments: Sequence[Assignment]
+    unreadable: frozenset[bytes]
+    doubts: tuple[str, ...]
+    zones: frozenset[str]
+    remote: bool
+    dataplanes: int
+    policies: int
+
+
+class Poller:
+    """Polls one control plane for one client; what did not change between two polls is not computed again.
+
+    Args:
+        client: the client's name.
+        reader: reads dataplanes.
+        inventory: holds the targets.
+    """
+
+    def __init__(self, client: str, reader: DataplaneReader, inventory: Inventory) -> None:
+        self._client = client
+        self._reader = reader
+        self._inventory = inventory
+        self._merged = MergedPolicies()
+        self._absences = Absences()
+        self._matched: Mapping[ResourceKey, PolicySet] = {}
+
+    def poll(self, get: Get) -> Findings:
+        """Read everything once.
+
+        Args:
+            get: asks the API server.
+
+        Raises:
+            SourceError: something cannot be had, or is no answer of Kuma's API.
+        """
+        release = ask_release(get)
+        meshes = read_meshes(get)
+        policies = read_policies(get, release)
+        self._reader.begin(third=release.third)
+        dataplanes = read_list(get, "/dataplanes", self._reader)
+        if dataplanes.unreadable and not dataplanes.items:
+            raise SourceError("no dataplane in the list can be understood")
+        gone = self._settle_absences(get, dataplanes)
+        self._reader.end()
+        matches = self._read_matches(get, policies.items)
+        doubts = _doubts(meshes, policies, dataplanes, matches)
+        if matches.listings and read_policies(get, release).items != policies.items:
+            doubts.append("policies changed meanwhile")
+        matched = self._believed(matches)
+        sets = _sets(matched, dataplanes.items, policies.items)
+        merged = self._merged.backends(get, policies.items, sets)
+        doubts += [f"_rules of {', '.join(key.name for key in names)}" for names in sets if names not in merged]
+        client = Client(self._client, release.clients_share(bare_matches=matches.bare))
+        endpoints = PolicyEndpoints([policy.document for policy in policies.items.values()], client)
+        by_name = {mesh.name: mesh for mesh in meshes.items.values()}
+        lists = Lists(by_name, endpoints, dataplanes.items, matched, merged)
+        kept = self._kept(dataplanes, gone, doubts)
+        known = dataplanes.items.values()
+        # By the keys of dataplanes, so that those of the lists need not be kept.
+        self._matched = {dataplane.key: matched[dataplane.key] for dataplane in known if dataplane.key in matched}
+        return Findings(
+            assignments=self._inventory.update(lists, kept),
+            unreadable=frozenset(blake2b(raw, digest_size=16).digest() for raw in dataplanes.unreadable),
+            doubts=tuple(doubts),
+            zones=frozenset(dataplane.zone for dataplane in known if dataplane.zone),
+            remote=any(dataplane.remote for dataplane in known),
+            dataplanes=len(known),
+            policies=len(policies.items),
+        )
+
+    def _settle_absences(self, get: Get, dataplanes: Listing[KnownDataplane]) -> set[ResourceKey]:
+        """Add the missing that turn out to be there; returns those that are gone."""
+        missing = self._inventory.targets - dataplanes.items.keys()
+        if dataplanes.consistent and not dataplanes.unreadable:
+            return set(missing)
+        answers = self._absences.ask(get, missing)
+        dataplanes.items.update(read_answers(answers.present, self._reader))
+        return answers.gone
+
+    def _read_matches(self, get: Get, policies: Mapping[ResourceKey, ReadPolicy]) -> Matches:
+        everybody = Client(self._client, shares=False)
+        if PolicyEndpoints([policy.document for policy in policies.values()], everybody).replace_mesh_metrics:
+            return read_matches(get, policies)
+        return Matches()
+
+    def _believed(self, matches: Matches) -> Mapping[ResourceKey, PolicySet]:
+        """Return what matches each dataplane; where a list proves no absence, what it said before still counts."""
+        matched = matches.by_dataplane()
+        doubtful = set(matches.inconsistent)
+        if doubtful:
+            for dataplane, before in self._matched.items():
+                now = matched.get(dataplane, ())
+                missed = doubtful.intersection(before).difference(now)
+                if missed:
+                    matched[dataplane] = tuple(sorted({*now, *missed}))
+        return matched
+
+    def _kept(
+        self, dataplanes: Listing[KnownDataplane], gone: set[ResourceKey], doubts: Sequence[str]
+    ) -> set[ResourceKey]:
+        """Return the targets that may not vanish, since nothing proves that they are gone."""
+        only_dataplanes = set(doubts) <= {DATAPLANES}
+        unproved = self._inventory.targets - gone
+        return set(unproved - dataplanes.items.keys() if only_dataplanes else unproved)
+
+
+def _doubts(
+    meshes: Listing[Mesh], policies: Listing[ReadPolicy], dataplanes: Listing[KnownDataplane], matches: Matches
+) -> list[str]:
+    doubts = []
+    if not meshes.consistent or meshes.unreadable:
+        doubts.append("meshes")
+    if not policies.consistent or policies.unreadable:
+        doubts.append("policies")
+    if not dataplanes.consistent:
+        doubts.append(DATAPLANES)
+    return doubts + [f"matches of {key.mesh}/{key.name}" for key in matches.inconsistent]
+
+
+def _sets(
+    matched: Mapping[ResourceKey, PolicySet],
+    dataplanes: Mapping[ResourceKey, KnownDataplane],
+    policies: Iterable[ResourceKey],
+) -> dict[PolicySet, list[ResourceKey]]:
+    """Return the sets of policies that occur, each with the dataplanes that it matches."""
+    sets: dict[PolicySet, list[ResourceKey]] = {}
+    present = set(policies)
+    for dataplane, names in matched.items():
+        if dataplane in dataplanes and present.issuperset(names):
+            sets.setdefault(names, []).append(dataplane)
+    return sets

@@ -1,0 +1,54 @@
+"""What counts as one client, and who gives way."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from kuma_sd.web.server.limits import ConnectionLimits, client_of, who_gives_way
+
+
+@pytest.mark.parametrize(
+    ("host", "client"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::1", "::1"),
+        ("", ""),
+    ],
+)
+def test_an_address_or_its_network_is_a_client(host: str, client: str) -> None:
+    assert client_of(host) == client
+
+
+@dataclass(frozen=True)
+class Connection:
+    client: str
+    since: float
+    waits_for_client: bool = True
+    is_working: bool = False
+
+
+LIMITS = ConnectionLimits(connections=4, connections_of_client=3)
+
+
+def test_with_room_nobody_gives_way() -> None:
+    assert who_gives_way([Connection("a", 1.0)] * 2, "a", LIMITS) is None
+
+
+def test_a_client_with_too_many_displaces_its_own() -> None:
+    connections = [Connection("a", 2.0), Connection("a", 1.0), Connection("a", 3.0)]
+    assert who_gives_way(connections, "a", LIMITS) == Connection("a", 1.0)
+
+
+def test_without_room_the_client_with_most_gives_way() -> None:
+    connections = [Connection("a", 9.0), Connection("a", 8.0), Connection("a", 7.0), Connection("b", 1.0)]
+    assert who_gives_way(connections, "c", LIMITS) == Connection("a", 7.0)
+
+
+def test_who_waits_for_an_answer_gives_way_after_all_who_have_not_asked() -> None:
+    sending, working = Connection("a", 1.0, waits_for_client=False), Connection("a", 0.0, False, True)  # noqa: FBT003
+    assert who_gives_way([sending, working, Connection("a", 5.0)], "a", LIMITS) == Connection("a", 5.0)
+    assert who_gives_way([sending, working, working], "a", LIMITS) == sending
+    assert who_gives_way([working] * 3, "a", LIMITS) == working
