@@ -25,8 +25,15 @@ def problems_of(status: Status) -> list[Problem]:
 
 
 def summary(counts: TargetCounts) -> str:
-    """Name the meshes or services with the most targets, like ``payments 138, default 2 and 7 more``."""
-    shown = [f"{count.name or '(none)'} {count.count:,}" for count in counts.top[:MOST_PARTS]]
+    """Name the meshes or services with the most targets, like ``payments 138, default 2 and 7 more``.
+
+    A service whose name stands in several meshes is named with its mesh, like ``redis (default) 5``.
+    """
+    names = [count.name for count in counts.top]
+    shown = [
+        f"{count.name or '(none)'}{f' ({count.mesh})' if names.count(count.name) > 1 else ''} {count.count:,}"
+        for count in counts.top[:MOST_PARTS]
+    ]
     more = counts.names - len(shown)
     return (", ".join(shown) or "none") + (f" and {more:,} more" if more else "")
 
@@ -47,6 +54,9 @@ def _of_control_plane(one: ControlPlaneStatus, now: float) -> Iterator[Problem]:
         last = f"has sent nothing for {duration(one.age)}" if one.last_response else "has not answered yet"
         what = f"Control plane {one.title} {last}{_fate(one)}"
         yield Problem("disconnected", ERROR, what, one.failing or "no answer yet", control_plane=one.name)
+    elif one.note:
+        what = f"Control plane {one.title} sends {counted(one.assignments, 'target')}"
+        yield Problem("note", WARNING, what, one.note, control_plane=one.name)
     if one.guard.targets:
         until = "until somebody accepts"
         if one.guard.until is not None:

@@ -233,8 +233,8 @@ class Problem(msgspec.Struct, frozen=True):
     """Something that needs a look; `kuma_sd.telemetry.problems` decides what does.
 
     Args:
-        kind: what kind of problem: ``unhealthy``, ``unready``, ``reload``, ``state``, ``disconnected``, ``held``,
-            ``unreadable``, ``failing``, ``slow`` or ``quarantined``.
+        kind: what kind of problem: ``unhealthy``, ``unready``, ``reload``, ``state``, ``disconnected``, ``note``,
+            ``held``, ``unreadable``, ``failing``, ``slow`` or ``quarantined``.
         level: ``error`` or ``warning``.
         what: what is the case.
         why: the reason; empty if there is none to tell.

@@ -162,6 +162,19 @@ def test_a_healthy_daemon_is_shown_without_colours_in_a_pipe(
     assert printed.err == ""
 
 
+def test_a_service_that_stands_in_several_meshes_is_named_with_its_mesh() -> None:
+    services = TargetCounts((Count("redis", 5, "shop"), Count("redis", 4, "default"), Count("web", 2, "shop")), 3)
+    status = replace(WELL, outputs=(replace(FILE, services=services),))
+    assert lines(status)[-1].endswith("services: redis (shop) 5, redis (default) 4, web 2")
+
+
+def test_an_empty_list_says_which_client_no_policy_names() -> None:
+    empty = replace(EAST, assignments=0, note="no policy (MeshMetric) names the client 'me'")
+    told = lines(replace(WELL, control_planes=(empty,)))
+    assert "  look  east: 0 targets, changed 12s ago; connected over v1 gRPC for 2h2m" in told
+    assert "        Control plane east sends 0 targets: no policy (MeshMetric) names the client 'me'" in told
+
+
 def wrong(tmp_path: Path) -> str:
     (tmp_path / "wrong.conf").write_text("[kuma-sd]\nguard-hold = abc\nnonsense\n[file_sd]\npath = /x\n")
     return str(tmp_path / "wrong.conf")

@@ -83,6 +83,17 @@ STATES = {
         (plane(unreadable=3),),
         "3 assignments of east cannot be read, so nothing is taken away the log says more",
     ),
+    "a list that is empty": (
+        (plane(assignments=0, note="no policy (MeshMetric) names the client 'me'"),),
+        "Control plane east sends 0 targets no policy (MeshMetric) names the client 'me'",
+    ),
+    "several control planes are down for the same reason": (
+        [
+            plane(name, connected=False, heard=NOW - 200 - number, age=200.0 + number, failing="connection refused")
+            for number, name in enumerate("abcdefgh")
+        ],
+        "8 control planes are not connected: a, b, c, d, e, f and 2 more connection refused",
+    ),
     "an output fails": (
         (output(failing="No space left on device"),),
         "Output file_sd fails; what it published 11s ago stays No space left on device",
@@ -137,8 +148,12 @@ def test_the_flow_shows_what_everybody_shares_and_how_many_there_are_beyond_what
     outputs = [output("a", transforms=transforms), output("b", transforms=transforms, quarantined=1), output("c")]
     page = shown(*[plane(f"zone-{number}") for number in range(7)], *outputs)
     (flow,) = page.all("section", id="flow")
-    words = " ".join(" ".join(flow.itertext()).split())
+    (picture,) = flow.iter("svg")
+    words = " ".join(" ".join(picture.itertext()).split())
     assert "and 3 more" in words
+    (stages,) = flow.iter("ol")
+    for text in ("guard", "chain: label profile, transforms", "nodev → only", "superseded", "and 3 more"):
+        assert text in " ".join(stages.itertext()), "all of it is there for a phone, too"
     assert words.count("kuma-prometheus-sd") == 2, "two ways"
     assert "nodev → only, 1 quarantined" in words
 
