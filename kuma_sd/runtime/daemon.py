@@ -123,11 +123,11 @@ class Daemon:
     def summary(self) -> str:
         """How it is, in one line."""
         views = self.pipeline.status.control_planes.values()
-        heard = [worker.source.status.connected for worker in self.sources.values()]
+        connected = [worker.source.status.connected for worker in self.sources.values()]
         failing = [name for name, worker in self.outputs.items() if worker.status.failing]
         held = sum(sum(view.guard.held.values()) for view in views)
         parts = [counted(sum(len(view.assignments) for view in views), "target")]
-        parts += [f"{sum(heard)} of {len(heard)} control planes heard"]
+        parts += [f"{sum(connected)} of {len(connected)} control planes connected"]
         parts += [f"{held} held by the guard"] if held else []
         parts += [f"failing: {', '.join(failing)}"] if failing else []
         return "; ".join(parts)
