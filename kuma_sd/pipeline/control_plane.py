@@ -182,14 +182,17 @@ class ControlPlane:
         self._lapsed = ()
         self.received = snapshot.received
         self._answered = True
-        snapshot = self._with_stable_ordinals(snapshot)
+        changes = difference(self.published, snapshot.assignments)
+        if self._namesakes or has_namesakes(changes[1]):
+            snapshot = self._with_stable_ordinals(snapshot)
+            changes = difference(self.published, snapshot.assignments)
         if self._moved and not (snapshot.complete and snapshot.assignments):
-            self.guard.admit(snapshot, now, conclusive=False)
+            self.guard.admit(snapshot, now, changes, conclusive=False)
         else:
             if self._moved:
                 self.guard.replace(snapshot)
             else:
-                self.guard.admit(snapshot, now)
+                self.guard.admit(snapshot, now, changes)
             self._origin = self.config.endpoints
         self.known = self.known or bool(snapshot.assignments)
         self._empty_since = now if self._empty_since is None else self._empty_since
@@ -230,9 +233,6 @@ class ControlPlane:
         return now - self._born if age is None else age
 
     def _with_stable_ordinals(self, snapshot: Snapshot) -> Snapshot:
-        _, fresh = difference(self.published, snapshot.assignments)
-        if not self._namesakes and not has_namesakes(fresh):
-            return snapshot
         assignments = with_stable_ordinals(snapshot.assignments, self.published, self.guard.status.keys)
         self._namesakes = has_namesakes(assignments) or has_namesakes(self.published)
         return replace(snapshot, assignments=assignments)
