@@ -3,17 +3,16 @@
 import json
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
 import pytest
 from http_server import http_server
+from mads_streams import mads_streams, response, silent
 from processes import Process, eventually, kuma_sd
 
 from kuma_sd.mads.codecs.v1 import TYPE_URL
-from kuma_sd.proto.discovery_pb2 import DiscoveryResponse
 from kuma_sd.testing import control_plane
 
 
@@ -41,38 +40,18 @@ def answer(version: str, *published: str) -> bytes:
     return json.dumps({"version_info": version, "type_url": TYPE_URL, "resources": resources}).encode()
 
 
-@contextmanager
-def grpc_server(*, ends: bool) -> Iterator[tuple[str, list[float]]]:
-    """Run a server of MADS v1 streams, which ends each after one answer or never answers; yields its address."""
-    streams: list[float] = []
-
-    def follow(requests: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
-        streams.append(0)
-        if ends:
-            next(requests)
-            yield DiscoveryResponse(version_info="1", type_url=TYPE_URL, nonce="1").SerializeToString()
-            return
-        for _ in requests:
-            pass
-
-    method: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(follow)
-    handler = grpc.method_handlers_generic_handler(
-        "kuma.observability.v1.MonitoringAssignmentDiscoveryService", {"StreamMonitoringAssignments": method}
-    )
-    running = grpc.server(ThreadPoolExecutor(4), handlers=[handler])
-    port = running.add_insecure_port("127.0.0.1:0")
-    running.start()
-    try:
-        yield f"127.0.0.1:{port}", streams
-    finally:
-        running.stop(grace=None).wait(5)
-
-
 def test_a_gateway_that_ends_each_stream_after_one_message_is_asked_ever_less_often_and_logged_briefly(
     tmp_path: Path,
 ) -> None:
+    streams: list[str] = []
+
+    def once_only(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        streams.append(context.peer())
+        next(requests)
+        yield response()
+
     with (
-        grpc_server(ends=True) as (address, streams),
+        mads_streams(once_only) as address,
         daemon(tmp_path / "targets.json", f"grpc://{address}", "--transport=grpc") as running,
     ):
         running.wait_for_line("it breaks again and again")
@@ -87,11 +66,13 @@ def test_a_first_replica_that_takes_the_stream_and_never_answers_delays_the_firs
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "targets.json"
-    with grpc_server(ends=False) as (silent, streams), control_plane("a", "b") as kuma:
-        with daemon(path, f"grpc://{silent},{kuma.address}", "--start-wait=10s") as running:
-            running.wait_for_line(f"at {kuma.address}")
-            eventually(lambda: names(path) == ["a", "b"], "the other replica's targets are published")
-        assert len(streams) == 1
+    with (
+        mads_streams(silent) as locked_up,
+        control_plane("a", "b") as kuma,
+        daemon(path, f"grpc://{locked_up},{kuma.address}", "--start-wait=10s") as running,
+    ):
+        running.wait_for_line(f"at {kuma.address}")
+        eventually(lambda: names(path) == ["a", "b"], "the other replica's targets are published")
 
 
 @pytest.mark.parametrize(
