@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import instructions
+import naive
 import page
 from large import SIZES as LARGE
 from large import Passed, large
@@ -26,7 +27,7 @@ SIZES = (1_000, 10_000, 100_000)
 MILLION = 1_000_000
 FEW_PAIRS = 3
 
-PARTS = ("steps", "starts", "tail", "idle", "instructions", "large")
+PARTS = ("steps", "naive", "starts", "tail", "idle", "instructions", "large")
 
 
 def main() -> None:
@@ -46,12 +47,17 @@ def _sections(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
     yield "when", _when()
     if "steps" in arguments.only:
         costs = _steps(arguments)
+        yield "summary", page.summary(costs)
         yield "table", page.table(costs)
         yield "slopes", page.slopes(costs)
         yield "simulator", page.simulator(costs)
         lines = page.lines(costs)
         if arguments.write and lines:
             PLOT.write_text(plot(lines))
+    if "naive" in arguments.only:
+        _note("beside the naive program")
+        most = max(arguments.targets or SIZES)
+        yield "naive", naive.table([naive.beside(most, parts) for parts in (0, 64)])
     figures: dict[str, str] = {}
     for part, measure in _FIGURES.items():
         if part in arguments.only:

@@ -9,7 +9,11 @@ from large import Passed
 from measured import Cost
 
 PAGE = Path(__file__).parents[2] / "docs/performance.md"
+SIZES_OF_USERS = (1_000, 10_000, 100_000)
 NOT_MEASURED = "Not measured in this run.\n"
+
+OF_OTHER_RUNS = ("consumer",)
+"""What has a command of its own, and stays when the others are measured."""
 
 
 def table(costs: Iterable[Cost]) -> str:
@@ -26,6 +30,24 @@ def table(costs: Iterable[Cost]) -> str:
             else (f"{statistics.median(cost.seconds):.3f} | {statistics.median(cost.floors):.3f} | {cost.ratio:.1f}")
         )
         rows.append(f"| {cost.case} | {cost.step} | {times} | {cpu} | {cost.memory:.0f} |")
+    return "\n".join(rows) + "\n"
+
+
+def summary(costs: Sequence[Cost]) -> str:
+    """Return what a user needs to know first: memory and CPU by size, over gRPC as JSON without rules."""
+    rows = [
+        "| targets | memory after the start | most memory | CPU of the start | CPU of one change |",
+        "|---:|---:|---:|---:|---:|",
+    ]
+    plain = [cost for cost in costs if cost.case.plain and cost.case.protocol == "gRPC"]
+    for targets in SIZES_OF_USERS:
+        steps = {cost.step: cost for cost in plain if cost.case.targets == targets}
+        if not steps.keys() >= {"cold start", "one change"}:
+            continue
+        start, change = steps["cold start"], steps["one change"]
+        cpu = f"{statistics.median(start.cpu):.1f} s | {statistics.median(change.cpu):.2f} s"
+        most = max(cost.memory for cost in steps.values())
+        rows.append(f"| {targets:,} | {start.memory:.0f} MB | {most:.0f} MB | {cpu} |")
     return "\n".join(rows) + "\n"
 
 
@@ -82,11 +104,24 @@ def slopes(costs: Sequence[Cost]) -> str:
     return "".join(told)
 
 
+def put(name: str, text: str) -> None:
+    """Put a text between the markers of its name, and leave the others as they are."""
+    markers = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+    PAGE.write_text(markers.sub(lambda found: f"{found[1]}{text}{found[2]}", PAGE.read_text()))
+
+
 def write(sections: Mapping[str, str]) -> None:
     """Put each text between the markers of its name; what is missing was not measured, so that no two runs mix."""
     pattern = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
-    page = pattern.sub(lambda found: f"{found[1]}{sections.get(found[2], NOT_MEASURED)}{found[3]}", PAGE.read_text())
+    kept = {name: text for name, text in _sections().items() if name in OF_OTHER_RUNS}
+    texts = {**kept, **sections}
+    page = pattern.sub(lambda found: f"{found[1]}{texts.get(found[2], NOT_MEASURED)}{found[3]}", PAGE.read_text())
     PAGE.write_text(page)
+
+
+def _sections() -> dict[str, str]:
+    found = re.findall(r"<!-- (\w+) -->\n(.*?)<!-- end of \1 -->", PAGE.read_text(), re.DOTALL)
+    return dict(found)
 
 
 def lines(costs: Sequence[Cost]) -> dict[str, list[tuple[int, float]]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from floor import floor
+from shortest import naive
 
 from kuma_sd.simulator import EVERYTHING, GeneratedWorld, SimulatedControlPlane, kuma
 from kuma_sd.simulator.encoders import GrpcV1, HttpV1
@@ -63,6 +64,10 @@ class Plane:
     def least(self, path: Path) -> Least:
         """Return the least that what is served now takes, with the file that was made of it."""
         return Least(*json.loads(self._ask("least", str(path))))
+
+    def naive(self, path: Path) -> float:
+        """Return the CPU that the naive program takes for what is served now, in seconds."""
+        return float(self._ask("naive", str(path)))
 
     def close(self) -> None:
         """End it."""
@@ -134,6 +139,9 @@ class _Served:
         seconds = floor(self._protocol, response, Path(path).read_bytes(), Path(path).with_suffix(".tmp"))
         return json.dumps([seconds, _loopback(response), len(response)])
 
+    def naive(self, path: str) -> str:
+        return str(naive(GrpcV1().response("1", "1", shuffled(self._render())), Path(path)))
+
 
 def _loopback(response: bytes) -> float:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as sender:
@@ -162,6 +170,7 @@ def main(targets: int, protocol: str, padding: int) -> None:
         "change": served.change,
         "restart": served.restart,
         "least": served.least,
+        "naive": served.naive,
     }
     for line in sys.stdin:
         name, *arguments = json.loads(line)

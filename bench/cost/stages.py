@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from kuma_sd import memory
 from kuma_sd.core.model import Snapshot
 from kuma_sd.mads import grpc_stream, http_long_poll
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
@@ -17,6 +16,7 @@ from kuma_sd.mads.decoder import Decoder, MadsResponse
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.state import snapshot_file
+from kuma_sd.system import malloc
 
 
 def _grpc(data: bytes) -> MadsResponse:
@@ -56,7 +56,7 @@ def stages(parse: Callable[[bytes], MadsResponse], first: bytes, second: bytes) 
 
 def main(protocol: str, *responses: str) -> None:
     """Go through the stages, and print their names; responses are the paths of two files."""
-    memory.prepare()
+    malloc.prepare()
     first, second = (Path(response).read_bytes() for response in responses)
     names = []
     os.getppid()

@@ -39,7 +39,7 @@ from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError, UsageErro
 from kuma_sd.core.secret import redacted
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.settings.cli_parser import Program, StrictParser
-from kuma_sd.system.descriptors import is_writable, open_standard_streams
+from kuma_sd.system.descriptors import is_writable, open_standard_descriptors
 from kuma_sd.system.log_format import escape
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def report(name: str, work: Callable[[], int]) -> int:
     """Do work, and turn the errors that are expected into a line on stderr and an exit status."""
     print_what_the_encoding_lacks_as_escapes()
     try:
-        open_standard_streams()
+        _open_standard_streams()
         status = _status_of(work)
         sys.stdout.flush()
     except KumaSDError as error:
@@ -242,6 +242,14 @@ def _print_help(name: str, commands: dict[str, str]) -> None:
     for command, summary in commands.items():
         print(f"  {command:<19}{summary}")
     print(f"\nHelp for a command: {name} COMMAND --help")
+
+
+def _open_standard_streams() -> None:
+    open_standard_descriptors()
+    # What the interpreter finds closed is None.
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 (for the process's life)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _status_of(work: Callable[[], int]) -> int:

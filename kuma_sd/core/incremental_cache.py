@@ -31,12 +31,33 @@ class IncrementalCache(Generic[K, S, V]):
         self._items: list[S] = []
         self._values: list[V | None] = []
         self._failures: dict[K, Exception] = {}
+        self._fallback: Callable[[], Mapping[K, V]] | None = None
         self.computed = 0
 
     @property
     def failures(self) -> Mapping[K, Exception]:
         """What could not be computed in the last round, and why."""
         return self._failures
+
+    def values_later(self) -> Callable[[], dict[K, V]]:
+        """Return what returns the values of the last round by key, also after further rounds."""
+        items, values, fallback = self._items, self._values.copy(), self._fallback
+
+        def by_key() -> dict[K, V]:
+            found = dict(fallback()) if fallback else {}
+            pairs = zip(map(self._key, items), values, strict=True)
+            found.update((key, value) for key, value in pairs if value is not None)
+            return found
+
+        return by_key
+
+    def fall_back_on(self, values: Callable[[], Mapping[K, V]]) -> None:
+        """Use other values in the next round for what cannot be computed and had no value before.
+
+        Args:
+            values: returns them by key; called at the first failure.
+        """
+        self._fallback = values
 
     def round(self, items: Iterable[S]) -> list[V]:
         """Return the values of these items, in their order; keys that are not among them are forgotten.
@@ -51,6 +72,7 @@ class IncrementalCache(Generic[K, S, V]):
             results = zip(before[old], self._values[old], strict=True)
             known.update(zip(map(self._key, before[old]), results, strict=True))
         fresh = [[self._value(item, known) for item in after[new]] for _, new in ranges]
+        self._fallback = None
         # From the end, so that places do not move before they are used.
         for (old, _), values in zip(reversed(ranges), reversed(fresh), strict=True):
             self._values[old] = values
@@ -84,6 +106,13 @@ class IncrementalCache(Generic[K, S, V]):
             value = self._compute(item)
         except Exception as error:  # noqa: BLE001 (the boundary to decoders and plugins: the owner reports failures)
             self._failures[key] = error
-            return before and before[1]
+            return before[1] if before else self._fallback_value(key)
         self._failures.pop(key, None)
         return value
+
+    def _fallback_value(self, key: K) -> V | None:
+        if self._fallback is None:
+            return None
+        values = self._fallback()
+        self._fallback = lambda: values
+        return values.get(key)

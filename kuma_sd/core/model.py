@@ -31,7 +31,10 @@ class Key(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
 
 
 class Target(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """An assignment, read. Made on demand and never kept: 100,000 of them would cost 300 MB."""
+    """An assignment, read. Made on demand and never kept: 100,000 of them would cost 300 MB.
+
+    ``job`` is what Prometheus shall call its service, where that is something else; empty for the service.
+    """
 
     control_plane: str
     mesh: str
@@ -41,6 +44,7 @@ class Target(msgspec.Struct, frozen=True, gc=False, array_like=True):
     scheme: str
     metrics_path: str
     labels: Labels
+    job: str = ""
 
 
 class Codec(Protocol):
@@ -109,3 +113,24 @@ class ContactLost:
 
 SourceEvent = Snapshot | ContactLost
 """What a source's thread tells the pipeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastGoodTargets:
+    """What is saved of a control plane, and what a restart begins with.
+
+    Args:
+        name: its name; empty for the only one.
+        endpoints: where the control plane answered that it came from; empty if that is not known.
+        configured: the endpoints in the settings, where that control plane may not have answered yet.
+        assignments: what was published of it, sorted by key.
+        received: when the newest answer came, in seconds of ``time.time()``.
+        file: the name of the file that it is kept in; empty for none yet.
+    """
+
+    name: str
+    endpoints: frozenset[str]
+    assignments: Sequence[Assignment]
+    received: float
+    file: str = ""
+    configured: frozenset[str] = frozenset()

@@ -39,6 +39,11 @@ def _for_yaml(line: bytes) -> bytes:
     return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode()).encode()
 
 
+def as_yaml(line: bytes) -> bytes:
+    """Return a line of JSON so that it is YAML too; it means the same."""
+    return line if line.isascii() and _DELETE not in line else _for_yaml(line)
+
+
 class TargetGroup(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
     """One target as Prometheus will see it: its key and its line of JSON. Nothing else is kept.
 
@@ -68,7 +73,7 @@ class TargetGroup(msgspec.Struct, frozen=True, order=True, gc=False, array_like=
         # No name is longer than the line, so that most are not looked at.
         if len(line) > LONGEST_LABEL_NAME and max(map(len, present), default=0) > LONGEST_LABEL_NAME:
             raise TransformError(f"a label name is longer than {LONGEST_LABEL_NAME} characters")
-        return cls(key, line if line.isascii() and _DELETE not in line else _for_yaml(line))
+        return cls(key, as_yaml(line))
 
     @property
     def targets(self) -> list[str]:

@@ -1,7 +1,7 @@
 """What explanations are made from: what was received, the ways it goes, and what was published."""
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,19 +21,19 @@ class ControlPlaneInput:
 
     Args:
         assignments: what may be published of it, or might if it had not expired; sorted by key.
-        expired: it was not heard for longer than max-age.
-        holds: tells whether the guard holds a target that the control plane does not have any more.
+        expired: it was not connected for longer than max-age.
+        held: the targets that the guard holds, which the control plane does not have any more.
     """
 
     assignments: Sequence[Assignment]
     expired: bool = False
-    holds: Callable[[Key], bool] = lambda _key: False
+    held: Collection[Key] = ()
 
     def state(self, key: Key) -> str:
         """Return how a target is, in a word."""
         if self.expired:
             return "expired"
-        return "held" if self.holds(key) else "present"
+        return "held" if key in self.held else "present"
 
 
 class NamedTransform(NamedTuple):
@@ -88,12 +88,8 @@ class ExplainInputs:
         """Look at a running daemon, from any thread."""
         components, workers = daemon.components, daemon.outputs
         control_planes = [
-            ControlPlaneInput(
-                control_plane.admitted.assignments if control_plane.admitted else (),
-                control_plane.expired,
-                control_plane.guard.holds,
-            )
-            for control_plane in daemon.pipeline.control_planes.values()
+            ControlPlaneInput(view.lapsed if view.expired else view.assignments, view.expired, view.guard.keys)
+            for _, view in sorted(daemon.pipeline.status.control_planes.items())
         ]
         outputs = [
             OutputInput(name, worker.output, worker.status.published, worker.status.failing)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kuma_sd.core.errors import ConfigError, SourceError
+from kuma_sd.core.regular_file import read_regular
 from kuma_sd.core.secret import NOTHING, Secret, parse_secret_file
 from kuma_sd.http.options import ClientOptions
 
@@ -112,7 +113,7 @@ def _check_token(path: str) -> None:
     with contextlib.suppress(OSError):
         if path and Path(path).is_file():
             try:
-                parse_secret_file(Path(path).read_bytes())
+                parse_secret_file(read_regular(Path(path)))
             except ValueError as error:
                 raise ConfigError(f"bearer-token-file {path!r} {error}") from None
 
@@ -126,6 +127,6 @@ def _token(path: str) -> Secret:
 
 def _read(path: str, option: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return read_regular(Path(path))
     except OSError as error:
         raise SourceError(f"{option} {path!r} cannot be read: {error.strerror}") from error

@@ -84,6 +84,9 @@ class HttpClient:
         scheme = "https" if endpoint.tls else "http"
         self._base = f"{scheme}://{endpoint.authority}{endpoint.path}"
         self._manager = self._make_manager(access, options)
+        # The one pool that requests go through; its connections are ours to cut.
+        self._pool: Any = self._manager.connection_from_url(self._base)
+        self._pool.ConnectionCls = self._connection_class(self._pool.ConnectionCls)
 
     def ask(self, method: str, path: str, *, body: bytes | None = None, timeout: float) -> HttpResponse:
         """Send a request and return the answer, whatever its status.
@@ -114,7 +117,7 @@ class HttpClient:
     def close(self) -> None:
         """Cut the connection, from any thread; what waits for an answer wakes at once.
 
-        Closing the pool would not wake it, and closing the response would hang (urllib3#2868): only the socket helps.
+        Closing the pool does not wake it, and closing the response would hang (urllib3#2868): only the socket helps.
         """
         with self._lock:
             self._closed = True
@@ -123,6 +126,8 @@ class HttpClient:
                     self._wire.shutdown(socket.SHUT_RDWR)
                 self._wire.close()
                 self._wire = None
+        # What is idle.
+        self._pool.close()
 
     def _was_idle(self, error: Exception, connections: int, seconds: float) -> bool:
         """Tell whether the server closed a connection between two requests, which is seen at the second only."""
@@ -174,11 +179,7 @@ class HttpClient:
         if options.tls_insecure_skip_verify:
             # It is said once at the start, not at each request.
             urllib3.disable_warnings(InsecureRequestWarning)
-        manager = _through(self._proxy, arguments) if self._proxy else urllib3.PoolManager(**arguments)
-        # The one pool that requests go through; its connections are ours to cut.
-        pool = manager.connection_from_url(self._base)
-        pool.ConnectionCls = self._connection_class(pool.ConnectionCls)
-        return manager
+        return _through(self._proxy, arguments) if self._proxy else urllib3.PoolManager(**arguments)
 
     def _connection_class(self, base: Any) -> Any:  # noqa: ANN401 (urllib3 has several, without a common type)
         made, opened = self._made, self._opened

@@ -29,6 +29,7 @@ from kuma_sd.mads.errors import ForeignError, GarbledError, NotImplementedThereE
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, Node, ReceivedResponse
 from kuma_sd.system.deadline import Deadline
+from kuma_sd.system.descriptors import require_descriptors
 from kuma_sd.system.malloc import LARGE, give_back
 
 _log = logging.getLogger(__name__)
@@ -94,8 +95,14 @@ class GrpcStream:
         self._node = Node(id=options.name)
         self._max_message_size = min(options.max_message_size, LARGEST_LIMIT)
         self._metadata = tuple((name.lower(), value) for name, value in access.headers().items())
+        _check_descriptors()
         self._patience = patience
         self._deadline = Deadline(f"deadline of {endpoint}", self._give_up)
+        try:
+            # gRPC ends the process where it can open nothing.
+            require_descriptors()
+        except OSError as error:
+            raise SourceError(f"no connection can be made: {error.strerror}") from error
         self._channel = _channel(endpoint, dialect, options, access)
         self._call: grpc.Call | None = None
         self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -190,6 +197,14 @@ class GrpcStream:
         if code is grpc.StatusCode.UNAVAILABLE:
             return UnreachableError(details)
         return SourceError(f"{code.name.lower().replace('_', ' ')}: {details}")
+
+
+def _check_descriptors() -> None:
+    try:
+        # Where gRPC finds none to wake itself up with, it aborts the process.
+        require_descriptors()
+    except OSError as error:
+        raise SourceError(f"cannot connect: {error.strerror}") from error
 
 
 # What gRPC says before the reason: which addresses it tried.

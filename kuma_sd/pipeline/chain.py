@@ -1,16 +1,19 @@
 """A branch of the pipeline: a label profile and a list of transforms, shared by the outputs that have the same."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from kuma_sd.core.errors import TransformError
+from msgspec.structs import replace
+
+from kuma_sd.core.errors import NotReceivedError, TransformError
 from kuma_sd.core.incremental_cache import IncrementalCache
 from kuma_sd.core.list_diff import flattened
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, Key, Labels, Target
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import GroupKey, TargetGroup
+from kuma_sd.pipeline.line_templates import LineTemplates
 from kuma_sd.plugin.interfaces import Transform
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.prometheus.scrapable import check_scrapable
@@ -49,6 +52,9 @@ class LabelLimits(NamedTuple):
             if len(value.encode()) > self.label_value_length:
                 raise TransformError(f"the value of its label {name!r} is longer than max-label-value-length")
 
+
+Groups = TargetGroup | tuple[TargetGroup, ...]
+"""What becomes of one assignment: nearly always one group."""
 
 MOST_FAILURES = 20
 """How many targets that cannot be converted are named in the status."""
@@ -90,9 +96,8 @@ class Chain:
         self.profile = profile
         self.limits = limits or LabelLimits()
         self.transforms = transforms
-        self._memo: IncrementalCache[Key, Assignment, TargetGroup | tuple[TargetGroup, ...]] = IncrementalCache(
-            self._convert
-        )
+        self._templates = None if transforms else LineTemplates(profile)
+        self._memo: IncrementalCache[Key, Assignment, Groups] = IncrementalCache(self._convert)
         self._reported: frozenset[Key] = frozenset()
         self.without_address = 0
         self.status = ChainStatus()
@@ -103,13 +108,38 @@ class Chain:
         return self._memo.computed
 
     @property
+    def _failures(self) -> Mapping[Key, Exception]:
+        """What cannot be converted; not what is known from what was published alone, which nobody sent yet."""
+        failures = self._memo.failures
+        return {key: error for key, error in failures.items() if not isinstance(error, NotReceivedError)}
+
+    @property
     def failing(self) -> int:
         """How many targets could not be converted; they keep their last good groups, or are left out."""
-        return len(self._memo.failures)
+        return len(self._failures)
 
     def failure_of(self, key: Key) -> Exception | None:
         """Return why a target could not be converted, from any thread; None if it could, or is not there."""
         return self._memo.failures.get(key)
+
+    def inherit(self, before: "Chain", renames: Mapping[str, str]) -> None:
+        """Let targets that cannot be converted keep the groups that they had in another chain.
+
+        Args:
+            before: the chain of the old settings; this one, if it stays.
+            renames: the new names of control planes by their old ones.
+        """
+        if before is not self or renames:
+            self.fall_back_on(before._memo.values_later(), renames)  # noqa: SLF001 (a chain of the same kind)
+
+    def fall_back_on(self, groups: Callable[[], Mapping[Key, Groups]], renames: Mapping[str, str]) -> None:
+        """Let targets that cannot be converted in the next round keep the groups that were published before.
+
+        Args:
+            groups: returns them; called at the first failure.
+            renames: the new names of control planes by those in the keys.
+        """
+        self._memo.fall_back_on(lambda: dict(_renamed(key, group, renames) for key, group in groups().items()))
 
     def publication(self, assignments: Iterable[Assignment], received: float) -> Publication:
         """Convert what changed and put all together.
@@ -122,9 +152,13 @@ class Chain:
         self._report()
         return publication
 
-    def _convert(self, assignment: Assignment) -> TargetGroup | tuple[TargetGroup, ...]:
+    def _convert(self, assignment: Assignment) -> Groups:
         target = assignment.read()
         self.limits.check(target, len(assignment.data))
+        # Transforms see label sets, and make them anew for each target.
+        line = self._templates.render(target) if self._templates else None
+        if line is not None:
+            return TargetGroup(GroupKey(assignment.key, 0), line)
         results: Iterable[Labels] = (self.profile(target),)
         for transform in self.transforms:
             results = _apply(transform, results, target)
@@ -140,7 +174,7 @@ class Chain:
         return groups[0] if len(groups) == 1 else tuple(groups)
 
     def _report(self) -> None:
-        failures = self._memo.failures
+        failures = self._failures
         fresh = {key: failures[key] for key in failures.keys() - self._reported}
         # A line for each kind, since it may be all targets at once.
         for kind in {type(error): None for error in fresh.values()}:
@@ -150,6 +184,16 @@ class Chain:
         self.status = ChainStatus(
             len(failures), named, self.without_address, self.profile.repaired, self.profile.collided
         )
+
+
+def _renamed(key: Key, groups: Groups, renames: Mapping[str, str]) -> tuple[Key, Groups]:
+    name = renames.get(key.control_plane)
+    if name is None:
+        return key, groups
+    key = replace(key, control_plane=name)
+    if isinstance(groups, TargetGroup):
+        return key, replace(groups, key=GroupKey(key, groups.key.place))
+    return key, tuple(replace(group, key=GroupKey(key, group.key.place)) for group in groups)
 
 
 def _report_kind(failures: Mapping[Key, Exception]) -> None:

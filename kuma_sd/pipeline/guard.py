@@ -1,148 +1,263 @@
-"""What a snapshot may take away."""
+"""Decide which of the targets that vanished from one control plane stay published."""
 
-import logging
+import enum
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from operator import attrgetter
+
+from msgspec.structs import replace
 
 from kuma_sd.core.list_diff import difference
 from kuma_sd.core.model import Assignment, Key, Snapshot
-from kuma_sd.core.options import show_duration
-from kuma_sd.core.text import counted
 
-_log = logging.getLogger(__name__)
+_KEY = attrgetter("key")
+_MESH = attrgetter("key.mesh")
+_KEY_MESH = attrgetter("mesh")
+
+FOREVER = float("inf")
+
+MANY_RESTARTS = 2
+"""How often a hold is begun anew until somebody should look."""
+
+
+class Reason(enum.Enum):
+    """Why a vanished target stays published."""
+
+    DROP = "too many vanished"
+    NEW_ADDRESS = "only a complete list with targets from the new address replaces those of the old one"
+    UNREADABLE = "a resource that cannot be read may be one of them"
+    RECONNECT = "they vanished soon after a connection was made"
 
 
 @dataclass(frozen=True, slots=True)
 class GuardStatus:
-    """What a guard holds back; replaced whole, never changed.
+    """What a guard holds; replaced whole, never changed.
 
     Args:
         held: how many targets of each mesh are published although the control plane no longer has them.
+        doubtful: how many of them may be what cannot be read; these have no time limit.
         why: what made the guard hold them; empty while it holds none.
-        until: when the first of them is let go, in the seconds of admit(); None while it holds none.
+        until: when the first of them is let go, in monotonic seconds; None while nothing sets a time.
+        suspicious: somebody should look: it is more than a few targets after a reconnect.
+        keys: which targets these are.
         engaged: how often it began to hold something.
     """
 
     held: Mapping[str, int] = field(default_factory=dict)
+    doubtful: int = 0
     why: str = ""
     until: float | None = None
+    suspicious: bool = False
+    keys: frozenset[Key] = frozenset()
     engaged: int = 0
+
+
+@dataclass(slots=True)
+class _Held:
+    """A target that stays.
+
+    Args:
+        assignment: what is published of it.
+        since: since when it is missing in the present contact; None until an answer of this contact lacks it.
+        reason: why it stays.
+        doubt: the unreadable resources that may be this target; it stays while one of them is in the answers.
+    """
+
+    assignment: Assignment
+    since: float | None
+    reason: Reason
+    doubt: frozenset[bytes] = frozenset()
+
+    @property
+    def counts_since(self) -> float:
+        """Since when the time runs after which it is let go; infinity while it does not run."""
+        return FOREVER if self.since is None or self.doubt else self.since
 
 
 class Guard:
     """Holds targets that vanish in a suspicious way, for one control plane.
 
-    A key that a snapshot lacks is missing since then. It is suspicious when of the keys present and those that went
-    missing within the last ``hold`` more than ``max_drop`` are missing, in the control plane or in one mesh; when one
-    went missing within ``hold`` after the connection was made, for a control plane that restarts is empty before it is
-    full; and when the snapshot is incomplete. Then what is missing and still published stays: until it returns, until
-    it has been missing for ``hold``, or until somebody accepts. What was let go before stays gone.
+    It is suspicious when more than ``max_drop`` of what was published, of the control plane or of one mesh, vanishes
+    within ``hold``; when a target vanishes within ``hold`` after the contact began, for a control plane that restarts
+    is empty before it is full; and when a resource became unreadable in the same answer. The target then stays until
+    it returns, until it was missing for ``hold`` in one contact, or until somebody accepts. Additions and changes
+    always pass, and what was let go stays gone.
 
     Args:
-        title: what the control plane is called in the log.
-        max_drop: which share may go missing within ``hold``, from 0 to 1.
+        max_drop: which share may vanish within ``hold``, from 0 to 1.
         hold: how long the missing stay, in seconds.
     """
 
-    def __init__(self, title: str = "", max_drop: float = 0.5, hold: float = 120.0) -> None:
-        self.status = GuardStatus()
-        self._title = title
+    def __init__(self, max_drop: float = 0.5, hold: float = 120.0) -> None:
         self.max_drop = max_drop
         self.hold = hold
-        self._published: Sequence[Assignment] = ()
-        self._missing: dict[Key, float] = {}
-        self._held: dict[Key, Assignment] = {}
+        self.published: Sequence[Assignment] = ()
+        self.status = GuardStatus()
+        self._why = ""
+        self._present: Sequence[Assignment] = ()
+        self._held: dict[Key, _Held] = {}
+        self._let_go: dict[Key, float] = {}
+        self._unreadable: frozenset[bytes] = frozenset()
+        self._restarts = 0
 
     @property
-    def deadline(self) -> float | None:
-        """When to admit the last snapshot again, since a hold will be over; in the seconds of admit()."""
-        return min((self._missing[key] + self.hold for key in self._held), default=None)
-
-    def holds(self, key: Key) -> bool:
-        """Tell, in any thread, whether a target is held that the control plane does not have any more."""
-        return key in self._held
+    def deadline(self) -> float:
+        """When release() will let something go, in monotonic seconds; infinity while nothing sets a time."""
+        return min((held.counts_since for held in self._held.values()), default=FOREVER) + self.hold
 
     def restore(self, assignments: Sequence[Assignment]) -> None:
-        """Begin with what was published before a restart; the holds start anew."""
-        self._published = assignments
+        """Begin with what was published before; no answer said anything about it yet."""
+        self.published = self._present = assignments
 
-    def admit(self, snapshot: Snapshot, now: float) -> Snapshot:
-        """Return the snapshot as it may be published. Additions and changes always pass.
+    def admit(self, snapshot: Snapshot, now: float, *, conclusive: bool = True) -> None:
+        """Take an answer of the control plane.
 
         Args:
-            snapshot: the newest; the same again when a hold is over.
+            snapshot: the answer.
             now: in the seconds of the snapshot's ``connected``.
+            conclusive: whether what it lacks may be let go in time; otherwise all that is missing stays.
         """
-        gone = self._notice(snapshot.assignments, now)
-        self._forget([key for key, since in self._missing.items() if now - since >= self.hold], gone)
-        self._decide(snapshot, gone)
-        if self._held:
-            # Keys are unique, so nothing but them is compared.
-            snapshot = replace(snapshot, assignments=sorted([*snapshot.assignments, *self._held.values()]))
-        self._published = snapshot.assignments
-        return snapshot
+        gone = self._gone(snapshot.assignments)
+        self._held = {key: held for key, held in self._held.items() if key in gone}
+        self._let_go = {key: since for key, since in self._let_go.items() if now - since < self.hold}
+        appeared = self._note_unreadable(snapshot)
+        for target in self._held.values():
+            if target.since is None and conclusive:
+                target.since = now
+        missing = {key: assignment for key, assignment in gone.items() if key not in self._held}
+        if not conclusive:
+            held = {key: _Held(assignment, None, Reason.NEW_ADDRESS) for key, assignment in missing.items()}
+        elif appeared:
+            held = {key: _Held(assignment, now, Reason.UNREADABLE, appeared) for key, assignment in missing.items()}
+        else:
+            held = self._suspicious(missing, snapshot.connected, now) if missing else {}
+        self._held.update(held)
+        self._let_go.update((key, now) for key in missing.keys() - held.keys())
+        self._present = snapshot.assignments
+        self._publish()
+        self.release(now)
+
+    def release(self, now: float) -> None:
+        """Let go of what was missing for long enough. Call it only while the control plane is in contact."""
+        over = [key for key, held in self._held.items() if now - held.counts_since >= self.hold]
+        for key in over:
+            del self._held[key]
+        if over:
+            self._publish()
+
+    def lose_contact(self) -> None:
+        """Begin the holds anew: each target must be missing for the whole time in one contact."""
+        for held in self._held.values():
+            held.since = None
+        self._restarts += 1
+        self._describe()
 
     def accept(self) -> None:
-        """Let go of everything held, and forget what went missing: what the control plane has is right."""
-        self._missing.clear()
+        """Let go of everything held, and count anew."""
         self._held.clear()
-        self._published = ()
-        self._say("")
+        self._let_go.clear()
+        self._publish()
 
-    def _notice(self, present: Sequence[Assignment], now: float) -> dict[Key, Assignment]:
-        """Update what is missing, and return what is published but not present."""
-        vanished, fresh = difference(self._published, present)
+    def replace(self, snapshot: Snapshot) -> None:
+        """Publish exactly this answer, as of another control plane."""
+        self._unreadable = snapshot.unreadable
+        self._present = snapshot.assignments
+        self.accept()
+
+    def rename(self, control_plane: str) -> None:
+        """Give everything keys with another control plane in them."""
+        keys = {key: replace(key, control_plane=control_plane) for key in (*self._held, *self._let_go)}
+        self._present = [_renamed(assignment, control_plane) for assignment in self._present]
+        for held in self._held.values():
+            held.assignment = _renamed(held.assignment, control_plane)
+        self._held = {keys[key]: held for key, held in self._held.items()}
+        self._let_go = {keys[key]: since for key, since in self._let_go.items()}
+        self._publish()
+
+    def clear(self) -> None:
+        """Publish nothing, and hold nothing."""
+        self._present = ()
+        self.accept()
+
+    def _gone(self, present: Sequence[Assignment]) -> dict[Key, Assignment]:
+        """Return what is published but not present; what returned is no longer counted as let go."""
+        vanished, fresh = difference(self.published, present)
         gone = {assignment.key: assignment for assignment in vanished}
-        back = [assignment.key for assignment in fresh]
-        if self._held:
-            # By key: what returns may be another object with the same bytes.
-            back += self._held.keys() & set(map(attrgetter("key"), present))
-        self._forget(back, gone)
-        for key in gone:
-            self._missing.setdefault(key, now)
+        if gone:
+            for key in gone.keys() & set(map(_KEY, fresh)):
+                del gone[key]
+        if self._let_go:
+            names = {(assignment.key.mesh, assignment.key.name) for assignment in fresh}
+            self._let_go = {key: since for key, since in self._let_go.items() if (key.mesh, key.name) not in names}
         return gone
 
-    def _forget(self, keys: Iterable[Key], gone: dict[Key, Assignment]) -> None:
-        for key in keys:
-            self._missing.pop(key, None)
-            self._held.pop(key, None)
-            gone.pop(key, None)
+    def _note_unreadable(self, snapshot: Snapshot) -> frozenset[bytes]:
+        """Update what may be unreadable of what is held, and return which resources became unreadable just now."""
+        appeared = snapshot.unreadable - self._unreadable
+        went = bool(self._unreadable - snapshot.unreadable)
+        self._unreadable = snapshot.unreadable
+        for key, held in list(self._held.items()):
+            if held.doubt:
+                # A broken resource may have other bytes by now: then one went and another one appeared.
+                held.doubt = (held.doubt | appeared if went else held.doubt) & snapshot.unreadable
+                if not held.doubt:
+                    del self._held[key]
+            elif appeared and (held.since is None or held.since - snapshot.connected <= self.hold):
+                held.doubt, held.reason = appeared, Reason.UNREADABLE
+        return appeared
 
-    def _decide(self, snapshot: Snapshot, gone: Mapping[Key, Assignment]) -> None:
-        """Hold what is gone where that is suspicious."""
-        why = ""
-        if self._missing:
-            present = Counter(map(attrgetter("key.mesh"), snapshot.assignments))
-            missing = Counter(key.mesh for key in self._missing)
-            soon = {key.mesh for key, since in self._missing.items() if 0 <= since - snapshot.connected <= self.hold}
-            if not snapshot.complete:
-                why, meshes = "something in the response cannot be understood", set(missing)
-            elif soon:
-                why, meshes = "they vanished soon after a connection was made", set(missing)
-            elif self._too_many(missing.total(), present.total()):
-                why, meshes = f"{missing.total()} of {missing.total() + present.total()} vanished", set(missing)
-            else:
-                meshes = {mesh for mesh in missing if self._too_many(missing[mesh], present[mesh])}
-                why = f"too many vanished from the mesh {', '.join(sorted(meshes))}" if meshes else ""
-            self._held.update((key, missing) for key, missing in gone.items() if key.mesh in meshes)
-        self._say(why)
+    def _suspicious(self, missing: Mapping[Key, Assignment], connected: float, now: float) -> dict[Key, _Held]:
+        """Return what is to be held of what vanished just now from an answer that can be read as before."""
+        if self.hold <= 0:
+            return {}
+        dropped = self._meshes_that_lost_too_many(missing)
+        held = {key: _Held(item, now, Reason.DROP) for key, item in missing.items() if key.mesh in dropped}
+        if 0 <= now - connected <= self.hold:
+            held |= {key: _Held(item, now, Reason.RECONNECT) for key, item in missing.items() if key not in held}
+        return held
 
-    def _too_many(self, missing: int, present: int) -> bool:
-        return missing > self.max_drop * (missing + present)
+    def _meshes_that_lost_too_many(self, missing: Collection[Key]) -> Collection[str]:
+        """Return in which meshes too many vanished, judged beside what was published, whatever arrived meanwhile."""
+        sure = [key for key, held in self._held.items() if not held.doubt]
+        lost = Counter(map(_KEY_MESH, itertools.chain(missing, sure, self._let_go)))
+        known = Counter(map(_MESH, self.published))
+        known.update(map(_KEY_MESH, self._let_go))
+        known.subtract(Counter(key.mesh for key, held in self._held.items() if held.doubt))
+        if lost.total() > self.max_drop * known.total():
+            self._why = f"{lost.total()} of {known.total()} vanished"
+            return lost
+        meshes = {mesh for mesh, count in lost.items() if count > self.max_drop * known[mesh]}
+        if meshes:
+            self._why = f"too many vanished from the mesh {', '.join(sorted(meshes))}"
+        return meshes
 
-    def _say(self, why: str) -> None:
-        held = dict(Counter(key.mesh for key in self._held))
-        if held and not self.status.held:
-            _log.warning(
-                "control plane %s: %s vanished but stay for up to %s: %s; 'kuma-sd accept' lets them go",
-                self._title,
-                counted(sum(held.values()), "target"),
-                show_duration(self.hold),
-                why,
-            )
-        elif self.status.held and not held:
-            _log.info("control plane %s: no vanished target is held any more", self._title)
-        engaged = self.status.engaged + bool(held and not self.status.held)
-        self.status = GuardStatus(held, (why or self.status.why) if held else "", self.deadline, engaged)
+    def _publish(self) -> None:
+        held = [held.assignment for held in self._held.values()]
+        # Keys are unique, so nothing but them is compared.
+        self.published = sorted([*self._present, *held]) if held else self._present
+        self._describe()
+
+    def _describe(self) -> None:
+        engaged = self.status.engaged
+        if not self._held:
+            self._restarts = 0
+            self.status = GuardStatus(engaged=engaged)
+            return
+        reasons = Counter(held.reason for held in self._held.values())
+        reason = next(reason for reason in Reason if reasons[reason])
+        deadline = self.deadline
+        self.status = GuardStatus(
+            held=dict(Counter(map(_KEY_MESH, self._held))),
+            doubtful=reasons[Reason.UNREADABLE],
+            why=self._why if reason is Reason.DROP else reason.value,
+            until=None if deadline == FOREVER else deadline,
+            suspicious=reason in (Reason.DROP, Reason.NEW_ADDRESS) or self._restarts >= MANY_RESTARTS,
+            keys=frozenset(self._held),
+            engaged=engaged + (not self.status.held),
+        )
+
+
+def _renamed(assignment: Assignment, control_plane: str) -> Assignment:
+    return replace(assignment, key=replace(assignment.key, control_plane=control_plane))

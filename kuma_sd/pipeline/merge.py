@@ -1,47 +1,53 @@
-"""From snapshots to publications: guard, convert, unite, hand on."""
+"""From snapshots to publications: what the control planes may publish, merged, converted and handed to the outputs."""
 
 import itertools
 import logging
 import time
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kuma_sd.core.mailbox import Mailbox
-from kuma_sd.core.model import Assignment, ContactLost, Snapshot, SourceEvent
+from kuma_sd.core.model import Assignment, Key, LastGoodTargets, SourceEvent
 from kuma_sd.core.publication import Publication
+from kuma_sd.core.target_group import TargetGroup
 from kuma_sd.pipeline.chain import Chain
-from kuma_sd.pipeline.control_plane import ControlPlane
+from kuma_sd.pipeline.control_plane import ControlPlane, ControlPlaneConfig, ControlPlaneView
+from kuma_sd.pipeline.control_planes import ControlPlanes
+from kuma_sd.state.saver import Restored
 
 _log = logging.getLogger(__name__)
 
 SENDER = "pipeline"
-"""Under which name publications lie in an output's mailbox."""
+"""Under which name publications lie in an output's mailbox, which has no other sender."""
 
 
 class Route:
-    """A branch and the outputs that share it.
+    """A chain and the outputs that share it.
 
     Args:
         chain: what makes publications.
         mailboxes: where they go, by the output's name.
+        published: returns what the outputs published before the start, where they know.
     """
 
-    def __init__(self, chain: Chain, mailboxes: Mapping[str, Mailbox[Publication]]) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        mailboxes: Mapping[str, Mailbox[Publication]],
+        published: Callable[[], Mapping[Key, TargetGroup]] = dict,
+    ) -> None:
         self.chain = chain
+        self._published = published
         self.mailboxes = mailboxes
         self.last: Publication | None = None
         self._assignments: Sequence[Assignment] | None = None
 
-    def publish(self, control_planes: Collection[ControlPlane]) -> None:
-        """Hand the union of what these admit to the outputs, if it differs from the last one."""
-        assignments = list(itertools.chain.from_iterable(control_plane.assignments for control_plane in control_planes))
+    def publish(self, assignments: list[Assignment], received: float) -> None:
+        """Hand the publication of these to the outputs, if it differs from the last one."""
         # Unchanged assignments and groups are the same objects, so comparing them costs next to nothing.
         if assignments == self._assignments:
             return
         self._assignments = assignments
-        received = max(
-            (control_plane.admitted.received for control_plane in control_planes if control_plane.admitted), default=0.0
-        )
         publication = self.chain.publication(assignments, received)
         if self.last and self.last.groups == publication.groups:
             return
@@ -49,26 +55,61 @@ class Route:
         for mailbox in self.mailboxes.values():
             mailbox.put(SENDER, publication)
 
+    def inherit(self, routes: Sequence["Route"], renames: Mapping[str, str]) -> None:
+        """Take over the last good groups from the route that led to the same outputs, or else from any.
+
+        Args:
+            routes: those of the old settings.
+            renames: the new names of control planes by their old ones.
+        """
+        if not routes:
+            self.chain.fall_back_on(self._published, renames)
+        before = [route for route in routes if not self.mailboxes.keys().isdisjoint(route.mailboxes)]
+        for route in (before or routes)[:1]:
+            self.chain.inherit(route.chain, renames)
+
 
 @dataclass(frozen=True)
-class FirstPublication:
-    """When the first publication may go out.
+class Configuration:
+    """What the settings say to the pipeline. The main thread opens everything in it.
 
     Args:
-        started: when the daemon started, in seconds of ``time.monotonic()``.
+        control_planes: what is known of each, by the settings.
+        routes: the chains and where they lead.
         start_wait: how long to wait for control planes that say nothing, in seconds.
-        guard_hold: how long an empty first snapshot counts as none, in seconds.
     """
 
-    started: float
-    start_wait: float
-    guard_hold: float
+    control_planes: Sequence[ControlPlaneConfig]
+    routes: Sequence[Route]
+    start_wait: float = 30.0
 
-    def at(self, control_planes: Iterable[ControlPlane]) -> float:
-        """Return from when on a union may be published, if nothing else arrives."""
-        counts = [control_plane.counts_from(self.guard_hold) for control_plane in control_planes]
-        # With everybody in it; or after start-wait, with anybody.
-        return min(max(counts), max(min(counts), self.started + self.start_wait))
+
+@dataclass(frozen=True)
+class FromSource:
+    """Something that a source tells.
+
+    Args:
+        source: which one.
+        event: what it tells.
+    """
+
+    source: int
+    event: SourceEvent
+
+
+@dataclass(frozen=True)
+class Accept:
+    """Let go of what is held.
+
+    Args:
+        control_plane: the name of one; None for all.
+    """
+
+    control_plane: str | None = None
+
+
+Message = FromSource | Configuration | Accept | None
+"""What the pipeline's thread takes; None asks for a sign of life only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,110 +118,195 @@ class PipelineStatus:
 
     Args:
         published: whether a first publication went out.
-        assignments: how many each control plane has.
+        control_planes: how each control plane is, by its name.
+        leaving: how those are that are not in the settings any more.
         beat: when it last took something from its mailbox, in seconds of ``time.monotonic()``.
         rounds: how often it put publications together.
         seconds: how long it took the last time.
     """
 
     published: bool = False
-    assignments: Mapping[str, int] = field(default_factory=dict)
+    control_planes: Mapping[str, ControlPlaneView] = field(default_factory=dict)
+    leaving: Sequence[ControlPlaneView] = ()
     beat: float = 0.0
     rounds: int = 0
     seconds: float = 0.0
-
-
-Message = SourceEvent | Callable[[], bool | None]
-"""What the pipeline's thread takes: a snapshot, or something to do between two of them, true if it changed anything."""
 
 
 class Pipeline:
     """The thread between the control planes and the outputs.
 
     Args:
-        control_planes: one for each control plane that is configured, by its name.
-        routes: the branches and where they lead.
-        opening: when to publish first.
-        save: called with what was let through, by control plane, for those who save it.
+        started: when the daemon started, in seconds of ``time.monotonic()``.
+        save: called with what is published of a control plane, whenever that changes.
+        forget: called with the file of a control plane that left.
     """
 
     def __init__(
         self,
-        control_planes: Mapping[str, ControlPlane],
-        routes: Sequence[Route],
-        opening: FirstPublication,
-        save: Callable[[str, Snapshot], None] = lambda _control_plane, _snapshot: None,
+        started: float = 0.0,
+        save: Callable[[LastGoodTargets], None] = lambda _last_good: None,
+        forget: Callable[[str], None] = lambda _file: None,
     ) -> None:
         self.mailbox: Mailbox[Message] = Mailbox()
         self.status = PipelineStatus()
-        # In the order of their keys.
-        self.control_planes = dict(sorted(control_planes.items()))
-        self.routes = routes
-        self._opening = opening
+        self.control_planes = ControlPlanes(forget)
+        self.routes: Sequence[Route] = ()
+        self._started = started
+        self._start_wait = 0.0
         self._save = save
+        self._seen: dict[ControlPlane, Sequence[Assignment]] = {}
+        self._saved: dict[ControlPlane, LastGoodTargets] = {}
+        self._count = itertools.count()
 
     def run(self) -> None:
-        """Take snapshots until closed."""
-        self.step({}, time.monotonic())
+        """Take messages until closed."""
+        self.step((), time.monotonic())
         while not self.mailbox.closed:
-            deadline = self._deadline(time.monotonic())
+            deadline = self.deadline(time.monotonic())
             wait = None if deadline == float("inf") else max(0.0, deadline - time.monotonic())
-            self.step(self.mailbox.take(wait), time.monotonic())
+            self.step(self.mailbox.take(wait).values(), time.monotonic())
 
     def close(self) -> None:
         """End run(), from any thread."""
         self.mailbox.close()
 
-    def receiver(self, control_plane: str) -> Callable[[SourceEvent], None]:
-        """Return what takes the events of a control plane's source, in any thread."""
-        # Senders are tuples, so that no name that somebody chose is one of them.
-        return lambda event: self.mailbox.put((type(event), control_plane), event)
+    # Senders are tuples, so that no name that somebody chose is one of them.
 
-    def step(self, new: Mapping[Hashable, Message], now: float) -> None:
+    def receiver(self, source: int) -> Callable[[SourceEvent], None]:
+        """Return what takes the events of a source, in any thread."""
+        return lambda event: self.mailbox.put((source, type(event)), FromSource(source, event))
+
+    def configure_soon(self, configuration: Configuration) -> None:
+        """Go on with other settings, from any thread; none is passed over for a newer one."""
+        self.mailbox.put(("configure", next(self._count)), configuration)
+
+    def accept_soon(self, control_plane: str | None) -> None:
+        """Let go of what is held, from any thread."""
+        self.mailbox.put(("accept", control_plane), Accept(control_plane))
+
+    def knock(self) -> None:
+        """Ask for a newer ``status.beat``, from any thread."""
+        self.mailbox.put(("knock",), None)
+
+    def begin(self, restored: Restored, configuration: Configuration, now: float) -> None:
+        """Begin with what was saved; before the thread runs."""
+        self.control_planes.restore(restored.last_good, now, restored.removed)
+        self.configure(configuration, now)
+
+    def step(self, messages: Iterable[Message], now: float) -> None:
         """Take what is new, and what is due, and publish once that may be.
 
         Args:
-            new: what came since the last step, by sender.
+            messages: what came since the last step, in order.
             now: in seconds of ``time.monotonic()``.
         """
-        snapshots = {message.control_plane: message for message in new.values() if isinstance(message, Snapshot)}
-        # A sign of life that somebody asks for changes nothing: then no target is looked at.
-        done = [message() for message in new.values() if not isinstance(message, Snapshot | ContactLost)]
-        changed = any(done)
-        for name, control_plane in self.control_planes.items():
-            changed |= control_plane.take(snapshots.get(name), now)
-            if name in snapshots and control_plane.admitted:
-                self._save(name, control_plane.admitted)
-        published = self.status.published
-        if published or now >= self._opening.at(self.control_planes.values()):
-            if changed or not published:
-                self.publish()
-            published = True
-        counts = {name: len(control_plane.assignments) for name, control_plane in self.control_planes.items()}
-        self.status = replace(self.status, published=published, assignments=counts, beat=now)
+        for message in messages:
+            self._handle(message, now)
+        self.control_planes.tick(now)
+        changed = self._note_changes()
+        may_publish = self._may_publish(now)
+        # First, so that nothing is published at the end of the process that is not saved.
+        self._save_changes(may_publish=may_publish)
+        if may_publish and (changed or not self.status.published):
+            self._publish()
+        self._show(now)
 
-    def reconfigure(self, control_planes: Mapping[str, ControlPlane], routes: Sequence[Route]) -> None:
-        """Go on with other inlets and routes; what an operator changes is published at once.
-
-        Called in the pipeline's thread, by way of its mailbox, or before it runs.
-        """
+    def configure(self, configuration: Configuration, now: float) -> None:
+        """Go on with other settings; what an operator changes is published at once."""
         before = {name: route.last for route in self.routes for name in route.mailboxes}
-        self.control_planes, self.routes = dict(sorted(control_planes.items())), routes
+        renames = self.control_planes.configure(configuration.control_planes, configuration.start_wait, now)
+        for route in configuration.routes:
+            route.inherit(self.routes, renames)
+        self.routes, self._start_wait = configuration.routes, configuration.start_wait
+        self._show(now)
         if not self.status.published:
             return
-        self.publish()
-        for route in routes:
+        self._publish()
+        for route in self.routes:
             for name in route.mailboxes:
                 change = route.last.since(before.get(name)) if route.last else None
                 _log.info("output %s: with the new settings %s", name, change)
 
-    def publish(self) -> None:
+    def deadline(self, now: float) -> float:
+        """Return when step() must be called next even if nothing comes, in seconds of ``time.monotonic()``."""
+        deadline = self.control_planes.deadline(now)
+        opening = self._started + self._start_wait
+        return min(deadline, opening) if not self.status.published and now < opening else deadline
+
+    def _handle(self, message: Message, now: float) -> None:
+        if isinstance(message, FromSource):
+            self.control_planes.take(message.source, message.event, now)
+        elif isinstance(message, Configuration):
+            self.configure(message, now)
+        elif isinstance(message, Accept):
+            self.control_planes.accept(message.control_plane)
+
+    def _may_publish(self, now: float) -> bool:
+        """Tell whether everybody is known; or after start-wait, anybody."""
+        if self.status.published or all(known.known for known in self.control_planes.configured.values()):
+            return True
+        return now >= self._started + self._start_wait and any(known.known for known in self.control_planes.all)
+
+    def _note_changes(self) -> bool:
+        """Tell whether what may be published differs; lists that did not change are mostly the same objects."""
+        before, self._seen = self._seen, {known: known.published for known in self.control_planes.all}
+        changed = before.keys() != self._seen.keys()
+        for known, assignments in self._seen.items():
+            if assignments is not before.get(known):
+                changed = True
+                if assignments != before.get(known, ()):
+                    known.changed = time.time()
+        return changed
+
+    def _publish(self) -> None:
         """Hand the union of what is admitted to every route."""
         began = time.monotonic()
+        every = self.control_planes.all
+        assignments = _union(every)
+        received = max((known.received for known in every), default=0.0)
         for route in self.routes:
-            route.publish(self.control_planes.values())
-        self.status = replace(self.status, rounds=self.status.rounds + 1, seconds=time.monotonic() - began)
+            route.publish(assignments, received)
+        rounds = self.status.rounds + 1
+        self.status = replace(self.status, published=True, rounds=rounds, seconds=time.monotonic() - began)
 
-    def _deadline(self, now: float) -> float:
-        deadlines = [control_plane.deadline(now) for control_plane in self.control_planes.values()]
-        return min(deadlines if self.status.published else [self._opening.at(self.control_planes.values()), *deadlines])
+    def _show(self, now: float) -> None:
+        self.status = replace(
+            self.status,
+            control_planes={name: known.view for name, known in self.control_planes.configured.items()},
+            leaving=[known.view for known in self.control_planes.leaving],
+            beat=now,
+        )
+
+    def _save_changes(self, *, may_publish: bool) -> None:
+        """Leave what is published for saving where it changed; that somebody is known to be empty is saved too.
+
+        Args:
+            may_publish: whether what nobody has saved yet is published now.
+        """
+        before, self._saved = self._saved, {}
+        for known in self.control_planes.all:
+            last_good = known.last_good
+            saved = before.get(known)
+            is_due = known.known and known.config.is_saved and (may_publish or known.was_saved)
+            if is_due and (saved is None or not _is_same(saved, last_good)):
+                self._save(last_good)
+                saved = last_good
+            if saved:
+                self._saved[known] = saved
+
+
+def _union(every: Sequence[ControlPlane]) -> list[Assignment]:
+    """Return all assignments, sorted by key, each key once."""
+    assignments = list(itertools.chain.from_iterable(known.published for known in every))
+    if len({known.config.name for known in every}) == len(every):
+        return assignments
+    # One that is leaving has the name of one that came instead, which stands before it and wins.
+    unique = {assignment.key: assignment for assignment in reversed(assignments)}
+    return sorted(unique.values())
+
+
+def _is_same(saved: LastGoodTargets, now: LastGoodTargets) -> bool:
+    """Tell whether there is nothing new to save; a list that did not change is the same object."""
+    before, after = (saved.name, saved.endpoints, saved.configured), (now.name, now.endpoints, now.configured)
+    return saved.assignments is now.assignments and before == after

@@ -13,6 +13,7 @@ from kuma_sd.core.publication import Publication
 from kuma_sd.pipeline.backoff import Backoff
 from kuma_sd.plugin.interfaces import Output
 from kuma_sd.telemetry.histogram import Histogram
+from kuma_sd.telemetry.history import ChangeTotals
 
 _log = Logger(__name__)
 
@@ -29,6 +30,7 @@ class OutputProgress:
         failing: why the last attempt failed; empty when it did not.
         attempt: when the attempt under way began, in seconds of ``time.monotonic()``; None when there is none.
         seconds: how long it took from response received to published.
+        changes: how much its publications changed so far.
     """
 
     published: Publication | None = None
@@ -38,6 +40,7 @@ class OutputProgress:
     failing: str = ""
     attempt: float | None = None
     seconds: Histogram = field(default_factory=Histogram)
+    changes: ChangeTotals = field(default_factory=ChangeTotals)
 
 
 class OutputWorker:
@@ -53,11 +56,11 @@ class OutputWorker:
         self.name = name
         self.output = output
         self.mailbox: Mailbox[Publication] = Mailbox()
-        self.status = OutputProgress()
+        self._born = time.time()
+        self.status = OutputProgress(changes=ChangeTotals(began=self._born))
         self._min_interval = min_interval
         self._woken = threading.Event()
         self.started = False
-        self._born = time.time()
         self._backoff = Backoff()
         self._closing = threading.Event()
 
@@ -131,7 +134,10 @@ class OutputWorker:
         if publication.received > (status.published.received if status.published else self._born):
             seconds = seconds.observe(max(0.0, now - publication.received))
         publications = status.publications + 1
-        self.status = OutputProgress(publication, now, publications, status.failures, failing="", seconds=seconds)
+        changes = status.changes.after(publication, status.published)
+        self.status = OutputProgress(
+            publication, now, publications, status.failures, failing="", seconds=seconds, changes=changes
+        )
 
     def _failed(self, error: BaseException) -> None:
         status = self.status

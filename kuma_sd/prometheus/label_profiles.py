@@ -56,7 +56,7 @@ def kuma_prometheus_sd(target: Target) -> Labels:
         "__scheme__": target.scheme,
         "dataplane": target.name,
         "instance": target.name,
-        "job": target.service,
+        "job": target.job or target.service,
         "mesh": target.mesh,
         "service": target.service,
     }

@@ -30,12 +30,21 @@ def check_scrapable(labels: Labels) -> None:
     Raises:
         TransformError: it would.
     """
-    _check_address(labels["__address__"], labels.get("__scheme__", ""))
+    check_address(labels["__address__"], labels.get("__scheme__", ""))
     if INTERVAL in labels or TIMEOUT in labels:
         _check_durations(labels.get(INTERVAL, ""), labels.get(TIMEOUT, ""))
 
 
-def _check_address(address: str, scheme: str) -> None:
+def check_address(address: str, scheme: str) -> None:
+    """Refuse an address that Prometheus would refuse.
+
+    Args:
+        address: the value of ``__address__``.
+        scheme: that of ``__scheme__``; empty if there is none.
+
+    Raises:
+        TransformError: it would.
+    """
     if "/" in address:
         raise TransformError(
             f"Prometheus takes no address with a scheme or path: {address!r}; put these into __scheme__ and "

@@ -1,25 +1,28 @@
 """The daemon: everything that settings describe, running in threads; the process around it is in service.py."""
 
+import contextlib
+import itertools
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import partial
-from itertools import chain
 
-from kuma_sd.core.model import Snapshot
+from kuma_sd.core.model import Codec, Snapshot
 from kuma_sd.core.text import counted
-from kuma_sd.pipeline.control_plane import ControlPlane
-from kuma_sd.pipeline.guard import Guard
-from kuma_sd.pipeline.merge import FirstPublication, Pipeline, Route
+from kuma_sd.pipeline.chain import Chain
+from kuma_sd.pipeline.control_plane import ControlPlaneConfig, ControlPlaneView
+from kuma_sd.pipeline.matching import endpoints_of
+from kuma_sd.pipeline.merge import Configuration, Pipeline, Route
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.plugin.interfaces import Output, Source
 from kuma_sd.prometheus.sd_files import selected
 from kuma_sd.runtime.builder import Components, build, start_outputs, title
+from kuma_sd.runtime.published_files import PUBLISHED, completed, published_groups
 from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings
 from kuma_sd.state import snapshot_file
+from kuma_sd.state.reader import find_codec
 from kuma_sd.state.saver import State
 from kuma_sd.system.threads import Threads, Worker
 from kuma_sd.web.endpoints.published import PublishedContent, lines_of
@@ -45,11 +48,13 @@ class Daemon:
         self.threads = Threads()
         self.outputs: dict[str, OutputWorker] = {}
         self.sources: dict[str, SourceWorker] = {}
-        self.state = State(settings.core.state_dir, settings.control_planes)
+        self.state = State(settings.core.state_dir)
+        self.pipeline = Pipeline(time.monotonic(), self.state.save, self.state.remove)
         self._components = Components()
-        opening = FirstPublication(time.monotonic(), settings.core.start_wait, settings.core.guard_hold)
-        self.pipeline = Pipeline({}, [], opening, self.state.mailbox.put)
-        self.pipeline.reconfigure(*self._adopt(settings, build(settings)))
+        self._source_ids = itertools.count(1)
+        self._ids: dict[SourceWorker, int] = {}
+        self._settings = settings
+        self._configuration = self._adopt(settings, build(settings))
         warn(self._components)
 
     def start(self) -> None:
@@ -61,10 +66,10 @@ class Daemon:
         start_outputs({name: worker.output for name, worker in self.outputs.items()})
         for worker in self.outputs.values():
             worker.started = True
-        self.state.start()
-        for name, control_plane in self.pipeline.control_planes.items():
-            if saved := self.state.restore(name):
-                control_plane.restore(saved)
+        restored = self.state.restore(list(self.sources), self._codec)
+        if not restored.exact:
+            restored = completed(restored, published_groups(worker.output for worker in self.outputs.values()))
+        self.pipeline.begin(restored, self._configuration, time.monotonic())
         self._start_threads()
         control_planes = ", ".join(source.title for source in self.sources.values())
         _log.info("started: control planes %s; outputs %s", control_planes, ", ".join(self.outputs))
@@ -72,17 +77,20 @@ class Daemon:
     def reload(self, settings: Settings) -> None:
         """Go on with other settings; what they leave equal goes on undisturbed.
 
+        Everything is opened here. What is known of the control planes stays with the pipeline, whose thread matches it
+        with what the settings say.
+
         Raises:
             ConfigError: options do not fit together; everything goes on as it was.
             PluginError: a plugin cannot be made; likewise.
         """
         components = build(settings, self._components)
         before = self._workers()
-        control_planes, routes = self._adopt(settings, components)
+        configuration = self._adopt(settings, components)
         now = self._workers()
         # An output is started after the close() of the one that it replaces, which holds what it wants.
         self.threads.stop(STOP_TIMEOUT, [worker for worker in before.values() if worker not in now.values()])
-        self.pipeline.mailbox.put("settings", partial(self._reconfigure, settings, control_planes, routes))
+        self.pipeline.configure_soon(configuration)
         self._start_threads()
         _log.info("reloaded the settings")
         warn(components)
@@ -105,22 +113,21 @@ class Daemon:
 
     @property
     def settled(self) -> bool:
-        """Whether all is published that can be without hearing a control plane: nothing, or what was restored."""
-        restored = all(control_plane.admitted for control_plane in self.pipeline.control_planes.values())
-        return not restored or all(
+        """Whether all is published that can be without an answer of a control plane: nothing, or what was restored."""
+        known = all(view.known for view in self.pipeline.status.control_planes.values())
+        return not known or all(
             output.status.publications or output.status.failures for output in self.outputs.values()
         )
 
     @property
     def summary(self) -> str:
         """How it is, in one line."""
-        targets = sum(self.pipeline.status.assignments.values())
-        heard = [worker.source.status.connected for worker in self.sources.values()]
+        views = self.pipeline.status.control_planes.values()
+        connected = [worker.source.status.connected for worker in self.sources.values()]
         failing = [name for name, worker in self.outputs.items() if worker.status.failing]
-        held = sum(
-            sum(control_plane.guard.status.held.values()) for control_plane in self.pipeline.control_planes.values()
-        )
-        parts = [counted(targets, "target"), f"{sum(heard)} of {len(heard)} control planes heard"]
+        held = sum(sum(view.guard.held.values()) for view in views)
+        parts = [counted(sum(len(view.assignments) for view in views), "target")]
+        parts += [f"{sum(connected)} of {len(connected)} control planes connected"]
         parts += [f"{held} held by the guard"] if held else []
         parts += [f"failing: {', '.join(failing)}"] if failing else []
         return "; ".join(parts)
@@ -139,15 +146,13 @@ class Daemon:
         """
         if name in self.outputs:
             return self._accept_of(name)
-        control_planes = self.pipeline.control_planes
+        sources, views = self.sources, self.pipeline.status.control_planes
         lines = []
-        for each in control_planes if name is None else [name]:
-            held = sum(control_planes[each].guard.status.held.values())
-            self.pipeline.mailbox.put(f"accept {each}", partial(control_planes[each].accept, time.monotonic()))
-            lines.append(
-                f"{control_planes[each].title}: {counted(held, 'held target')} {'is' if held == 1 else 'are'} let go"
-            )
-        return lines if name else [*lines, *chain.from_iterable(map(self._accept_of, self.outputs))]
+        for each in sources if name is None else [name]:
+            held = sum(views[each].guard.held.values()) if each in views else 0
+            lines.append(f"{sources[each].title}: {counted(held, 'held target')} {'is' if held == 1 else 'are'} let go")
+        self.pipeline.accept_soon(name)
+        return lines if name else [*lines, *itertools.chain.from_iterable(map(self._accept_of, self.outputs))]
 
     def _accept_of(self, output: str) -> list[str]:
         acceptances = self.components.contexts["output", output].acceptances
@@ -164,18 +169,10 @@ class Daemon:
     def received(self) -> dict[str, PublishedContent]:
         """Return what each control plane has after its guard, by its name, likewise."""
         addresses = {name: str(source.address) for name, (source, _) in self.components.sources.items()}
-        control_planes = self.pipeline.control_planes
         return {
-            name: PublishedContent(addresses.get(name, ""), partial(_received, name, control_planes[name]))
-            for name in control_planes
+            name: PublishedContent(address, partial(_received, name, self.pipeline))
+            for name, address in addresses.items()
         }
-
-    def _reconfigure(
-        self, settings: Settings, control_planes: dict[str, ControlPlane], routes: Sequence[Route]
-    ) -> None:
-        # In the pipeline's thread, which is the one that leaves things for saving.
-        self.state.follow(settings.control_planes)
-        self.pipeline.reconfigure(control_planes, routes)
 
     def _workers(self) -> dict[str, Worker]:
         """Return what runs in threads, by the name of the thread, in the order in which they are started."""
@@ -190,21 +187,20 @@ class Daemon:
             if worker not in self.threads.running:
                 self.threads.start(name, worker)
 
-    def _adopt(self, settings: Settings, components: Components) -> tuple[dict[str, ControlPlane], list[Route]]:
+    def _adopt(self, settings: Settings, components: Components) -> Configuration:
         """Make the workers that settings ask for, keeping those that have what they need."""
-        replaced, self._components = self._components, components
+        self._settings, self._components = settings, components
         self.outputs = {name: self._output_worker(*pair) for name, pair in components.outputs.items()}
         self.sources = {name: self._source_worker(*pair) for name, pair in components.sources.items()}
-        control_planes = {
-            source.name: self._control_plane(source, settings, replaced) for source, _ in components.sources.values()
-        }
-        routes = [
-            Route(
-                chain, {output.name: self.outputs[output.name].mailbox for output in components.outputs_through(path)}
-            )
-            for path, chain in components.chains
-        ]
-        return control_planes, routes
+        self._ids = {worker: self._ids[worker] for worker in self.sources.values()}
+        configs = [self._config(source, settings) for source, _ in components.sources.values()]
+        routes = [self._route(chain, components.outputs_through(path)) for path, chain in components.chains]
+        return Configuration(configs, routes, settings.core.start_wait)
+
+    def _route(self, chain: Chain, outputs: Iterable[OutputSettings]) -> Route:
+        workers = {output.name: self.outputs[output.name] for output in outputs}
+        mailboxes = {name: worker.mailbox for name, worker in workers.items()}
+        return Route(chain, mailboxes, lambda: published_groups(worker.output for worker in workers.values()))
 
     def _output_worker(self, one: OutputSettings, output: Output) -> OutputWorker:
         worker = self.outputs.get(one.name)
@@ -217,18 +213,34 @@ class Daemon:
         worker = self.sources.get(one.name)
         if worker and worker.source is source:
             return worker
-        return SourceWorker(title(one), one.name, source, self.pipeline.receiver(one.name))
+        source_id = next(self._source_ids)
+        worker = SourceWorker(title(one), one.name, source, self.pipeline.receiver(source_id))
+        self._ids[worker] = source_id
+        return worker
 
-    def _control_plane(self, one: ControlPlaneSettings, settings: Settings, replaced: Components) -> ControlPlane:
+    def _config(self, one: ControlPlaneSettings, settings: Settings) -> ControlPlaneConfig:
         core, worker = settings.core, self.sources[one.name]
-        control_plane = self.pipeline.control_planes.get(one.name) or ControlPlane(worker.title, Guard(worker.title))
-        control_plane.guard.max_drop, control_plane.guard.hold = core.guard_max_drop, core.guard_hold
-        control_plane.max_age, control_plane.contact = core.max_age, lambda: worker.source.status
-        before = replaced.sources.get(one.name)
-        if before and before[0].address != one.address:
-            # The operator says that this is another control plane: what the old one had is not held against it.
-            control_plane.renew()
-        return control_plane
+        return ControlPlaneConfig(
+            name=one.name,
+            title=worker.title,
+            endpoints=endpoints_of(str(one.address)),
+            source=self._ids[worker],
+            is_saved=one.plugin.codec is not None,
+            max_drop=core.guard_max_drop,
+            hold=core.guard_hold,
+            max_age=core.max_age,
+            age=lambda now: worker.source.status.age(now),  # noqa: PLW0108 (each time of the newest status)
+        )
+
+    def _codec(self, name: str) -> Codec:
+        """Find the codec of saved assignments, first among those of the sources in use."""
+        if name == PUBLISHED.name:
+            return PUBLISHED
+        for source in self._settings.control_planes:
+            with contextlib.suppress(KeyError):
+                if source.plugin.codec:
+                    return source.plugin.codec(name)
+        return find_codec(name)
 
 
 def _published(worker: OutputWorker) -> Iterable[bytes]:
@@ -236,6 +248,6 @@ def _published(worker: OutputWorker) -> Iterable[bytes]:
     return lines_of(selected(worker.output, publication)) if publication else ()
 
 
-def _received(name: str, control_plane: ControlPlane) -> Iterable[bytes]:
-    snapshot = replace(control_plane.admitted or Snapshot(name, (), 0.0, 0.0), assignments=control_plane.assignments)
-    return snapshot_file.write(snapshot, name)
+def _received(name: str, pipeline: Pipeline) -> Iterable[bytes]:
+    view = pipeline.status.control_planes.get(name) or ControlPlaneView()
+    return snapshot_file.write(Snapshot(name, view.assignments, view.received, 0.0), name)

@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from kuma_sd._version import __version__
 from kuma_sd.core.text import duration
+from kuma_sd.pipeline.control_plane import ControlPlaneView
 from kuma_sd.pipeline.guard import GuardStatus
 from kuma_sd.pipeline.output_worker import OutputWorker
-from kuma_sd.pipeline.source_worker import ConnectionStatus, SourceWorker
+from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.plugin.interfaces import Context, SourceStatus
 from kuma_sd.runtime.builder import Components
 from kuma_sd.runtime.daemon import Daemon
@@ -33,7 +34,7 @@ from kuma_sd.telemetry.status import (
 _log = logging.getLogger(__name__)
 
 SILENT_SECONDS = 6.0
-"""How long an answer may be awaited before that is what is said; whoever cannot be reached is known by then."""
+"""How long an answer may be awaited before that is what is said, in seconds."""
 
 STUCK = 60.0
 """How long a thread of ours may not move, in seconds; what plugins do and wait for has no limit."""
@@ -75,11 +76,11 @@ class StatusCollector:
         for name, worker in outputs.items():
             status = worker.status
             if status.published and status.when:
-                self.history.note(name, status.published, status.when, time.time())
+                self.history.note(name, len(status.published.groups), status.changes, status.when, time.time())
         now = self._looked = time.monotonic()
         if self._daemon.pipeline.status.beat >= self._knocked:
             self._knocked = now
-            self._daemon.pipeline.mailbox.put("beat", lambda: None)
+            self._daemon.pipeline.knock()
 
     def main_thread_moves(self) -> None:
         """Note that it does."""
@@ -140,10 +141,11 @@ class StatusCollector:
 
     def _control_plane(self, name: str, worker: SourceWorker, components: Components) -> ControlPlaneStatus:
         settings, context = components.sources[name][0], components.contexts["source", name]
-        control_plane = self._daemon.pipeline.control_planes.get(name)
+        view = self._daemon.pipeline.status.control_planes.get(name) or ControlPlaneView()
         source, connection, now = worker.source.status, worker.status, time.time()
-        age = source.age(time.monotonic())
-        born = control_plane.born if control_plane else self._started
+        age, silence = source.age(time.monotonic()), source.silence(time.monotonic())
+        # Whoever cannot be reached is known by then.
+        silence = silence if silence >= SILENT_SECONDS else 0.0
         return ControlPlaneStatus(
             name=name,
             title=worker.title,
@@ -153,21 +155,22 @@ class StatusCollector:
             protocol=source.protocol,
             why=_spoken_at(source),
             since=source.since if source.connected else None,
-            heard=now if age == 0 else source.last_response,
-            age=max(0.0, now - born) if age is None else age,
-            changed=control_plane.changed if control_plane else None,
-            failing=_failing(source, connection),
+            last_response=now if age == 0 else source.last_response,
+            age=max(0.0, now - self._started) if age is None else age,
+            changed=view.changed,
+            failing=f"no answer for {duration(silence)}" if silence else connection.failing,
+            silent=silence,
             note=source.note,
             attempts=connection.attempts,
             responses=source.responses,
             snapshots=connection.snapshots,
             received=source.received,
-            unparsed=source.unparsed,
+            unreadable=source.unreadable,
             parse_errors=source.parse_errors,
-            assignments=len(control_plane.assignments) if control_plane else 0,
-            restored=control_plane is not None and control_plane.restored,
-            expired=control_plane is not None and control_plane.expired,
-            guard=_held(control_plane.guard.status) if control_plane else HeldStatus(),
+            assignments=len(view.assignments),
+            restored=view.restored,
+            expired=view.expired,
+            guard=_held(view.guard),
             facts=self._facts(f"control plane {worker.title}", context),
         )
 
@@ -226,14 +229,6 @@ def _spoken_at(source: SourceStatus) -> str:
     if not source.endpoint:
         return source.why
     return f"at {source.endpoint} ({source.why})" if source.why else f"at {source.endpoint}"
-
-
-def _failing(source: SourceStatus, connection: ConnectionStatus) -> str:
-    """Say what is wrong now: a server that is silent is not what failed before."""
-    silence = source.silence(time.monotonic())
-    if silence >= SILENT_SECONDS:
-        return f"connected, no answer for {duration(silence)}"
-    return connection.failing
 
 
 def _held(status: GuardStatus) -> HeldStatus:

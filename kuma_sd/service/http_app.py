@@ -91,8 +91,8 @@ def page_data_of(daemon: Daemon, collector: StatusCollector, may_change: Callabl
         return {name: status.published for name, status in statuses.items() if status.published}
 
     def holds(key: Key) -> bool:
-        control_plane = daemon.pipeline.control_planes.get(key.control_plane)
-        return control_plane is not None and control_plane.guard.holds(key)
+        view = daemon.pipeline.status.control_planes.get(key.control_plane)
+        return view is not None and key in view.guard.keys
 
     return PageData(
         status=collector.status,

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.options import FileContent
 from kuma_sd.runtime.daemon import STOP_TIMEOUT, Daemon
@@ -41,7 +42,7 @@ STARTING_TICK = 0.05
 DRAIN_TIMEOUT = 0.2
 """How long the end waits for what was logged to be written, in seconds."""
 
-NEED_A_RESTART = ("state_dir", "start_wait")
+NEED_A_RESTART = ("state_dir",)
 """The settings that only a start can honour."""
 
 
@@ -155,9 +156,10 @@ class Service:
             if daemon.pipeline.status.beat >= self._beat:
                 notifier.alive()
         self._beat = time.monotonic()
-        daemon.pipeline.mailbox.put("beat", lambda: None)
+        daemon.pipeline.knock()
 
     def _apply(self, settings: Settings) -> None:
+        _check_file(self._settings, settings)
         with self._web.changing(settings.web):
             if settings == self._settings:
                 _log.info("the settings were read again, nothing changed")
@@ -178,6 +180,22 @@ class Service:
     def _reload_ended(self, failing: str) -> None:
         self._collector.reloaded(failing)
         self._notifier.ready(self._daemon.summary)
+
+
+def _check_file(before: Settings, after: Settings) -> None:
+    """Refuse a file that says nothing any more, like one that an editor is about to write.
+
+    Raises:
+        ConfigError: no setting comes from the file, and some did before.
+    """
+    config = getattr(after.arguments, "config", None)
+    if _settings_from_file(before) and not _settings_from_file(after):
+        raise ConfigError(f"there is not a single setting in {str(config)!r}; to run with defaults, restart")
+
+
+def _settings_from_file(settings: Settings) -> int:
+    config = getattr(settings.arguments, "config", None)
+    return sum(setting.origin.startswith(f"{config}:") for setting in settings.effective) if config else 0
 
 
 def _control_socket_of(settings: Settings) -> Path:

@@ -1,9 +1,10 @@
 """The sample settings file: every option of what kuma-sd itself brings, commented out, with its help and default."""
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from kuma_sd.core.options import Option, options_of
+from kuma_sd.plugin.interfaces import SourcePlugin
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.config_file import write_entry
 from kuma_sd.settings.schema import CORE, WEB, CoreOptions, WebOptions, options_for_outputs
@@ -11,19 +12,20 @@ from kuma_sd.settings.schema import CORE, WEB, CoreOptions, WebOptions, options_
 DISTRIBUTION = "kuma-sd"
 
 _HEAD = """\
-# The settings of kuma-sd, as `kuma-sd config --defaults` prints them: every option with its default, commented out.
-# Use it with: kuma-sd run -c /etc/kuma-sd.conf
+# All settings of kuma-sd with their defaults, commented out, as `kuma-sd config --defaults` prints them.
+# To use this file: kuma-sd run -c /etc/kuma-sd.conf
 #
-# Comments stand on lines of their own. The items of a list stand between blanks or on indented lines of their own.
-# Each option is also a flag and an environment variable: 'path' under [file_sd] is --file-sd-path, which beats
-# KUMA_SD_FILE_SD_PATH, which beats this file; options under [kuma-sd] have no section's name in theirs.
-# 'kuma-sd config' shows what is in effect and where it was set, 'kuma-sd plugins' what else is installed.
+# A comment stands on a line of its own. Separate the items of a list with spaces, or put them on indented lines.
+# Each option is also a flag and a variable: 'path' under [file_sd] is --file-sd-path and KUMA_SD_FILE_SD_PATH; options
+# under [kuma-sd] have no section in theirs. Flags override variables, variables override this file.
+# 'kuma-sd config' shows what is in effect and where it was set. 'kuma-sd plugins' lists what else is installed.
 """
 
 
-_OF_CONTROL_PLANES = "Options of control planes: here for all, under [NAME] for the one of that name alone."
+_OF_CONTROL_PLANES = "Options of control planes: here for all of them, under [NAME] for the one of that name."
+_OF_OTHERS = "Only if the address of a control plane begins with {}:"
 _OF_WEB = "Where the daemon answers over HTTP."
-_OF_OUTPUTS = "Here these replace what stands under [kuma-sd]."
+_OF_OUTPUTS = "For this output, these override what stands under [kuma-sd]."
 
 
 def sample(plugins: Plugins) -> str:
@@ -42,9 +44,8 @@ def sample(plugins: Plugins) -> str:
             plugins.source(builtin_plugin.name) for builtin_plugin in builtin if builtin_plugin.kind == "source"
         )
     }
-    of_sources = [option for source in sources.values() for option in options_of(source.options)]
     lines = [_HEAD, f"[{CORE}]", *_entries(options_of(CoreOptions))]
-    lines += ["", *_comment(_OF_CONTROL_PLANES), *_entries(of_sources)]
+    lines += _entries_of_sources(list(sources.values()))
     lines += ["", "", *_comment(_OF_WEB), f"[{WEB}]", *_entries(options_of(WebOptions))]
     for builtin_plugin in builtin:
         if builtin_plugin.kind == "transform":
@@ -61,9 +62,23 @@ def sample(plugins: Plugins) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _entries_of_sources(sources: Sequence[SourcePlugin]) -> Iterator[str]:
+    """Yield the options of the source that is used by default, and what others have besides."""
+    scheme = CoreOptions().cp_address[0].url.scheme
+    default = next(source for source in sources if scheme in source.schemes)
+    listed = {option.name for option in options_of(default.options)}
+    yield from ("", *_comment(_OF_CONTROL_PLANES), *_entries(options_of(default.options)))
+    for source in sources:
+        own = [option for option in options_of(source.options) if option.name not in listed]
+        if own:
+            addresses = " or ".join(f"{name}://" for name in source.schemes)
+            yield from ("", *_comment(_OF_OTHERS.format(addresses)), *_entries(own))
+            listed.update(option.name for option in own)
+
+
 def _heading(kind: str, name: str) -> Iterator[str]:
     yield from ("", "")
-    yield from _comment(f"The {kind} '{name}'. For one that is listed as NAME={name}, its options stand under [NAME].")
+    yield from _comment(f"The {kind} '{name}'. If it is listed as NAME={name}, its options stand under [NAME].")
     yield f"[{name}]"
 
 

@@ -1,10 +1,10 @@
-"""The API server of a control plane, as far as it matters to those who look for MADS."""
+"""The API server of a control plane: the catalog, which says where MADS is, and lists of dataplanes and policies."""
 
 import json
 import ssl
 import threading
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from kuma_sd.simulator.http_server import JSON, ServerRequest, ServerResponse, serve
 from kuma_sd.simulator.kuma_versions import Catalog, KumaVersion
@@ -12,24 +12,46 @@ from kuma_sd.simulator.long_poll import not_found
 from kuma_sd.simulator.port_mux import PortMux
 
 
+class ApiLists(Protocol):
+    """Answers requests for what a world holds."""
+
+    def __call__(self, request: ServerRequest) -> ServerResponse | None:
+        """Answer a request; None where nothing is."""
+
+    def close(self) -> None:
+        """Follow the world no more."""
+
+
 class ApiServer:
-    """Serves /catalog where Kuma did, and nothing else. A control plane starts and closes it.
+    """Serves /catalog where Kuma did, and the lists of a world. A control plane starts and closes it.
 
     Args:
         host: where to listen; an IPv6 address in brackets.
         port: where to listen; 0 lets the kernel choose.
         tls: the certificate to show, if it shall be encrypted.
         advertised: the host that the catalog names. localhost as in Kuma, when nobody told it its name.
+        kubernetes: whether the control plane runs on Kubernetes.
+        zones: the zones of a global control plane; empty for a control plane of one zone.
     """
 
-    def __init__(
-        self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None, advertised: str = "localhost"
+    def __init__(  # noqa: PLR0913 (all have a default)
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        advertised: str = "localhost",
+        *,
+        kubernetes: bool = False,
+        zones: Sequence[str] = (),
     ) -> None:
+        self.kubernetes = kubernetes
+        self.zones = tuple(zones)
         self._host = host
         self._port = port
         self._tls = tls
         self._advertised = advertised
         self._catalog: Mapping[str, Any] | None = None
+        self._lists: ApiLists | None = None
         self._running: tuple[PortMux, threading.Thread] | None = None
 
     @property
@@ -42,13 +64,20 @@ class ApiServer:
         """What to give to ``--cp-address``."""
         return f"{'https' if self._tls else 'http'}://{self.address}"
 
-    def start(self, line: KumaVersion, mads_port: int, recorded: Mapping[str, Any] | None = None) -> None:
+    def start(
+        self,
+        line: KumaVersion,
+        mads_port: int,
+        recorded: Mapping[str, Any] | None = None,
+        lists: ApiLists | None = None,
+    ) -> None:
         """Listen.
 
         Args:
             line: which Kuma this is.
             mads_port: where MADS is.
             recorded: a catalog to serve in the place of an invented one; only the address of MADS is replaced.
+            lists: answers what is not the catalog; None where there is nothing to list.
 
         Raises:
             ConfigError: it cannot listen there.
@@ -58,6 +87,7 @@ class ApiServer:
             self._catalog = _with_mads_at(mads, recorded)
         else:
             self._catalog = None if line.catalog is Catalog.NONE else _catalog(line, mads)
+        self._lists = lists
         splitter = PortMux(None, lambda connection: serve(connection, self._answer), self._tls)
         self._port = splitter.start(self.address)
         thread = threading.Thread(target=splitter.run, name="simulator API server", daemon=True)
@@ -71,9 +101,13 @@ class ApiServer:
         (splitter, thread), self._running = self._running, None
         splitter.close()
         thread.join()
+        if self._lists:
+            self._lists.close()
 
     def _answer(self, request: ServerRequest) -> ServerResponse:
-        if request.path != "/catalog" or self._catalog is None:
+        if request.path != "/catalog":
+            return (self._lists(request) if self._lists else None) or not_found()
+        if self._catalog is None:
             return not_found()
         if request.method != "GET":
             return ServerResponse(405, [b"405: Method Not Allowed"])

@@ -3,13 +3,14 @@
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Generic, NamedTuple, Self, TypeVar
 
 import grpc
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest
+from kuma_sd.simulator.api.answers import ApiAnswers
 from kuma_sd.simulator.api_server import ApiServer
 from kuma_sd.simulator.content import Content
 from kuma_sd.simulator.encoders import GrpcEncoder, HttpV1, formats_of
@@ -21,6 +22,7 @@ from kuma_sd.simulator.port_mux import PortMux, Serve, relay
 from kuma_sd.simulator.snapshots import SnapshotCache
 from kuma_sd.simulator.stream import Stream
 from kuma_sd.simulator.traffic import Traffic, TrafficCounts
+from kuma_sd.simulator.world import World
 
 C = TypeVar("C", bound=Content)
 
@@ -69,6 +71,8 @@ class SimulatedControlPlane(Generic[C]):
         self.world = world
         self.line = line
         self.api = api
+        self.has_mads = api is None or (not api.zones and (line.mads_on_kubernetes or not api.kubernetes))
+        """Whether MADS is served; a global control plane has none, nor has Kuma 3 on Kubernetes."""
         self._host = host
         self._port = port
         self._refresh = refresh
@@ -85,6 +89,8 @@ class SimulatedControlPlane(Generic[C]):
     @property
     def url(self) -> str:
         """What to give to ``--cp-address``."""
+        if self.api and not self.has_mads:
+            return f"kuma-api+{self.api.url}"
         return f"{'grpc' if self.line.grpc else 'http'}{'s' if self._tls else ''}://{self.address}"
 
     @property
@@ -104,6 +110,22 @@ class SimulatedControlPlane(Generic[C]):
         Raises:
             ConfigError: it cannot listen there, or the world cannot be served.
         """
+        if self.has_mads:
+            self._start_mads()
+        if self.api:
+            lists = None
+            if isinstance(self.world, World):
+                lists = ApiAnswers(
+                    self.world, self.line, self._named_clients, kubernetes=self.api.kubernetes, zones=self.api.zones
+                )
+            try:
+                self.api.start(self.line, self._port, self.world.catalog, lists)
+            except BaseException:
+                self.close()
+                raise
+        return self.address if self.has_mads or not self.api else self.api.address
+
+    def _start_mads(self) -> None:
         formats = self.world.offered(formats_of(self.line))
         cache = SnapshotCache(self.world, self._refresh, self._traffic.changed)
         streams = [format_ for format_ in formats.values() if isinstance(format_, GrpcEncoder)]
@@ -113,10 +135,7 @@ class SimulatedControlPlane(Generic[C]):
         splitter = PortMux(_relay_to(server), self._http(poll), self._tls)
         try:
             self._port = splitter.start(self.address)
-            if self.api:
-                self.api.start(self.line, self._port, self.world.catalog)
         except BaseException:
-            splitter.close()
             cache.close()
             raise
         if server:
@@ -126,21 +145,23 @@ class SimulatedControlPlane(Generic[C]):
         snapshots.start()
         port.start()
         self._running = _Running(cache, server, splitter, (snapshots, port))
-        return self.address
 
     def close(self) -> None:
         """Cut all connections and free the port; closing twice does no harm."""
+        if self.api:
+            self.api.close()
         if self._running is None:
             return
         running, self._running = self._running, None
-        if self.api:
-            self.api.close()
         running.cache.close()
         running.splitter.close()
         if running.grpc:
             running.grpc.close()
         for thread in running.threads:
             thread.join()
+
+    def _named_clients(self) -> Collection[str]:
+        return self._traffic.clients or ()
 
     def _http(self, poll: LongPollServer | None) -> Serve | None:
         if poll is None:

@@ -44,6 +44,7 @@ class KumaVersion:
         node_required: whether a request without a node breaks the connection (kumahq/kuma#13730).
         wakes_all: whether a change ends the wait of every long poll, or only of the first client's (kumahq/kuma#8764).
         strangers: what clients get that no MeshMetric names.
+        mads_on_kubernetes: whether a control plane on Kubernetes has MADS.
     """
 
     since: Version
@@ -57,6 +58,7 @@ class KumaVersion:
     node_required: bool = False
     wakes_all: bool = True
     strangers: Strangers = Strangers.ALL
+    mads_on_kubernetes: bool = True
 
     @property
     def transports(self) -> tuple[str, ...]:
@@ -76,7 +78,7 @@ _CHANGES: dict[Version, dict[str, Any]] = {
     (2, 7, 0): {"grpc": (), "wakes_all": True, "strangers": Strangers.NOT_MODIFIED},
     (2, 10, 0): {"strangers": Strangers.ERROR},
     (2, 12, 0): {"node_required": False},
-    (3, 0, 0): {"labels": False},
+    (3, 0, 0): {"labels": False, "mads_on_kubernetes": False},
 }
 
 

@@ -1,7 +1,6 @@
 """The directory in which state is kept: one file for each control plane, and nothing else is ever touched."""
 
 import contextlib
-import fcntl
 import logging
 import os
 import re
@@ -9,21 +8,44 @@ import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from kuma_sd.core.errors import KumaSDError
-from kuma_sd.state.snapshot_file import MAGIC
+from kuma_sd.system.file_lock import FileLock, LockedError
 from kuma_sd.system.staging import STAGING
 
 _log = logging.getLogger(__name__)
 
 LOCK = "kuma-sd.lock"
 
+STOPPED = "kuma-sd.stopped"
+"""A file that is there while no process runs, and the last one saved everything."""
+
 BAD_FILES = 3
 """How many files that could not be read are kept for each control plane."""
 
-# Whose it is, and when it was set aside if it could not be read.
-_OURS = re.compile(r"(?P<identity>[a-z][a-z0-9_-]*|unnamed\.[0-9a-f]{16})\.snapshot(?P<bad>\.bad-[0-9]+)?")
+_REMOVED_AGES_SECONDS = 86400.0
+"""How long what was saved of a control plane that is not in the settings any more is kept."""
+
+# Whose it is; and when it was set aside if it could not be read, or removed.
+_OURS = re.compile(
+    r"(?P<name>(?:[a-z][a-z0-9_-]*|unnamed\.[0-9a-f]{16})(?:\.[0-9]+)?)\.snapshot"
+    r"(?:\.(?P<state>bad|removed)-(?P<when>[0-9]+))?"
+)
+
+
+class SavedFile(NamedTuple):
+    """A file in the directory.
+
+    Args:
+        name: the name that it was written under.
+        path: where it is.
+        removed: its control plane was removed from the settings.
+    """
+
+    name: str
+    path: Path
+    removed: bool
 
 
 class StateDirectory:
@@ -35,59 +57,45 @@ class StateDirectory:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock: BinaryIO | None = None
+        self._lock = FileLock(path / LOCK)
 
-    def claim(self) -> None:
+    def claim(self) -> bool:
         """Take the directory; anew, if it was replaced since.
+
+        Returns:
+            Whether it had to be taken, so that nothing is known of what is in it.
 
         Raises:
             KumaSDError: it cannot be made or written, or another process has it.
         """
         try:
-            if not self._claimed():
-                self._path.mkdir(mode=0o750, parents=True, exist_ok=True)
-                lock = (self._path / LOCK).open("ab", buffering=0)
-                self.release()
-                self._lock = lock
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self.release()
+            self._path.mkdir(mode=0o750, parents=True, exist_ok=True)
+            return self._lock.acquire()
+        except LockedError as error:
             raise KumaSDError(
                 f"another kuma-sd uses the state directory {str(self._path)!r}; give one of them another"
             ) from error
         except OSError as error:
-            self.release()
             raise KumaSDError(f"cannot write into the state directory {str(self._path)!r}: {error.strerror}") from error
 
     def release(self) -> None:
         """Let others have it."""
-        if self._lock:
-            self._lock.close()
-            self._lock = None
+        self._lock.release()
 
-    def file(self, identity: str) -> Path:
+    def file(self, name: str) -> Path:
         """Return the path of a control plane's file."""
-        return self._path / f"{identity}.snapshot"
+        return self._path / f"{name}.snapshot"
 
-    def open(self, identity: str) -> BinaryIO:
-        """Open a control plane's file for reading.
-
-        Raises:
-            OSError: that does not work; FileNotFoundError if there is none.
-            ValueError: it is no file.
-        """
-        return open_regular(self.file(identity))
-
-    def set_aside(self, identity: str) -> Path | None:
-        """Rename a control plane's file, so that somebody can look at it; the oldest such files are removed.
+    def set_aside(self, file: SavedFile) -> Path | None:
+        """Rename a file, so that somebody can look at it; the oldest such files are removed.
 
         Returns:
             Its new path; None if it could not be renamed.
         """
-        path = self.file(identity)
+        path = self.file(file.name)
         aside = path.with_name(f"{path.name}.bad-{int(time.time())}")
         try:
-            path.rename(aside)
+            file.path.rename(aside)
         except OSError:
             return None
         _remove(sorted(self._path.glob(f"{path.name}.bad-*"))[:-BAD_FILES])
@@ -98,21 +106,43 @@ class StateDirectory:
         temporary = (self._path / STAGING).glob("*.snapshot.*.tmp")
         _remove(path for path in temporary if _OURS.fullmatch(path.name.rsplit(".", 2)[0]))
 
-    def keep_only(self, identities: set[str]) -> None:
-        """Remove the files of all other control planes."""
+    def saved(self) -> list[SavedFile]:
+        """List the files that may be read back; those that were removed long ago are deleted."""
+        found = []
         with contextlib.suppress(OSError):
-            for path in self._path.iterdir():
+            for path in sorted(self._path.iterdir()):
                 name = _OURS.fullmatch(path.name)
-                if name and name["identity"] not in identities and (name["bad"] or _is_snapshot(path)):
+                if name and name["state"] == "removed" and time.time() - int(name["when"]) >= _REMOVED_AGES_SECONDS:
                     _remove([path])
-                    _log.info("removed %r: its control plane is not in the settings any more", str(path))
+                elif name and name["state"] != "bad":
+                    found.append(SavedFile(name["name"], path, removed=name["state"] == "removed"))
+        return found
 
-    def _claimed(self) -> bool:
+    def remove(self, name: str) -> None:
+        """Keep a control plane's file under another name; it is deleted a day later."""
+        path = self.file(name)
+        with contextlib.suppress(OSError):
+            path.rename(path.with_name(f"{path.name}.removed-{int(time.time())}"))
+
+    def has(self, names: Iterable[str]) -> bool:
+        """Tell whether all these files are there."""
         try:
-            present = (self._path / LOCK).stat()
-        except FileNotFoundError:
+            return all(self.file(name).exists() for name in names)
+        except OSError:
             return False
-        return self._lock is not None and os.path.samestat(os.fstat(self._lock.fileno()), present)
+
+    def take_stopped(self) -> bool:
+        """Tell whether the last process that used it saved everything at its end; from now on it did not."""
+        try:
+            (self._path / STOPPED).unlink()
+        except OSError:
+            return False
+        return True
+
+    def mark_stopped(self) -> None:
+        """Say that everything is saved, at the end of the process."""
+        with contextlib.suppress(OSError):
+            (self._path / STOPPED).touch(mode=0o600)
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -128,14 +158,6 @@ def open_regular(path: Path) -> BinaryIO:
         os.close(descriptor)
         raise ValueError("is no regular file")
     return open(descriptor, "rb")  # noqa: PTH123 (a descriptor, no path)
-
-
-def _is_snapshot(path: Path) -> bool:
-    try:
-        with open_regular(path) as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except (OSError, ValueError):
-        return False
 
 
 def _remove(paths: Iterable[Path]) -> None:

@@ -32,7 +32,7 @@ def read_snapshot(path: Path, control_plane: str = "") -> Snapshot:
     try:
         with open_regular(path) as file:
             _check_size(os.fstat(file.fileno()).st_size)
-            return snapshot_file.read(file, None, control_plane, _codec)
+            return snapshot_file.read(file, None, control_plane, find_codec)
     except OSError as error:
         raise SourceError(f"the snapshot {str(path)!r} cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -44,7 +44,7 @@ def _check_size(size: int) -> None:
         raise ValueError(f"is larger than {LARGEST >> 30} GiB")
 
 
-def _codec(name: str) -> Codec:
+def find_codec(name: str) -> Codec:
     """Find a codec among those of all sources that are installed; one that cannot be loaded is passed over."""
     plugins = Plugins()
     for available in plugins.available():

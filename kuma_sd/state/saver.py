@@ -1,41 +1,35 @@
-"""The last good snapshot of each control plane, kept on disk, so that a restart begins with it."""
+"""The last good targets of each control plane, kept on disk, so that a restart begins with them."""
 
-import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.mailbox import Mailbox
-from kuma_sd.core.model import Assignment, Codec, Snapshot
+from kuma_sd.core.model import Codec, LastGoodTargets
 from kuma_sd.core.options import show_duration
 from kuma_sd.core.text import counted
-from kuma_sd.plugin.interfaces import SourcePlugin
 from kuma_sd.state import snapshot_file
-from kuma_sd.state.directory import StateDirectory
+from kuma_sd.state.appending import AppendedFile
+from kuma_sd.state.directory import SavedFile, StateDirectory, open_regular
 from kuma_sd.system.durable_file import replace_file
 
 _log = logging.getLogger(__name__)
 
+PAUSE_SECONDS = 0.5
+"""The least time between two rounds of saving; what comes meanwhile is gathered."""
 
-class ConfiguredControlPlane(Protocol):
-    """What is asked of a control plane in the settings."""
+SHARE = 4
+"""How many times as long as the last round took the next one waits, so that large lists do not take all the time."""
 
-    @property
-    def name(self) -> str:
-        """Its name; empty for the only one that has none."""
+LONGEST_RETRY_SECONDS = 30.0
+"""How long it takes at most until saving is tried again."""
 
-    @property
-    def address(self) -> object:
-        """Its URL; as text without its secrets."""
-
-    @property
-    def plugin(self) -> SourcePlugin:
-        """What speaks to it."""
+CHECK_SECONDS = 10.0
+"""How often it is looked whether the files are still there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +38,9 @@ class StateStatus:
 
     Args:
         saved: when something was saved last, in seconds of ``time.time()``; None before the first time.
-        saves: how many snapshots were saved.
+        saves: how many lists were saved.
         failures: how many attempts failed.
-        failing: why the last attempt failed, or why there is no state at all; empty when all is well.
+        failing: why the last attempt failed; empty when all is well.
     """
 
     saved: float | None = None
@@ -55,114 +49,96 @@ class StateStatus:
     failing: str = ""
 
 
-@dataclass(eq=False)
-class _Owner:
-    """A control plane whose snapshots are saved, and what its file holds as far as is known."""
+@dataclass(frozen=True)
+class Restored:
+    """What was found at start.
 
-    name: str
-    title: str
-    identity: str
-    codec: Callable[[str], Codec]
-    saved: Sequence[Assignment] | None = None
+    Args:
+        last_good: what was published of each control plane.
+        removed: what was published of control planes that were removed from the settings within the last day.
+        exact: the last process saved everything at its end; otherwise what was published in its last second may differ.
+    """
+
+    last_good: tuple[LastGoodTargets, ...] = ()
+    removed: tuple[LastGoodTargets, ...] = ()
+    exact: bool = False
 
 
 class State:
-    """Saves snapshots in a thread of its own, and restores them at start.
+    """Saves the last good targets in a thread of its own, and restores them at start.
 
-    A control plane with a name is known by it, so that its address may change. One without is known by its address:
-    what was saved of another one, a simulator say, is not restored for it.
-
-    What may be published of a control plane is put into ``mailbox`` under its name. It is saved at once after a calm;
-    what follows is gathered; and what is left is saved at the end.
+    What is saved of a control plane lies in the mailbox under the name of its file; None for one that was removed. A
+    directory that cannot be used is tried again and again; it delays nobody.
 
     Args:
-        directory: where files are kept; made if missing.
-        control_planes: those in the settings.
-        interval: the least time between two rounds of saving, in seconds.
+        path: where files are kept; made if missing.
+        pause: the least time between two rounds of saving, in seconds.
     """
 
-    def __init__(
-        self, directory: Path, control_planes: Iterable[ConfiguredControlPlane], interval: float = 30.0
-    ) -> None:
-        self.mailbox: Mailbox[Snapshot] = Mailbox()
+    def __init__(self, path: Path, pause: float = PAUSE_SECONDS) -> None:
+        self.mailbox: Mailbox[LastGoodTargets | None] = Mailbox()
         self.status = StateStatus()
-        self._directory = StateDirectory(directory)
-        self._interval = interval
-        self._owners = _owners(control_planes)
-        self._pending: dict[_Owner, Snapshot] = {}
-        self._last: Mapping[str, Snapshot] = {}
-        self._usable = False
+        self._directory = StateDirectory(path)
+        self._pause = pause
+        # What is to be in each file, and what is known to be in it: mostly the same objects.
+        self._newest: dict[str, LastGoodTargets] = {}
+        self._written: dict[str, LastGoodTargets] = {}
+        # The files that changes can be appended to.
+        self._appended: dict[str, AppendedFile] = {}
+        self._last: dict[str, LastGoodTargets | None] = {}
+        self._retry = 0.0
         self._closing = threading.Event()
 
-    def start(self) -> None:
-        """Claim the directory and tidy it up. If it cannot be had, this is logged, and nothing is restored or saved."""
+    def save(self, last_good: LastGoodTargets) -> None:
+        """Save what is published of a control plane, from any thread."""
+        self.mailbox.put(last_good.file, last_good)
+
+    def remove(self, name: str) -> None:
+        """Remove the file of a control plane that is not in the settings any more, from any thread."""
+        self.mailbox.put(name, None)
+
+    def restore(self, names: Collection[str], codec: Callable[[str], Codec]) -> Restored:
+        """Claim the directory, and read back what was saved; a file that cannot be read is set aside, which is logged.
+
+        Args:
+            names: the names of the control planes in the settings.
+            codec: returns the codec of a name; raises KeyError for an unknown one.
+        """
         try:
             self._directory.claim()
         except KumaSDError as error:
             self.status = replace(self.status, failing=str(error))
-            _log.warning("%s; going on without: after a restart, targets are known only when they come again", error)
-            return
-        self._usable = True
+            _log.warning("%s; trying again, and going on without what was saved", error)
+            return Restored()
         self._directory.remove_leftovers()
-        self._tidy()
-
-    def restore(self, control_plane: str) -> Snapshot | None:
-        """Read back what was saved last; a file that cannot be read is set aside, which is logged.
-
-        Args:
-            control_plane: its name.
-
-        Returns:
-            None if there is nothing; or if it is empty, which proves little: a control plane that restarts is empty
-            before it is full. The snapshot's ``received`` is when it came originally; its ``connected`` lies infinitely
-            far back.
-        """
-        owner = self._owners.get(control_plane)
-        if owner is None or not self._usable:
-            return None
-        try:
-            with self._directory.open(owner.identity) as file:
-                snapshot = snapshot_file.read(file, owner.identity, control_plane, owner.codec)
-        except FileNotFoundError:
-            return None
-        except Exception as error:  # noqa: BLE001 (whatever a file holds, the daemon starts; and codecs are plugins')
-            self._set_aside(owner, error)
-            return None
-        owner.saved = snapshot.assignments
-        count = counted(len(owner.saved), "target")
-        age = show_duration(max(0, round(time.time() - snapshot.received)))
-        _log.info("control plane %s: begins with %s, received %s ago", owner.title, count, age)
-        return snapshot if snapshot.assignments else None
-
-    def follow(self, control_planes: Iterable[ConfiguredControlPlane]) -> None:
-        """Go on with these control planes, after a reload. Call it once nothing is put for the old ones any more.
-
-        What was saved of others is deleted; what was saved of new ones can be restored.
-        """
-        before, after = self._owners, _owners(control_planes)
-        for name, owner in after.items():
-            if name in before and before[name].identity == owner.identity:
-                before[name].codec = owner.codec
-                after[name] = before[name]
-        self._owners = after
-        if "" in before and before[""] is not after.get(""):
-            # It was the only one, and the next one may have no name either.
-            self.mailbox.take(timeout=0)
-        if self._usable:
-            self._tidy()
+        exact = self._directory.take_stopped()
+        files = [file for file in self._directory.saved() if _is_ours(file, names)]
+        last_good: dict[str, LastGoodTargets] = {}
+        removed: dict[str, LastGoodTargets] = {}
+        for file in files:
+            if found := self._read(file, codec):
+                kept = removed if file.removed else last_good
+                if found.name not in kept or kept[found.name].received < found.received:
+                    kept[found.name] = found
+        self._newest = {found.file: found for found in last_good.values()}
+        self._written = self._newest.copy()
+        return Restored(tuple(last_good.values()), tuple(removed.values()), exact)
 
     def run(self) -> None:
         """Save what comes, until closed, and then what is left."""
-        if not self._usable:
-            return
-        due = 0.0
+        due = check = 0.0
         while not self._closing.is_set():
-            wait = max(0.0, due - time.monotonic()) if self._pending else None
-            self._note(self.mailbox.take(wait))
-            if self._pending and time.monotonic() >= due:
-                self._write()
-                due = time.monotonic() + self._interval
-        self._save(self._last)
+            self._note(self.mailbox.take(max(0.0, (due if self._pending else check) - time.monotonic())))
+            now = time.monotonic()
+            if now >= check:
+                self._check()
+                check = now + CHECK_SECONDS
+            if self._pending and now >= due:
+                due = now + self._write()
+        self._note(self._last)
+        self._write()
+        if not self._pending and not self.status.failing:
+            self._directory.mark_stopped()
         self._directory.release()
 
     def close(self) -> None:
@@ -171,88 +147,109 @@ class State:
         self._closing.set()
         self.mailbox.close()
 
-    def _save(self, snapshots: Mapping[str, Snapshot]) -> None:
-        self._note(snapshots)
-        self._write()
+    @property
+    def _pending(self) -> list[str]:
+        return [name for name in self._newest if name not in self._written]
 
-    def _note(self, snapshots: Mapping[str, Snapshot]) -> None:
+    def _note(self, changes: dict[str, LastGoodTargets | None]) -> None:
         """Take note of what has to be saved: what differs from what the file holds."""
-        for name, snapshot in snapshots.items():
-            if owner := self._owners.get(name):
-                # The newest objects are kept, so that equal old ones are not kept alive; once they differ, none.
-                assignments = list(snapshot.assignments)
-                owner.saved = assignments if assignments == owner.saved else None
-                if owner.saved is None:
-                    self._pending[owner] = snapshot
+        for name, last_good in changes.items():
+            written = self._written.pop(name, None)
+            if last_good is None:
+                self._newest.pop(name, None)
+                self._appended.pop(name, None)
+                self._directory.remove(name)
+                continue
+            self._newest[name] = last_good
+            if name in self._appended and not self._appended[name].note(last_good):
+                del self._appended[name]
+            # The newest objects are kept, so that equal old ones are not kept alive; once they differ, none.
+            if written and _content(written) == _content(last_good):
+                self._written[name] = last_good
 
-    def _write(self) -> None:
-        for owner, snapshot in list(self._pending.items()):
-            if self._owners.get(owner.name) is not owner or self._is_written(owner, snapshot):
-                del self._pending[owner]
+    def _check(self) -> None:
+        """Save everything again if somebody emptied or replaced the directory."""
+        if not self._directory.has(self._written):
+            self._written.clear()
 
-    def _is_written(self, owner: _Owner, snapshot: Snapshot) -> bool:
+    def _write(self) -> float:
+        """Write what is pending, and return how long to wait until the next round, in seconds."""
+        began = time.monotonic()
         try:
-            self._directory.claim()
-            path = self._directory.file(owner.identity)
-            replace_file(path, snapshot_file.write(snapshot, owner.identity), mode=0o600)
+            if self._pending and self._directory.claim():
+                # It is another one than before.
+                self._written.clear()
+            for name in self._pending:
+                self._write_file(name, self._newest[name])
         except KumaSDError as error:
-            self._failed(owner, str(error))
-            return False
+            return self._failed(str(error))
         except Exception as error:  # noqa: BLE001 (the boundary to plugins, whose keys and codecs these are)
-            self._failed(owner, f"unexpected {type(error).__name__}: {error}", error)
-            return False
-        self._succeeded(owner)
-        owner.saved = list(snapshot.assignments)
-        return True
+            return self._failed(f"unexpected {type(error).__name__}: {error}", error)
+        self._retry = 0.0
+        return max(self._pause, SHARE * (time.monotonic() - began))
 
-    def _succeeded(self, owner: _Owner) -> None:
-        if self._owners.get(owner.name) is not owner:
-            # It was removed from the settings meanwhile.
-            self._tidy()
+    def _write_file(self, name: str, last_good: LastGoodTargets) -> None:
+        appended = self._appended.pop(name, None)
+        if not (appended and appended.append()):
+            appended = self._write_whole(name, last_good)
+        self._appended[name] = appended
+        self._written[name] = last_good
         if self.status.failing:
-            _log.info("control plane %s: its targets are saved again", owner.title)
+            _log.info("the last good targets are saved again")
         self.status = replace(self.status, saved=time.time(), saves=self.status.saves + 1, failing="")
 
-    def _failed(self, owner: _Owner, why: str, error: Exception | None = None) -> None:
-        if why != self.status.failing:
-            _log.warning(
-                "control plane %s: %s; its targets are not saved, trying again", owner.title, why, exc_info=error
-            )
-        self.status = replace(self.status, failures=self.status.failures + 1, failing=why)
+    def _write_whole(self, name: str, last_good: LastGoodTargets) -> AppendedFile:
+        path, checksums = self._directory.file(name), list[int]()
+        content = snapshot_file.write_last_good(last_good, name, checksums.append)
+        written = replace_file(path, content, mode=0o600)
+        return AppendedFile(path, written, checksums[-1], last_good)
 
-    def _set_aside(self, owner: _Owner, error: Exception) -> None:
+    def _failed(self, why: str, error: Exception | None = None) -> float:
+        if why != self.status.failing:
+            _log.warning("%s; the last good targets are not saved, trying again", why, exc_info=error)
+        self.status = replace(self.status, failures=self.status.failures + 1, failing=why)
+        self._retry = min(LONGEST_RETRY_SECONDS, max(self._pause, self._retry * 2))
+        return self._retry
+
+    def _read(self, file: SavedFile, codec: Callable[[str], Codec]) -> LastGoodTargets | None:
+        try:
+            with open_regular(file.path) as content:
+                found = snapshot_file.read_last_good(content, file.name, codec)
+        except Exception as error:  # noqa: BLE001 (whatever a file holds, the daemon starts; and codecs are plugins')
+            self._set_aside(file, error)
+            return None
+        if not file.removed:
+            count, age = counted(len(found.assignments), "target"), max(0, round(time.time() - found.received))
+            title = found.name or "(unnamed)"
+            _log.info("control plane %s: begins with %s, received %s ago", title, count, show_duration(age))
+        return found
+
+    def _set_aside(self, file: SavedFile, error: Exception) -> None:
         expected = isinstance(error, ValueError | OSError)
         why = str(error) if expected else f"cannot be read: unexpected {type(error).__name__}: {error}"
         if isinstance(error, OSError):
             why = f"cannot be read: {error.strerror}"
-        path, aside = self._directory.file(owner.identity), self._directory.set_aside(owner.identity)
+        aside = self._directory.set_aside(file)
         _log.warning(
-            "control plane %s: nothing is restored: %r %s%s",
-            owner.title,
-            str(path),
+            "nothing is restored from %r, which %s%s",
+            str(file.path),
             why,
             f"; it was renamed to {aside.name}" if aside else "",
             exc_info=None if expected else error,
         )
 
-    def _tidy(self) -> None:
-        self._directory.keep_only({owner.identity for owner in self._owners.values()})
+
+def _content(last_good: LastGoodTargets) -> tuple[object, ...]:
+    """Return what of it makes a difference; that the same was received again does not."""
+    return last_good.name, last_good.endpoints, last_good.configured, list(last_good.assignments)
 
 
-def _owners(control_planes: Iterable[ConfiguredControlPlane]) -> dict[str, _Owner]:
-    """Return those whose plugins can read what is saved, by name."""
-    return {
-        control_plane.name: _Owner(
-            control_plane.name,
-            control_plane.name or str(control_plane.address),
-            _identity(control_plane),
-            control_plane.plugin.codec,
-        )
-        for control_plane in control_planes
-        if control_plane.plugin.codec
-    }
-
-
-def _identity(control_plane: ConfiguredControlPlane) -> str:
-    # Names have no dots, so that none looks like this.
-    return control_plane.name or f"unnamed.{hashlib.sha256(str(control_plane.address).encode()).hexdigest()[:16]}"
+def _is_ours(file: SavedFile, names: Collection[str]) -> bool:
+    """Tell whether a file belongs to a control plane of the settings, or at least looks like a saved snapshot."""
+    if file.name in names or file.name.startswith(snapshot_file.UNNAMED):
+        return True
+    try:
+        with open_regular(file.path) as content:
+            return content.read(len(snapshot_file.MAGIC)) == snapshot_file.MAGIC
+    except (OSError, ValueError):
+        return False

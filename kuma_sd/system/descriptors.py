@@ -3,14 +3,13 @@
 import contextlib
 import os
 import select
-import sys
 from typing import TextIO
 
 WRITABLE_TIMEOUT = 1.0
 """How long somebody who reads what we write may take to make room, in seconds."""
 
 
-def open_standard_streams() -> None:
+def open_standard_descriptors() -> None:
     """Open what is closed of stdin, stdout and stderr, so that no file of ours becomes one of them."""
     for descriptor in (0, 1, 2):
         try:
@@ -18,10 +17,6 @@ def open_standard_streams() -> None:
         except OSError:
             # The lowest that is free, so this very one.
             os.open(os.devnull, os.O_RDWR)
-    # What the interpreter finds closed is None.
-    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 (descriptors, for the process's life)
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def is_writable(stream: TextIO) -> bool:

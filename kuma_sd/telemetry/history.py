@@ -63,6 +63,44 @@ class RecentChange:
     examples: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeTotals:
+    """How much the publications of an output changed so far; replaced whole, never changed.
+
+    Counted when something is published, so that nobody has to keep what was published before, to compare it later.
+
+    Args:
+        added: how many groups came.
+        removed: how many went.
+        changed: how many got other labels.
+        examples: a few of the dataplanes of the last change, as in `RecentChange`.
+        began: when counting began, in seconds of ``time.time()``.
+    """
+
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    examples: tuple[str, ...] = ()
+    began: float = 0.0
+
+    def after(self, publication: Publication, before: Publication | None) -> "ChangeTotals":
+        """Return the totals after one more publication.
+
+        Args:
+            publication: what was published.
+            before: what was published before; None if it is the first, which is all new.
+        """
+        # Comparing the first with nothing would take longer than all others.
+        change = publication.since(before) if before else Change(publication.groups, (), ())
+        return ChangeTotals(
+            self.added + len(change.added),
+            self.removed + len(change.removed),
+            self.changed + len(change.changed),
+            _examples(change) or self.examples,
+            self.began,
+        )
+
+
 class Series:
     """The history of one output."""
 
@@ -70,7 +108,7 @@ class Series:
         self._hour: deque[Point] = deque(maxlen=FINE_POINTS)
         self._day: deque[Point] = deque(maxlen=COARSE_POINTS)
         self._pending: list[Point] = []
-        self.last: Publication | None = None
+        self.noted = ChangeTotals()
 
     @property
     def hour(self) -> Sequence[Point]:
@@ -118,30 +156,28 @@ class History:
         """Forget the history of other outputs, after a reload."""
         self._series = {name: series for name, series in self._series.items() if name in outputs}
 
-    def note(self, output: str, publication: Publication, published: float, now: float) -> None:
-        """Note what an output has published last; called every FINE seconds, changed or not.
+    def note(self, output: str, groups: int, totals: ChangeTotals, published: float, now: float) -> None:
+        """Note how much an output has published; called every FINE seconds, changed or not.
 
         Args:
             output: the instance's name.
-            publication: what it published last.
-            published: when it did, in seconds of ``time.time()``.
+            groups: how many groups it published last.
+            totals: how much its publications changed so far.
+            published: when it published last, in seconds of ``time.time()``.
             now: likewise.
         """
         series = self._series.get(output)
         if series is None:
             series = Series()
             self._series = {**self._series, output: series}
-        count = len(publication.groups)
-        if publication is series.last:
-            series.add(Point(now, count))
-            return
-        # The first is all new; comparing it with nothing would take longer than all others.
-        change = publication.since(series.last) if series.last else Change(publication.groups, (), ())
-        added, removed, changed = len(change.added), len(change.removed), len(change.changed)
-        series.last = publication
-        series.add(Point(now, count, added, removed, changed))
-        if change:
-            self._recent.append(RecentChange(published, output, count, added, removed, changed, _examples(change)))
+        # An instance that took the place of another one published again what that one had, and that is no change.
+        before = series.noted if series.noted.began in (0.0, totals.began) else totals
+        added, removed = totals.added - before.added, totals.removed - before.removed
+        changed = totals.changed - before.changed
+        series.noted = totals
+        series.add(Point(now, groups, added, removed, changed))
+        if added or removed or changed:
+            self._recent.append(RecentChange(published, output, groups, added, removed, changed, totals.examples))
 
 
 def _sum(points: Sequence[Point]) -> Point:

@@ -3,8 +3,10 @@
 import contextlib
 import json
 import math
+import re
 import shutil
 import tempfile
+import textwrap
 import threading
 import time
 from collections import Counter
@@ -20,12 +22,16 @@ from opened import opened_below
 from processes import eventually
 
 from kuma_sd import ConfigError, Context, OutputError, TargetGroup
+from kuma_sd.plugin.manager import Plugins
+from kuma_sd.settings.loader import load
 from kuma_sd.system.file_watcher import SETTLED_NANOSECONDS
 from kuma_sd.testing import OutputContract, group, publication
 from kuma_sd_bundled.file_sd import FileSD, FileSDOptions, kuma_sd_outputs
 from kuma_sd_bundled.file_sd.layout import Layout
 from kuma_sd_bundled.file_sd.parts import FEWER_OVERLAP_SECONDS, PartCounts
 from kuma_sd_bundled.file_sd.writer import Writer
+
+DOCS = Path(__file__).parents[2] / "docs/parts.md"
 
 (PLUGIN,) = kuma_sd_outputs()
 
@@ -327,6 +333,16 @@ def test_what_a_single_large_file_costs_prometheus_is_said(tmp_path: Path) -> No
         assert list(output.remarks()) == [output.facts()["cost"]]
 
 
+@pytest.mark.parametrize("text", re.findall(r"^ *```ini\n(.*?)^ *```", DOCS.read_text(), re.MULTILINE | re.DOTALL))
+def test_the_settings_in_the_documentation_are_right(tmp_path: Path, text: str) -> None:
+    settings = textwrap.dedent(text)
+    core = "" if "[kuma-sd]" in settings else "[kuma-sd]\ncp-address = http://127.0.0.1:5681\n"
+    (tmp_path / "kuma-sd.conf").write_text(core + settings)
+    loaded = load(["-c", str(tmp_path / "kuma-sd.conf")], {}, Plugins())
+    for output in loaded.outputs:
+        assert output.plugin.open(output.options, Context(output.name))
+
+
 class Moments(RuleBasedStateMachine):
     """At every moment, after each file that is written, whoever reads a number of parts that is good finds all targets.
 
@@ -429,4 +445,4 @@ class Moments(RuleBasedStateMachine):
 
 
 TestMoments = Moments.TestCase
-TestMoments.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestMoments.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)

@@ -1,16 +1,16 @@
 """A newcomer's walk: what the landing page says, done on a clean Debian, beside Debian's Prometheus."""
 
-import contextlib
 import json
 import re
 import shutil
 import subprocess
-import threading
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from debian_machine import Machine, machine, needs_machine
+from debian_package import newer, package_of_debian, read_all_along
 from processes import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -28,8 +28,10 @@ print(json.dumps([one["labels"] for one in active if one["scrapePool"] == "kuma-
 
 def steps() -> list[str]:
     """Return the commands of the landing page's section about Debian."""
-    section = (ROOT / "README.md").read_text().split("\n## On Debian\n")[1].split("\n## ")[0]
-    return re.findall(r"^```sh\n(.*?)^```", section, flags=re.MULTILINE | re.DOTALL)
+    section = (ROOT / "README.md").read_text().split("\n## Install it on Debian or Ubuntu\n")[1].split("\n## ")[0]
+    build, *others = re.findall(r"^```sh\n(.*?)^```", section, flags=re.MULTILINE | re.DOTALL)
+    assert build == "script/deb\n", "script/walk has done this"
+    return others
 
 
 def meshes(debian: Machine) -> set[str]:
@@ -38,56 +40,18 @@ def meshes(debian: Machine) -> set[str]:
     return {label["mesh"] for label in labels}
 
 
-def newer(package: Path, directory: Path) -> tuple[Path, str]:
-    """Make a package of a next version; returns it and the version."""
-    files = directory / "newer"
-    subprocess.run(["dpkg-deb", "--raw-extract", package, files], check=True)
-    control = (files / "DEBIAN/control").read_text()
-    version = re.findall(r"^Version: (.*)$", control, flags=re.MULTILINE)[0]
-    (files / "DEBIAN/control").write_text(control.replace(f"Version: {version}", f"Version: {version}+next"))
-    (module,) = files.glob("opt/kuma-sd/lib/python3*/site-packages/kuma_sd/_version.py")
-    module.write_text(f'__version__ = "{version}+next"\n')
-    built = directory / f"kuma-sd_{version}+next_all.deb"
-    subprocess.run(["dpkg-deb", "--build", "-Zgzip", "-z1", files, built], check=True, capture_output=True)
-    return built, f"{version}+next"
-
-
-@contextlib.contextmanager
-def read_all_along(file: Path) -> Iterator[list[str]]:
-    """Read a file again and again until the block ends; yields what was wrong with it."""
-    wrong: list[str] = []
-    ended, begun = threading.Event(), threading.Event()
-
-    def read() -> None:
-        while not ended.wait(0.001):
-            try:
-                if not json.loads(file.read_bytes()):
-                    wrong.append("no target")
-            except (OSError, ValueError) as error:
-                wrong.append(str(error))
-            begun.set()
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    try:
-        assert begun.wait(10)
-        yield wrong
-    finally:
-        ended.set()
-        thread.join()
-
-
 @pytest.fixture
 def debian(tmp_path: Path) -> Iterator[Machine]:
     """Start a clean Debian, with what is installed on the walk in /srv."""
     with machine(tmp_path) as one:
-        # Less to wait for: what is only recommended, like exporters, changes nothing for us.
-        (one.root / "etc/apt/apt.conf.d/few").write_text('APT::Install-Recommends "false";')
         one.run("apt-get update -qq", network=True)
-        package = max((ROOT / "dist").glob("kuma-sd_*.deb"), key=lambda path: path.stat().st_mtime)
-        shutil.copy(package, one.root / "srv")
-        plugin = [ROOT / "script/build", one.root / "srv", ROOT / "plugins/kuma-sd-example"]
-        subprocess.run(plugin, check=True, capture_output=True)
+        (one.root / "srv/dist").mkdir()
+        shutil.copy(package_of_debian(), one.root / "srv/dist")
+        # As in a clone; what builds the plugin there comes from here.
+        ignored = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
+        shutil.copytree(ROOT / "plugins/kuma-sd-example", one.root / "srv/plugins/kuma-sd-example", ignore=ignored)
+        fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"--dest={one.root / 'srv'}"]
+        subprocess.run([*fetch, "setuptools>=77"], check=True)
         yield one
 
 
@@ -98,7 +62,7 @@ def test_a_newcomer_comes_from_the_landing_page_to_targets_and_back_to_nothing(d
     debian.run(f"cd /srv && {install}", network=True)
     assert "prometheus" in debian.run("id --name --groups kuma-sd").split()
     debian.run("setsid kuma-sd simulate >/var/log/simulate.log 2>&1 &")
-    debian.run(configure)
+    assert "settings from /etc/kuma-sd.conf" in debian.run(configure)
     debian.run(scrape)
     eventually(lambda: meshes(debian) == {"default", "payments", "shop"}, "Prometheus has the targets")
 
@@ -107,17 +71,21 @@ def test_a_newcomer_comes_from_the_landing_page_to_targets_and_back_to_nothing(d
     eventually(lambda: meshes(debian) == {"default"}, "Prometheus has the filtered targets only")
     eventually(lambda: "dropped" in debian.run(narrow.splitlines()[-1]), "the filter is in effect")
 
-    assert "kuma-sd-example" in debian.run(extend, PIP_NO_INDEX="1", PIP_FIND_LINKS="/srv")
+    assert "kuma-sd-example" in debian.run(f"cd /srv && {extend}", PIP_NO_INDEX="1", PIP_FIND_LINKS="/srv")
 
-    package, version = newer(next((debian.root / "srv").glob("*.deb")), tmp_path)
-    (debian.root / "srv/newer").mkdir()
-    shutil.copy(package, debian.root / "srv/newer")
+    package, version = newer(package_of_debian(), tmp_path)
+    (debian.root / "srv/newer/dist").mkdir(parents=True)
+    shutil.copy(package, debian.root / "srv/newer/dist")
+    edited = (debian.root / "etc/kuma-sd.conf").read_text()
     ready = "kuma-sd status --ready >/dev/null 2>&1 && echo ready"
     before = debian.run("cat /run/started/kuma-sd")
     with read_all_along(published) as wrong:
         debian.run(f"cd /srv/newer && {install}", network=True)
         eventually(lambda: "ready" in debian.run(ready, check=False), "the new daemon has published")
     assert wrong == []
+    # It asked nothing, for there is nothing to answer on standard input, and kept what was edited.
+    assert (debian.root / "etc/kuma-sd.conf").read_text() == edited
+    assert not list((debian.root / "etc").glob("kuma-sd.conf.dpkg-*"))
     assert debian.run("cat /run/started/kuma-sd") != before
     assert debian.run("kuma-sd version") == f"kuma-sd {version}\n"
     assert "kuma-sd-example" in debian.run("kuma-sd plugins")

@@ -4,8 +4,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,10 +14,6 @@ ROOT = Path(__file__).parents[2]
 # The longest first, since they run beside each other.
 FAULTS = ["disturbed", "killed", "full", "fought", "dead", "meddled", "frozen", "read_only", "removed", "in_the_way"]
 WATCHED = {"disturbed", "full"}
-
-AT_ONCE = 3
-
-Results = dict[str, Future[tuple[int, str]]]
 
 
 def faults(*arguments: str) -> tuple[int, str]:
@@ -35,19 +29,12 @@ def faults(*arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def results() -> Iterator[Results]:
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {fault: pool.submit(faults, "--short", "--only", fault) for fault in FAULTS}
-        pool.shutdown(cancel_futures=True)
-
-
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     "fault", [pytest.param(fault, marks=needs_prometheus if fault in WATCHED else ()) for fault in FAULTS]
 )
-def test_no_target_is_lost_and_all_is_right_again(results: Results, fault: str) -> None:
-    status, output = results[fault].result()
+def test_no_target_is_lost_and_all_is_right_again(fault: str) -> None:
+    status, output = faults("--short", "--only", fault)
     assert status == 0, output
 
 

@@ -17,7 +17,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
 
-pytestmark = [needs_chromium, pytest.mark.timeout(120)]
+pytestmark = [needs_chromium, pytest.mark.timeout(120), pytest.mark.xdist_group("browser")]
 
 EVIL = "\"'><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"><svg/onload=alert(1)>"
 
@@ -76,7 +76,7 @@ def shown(driver: webdriver.Chrome, directory: Path, *dataplanes: Dataplane | st
         config = directory / "kuma-sd.conf"
         config.write_text(CONFIG.format(url=kuma.url, directory=directory))
         with kuma_sd("run", "-c", config, KUMA_SD_WEB_LISTEN_ADDRESS="127.0.0.1:0") as daemon:
-            port = re.search(r"listening on 127\.0\.0\.1:(\d+)", daemon.wait_for_line("listening on 127.0.0.1:"))
+            port = re.search(r"listening on http://127\.0\.0\.1:(\d+)/", daemon.wait_for_line("listening on http:"))
             assert port
             if dataplanes and not (directory / "targets.json").exists():
                 eventually((directory / "targets.json").exists, "targets are published")

@@ -70,6 +70,21 @@ def test_bad_settings_leave_the_old_ones_and_say_why(kuma: SimulatedControlPlane
         eventually(lambda: names(path) == ["a", "b", "c"], "the daemon goes on")
 
 
+def test_a_file_that_says_nothing_any_more_is_refused(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    section = f"[file_sd]\npath = {path}"
+    running = Running(tmp_path, f"cp-address = {kuma.url}", section)
+    with kuma_sd("run", "-c", running.config, f"--state-dir={tmp_path}/state") as daemon:
+        daemon.wait_for_line("published")
+        running.config.write_text("")
+        daemon.wait_for_line("there is not a single setting in ")
+        assert list((tmp_path / "state").glob("*.snapshot"))
+        running.edit(f"cp-address = {kuma.url}", section)
+        kuma.world.add(Dataplane("c"))
+        eventually(lambda: names(path) == ["a", "b", "c"], "the daemon goes on")
+    assert "localhost" not in daemon.output
+
+
 def test_an_output_that_cannot_be_started_is_tried_again_and_delays_no_other(
     kuma: SimulatedControlPlane[World], tmp_path: Path
 ) -> None:

@@ -58,7 +58,7 @@ def test_without_a_state_directory_it_works_and_warns_once(tmp_path: Path) -> No
     assert names(path) == ["a"]
 
 
-def test_the_state_of_another_address_is_not_restored(tmp_path: Path) -> None:
+def test_another_address_after_a_restart_keeps_the_targets_until_it_answers(tmp_path: Path) -> None:
     path = tmp_path / "targets.json"
     state = f"--state-dir={tmp_path}/state"
     with (
@@ -67,7 +67,12 @@ def test_the_state_of_another_address_is_not_restored(tmp_path: Path) -> None:
     ):
         first.wait_for_line("published")
         first.stop()
-    with kuma_sd("run", "--cp-address=grpc://127.0.0.1:1", f"--output-file={path}", state) as second:
-        second.wait_for_line("trying again")
-        second.stop()
-    assert "begins with" not in second.output
+    path.unlink()
+    with (
+        control_plane() as empty,
+        kuma_sd("run", f"--cp-address={empty.url}", f"--output-file={path}", state) as second,
+    ):
+        second.wait_for_line("1 target vanished but stay")
+        eventually(lambda: names(path) == ["a"], "the targets of the old address stay")
+        empty.world.add(Dataplane("b"))
+        eventually(lambda: names(path) == ["b"], "those of the new one replace them")

@@ -75,9 +75,7 @@ def test_what_an_output_has_not_published_yet_is_waiting() -> None:
 
 
 def test_what_is_held_is_said_and_published() -> None:
-    where = explain_inputs(
-        assignment("a"), plane=lambda found: ControlPlaneInput(found, holds=lambda key: key.name == "a")
-    )
+    where = explain_inputs(assignment("a"), plane=lambda found: ControlPlaneInput(found, held={assignment("a").key}))
     one = explained(where)
     assert (one.state, verdict_of(one).verdict) == ("held", "published")
 

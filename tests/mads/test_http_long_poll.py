@@ -1,3 +1,4 @@
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -11,11 +12,11 @@ from kuma_sd import Secret, SourceError
 from kuma_sd.http.access import Access
 from kuma_sd.http.address import parse_address
 from kuma_sd.http.client import HttpClient
-from kuma_sd.http.errors import TooLargeError
+from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.options import Header
 from kuma_sd.mads.codecs.v1_json import TYPE_URL
 from kuma_sd.mads.decoder import MadsResponse
-from kuma_sd.mads.errors import NotServedThereError
+from kuma_sd.mads.errors import ForeignError, GarbledError, NotServedThereError
 from kuma_sd.mads.http_long_poll import LongPoll
 from kuma_sd.mads.plugin import MadsOptions
 
@@ -217,3 +218,55 @@ def test_headers_and_credentials_are_sent(server: Server, tmp_path: Any) -> None
     headers = server.requests.get(timeout=5).headers
     assert headers["X-Tenant"] == "m"
     assert headers["Authorization"] == "Bearer s3cr3t"
+
+
+def test_the_first_request_asks_for_an_answer_soon_and_the_next_ones_may_be_held(server: Server) -> None:
+    server.answer(body=body("v1", "a"))
+    server.answer(body=body("v2", "a"))
+    polling = poll(server)
+    polling._fetch_timeout = 30.0
+    responses = iter(polling)
+    next(responses)
+    next(responses)
+    asked = [server.requests.get(timeout=5).path.rpartition("=")[2] for _ in range(2)]
+    assert asked == ["5000ms", "30000ms"]
+
+
+def test_a_first_answer_that_does_not_come_is_given_up(server: Server) -> None:
+    polling = poll(server)
+    polling._patience = 0.3
+    with contextlib.closing(polling), pytest.raises(SilentError, match="no answer within 300ms"):
+        next(iter(polling))
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        ({"error": {"code": 401, "message": "token expired"}}, "it has no type_url"),
+        ({"status": "error"}, "it has no type_url"),
+        ({"version_info": "1", "resources": []}, "it has no type_url"),
+        ({"type_url": TYPE_URL}, "it has no version_info"),
+        ({"type_url": TYPE_URL, "version_info": ""}, "it has no version_info"),
+        ({"version_info": "7", "type_url": "type.googleapis.com/x.Cluster"}, "its type_url is '.*Cluster'"),
+    ],
+)
+def test_json_that_is_no_answer_of_mads_fails_the_connection(server: Server, page: object, reason: str) -> None:
+    server.answer(body=body("v1", "a"))
+    server.answer(body=json.dumps(page).encode())
+    polling = poll(server)
+    responses = iter(polling)
+    next(responses)
+    with (
+        contextlib.closing(polling),
+        pytest.raises(ForeignError, match=rf"its answer is no MADS response \({reason}\); it begins with "),
+    ):
+        next(responses)
+
+
+@pytest.mark.parametrize("page", [b"[" * 200_000, b'{"resources":' + b"[" * 200_000, b'{"x":' * 200_000])
+def test_json_that_is_nested_without_end_fails_the_connection(server: Server, page: bytes) -> None:
+    server.answer(body=page)
+    polling = poll(server)
+    with contextlib.closing(polling), pytest.raises(GarbledError) as error:
+        next(iter(polling))
+    assert len(str(error.value)) < 300

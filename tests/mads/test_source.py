@@ -1,6 +1,7 @@
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from os_reasons import CONNECTION_REFUSED
 from resources import packed
 
-from kuma_sd import Snapshot, SourceError
+from kuma_sd import ConfigError, Snapshot, SourceError, parse_url
+from kuma_sd.http.options import HEADER
 from kuma_sd.mads.codecs.v1 import TYPE_URL
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.source import MadsSource
@@ -195,13 +197,13 @@ def test_what_cannot_be_understood_makes_a_snapshot_incomplete(kuma: SimulatedCo
     second = next(snapshots)
     assert second.assignments == first.assignments
     assert not second.complete
-    assert (source_.status.unparsed, source_.status.parse_errors) == (1, 1)
+    assert (source_.status.unreadable, source_.status.parse_errors) == (1, 1)
     kuma.send(response.SerializeToString())
     next(snapshots)
-    assert (source_.status.unparsed, source_.status.parse_errors) == (1, 1), "the same again is no new error"
+    assert (source_.status.unreadable, source_.status.parse_errors) == (1, 1), "the same again is no new error"
     kuma.world.add(Dataplane("c"))
     next(snapshots)
-    assert (source_.status.unparsed, source_.status.parse_errors) == (0, 1)
+    assert (source_.status.unreadable, source_.status.parse_errors) == (0, 1)
 
 
 def test_a_changed_token_or_certificate_renews_the_connection(
@@ -218,3 +220,108 @@ def test_a_changed_token_or_certificate_renews_the_connection(
     next(iter(one))
     assert kuma.counts.streams == 2
     one.close()
+
+
+def test_a_poll_that_is_overdue_is_no_contact_and_the_status_says_for_how_long(
+    kuma: SimulatedControlPlane[World],
+) -> None:
+    one = source(kuma, transport="http", fetch_timeout=0.1)
+    snapshots = iter(one)
+    next(snapshots)
+    answered, due = one.status.contact, one.status.due
+    assert answered is not None
+    assert answered < due < answered + 20
+    assert (one.status.age(due - 0.1), one.status.silence(due - 0.1)) == (0, 0)
+    assert one.status.age(due + 1) == one.status.silence(due + 1) == due + 1 - answered
+
+
+def test_a_quiet_stream_is_contact_for_as_long_as_it_is_open(kuma: SimulatedControlPlane[World]) -> None:
+    one = source(kuma, transport="grpc")
+    snapshots = iter(one)
+    next(snapshots)
+    assert one.status.age(time.monotonic() + 10_000) == 0
+    kuma.end_streams()
+    with pytest.raises(SourceError):
+        next(snapshots)
+    age = one.status.age(time.monotonic())
+    assert age is not None
+    assert 0 <= age < 5, "it counts from when the stream broke"
+
+
+def test_polls_that_are_answered_by_nothing_new_are_contact(kuma: SimulatedControlPlane[World]) -> None:
+    one = source(kuma, transport="http", fetch_timeout=0.1)
+    snapshots = iter(one)
+    next(snapshots)
+    first = one.status.contact
+
+    def follow() -> None:
+        with contextlib.suppress(SourceError):
+            list(snapshots)
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    kuma.wait_for(lambda counts: counts.unchanged >= 2)
+    contact = one.status.contact
+    one.close()
+    follower.join(10)
+    assert first is not None
+    assert contact is not None
+    assert contact > first
+
+
+def test_what_cannot_be_read_is_known_by_the_same_digest_over_time(kuma: SimulatedControlPlane[World]) -> None:
+    snapshots = iter(source(kuma))
+    first = next(snapshots)
+    broken = packed(MonitoringAssignment(), "type.googleapis.com/other")
+    resources = [*(assignment.data for assignment in first.assignments), broken]
+    seen = []
+    for version in "xy":
+        response = ReceivedResponse(version_info=version, nonce="9", type_url=TYPE_URL, resources=resources)
+        kuma.send(response.SerializeToString())
+        seen.append(next(snapshots).unreadable)
+    assert len(seen[0]) == 1
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+def test_an_empty_list_has_a_note_that_names_the_client(transport: str) -> None:
+    with control_plane() as empty:
+        one = source(empty, transport=transport, name="monitoring-1")
+        snapshots = iter(one)
+        next(snapshots)
+        assert "names the client 'monitoring-1'" in one.status.note
+        empty.world.add(Dataplane("a"))
+        next(snapshots)
+        assert one.status.note == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"tls_cert_file": "x"}, "tls-cert-file and tls-key-file"),
+        ({"transport": "grpc", "tls_insecure_skip_verify": True}, "tls-insecure-skip-verify works over HTTP only"),
+        ({"transport": "grpc", "header": (HEADER.parse("X-Bin: x"),)}, "header works over HTTP only"),
+        ({"transport": "grpc", "header": (HEADER.parse("X!: x"),)}, "header works over HTTP only"),
+        ({"transport": "grpc", "proxy": parse_url("https://proxy")}, "proxy works over HTTP only"),
+        ({"proxy": parse_url("socks5://proxy")}, "is no HTTP proxy"),
+        ({"api_version": "v1alpha1", "transport": "http"}, "over gRPC only"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused_before_anything_is_connected(
+    options: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        MadsSource("https://kuma.invalid", MadsOptions(**options), "")  # type: ignore[arg-type]
+
+
+def test_a_proxy_of_the_environment_that_cannot_be_used_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "socks5://proxy:1080")
+    with pytest.raises(ConfigError, match="the environment's https_proxy"):
+        MadsSource("https://kuma.invalid", MadsOptions(), "")
+    MadsSource("http://kuma.invalid", MadsOptions(), "")
+
+
+def test_a_header_that_grpc_cannot_carry_goes_over_http(kuma: SimulatedControlPlane[World]) -> None:
+    one = source(kuma, header=(HEADER.parse("X-Bin: AAEC"),))
+    next(iter(one))
+    assert one.status.protocol == "v1 HTTP"

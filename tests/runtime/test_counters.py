@@ -18,9 +18,8 @@ from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1_json import V1_JSON
 from kuma_sd.mads.decoder import Decoder, MadsResponse
 from kuma_sd.pipeline.chain import Chain
-from kuma_sd.pipeline.control_plane import ControlPlane
-from kuma_sd.pipeline.guard import Guard
-from kuma_sd.pipeline.merge import SENDER, FirstPublication, Pipeline, Route
+from kuma_sd.pipeline.control_plane import ControlPlaneConfig
+from kuma_sd.pipeline.merge import SENDER, Configuration, FromSource, Pipeline, Route
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
 from kuma_sd.simulator import Dataplane
@@ -56,7 +55,8 @@ class House:
         self.decoder, self.chain = Decoder(""), Chain(LabelProfile("kuma-prometheus-sd"))
         self.box: Mailbox[Publication] = Mailbox()
         route = Route(self.chain, {"file_sd": self.box})
-        self.pipeline = Pipeline({"": ControlPlane("", Guard(""))}, [route], FirstPublication(0.0, 30.0, 120.0))
+        self.pipeline = Pipeline()
+        self.pipeline.configure(Configuration([ControlPlaneConfig(source=1)], [route]), 0.0)
         name = "targets-{shard}.json" if shards else "targets.json"
         self.output = FileSD(FileSDOptions(path=directory / name, shards=shards))
         self.directory = directory
@@ -72,7 +72,7 @@ class House:
     def publication(self, wire: list[bytes]) -> Publication | None:
         """Let a response pass; returns what is published, if anything."""
         assignments, _ = self.decoder.decode(MadsResponse(self.codec, wire))
-        self.pipeline.step({"": Snapshot("", assignments, 1.0, 0.0)}, 1000.0)
+        self.pipeline.step([FromSource(1, Snapshot("", assignments, 1.0, 0.0))], 1000.0)
         return self.box.take(0).get(SENDER)
 
     def send(self) -> Publication | None:

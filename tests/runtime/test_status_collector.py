@@ -24,7 +24,7 @@ def test_before_anything_came_it_is_healthy_and_says_what_it_waits_for(tmp_path:
         reason = "nothing to publish yet: control plane grpc://********@192.0.2.1:5676: no answer yet"
         assert status.unready == (f"output told: {reason}",)
         (plane,) = status.control_planes
-        assert (plane.connected, plane.heard, plane.protocol, plane.assignments) == (False, None, "", 0)
+        assert (plane.connected, plane.last_response, plane.protocol, plane.assignments) == (False, None, "", 0)
         assert plane.age < 10
         (output,) = status.outputs
         assert (output.publications, output.published, output.groups, output.meshes.top) == (0, None, 0, ())
@@ -86,12 +86,12 @@ def test_a_lost_control_plane_is_told_with_the_reason(tmp_path: Path) -> None:
 def test_what_the_guard_holds_is_told_by_mesh_with_the_reason_and_until_when(tmp_path: Path) -> None:
     with observed(tmp_path) as one:
         one.publish("a", "b", assignment("c", mesh="payments"))
-        one.source.send("a", complete=False)
+        one.source.send("a")
         eventually(lambda: one.collector.status().held, "the guard holds")
         guard = one.collector.status().control_planes[0].guard
         assert (guard.targets, guard.engaged) == (2, 1)
         assert guard.meshes.top == (Count("default", 1), Count("payments", 1))
-        assert guard.why == "something in the response cannot be understood"
+        assert guard.why == "2 of 3 vanished"
         assert guard.until is not None
         assert 0 < guard.until - one.collector.status().now <= 120
         one.daemon.accept(None)
@@ -209,11 +209,12 @@ def test_threads_of_ours_that_do_not_move_are_named(tmp_path: Path, monkeypatch:
         one.publish("a")
         hold, release = threading.Event(), threading.Event()
 
-        def block() -> None:
+        def block(_now: float) -> None:
             hold.set()
             release.wait(10)
 
-        one.daemon.pipeline.mailbox.put("block", block)
+        monkeypatch.setattr(one.daemon.pipeline.control_planes, "tick", block)
+        one.daemon.pipeline.knock()
         assert hold.wait(10)
         one.collector.look()
         monkeypatch.setattr(status_collector, "STUCK", -1.0)

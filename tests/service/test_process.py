@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -162,8 +163,8 @@ def test_a_log_that_nobody_reads_keeps_it_neither_from_publishing_nor_from_endin
 def test_an_edit_while_it_starts_is_honoured(settings: Settings) -> None:
     with settings.running() as daemon:
         eventually((settings.directory / ".kuma-sd").exists, "the settings were read")
-        settings.edit(log_format="json")
-        daemon.wait_for_line('"msg": ')
+        settings.edit(min_interval="2s")
+        daemon.wait_for_line("reloaded the settings")
 
 
 def test_how_it_logs_and_where_its_control_socket_is_follow_a_reload(settings: Settings) -> None:
@@ -179,7 +180,7 @@ def test_how_it_logs_and_where_its_control_socket_is_follow_a_reload(settings: S
         assert daemon.stop() < 1.0
 
 
-@pytest.mark.parametrize(("setting", "value"), [("state-dir", "/nowhere/else"), ("start-wait", "5s")])
+@pytest.mark.parametrize(("setting", "value"), [("state-dir", "/nowhere/else")])
 def test_what_only_a_start_can_honour_is_said(settings: Settings, setting: str, value: str) -> None:
     with settings.running() as daemon:
         daemon.wait_for_line("published")
@@ -200,3 +201,20 @@ def test_a_listener_that_goes_from_one_address_to_all_takes_no_other_change_with
         settings.edit(min_interval="2s")
         daemon.wait_for_line('"msg": "reloaded the settings"')
         assert b"200" in get(("127.0.0.1", port), "/-/healthy").splitlines()[0]
+
+
+def test_it_survives_that_no_descriptor_is_left_and_goes_on_when_there_is(
+    settings: Settings, kuma: SimulatedControlPlane[World]
+) -> None:
+    kuma.close()
+    with settings.running() as daemon:
+        daemon.wait_for_line("trying again")
+        highest = max(int(entry.name) for entry in Path(f"/proc/{daemon.pid}/fd").iterdir())
+        limit = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (highest + 1, limit[1]))
+        kuma.start()
+        with pytest.raises(subprocess.TimeoutExpired):
+            daemon.wait(3)
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, limit)
+        eventually(lambda: names(settings.targets) == ["a", "b"], "it publishes")
+        assert daemon.stop() < 1.0

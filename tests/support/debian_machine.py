@@ -1,7 +1,7 @@
 """A clean Debian on this machine: files, processes and a loopback network of its own, gone when the block ends.
 
 It is unpacked from what `script/debian-base` makes. What it installs comes from where this machine's packages
-come from. No systemd runs in it; `distribution/systemctl` stands in.
+come from. Its systemd is booted where that is permitted; without, `distribution/systemctl` stands in.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from processes import eventually
 
 SCRIPT = Path(__file__).parents[2] / "script"
 
@@ -34,6 +35,15 @@ _OF_APT = (
     *("etc/apt", "etc/hosts", "etc/resolv.conf", "etc/ssl/certs", "usr/share/keyrings"),
     *("usr/share/ca-certificates", "usr/local/share/ca-certificates"),
 )
+
+
+# Services begin with the machine, not before.
+_INSTALL = """
+printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d
+apt-get update -qq
+apt-get install -qq --yes {packages}
+rm /usr/sbin/policy-rc.d
+"""
 
 
 class Machine:
@@ -58,7 +68,7 @@ class Machine:
             **environment: further variables.
         """
         own = ["--pid", "--mount"] if network else ["--pid", "--mount", "--net"]
-        command = ["nsenter", "--target", self._first, *own, "chroot", str(self.root), "sh", "-euc", script]
+        command = ["nsenter", "--target", self._first, *own, *self._inside(), "sh", "-euc", script]
         base = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
         proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
         environment = base | (proxies if network else {}) | {"DEBIAN_FRONTEND": "noninteractive"} | environment
@@ -74,6 +84,9 @@ class Machine:
         assert done.returncode == 0 or not check, f"{script}\n{done.stdout}"
         return done.stdout
 
+    def _inside(self) -> list[str]:
+        return ["chroot", str(self.root)]
+
     def make_read_only(self, writable: Iterable[str], owner: int) -> None:
         """Let nobody write anything but below these directories, which are empty and belong to owner."""
         root = self.root
@@ -81,6 +94,13 @@ class Machine:
         mounts += [f"mount -t tmpfs -o uid={owner},gid={owner} tmpfs {root}{item}" for item in writable]
         script = " && ".join(mounts)
         subprocess.run(["nsenter", "--target", self._first, "--mount", "sh", "-c", script], check=True)
+
+
+class BootedMachine(Machine):
+    """A Debian whose systemd runs."""
+
+    def _inside(self) -> list[str]:
+        return ["--root", "--wd"]
 
 
 def why_not() -> str:
@@ -97,13 +117,47 @@ def why_not() -> str:
 @contextlib.contextmanager
 def machine(directory: Path) -> Iterator[Machine]:
     """Run a clean Debian of the release that this machine runs, below directory."""
+    with _unpacked(directory) as root:
+        shutil.copy(Path(__file__).parents[1] / "distribution/systemctl", root / "usr/bin/systemctl")
+        # By this directory, maintainer scripts know that systemd is there.
+        (root / "run/systemd/system").mkdir(parents=True)
+        with started(root) as machine:
+            yield machine
+
+
+@contextlib.contextmanager
+def booted(directory: Path, *packages: str) -> Iterator[BootedMachine]:
+    """Boot a clean Debian with systemd and these packages, below directory; the test is skipped where nobody may."""
+    with _unpacked(directory) as root:
+        with started(root) as machine:
+            machine.run(_INSTALL.format(packages=" ".join(packages)), network=True)
+        nspawn = ["systemd-nspawn", "--quiet", f"--directory={root}", "--private-network", "--resolv-conf=off"]
+        nspawn += ["--register=no", "--keep-unit", "--console=pipe"]
+        tried = subprocess.run([*nspawn, "true"], check=False, capture_output=True, text=True)
+        if tried.returncode:
+            pytest.skip(f"booting is not permitted here: {tried.stdout}{tried.stderr}")
+        with subprocess.Popen([*nspawn, "--boot"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as outer:
+            try:
+                children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+                eventually(children.read_text, "systemd is process 1")
+                first = int(children.read_text())
+                # As it sees its files itself, with what it mounts.
+                machine = BootedMachine(Path(f"/proc/{first}/root"), first)
+                up = "systemctl is-system-running --wait"
+                eventually(lambda: machine.run(up, check=False).strip() in ("running", "degraded"), "it is up")
+                yield machine
+            finally:
+                outer.terminate()
+
+
+@contextlib.contextmanager
+def _unpacked(directory: Path) -> Iterator[Path]:
     root = directory / "root"
     root.mkdir()
     try:
         subprocess.run(["tar", "-xf", _base(), "-C", root], check=True)
         _make_at_home(root)
-        with started(root) as one:
-            yield one
+        yield root
     finally:
         subprocess.run(["rm", "-rf", "--one-file-system", root], check=True)
 
@@ -133,9 +187,8 @@ def _make_at_home(root: Path) -> None:
     shutil.rmtree(root / "etc/apt")
     copied = [name for name in _OF_APT if (Path("/") / name).exists()]
     subprocess.run(["cp", "--archive", "--remove-destination", "--parents", *copied, root], check=True, cwd="/")
-    shutil.copy(Path(__file__).parents[1] / "distribution/systemctl", root / "usr/bin/systemctl")
-    # By the second, maintainer scripts know that systemd is there.
-    (root / "run/systemd/system").mkdir(parents=True)
+    # Less to wait for: what is only recommended, like exporters, changes nothing for us.
+    (root / "etc/apt/apt.conf.d/few").write_text('APT::Install-Recommends "false";')
     for device, minor in (("null", 3), ("zero", 5), ("random", 8), ("urandom", 9)):
         os.mknod(root / "dev" / device, 0o20666, os.makedev(1, minor))
         (root / "dev" / device).chmod(0o666)

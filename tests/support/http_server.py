@@ -43,6 +43,7 @@ def http_server(tls: ssl.SSLContext | None = None) -> Iterator[Server]:  # noqa:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # headers and body are written one after the other
 
         def setup(self) -> None:
             super().setup()

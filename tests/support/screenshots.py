@@ -16,6 +16,7 @@ from pathlib import Path
 from browser import browser
 from msgspec.structs import replace
 from processes import eventually
+from publishing import Published
 from selenium import webdriver
 
 from kuma_sd.core.publication import Publication
@@ -128,7 +129,7 @@ def forget(world: World, daemon: Daemon) -> None:
         if dataplane.mesh == "payments" and dataplane.service in ("ledger", "payout", "fraud-check")
     ]
     world.replace([dataplane for dataplane in world.dataplanes if dataplane not in lost])
-    eventually(lambda: daemon.pipeline.control_planes["east"].guard.status.held, "the guard holds them")
+    eventually(lambda: daemon.pipeline.status.control_planes["east"].guard.held, "the guard holds them")
 
 
 def yesterday(daemon: Daemon, collector: StatusCollector) -> None:
@@ -138,7 +139,7 @@ def yesterday(daemon: Daemon, collector: StatusCollector) -> None:
         final = worker.status.published
         assert final
         count = len(final.groups)
-        share, publication = 0.72, None
+        share, publication, published = 0.72, None, Published(collector.history)
         for step in range(int(86400 / FINE), 0, -1):
             when = now - step * FINE
             if dice.random() < 0.012:
@@ -146,8 +147,8 @@ def yesterday(daemon: Daemon, collector: StatusCollector) -> None:
             present = 0.55 * share if 3000 < step < 3120 else share if step > 40 else 1.0
             if publication is None or len(publication.groups) != int(count * present):
                 publication = Publication(final.groups[: int(count * present)], when)
-            collector.history.note(name, publication, when, when)
-        collector.history.note(name, final, now, now)
+            published.note(name, publication, when, when)
+        published.note(name, final, now, now)
 
 
 def aged(status: Status) -> Status:

@@ -14,9 +14,9 @@ def test_it_is_said_when_there_are_too_few_left() -> None:
     assert caught.value.errno == errno.EMFILE
 
 
-def test_closed_standard_streams_are_opened_so_that_no_file_becomes_one_of_them() -> None:
+def test_closed_standard_descriptors_are_opened_so_that_no_file_becomes_one_of_them() -> None:
     code = (
-        "import os; from kuma_sd.system.descriptors import open_standard_streams; open_standard_streams(); "
+        "import os; from kuma_sd.system.descriptors import open_standard_descriptors; open_standard_descriptors(); "
         "file = os.open('/dev/null', os.O_RDONLY); os._exit(0 if file > 2 else 1)"
     )
     command = ["sh", "-c", 'exec "$0" -c "$1" 0<&- 1>&- 2>&-', sys.executable, code]

@@ -3,6 +3,7 @@
 Examples:
   kuma-sd demo
   kuma-sd demo --directory /tmp/demo --targets 1000 --churn 0.5
+  kuma-sd demo --kuma-version 3.0 --environment kubernetes
 
 Starts a simulated control plane on a free port, and `kuma-sd run`, which follows it and writes the targets as JSON and
 as YAML. Prints each change of the published file, and when the guard holds targets and why. Also writes the settings,
@@ -25,7 +26,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kuma_sd.cli.commands.simulate import STOPPING_SIGNALS, add_world_arguments, interval_of, until_stopped
+from kuma_sd.cli.commands.simulate import (
+    STOPPING_SIGNALS,
+    add_environment_argument,
+    add_world_arguments,
+    interval_of,
+    until_stopped,
+)
 from kuma_sd.cli.main import argument_type
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.core.options import PATH
@@ -39,7 +46,7 @@ TAKES_SETTINGS = False
 SETTINGS = """\
 # Written by `kuma-sd demo`.
 [kuma-sd]
-cp-address = {url}
+cp-address = {url}{options}
 output = json=file_sd yaml=file_sd
 state-dir = {directory}/state
 control-socket = {directory}/control.sock
@@ -55,6 +62,10 @@ path = {directory}/targets.yml
 [web]
 listen-address = 127.0.0.1:{port}
 """
+
+FOR_THE_API = """
+# Short, so that changes show soon. The default is 30s.
+api-interval = 2s"""
 
 PROMETHEUS_YML = """\
 # Written by `kuma-sd demo`: what `kuma-sd prometheus-config` prints, and one more rule for each job. It drops every
@@ -99,19 +110,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where files are written; made if missing (default: ./demo)",
     )
     add_world_arguments(parser, targets=20)
+    parser.add_argument(
+        "--kuma-version",
+        metavar="VERSION",
+        help="be a control plane of this version of Kuma (default: one that speaks every version of MADS)",
+    )
+    add_environment_argument(parser)
 
 
 def execute(arguments: argparse.Namespace, settings: "Settings | None") -> int:  # noqa: ARG001 (the contract of commands)
     """Run the control plane and kuma-sd, and tell what changes."""
     # Late, so that help loads no gRPC.
-    from kuma_sd.simulator import GeneratedWorld, SimulatedControlPlane  # noqa: PLC0415
+    from kuma_sd.simulator import EVERYTHING, ApiServer, GeneratedWorld, SimulatedControlPlane, kuma  # noqa: PLC0415
 
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING_SIGNALS)
     directory: Path = arguments.directory
     targets = 20 if arguments.targets is None else arguments.targets
     churn = 1.0 if arguments.churn is None else arguments.churn
     world = GeneratedWorld(targets)
-    with SimulatedControlPlane(world) as control_plane:
+    version = kuma(arguments.kuma_version) if arguments.kuma_version else EVERYTHING
+    api = ApiServer(kubernetes=arguments.environment == "kubernetes")
+    with SimulatedControlPlane(world, line=version, api=api) as control_plane:
         port = _free_port()
         file = _prepare(directory, control_plane.url, port)
         facts = {"url": control_plane.url, "targets": targets, "churn": churn, "port": port}
@@ -152,10 +171,13 @@ def _prepare(directory: Path, url: str, port: int) -> Path:
     file = directory / "kuma-sd.conf"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        file.write_text(SETTINGS.format(url=url, directory=directory, port=port))
+        options = FOR_THE_API if url.startswith("kuma-api+") else ""
+        file.write_text(SETTINGS.format(url=url, options=options, directory=directory, port=port))
         (directory / "prometheus.yml").write_text(f"{PROMETHEUS_YML}{_prometheus_yml(file)}\n")
-        # Those of the last demo would be told as if they were news.
-        (directory / "targets.json").unlink(missing_ok=True)
+        # What the last demo had would be told as if it was news, and be kept until it is known to be gone.
+        for leftover in (directory / "targets.json", directory / "targets.yml", *(directory / "state").glob("*")):
+            if leftover.is_file():
+                leftover.unlink()
     except OSError as error:
         raise ConfigError(f"cannot write into the directory '{directory}': {error.strerror}") from error
     return file

@@ -4,6 +4,8 @@ Examples:
   kuma-sd simulate --listen 127.0.0.1:5676 --targets 100 --churn 1
   kuma-sd simulate --kuma-version 0.7.3 --api-listen 127.0.0.1:5681
   kuma-sd simulate --kuma-version 2.14.3 --tls-cert-file cert.pem --tls-key-file key.pem
+  kuma-sd simulate --kuma-version 3.0 --environment kubernetes --api-listen 127.0.0.1:5681
+  kuma-sd simulate --kuma-version 2.14.3 --zone east --zone west --api-listen 127.0.0.1:5681
   kuma-sd simulate --replay tests/data/kuma-2.6.15 --interval 2s
 
 Serves MADS as Kuma does: every version of it at once, over gRPC and HTTP on one port, or only what one version of Kuma
@@ -88,7 +90,16 @@ def _add_kuma_arguments(parser: argparse._ArgumentGroup) -> None:
         "--api-listen",
         metavar="HOST:PORT",
         type=argument_type(ADDRESS),
-        help="where the API server listens, which tells of MADS in /catalog up to Kuma 0.7.3 (default: nowhere)",
+        help="where the API server listens: /catalog, which names MADS up to Kuma 0.7.3, and lists of dataplanes, "
+        "meshes and policies (default: nowhere)",
+    )
+    add_environment_argument(parser)
+    parser.add_argument(
+        "--zone",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="be a global control plane, which has an API but no MADS, with this zone; repeatable (default: none)",
     )
     for name, what in (("cert", "certificate"), ("key", "key of the certificate")):
         parser.add_argument(
@@ -103,6 +114,16 @@ def _add_kuma_arguments(parser: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         help="a client that a MeshMetric names, repeatable; others get nothing then since Kuma 2.6 (default: none)",
+    )
+
+
+def add_environment_argument(parser: argparse._ActionsContainer) -> None:
+    """Declare the flag that says where Kuma runs."""
+    parser.add_argument(
+        "--environment",
+        choices=("universal", "kubernetes"),
+        default="universal",
+        help="where Kuma runs; on Kubernetes, Kuma 3 has an API but no MADS (default: universal)",
     )
 
 
@@ -187,7 +208,10 @@ def _control_plane(arguments: argparse.Namespace, world: W) -> "SimulatedControl
     api = None
     if arguments.api_listen:
         api_host, _, api_port = arguments.api_listen.rpartition(":")
-        api = ApiServer(api_host, int(api_port), tls)
+        kubernetes = arguments.environment == "kubernetes"
+        api = ApiServer(api_host, int(api_port), tls, kubernetes=kubernetes, zones=arguments.zone)
+    elif arguments.zone or (arguments.environment == "kubernetes" and not line.mads_on_kubernetes):
+        raise ConfigError("such a control plane has no MADS, only an API: say where with --api-listen")
     # Before Kuma 2.0 the API server could have TLS, and MADS could not.
     mads_tls = tls if line.tls or not api else None
     control_plane = SimulatedControlPlane(world, host, int(port), arguments.refresh, line=line, tls=mads_tls, api=api)

@@ -1,5 +1,7 @@
 """What people read of explanations."""
 
+from dataclasses import replace
+
 import pytest
 from explain_kit import explain_inputs
 
@@ -30,7 +32,7 @@ WHOLE = """\
 dataplane a, mesh default
   out  published  nat:1
 
-received: testing, 78 bytes
+received: testing, 81 bytes
   service       backend
   address       192.0.2.1:5670
   scheme        http
@@ -67,6 +69,20 @@ def test_of_several_what_becomes_of_them() -> None:
     assert shown[7] == "There are more; --limit says how many are shown."
 
 
+def test_namesakes_in_two_control_planes_are_told_apart_in_the_same_place() -> None:
+    found = explain_inputs(assignment("a"), assignment("a"))
+    result = answer(found, parse_selector("{}"))
+    target = replace(result.targets[0].target, control_plane="east")
+    shown = as_text(
+        "",
+        replace(result, targets=(replace(result.targets[0], target=target), result.targets[1])),
+        Style(coloured=False),
+        "kuma-sd explain -c x.conf",
+    )
+    asked = 'kuma-sd explain -c x.conf \'mesh="default", dataplane="a", control_plane="east"\''
+    assert f"For the steps, explain one of them: {asked}" in list(shown)
+
+
 def test_what_is_dropped_or_fails_says_where() -> None:
     shown = text(explain_inputs(assignment("a"), steps=[("none", lambda *_: [])]))
     assert "\n  out  dropped    none (kind)\n" in shown
@@ -77,7 +93,9 @@ def test_what_is_dropped_or_fails_says_where() -> None:
 
 
 def test_what_is_held_says_so() -> None:
-    shown = text(explain_inputs(assignment("a"), plane=lambda found: ControlPlaneInput(found, holds=lambda _key: True)))
+    shown = text(
+        explain_inputs(assignment("a"), plane=lambda found: ControlPlaneInput(found, held={assignment("a").key}))
+    )
     assert "bytes; its control plane has it no more, but the guard holds it\n" in shown
 
 

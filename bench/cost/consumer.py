@@ -1,0 +1,219 @@
+"""What a change costs all the way into Prometheus: kuma-sd and Prometheus together, for each way to hand targets over.
+
+One of the generated targets changes. Prometheus drops every target by relabelling, so that only discovery costs. CPU is
+that of both processes from outside, without what they take while nothing changes.
+"""
+
+import argparse
+import contextlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import page
+from plane import Plane, serving
+from watched import cpu
+
+SIZES = (20_000, 100_000)
+
+WAYS = ("single file", "16 parts", "64 parts", "http_sd", "native")
+"""How Prometheus gets the targets; native is its own kuma_sd_configs."""
+
+NOT_SCRAPED = """
+    relabel_configs:
+      - {action: drop, source_labels: [], regex: ""}
+"""
+
+CALM_SECONDS = 3.0
+"""For how long both processes must do next to nothing to be done."""
+
+SECONDS_BETWEEN_CHANGES = 7.0
+"""Prometheus hands on what it discovered every five seconds."""
+
+IDLE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one change costs.
+
+    Args:
+        targets: how many there are.
+        way: how Prometheus gets them.
+        ours: the CPU of kuma-sd, in seconds.
+        prometheus: that of Prometheus.
+        idle: the share of one core that both take while nothing changes.
+        memory: the most memory of kuma-sd and of Prometheus, in MB.
+    """
+
+    targets: int
+    way: str
+    ours: float
+    prometheus: float
+    idle: float
+    memory: tuple[float, float]
+
+
+class Pair:
+    """Prometheus and, unless it asks the control plane itself, kuma-sd.
+
+    Args:
+        folder: where their files are.
+        program: the Prometheus to run.
+        way: one of WAYS.
+        url: of the control plane.
+    """
+
+    def __init__(self, folder: Path, program: str, way: str, url: str) -> None:
+        self._folder, self._way, self._url = folder, way, url
+        self.processes: list[subprocess.Popen[bytes]] = []
+        if way != "native":
+            self._start(sys.executable, "-m", "kuma_sd", "run", *self._settings())
+            self.settle()
+        config = folder / "prometheus.yml"
+        config.write_text(self._job() + NOT_SCRAPED)
+        flags = (f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address=127.0.0.1:{_port()}")
+        self._start(program, f"--config.file={config}", *flags, "--log.level=warn")
+        time.sleep(2)
+        self.settle()
+
+    def spent(self) -> list[float]:
+        """Return the CPU of each so far, in seconds."""
+        return [cpu(process.pid) for process in self.processes]
+
+    def settle(self) -> None:
+        """Wait until they do next to nothing; one that fetches again and again is waited for as long as it takes."""
+        for _ in range(20):
+            before = sum(self.spent())
+            time.sleep(CALM_SECONDS)
+            if sum(self.spent()) - before < 0.02 * CALM_SECONDS:
+                return
+
+    def memory(self) -> list[float]:
+        """Return the most memory of each so far, in MB."""
+        found = [
+            re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text()) for process in self.processes
+        ]
+        return [int(each[1]) / 1000 for each in found if each]
+
+    def close(self) -> None:
+        """End them."""
+        for process in reversed(self.processes):
+            process.kill()
+            process.wait()
+
+    def _start(self, *command: str) -> None:
+        with (self._folder / "log").open("ab") as log:
+            self.processes.append(subprocess.Popen(command, stdout=log, stderr=log))  # noqa: S603 (ours, and Prometheus)
+
+    def _settings(self) -> list[str]:
+        folder, self._address = self._folder, f"127.0.0.1:{_port()}"
+        common = [f"--cp-address={self._url}", f"--state-dir={folder}/state", f"--control-socket={folder}/control.sock"]
+        if self._way == "http_sd":
+            return [*common, "--output=http_sd", f"--web-listen-address={self._address}"]
+        parts = self._way.split()[0]
+        path = [f"--output-file={folder}/kuma.json"]
+        if parts.isdigit():
+            path = [f"--output-file={folder}/parts/{{part}}/kuma.json", f"--file-sd-parts={parts}"]
+        return [*common, *path, "--web-listen-address="]
+
+    def _job(self) -> str:
+        if self._way == "native":
+            discovery = f"kuma_sd_configs: [{{server: '{self._url}', refresh_interval: 1s}}]"
+            return f"scrape_configs:\n  - job_name: kuma-dataplanes\n    {discovery}"
+        command = [sys.executable, "-m", "kuma_sd", "prometheus-config", *self._settings()]
+        if self._way == "http_sd":
+            url = f"http://{self._address}/sd"
+            return (
+                "scrape_configs:\n  - job_name: kuma-dataplanes\n"
+                f"    http_sd_configs: [{{url: '{url}', refresh_interval: 5s}}]"
+            )
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.rstrip()  # noqa: S603 (kuma-sd)
+
+
+def measured(program: str, targets: int, way: str, changes: int) -> Spent:
+    """Return what a change costs, on the average of some."""
+    protocol = "HTTP" if way == "native" else "gRPC"
+    with tempfile.TemporaryDirectory() as folder, serving(targets, protocol) as plane:
+        pair = Pair(Path(folder), program, way, plane.url)
+        with contextlib.closing(pair):
+            return _measured(pair, plane, targets, way, changes)
+
+
+def _measured(pair: Pair, plane: Plane, targets: int, way: str, changes: int) -> Spent:
+    before = pair.spent()
+    time.sleep(IDLE_SECONDS)
+    idle = [(after - used) / IDLE_SECONDS for after, used in zip(pair.spent(), before, strict=True)]
+    begun, before = time.monotonic(), pair.spent()
+    for _ in range(changes):
+        plane.change(1)
+        time.sleep(SECONDS_BETWEEN_CHANGES)
+    pair.settle()
+    took = time.monotonic() - begun
+    costs = [
+        (after - used - share * took) / changes for after, used, share in zip(pair.spent(), before, idle, strict=True)
+    ]
+    ours = costs[0] if len(costs) > 1 else 0.0
+    peaks = [0.0, *pair.memory()][-2:]
+    return Spent(targets, way, ours, costs[-1], sum(idle), (peaks[0], peaks[1]))
+
+
+def table(rows: Sequence[Spent]) -> str:
+    """Return a table in Markdown."""
+    lines = [
+        "| targets | Prometheus reads | CPU for a change: kuma-sd | Prometheus | together | CPU while idle | memory |",
+        "|---:|---|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        values = f"{row.ours:.2f} s | {row.prometheus:.2f} s | **{row.ours + row.prometheus:.2f} s** | {row.idle:.1%}"
+        lines.append(f"| {row.targets:,} | {row.way} | {values} | {row.memory[0]:.0f} + {row.memory[1]:.0f} MB |")
+    return "\n".join(lines) + "\n"
+
+
+def ways(program: str) -> list[str]:
+    """Return the ways that this Prometheus has: Debian's is built without kuma_sd_configs."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "prometheus.yml"
+        config.write_text("scrape_configs: [{job_name: a, kuma_sd_configs: [{server: 'http://127.0.0.1:1'}]}]\n")
+        # It reads the configuration first, and ends because it can store nothing.
+        flags = [f"--config.file={config}", "--storage.tsdb.path=/dev/null/tsdb", "--web.listen-address=127.0.0.1:0"]
+        told = subprocess.run([program, *flags], capture_output=True, text=True, check=False)  # noqa: S603 (Prometheus)
+    return [way for way in WAYS if way != "native" or "kuma_sd_configs" not in told.stdout + told.stderr]
+
+
+def _port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def main() -> None:
+    """Measure each way with so many targets."""
+    parser = argparse.ArgumentParser("script/bench consumer", description=__doc__)
+    parser.add_argument("--prometheus", default="prometheus", help="the Prometheus to run")
+    parser.add_argument("--targets", type=int, action="append", help="so many; repeatable (default: 20000 and 100000)")
+    parser.add_argument("--way", choices=WAYS, action="append", help="this way only; repeatable (default: all it has)")
+    parser.add_argument("--changes", type=int, default=3, help="how many changes to average (default: 3)")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    arguments = parser.parse_args()
+    program = shutil.which(arguments.prometheus)
+    if not program:
+        sys.exit(f"there is no {arguments.prometheus}; on Debian and Ubuntu: apt-get install prometheus")
+    rows = []
+    for targets in arguments.targets or SIZES:
+        for way in arguments.way or ways(program):
+            rows.append(measured(program, targets, way, arguments.changes))
+            print(table(rows[-1:]).splitlines()[-1], flush=True)
+    print(table(rows))
+    if arguments.write:
+        page.put("consumer", table(rows))
+
+
+if __name__ == "__main__":
+    main()

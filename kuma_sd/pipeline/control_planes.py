@@ -1,0 +1,170 @@
+"""Keep the control planes of the settings, and those that are leaving, through reloads and restarts."""
+
+import hashlib
+import itertools
+import logging
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from kuma_sd.core.model import LastGoodTargets, Snapshot, SourceEvent
+from kuma_sd.core.text import counted
+from kuma_sd.pipeline.control_plane import ControlPlane, ControlPlaneConfig
+from kuma_sd.pipeline.guard import FOREVER
+from kuma_sd.pipeline.matching import match
+
+_log = logging.getLogger(__name__)
+
+REMEMBERED_SECONDS = 86400.0
+"""How long a control plane that left is remembered."""
+
+
+class ControlPlanes:
+    """The control planes of the settings, matched one to one with those of the settings before.
+
+    One that is not in the settings any more is leaving. Its targets stay until each control plane that came instead has
+    answered or, after ``start_wait``, at least one has with a list that is not empty. If none came instead, they go at
+    once.
+
+    Args:
+        forget: called with the file of a control plane that left.
+    """
+
+    def __init__(self, forget: Callable[[str], None] = lambda _file: None) -> None:
+        self.configured: dict[str, ControlPlane] = {}
+        self.leaving: list[ControlPlane] = []
+        self._forget = forget
+        self._left: list[tuple[float, ControlPlane]] = []
+        self._by_source: dict[int, ControlPlane] = {}
+        self._instead: list[ControlPlane] = []
+        self._patience_ends = FOREVER
+
+    @property
+    def all(self) -> list[ControlPlane]:
+        """Those whose targets are published, in the order of their names."""
+        return sorted([*self.configured.values(), *self.leaving], key=lambda known: known.config.name)
+
+    def restore(
+        self, last_good: Iterable[LastGoodTargets], now: float, removed: Iterable[LastGoodTargets] = ()
+    ) -> None:
+        """Know those that were there before a restart; configure() must follow.
+
+        Args:
+            last_good: what was published of each.
+            now: in monotonic seconds.
+            removed: what was published of those that were removed from the settings a while ago.
+        """
+        self.leaving += [_restored(saved, now) for saved in last_good]
+        self._left += [(now, _restored(saved, now)) for saved in removed]
+
+    def configure(self, configs: Sequence[ControlPlaneConfig], start_wait: float, now: float) -> dict[str, str]:
+        """Go on with other settings.
+
+        Args:
+            configs: what they say of each control plane.
+            start_wait: how long those that are leaving stay for others that say nothing, in seconds.
+            now: in monotonic seconds.
+
+        Returns:
+            The new name of each that has another one, by its old name.
+        """
+        found = self._match(configs)
+        renames = {
+            known.config.name: config.name for config, known in found.items() if known.config.name != config.name
+        }
+        leaving = [known for known in self.all if known not in found.values()]
+        self._left = [(when, known) for when, known in self._left if known not in found.values()]
+        new = {config: ControlPlane(config, now) for config in configs if config not in found}
+        for config, known in found.items():
+            known.configure(config)
+        self.configured = {config.name: (found | new)[config] for config in configs}
+        self._by_source = {config.source: self.configured[config.name] for config in configs}
+        self._name_files({known.file for known in [*leaving, *(known for _, known in self._left)]})
+        self._let_leave(leaving, list(new.values()), now + start_wait)
+        self._dismiss(now)
+        return renames
+
+    def take(self, source: int, event: SourceEvent, now: float) -> None:
+        """Hand an event to the control plane that the source asks; what comes from a replaced source is dropped."""
+        known = self._by_source.get(source)
+        if known is None:
+            return
+        if isinstance(event, Snapshot):
+            known.take(event, now)
+        else:
+            known.lose_contact(event)
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
+        for known in self.configured.values():
+            known.tick(now)
+        self._dismiss(now)
+
+    def accept(self, name: str | None = None) -> None:
+        """Let go of what is held, of one or of all."""
+        for known in self.configured.values():
+            if name is None or known.config.name == name:
+                known.accept()
+
+    def deadline(self, now: float) -> float:
+        """Return when tick() must be called next even if nothing happens, in monotonic seconds."""
+        times = [known.deadline(now) for known in self.configured.values()]
+        if self.leaving and now < self._patience_ends:
+            times.append(self._patience_ends)
+        return min(times, default=FOREVER)
+
+    def _match(self, configs: Sequence[ControlPlaneConfig]) -> dict[ControlPlaneConfig, ControlPlane]:
+        """Find who is who, first among those of the last settings, then among those that left since."""
+        found: dict[ControlPlaneConfig, ControlPlane] = {}
+        for candidates in (self.configured.values(), self.leaving, [known for _, known in self._left]):
+            wanted = {config: config.identity for config in configs if config not in found}
+            found |= match({known: known.identity for known in candidates}, wanted)
+        return found
+
+    def _name_files(self, taken: Collection[str]) -> None:
+        """Give each control plane a file of its own, which it keeps when it is renamed."""
+        taken = {*taken, *(known.file for known in self.configured.values())}
+        for known in self.configured.values():
+            if not known.file:
+                known.file = next(name for name in _file_names(known.config) if name not in taken)
+                taken.add(known.file)
+
+    def _let_leave(self, leaving: list[ControlPlane], new: list[ControlPlane], patience_ends: float) -> None:
+        for known in leaving:
+            if known.published and known not in self.leaving and new:
+                _log.info(
+                    "control plane %s: not in the settings any more; its %s stay until %s answered",
+                    known.config.title,
+                    counted(len(known.published), "target"),
+                    ", ".join(other.config.title for other in new),
+                )
+        self.leaving = leaving
+        present = self.configured.values()
+        self._instead = [known for known in self._instead if known in present] + new
+        self._patience_ends = patience_ends if new else self._patience_ends
+
+    def _dismiss(self, now: float) -> None:
+        """Let those go that are leaving, once that is right; they are remembered for a day, should they come back."""
+        if self._left and now - self._left[0][0] > REMEMBERED_SECONDS:
+            del self._left[0]
+        if not self.leaving:
+            return
+        answered = all(known.known for known in self._instead)
+        if answered or (now >= self._patience_ends and any(known.published for known in self._instead)):
+            for known in self.leaving:
+                self._forget(known.file)
+                self._left.append((now, known))
+            self.leaving, self._instead = [], []
+
+
+def _restored(saved: LastGoodTargets, now: float) -> ControlPlane:
+    config = ControlPlaneConfig(saved.name, saved.name or "(unnamed)", saved.configured)
+    known = ControlPlane(config, now)
+    known.restore(saved)
+    return known
+
+
+def _file_names(config: ControlPlaneConfig) -> Iterable[str]:
+    # Names have no dots, so that none looks like this.
+    digest = hashlib.sha256(" ".join(sorted(config.endpoints)).encode()).hexdigest()[:16]
+    name = config.name or f"unnamed.{digest}"
+    yield name
+    yield from (f"{name}.{number}" for number in itertools.count(2))

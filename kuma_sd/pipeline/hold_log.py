@@ -1,0 +1,87 @@
+"""Say in the log when targets are held, when somebody should look, and when that is over."""
+
+import logging
+
+from kuma_sd.core.options import show_duration
+from kuma_sd.core.text import counted
+from kuma_sd.pipeline.guard import FOREVER, GuardStatus
+
+_log = logging.getLogger(__name__)
+
+CALM_SECONDS = 300.0
+"""For how long nothing may be held until the log says that it is over, however often it flaps."""
+
+
+class HoldLog:
+    """Logs the holds of one control plane: a few targets after a reconnect are normal, everything else is a warning.
+
+    Args:
+        title: what the control plane is called.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self._hold = 0.0
+        self._said = logging.NOTSET
+        self._holding = False
+        self._calm_since: float | None = None
+        self._doubtful_since: float | None = None
+        self._doubt_said = False
+
+    @property
+    def deadline(self) -> float:
+        """When note() has something to say even if nothing happens, in monotonic seconds."""
+        calm = FOREVER if self._calm_since is None or not self._said else self._calm_since + CALM_SECONDS
+        doubt = FOREVER if self._doubtful_since is None or self._doubt_said else self._doubtful_since + self._hold
+        return min(calm, doubt)
+
+    def note(self, status: GuardStatus, hold: float, now: float) -> None:
+        """Log what changed.
+
+        Args:
+            status: what is held.
+            hold: how long targets stay, in seconds.
+            now: in monotonic seconds.
+        """
+        self._hold = hold
+        began = bool(status.held) and not self._holding
+        self._holding = bool(status.held)
+        if status.held:
+            self._calm_since = None
+            repeated = began and bool(self._said)
+            self._say_held(status, hold, logging.WARNING if status.suspicious or repeated else logging.INFO)
+        elif self._said:
+            self._calm_since = now if self._calm_since is None else self._calm_since
+            if now - self._calm_since >= CALM_SECONDS:
+                self._said = logging.NOTSET
+                _log.info("control plane %s: no vanished target is held any more", self.title)
+        self._note_doubtful(status.doubtful, hold, now)
+
+    def _say_held(self, status: GuardStatus, hold: float, level: int) -> None:
+        if level <= self._said:
+            return
+        self._said = level
+        _log.log(
+            level,
+            "control plane %s: %s vanished but stay%s: %s; 'kuma-sd accept' lets them go",
+            self.title,
+            counted(sum(status.held.values()), "target"),
+            "" if status.until is None else f" for up to {show_duration(hold)}",
+            status.why,
+        )
+
+    def _note_doubtful(self, doubtful: int, hold: float, now: float) -> None:
+        if not doubtful:
+            if self._doubt_said:
+                _log.info("control plane %s: no target is in doubt any more", self.title)
+            self._doubtful_since, self._doubt_said = None, False
+            return
+        self._doubtful_since = now if self._doubtful_since is None else self._doubtful_since
+        if not self._doubt_said and now - self._doubtful_since >= hold:
+            self._doubt_said = True
+            _log.warning(
+                "control plane %s: %s stay although they are missing, for as long as something cannot be read that may "
+                "be one of them; 'kuma-sd accept' lets them go",
+                self.title,
+                counted(doubtful, "target"),
+            )

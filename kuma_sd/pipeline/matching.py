@@ -1,0 +1,73 @@
+"""Which control plane of the new settings is which of the old ones."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping
+from typing import NamedTuple, TypeVar
+
+Old = TypeVar("Old", bound=Hashable)
+New = TypeVar("New", bound=Hashable)
+
+_DEFAULT_PORTS = {"grpc": 5676, "grpcs": 5676, "http": 80, "https": 443}
+
+
+class Identity(NamedTuple):
+    """What a control plane is recognised by.
+
+    Args:
+        name: its name in the settings; empty for the only one that has none.
+        endpoints: where its replicas answer.
+    """
+
+    name: str
+    endpoints: frozenset[str]
+
+
+def endpoints_of(address: str) -> frozenset[str]:
+    """Return where an address leads; scheme, user, order of replicas and the default port do not count."""
+    scheme, _, rest = address.partition(":")
+    netloc, slash, path = rest.removeprefix("//").partition("/")
+    hosts = netloc.rpartition("@")[2].lower().split(",")
+    port = _DEFAULT_PORTS.get(scheme)
+    full = [f"{host}:{port}" if port and not re.search(r":\d+$", host) else host for host in hosts]
+    return frozenset(f"{host}{slash}{path}".rstrip("/") for host in full)
+
+
+def match(old: Mapping[Old, Identity], new: Mapping[New, Identity]) -> dict[New, Old]:
+    """Match control planes one to one.
+
+    Those of equal name and endpoints belong together; then those whose endpoints intersect, where that is unique on
+    both sides; then those of equal name.
+
+    Args:
+        old: those that are known.
+        new: those of the settings.
+
+    Returns:
+        The old one for each new one that has one.
+    """
+    matched: dict[New, Old] = {}
+    _match_unique(old, new, matched, lambda before, after: before == after)
+    _match_unique(old, new, matched, lambda before, after: not before.endpoints.isdisjoint(after.endpoints))
+    _match_unique(old, new, matched, lambda before, after: before.name == after.name)
+    return matched
+
+
+def _match_unique(
+    old: Mapping[Old, Identity],
+    new: Mapping[New, Identity],
+    matched: dict[New, Old],
+    fits: Callable[[Identity, Identity], bool],
+) -> None:
+    """Add the pairs of those not matched yet that fit each other and nothing else."""
+    taken = set(matched.values())
+    free_old = {key: identity for key, identity in old.items() if key not in taken}
+    free_new = {key: identity for key, identity in new.items() if key not in matched}
+    candidates = {
+        key: [other for other, before in free_old.items() if fits(before, identity)]
+        for key, identity in free_new.items()
+    }
+    claims = Counter(other for others in candidates.values() for other in others)
+    for key, others in candidates.items():
+        if len(others) == 1 and claims[others[0]] == 1:
+            matched[key] = others[0]

@@ -1,0 +1,59 @@
+"""Asks an API server for one document after the other, and counts what that takes."""
+
+import time
+
+from kuma_sd import HttpClient, SourceError, refused
+from kuma_sd_bundled.kuma_api.errors import NotFoundError
+
+ANSWER_TIMEOUT_SECONDS = 30.0
+"""How long a page may be awaited, as long as no answer took longer."""
+
+LONGEST_TIMEOUT_SECONDS = 300.0
+"""How long at most, after answers that did not come in time."""
+
+_OK = 200
+_NOT_FOUND = 404
+
+
+class Asking:
+    """Asks over one connection.
+
+    Args:
+        client: asks the server.
+        timeout: how long a page may be awaited, in seconds.
+    """
+
+    def __init__(self, client: HttpClient, timeout: float = ANSWER_TIMEOUT_SECONDS) -> None:
+        self._client = client
+        self._timeout = timeout
+        self.silent = False
+        """Whether an answer did not come in time."""
+        self.requests = 0
+        self.received = 0
+        self.answered_seconds = 0.0
+
+    def __call__(self, path: str) -> bytes:
+        """Return the body of a good answer.
+
+        Raises:
+            NotFoundError: nothing is there.
+            SourceError: there is no answer, or it is a refusal.
+        """
+        began = time.monotonic()
+        self.requests += 1
+        try:
+            response = self._client.ask("GET", path, timeout=self._timeout)
+        except SourceError:
+            self.silent = time.monotonic() - began >= self._timeout
+            raise
+        self.answered_seconds += time.monotonic() - began
+        self.received += len(response.body)
+        if response.status == _NOT_FOUND:
+            raise NotFoundError(f"the API has no {path.partition('?')[0]} (HTTP status 404)")
+        if response.status != _OK:
+            raise _explained(refused(response), path)
+        return response.body
+
+
+def _explained(error: SourceError, path: str) -> SourceError:
+    return SourceError(f"{path.partition('?')[0]}: {error}", error.retry_after)

@@ -1,0 +1,46 @@
+"""Says, once, that lists never fit together."""
+
+import logging
+from collections.abc import Sequence
+
+_log = logging.getLogger(__name__)
+
+SAY_AFTER_POLLS = 3
+"""After how many polls in a row whose lists do not fit it is said."""
+
+
+class Consistency:
+    """Counts polls whose lists do not fit together.
+
+    Args:
+        title: what the control plane is called in the log.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._in_a_row = 0
+        self.count = 0
+        self.complete_once = False
+        """Whether any poll was complete: from then on all that may vanish is known here."""
+
+    def note(self, doubts: Sequence[str]) -> None:
+        """Take note of a poll.
+
+        Args:
+            doubts: the lists that do not fit together.
+        """
+        if not doubts:
+            if self._in_a_row >= SAY_AFTER_POLLS:
+                _log.info("control plane %s: the lists of its API fit together again", self._title)
+            self._in_a_row, self.complete_once = 0, True
+            return
+        self.count += 1
+        self._in_a_row += 1
+        if self._in_a_row == SAY_AFTER_POLLS:
+            _log.warning(
+                "control plane %s: the lists of its API did not fit together in %d polls in a row (%s); what is new is "
+                "published, what a list lacks stays until the API says that it is not there",
+                self._title,
+                SAY_AFTER_POLLS,
+                ", ".join(doubts),
+            )

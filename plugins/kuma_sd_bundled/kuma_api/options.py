@@ -1,0 +1,31 @@
+"""What can be set for control planes that are asked over their API."""
+
+from dataclasses import dataclass
+
+from kuma_sd import DURATION, TEXT, ClientOptions, OptionType, list_of, option
+
+
+def _parse_interval(text: str) -> float:
+    seconds: float = DURATION.parse(text)
+    if seconds < 1:
+        raise ValueError("is shorter than 1s; each poll makes the control plane list everything")
+    return seconds
+
+
+INTERVAL = OptionType("duration", _parse_interval, DURATION.show)
+
+SERVICE_LABELS = ("kuma.io/workload", "kuma.io/service", "app", "k8s-app", "app.kubernetes.io/name")
+
+
+@dataclass(frozen=True)
+class ApiOptions(ClientOptions):
+    """How to ask the API server of a control plane (``kuma-api+http://``)."""
+
+    name: str = option("kuma_sd", TEXT, "The client's name (node id); Kuma 2.6 and later select assignments by it.")
+    api_interval: float = option(30.0, INTERVAL, "How often the API is polled; less often where a poll takes long.")
+    service_label: tuple[str, ...] = option(
+        SERVICE_LABELS,
+        list_of(TEXT),
+        "Over the API: the labels that name the job of a dataplane without a service; the first present counts.",
+    )
+    zones: tuple[str, ...] = option((), list_of(TEXT), "Over the API: the zones to publish; empty for all.")

@@ -1,0 +1,149 @@
+"""What is asked of the API server beside dataplanes: its version, meshes, policies, and what policies match."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+from kuma_sd import SourceError
+from kuma_sd_bundled.kuma_api.documents import Index, ItemIdentity, Mesh, Policy, ResourceKey
+from kuma_sd_bundled.kuma_api.errors import NotFoundError
+from kuma_sd_bundled.kuma_api.kuma_release import UNKNOWN, KumaRelease, release_of
+from kuma_sd_bundled.kuma_api.lists import Get, Listing, ListReader
+
+_INDEX = msgspec.json.Decoder(Index)
+_MESH = msgspec.json.Decoder(Mesh)
+_POLICY = msgspec.json.Decoder(Policy)
+_IDENTITY = msgspec.json.Decoder(ItemIdentity)
+
+_MESH_METRIC_SINCE = (2, 6)
+
+
+class ReadPolicy(NamedTuple):
+    """A policy, and its bytes, by which one that was edited is recognised."""
+
+    document: Policy
+    raw: bytes
+
+
+PolicySet = tuple[ResourceKey, ...]
+"""The policies that match a dataplane, in order."""
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What policies match.
+
+    Args:
+        listings: the dataplanes that each policy matches, of those that have a say in where metrics are.
+        bare: whether matched dataplanes are listed without their labels, as Kuma 2.6 does.
+    """
+
+    listings: Mapping[ResourceKey, Listing[None]] = field(default_factory=dict)
+    bare: bool = False
+
+    @property
+    def inconsistent(self) -> list[ResourceKey]:
+        """The policies whose lists do not fit together."""
+        return [key for key, listing in self.listings.items() if not listing.consistent]
+
+    def by_dataplane(self) -> dict[ResourceKey, PolicySet]:
+        """Return the policies that match each dataplane."""
+        found: dict[ResourceKey, PolicySet] = {}
+        # Most dataplanes are matched by the same policies: equal sets are one object.
+        shared: dict[PolicySet, PolicySet] = {}
+        for policy in sorted(self.listings):
+            for dataplane in self.listings[policy].items:
+                policies = (*found.get(dataplane, ()), policy)
+                found[dataplane] = shared.setdefault(policies, policies)
+        return found
+
+
+def ask_release(get: Get) -> KumaRelease:
+    """Return which Kuma it is; unknown where a gateway does not let us ask.
+
+    Raises:
+        SourceError: there is no answer.
+    """
+    try:
+        return release_of(_INDEX.decode(get("/")))
+    except (NotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
+        return UNKNOWN
+
+
+def read_meshes(lists: ListReader, get: Get) -> Listing[Mesh]:
+    """Read the meshes.
+
+    Raises:
+        SourceError: they cannot be had.
+    """
+    return lists.read(get, "/meshes", _read_mesh)
+
+
+def read_policies(lists: ListReader, get: Get, release: KumaRelease) -> Listing[ReadPolicy]:
+    """Read the MeshMetric policies of all meshes; in an old Kuma there is no such thing.
+
+    Raises:
+        SourceError: they cannot be had.
+    """
+    try:
+        listing = lists.read(get, "/meshmetrics", _read_policy)
+    except NotFoundError as error:
+        if release.number and release.number >= _MESH_METRIC_SINCE:
+            raise SourceError(
+                f"{error}, which every Kuma since 2.6 has; is cp-address that of the API server (port 5681)?"
+            ) from error
+        return Listing()
+    listing.items = {key: policy for key, policy in listing.items.items() if policy.document.type == "MeshMetric"}
+    return listing
+
+
+def read_matches(lists: ListReader, get: Get, policies: Mapping[ResourceKey, ReadPolicy]) -> Matches:
+    """Read which dataplanes are matched by the policies that have a say in where metrics are.
+
+    Raises:
+        SourceError: a list cannot be had.
+    """
+    listings: dict[ResourceKey, Listing[None]] = {}
+    reader = _MatchReader()
+    for key, policy in policies.items():
+        if policy.document.shadow or policy.document.backends is None:
+            continue
+        path = f"/meshes/{quoted(key.mesh)}/meshmetrics/{quoted(key.name)}/_resources/dataplanes"
+        try:
+            listings[key] = lists.read(get, path, reader)
+        except NotFoundError:
+            # It was deleted since policies were listed.
+            listings[key] = Listing(consistent=False)
+    return Matches(listings, bare=reader.read and not reader.labelled)
+
+
+def quoted(name: str) -> str:
+    """Return a name as it stands in a path."""
+    return quote(name, safe="")
+
+
+class _MatchReader:
+    """Reads the items of lists of matched dataplanes."""
+
+    def __init__(self) -> None:
+        self.read = False
+        self.labelled = False
+
+    def __call__(self, raw: msgspec.Raw) -> tuple[ResourceKey, None]:
+        identity = _IDENTITY.decode(raw)
+        self.read = True
+        self.labelled = self.labelled or bool(bytes(identity.labels))
+        return identity.key, None
+
+
+def _read_mesh(raw: msgspec.Raw) -> tuple[ResourceKey, Mesh]:
+    mesh = _MESH.decode(raw)
+    return ResourceKey("", mesh.name), mesh
+
+
+def _read_policy(raw: msgspec.Raw) -> tuple[ResourceKey, ReadPolicy]:
+    policy = _POLICY.decode(raw)
+    return policy.key, ReadPolicy(policy, bytes(raw))

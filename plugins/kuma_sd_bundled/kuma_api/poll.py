@@ -1,0 +1,183 @@
+"""One poll: everything is read, and what does not fit together takes nothing away."""
+
+from collections.abc import Container, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from kuma_sd import Assignment, SourceError
+from kuma_sd_bundled.kuma_api.absences import Absences, read_answers
+from kuma_sd_bundled.kuma_api.dataplanes import DataplaneReader, KnownDataplane
+from kuma_sd_bundled.kuma_api.documents import Mesh, ResourceKey
+from kuma_sd_bundled.kuma_api.endpoints import Client, PolicyEndpoints
+from kuma_sd_bundled.kuma_api.inventory import Inventory, Lists
+from kuma_sd_bundled.kuma_api.lists import Get, Listing, ListReader
+from kuma_sd_bundled.kuma_api.merged_policies import MergedPolicies
+from kuma_sd_bundled.kuma_api.policies import (
+    Matches,
+    PolicySet,
+    ReadPolicy,
+    ask_release,
+    read_matches,
+    read_meshes,
+    read_policies,
+)
+
+DATAPLANES = "dataplanes"
+"""The list whose doubts are settled by asking for what it lacks."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a poll found.
+
+    Args:
+        assignments: the targets, sorted by key.
+        unreadable: digests of the dataplanes of which not even the name can be understood.
+        doubts: the lists that do not fit together, in words.
+        zones: the zones of the dataplanes.
+        remote: whether dataplanes are those of other zones, so that this is a global control plane.
+        dataplanes: how many dataplanes there are.
+        policies: how many policies there are.
+    """
+
+    assignments: Sequence[Assignment]
+    unreadable: frozenset[bytes]
+    doubts: tuple[str, ...]
+    zones: frozenset[str]
+    remote: bool
+    dataplanes: int
+    policies: int
+
+
+class Poller:
+    """Polls one control plane for one client; what did not change between two polls is not computed again.
+
+    Args:
+        client: the client's name.
+        reader: reads dataplanes.
+        inventory: holds the targets.
+    """
+
+    def __init__(self, client: str, reader: DataplaneReader, inventory: Inventory) -> None:
+        self._client = client
+        self._reader = reader
+        self._inventory = inventory
+        self._lists = ListReader()
+        self._merged = MergedPolicies()
+        self._absences = Absences()
+        self._matched: Mapping[ResourceKey, PolicySet] = {}
+
+    def poll(self, get: Get) -> Findings:
+        """Read everything once.
+
+        Args:
+            get: asks the API server.
+
+        Raises:
+            SourceError: something cannot be had, or is no answer of Kuma's API.
+        """
+        release = ask_release(get)
+        meshes = read_meshes(self._lists, get)
+        policies = read_policies(self._lists, get, release)
+        dataplanes, gone = self._read_dataplanes(get, third=release.third)
+        matches = self._read_matches(get, policies.items)
+        doubts = _doubts(meshes, policies, dataplanes, matches)
+        if matches.listings and read_policies(self._lists, get, release).items != policies.items:
+            doubts.append("policies changed meanwhile")
+        matched = self._believed(matches, dataplanes)
+        sets = _sets(matched, policies.items)
+        merged = self._merged.backends(get, policies.items, sets)
+        doubts += [f"_rules of {', '.join(key.name for key in names)}" for names in sets if names not in merged]
+        client = Client(self._client, release.clients_share(bare_matches=matches.bare))
+        endpoints = PolicyEndpoints([policy.document for policy in policies.items.values()], client)
+        by_name = {mesh.name: mesh for mesh in meshes.items.values()}
+        lists = Lists(by_name, endpoints, dataplanes.items, matched, merged)
+        assignments = self._inventory.update(lists, self._kept(dataplanes, gone, doubts))
+        self._matched = matched
+        return _findings(assignments, dataplanes, len(policies.items), doubts)
+
+    def _read_dataplanes(
+        self, get: Get, *, third: bool | None
+    ) -> tuple[Listing[KnownDataplane], AbstractSet[ResourceKey]]:
+        """Read the dataplanes; returns also which of the targets are gone for sure."""
+        self._reader.begin(third=third)
+        dataplanes = self._lists.read(get, "/dataplanes", self._reader)
+        if dataplanes.unreadable and not dataplanes.items:
+            raise SourceError("no dataplane in the list can be understood")
+        gone = self._settle_absences(get, dataplanes)
+        self._reader.end()
+        return dataplanes, gone
+
+    def _settle_absences(self, get: Get, dataplanes: Listing[KnownDataplane]) -> set[ResourceKey]:
+        """Add the missing that turn out to be there; returns those that are gone."""
+        missing = self._inventory.targets - dataplanes.items.keys()
+        if dataplanes.consistent and not dataplanes.unreadable:
+            return set(missing)
+        answers = self._absences.ask(get, missing)
+        dataplanes.items.update(read_answers(answers.present, self._reader))
+        return answers.gone
+
+    def _read_matches(self, get: Get, policies: Mapping[ResourceKey, ReadPolicy]) -> Matches:
+        everybody = Client(self._client, shares=False)
+        if PolicyEndpoints([policy.document for policy in policies.values()], everybody).replace_mesh_metrics:
+            return read_matches(self._lists, get, policies)
+        return Matches()
+
+    def _believed(self, matches: Matches, dataplanes: Listing[KnownDataplane]) -> Mapping[ResourceKey, PolicySet]:
+        """Return what matches each dataplane; where a list proves no absence, what it said before still counts."""
+        listed, doubtful = matches.by_dataplane(), set(matches.inconsistent)
+        matched = {}
+        for dataplane in dataplanes.items.values():
+            # By the keys of dataplanes, so that those of the lists need not be kept.
+            now = listed.get(dataplane.key, ())
+            missed = doubtful.intersection(self._matched.get(dataplane.key, ())).difference(now) if doubtful else ()
+            if now or missed:
+                matched[dataplane.key] = tuple(sorted({*now, *missed})) if missed else now
+        return matched
+
+    def _kept(
+        self, dataplanes: Listing[KnownDataplane], gone: AbstractSet[ResourceKey], doubts: Sequence[str]
+    ) -> set[ResourceKey]:
+        """Return the targets that may not vanish, since nothing proves that they are gone."""
+        only_dataplanes = set(doubts) <= {DATAPLANES}
+        unproved = self._inventory.targets - gone
+        return set(unproved - dataplanes.items.keys() if only_dataplanes else unproved)
+
+
+def _doubts(
+    meshes: Listing[Mesh], policies: Listing[ReadPolicy], dataplanes: Listing[KnownDataplane], matches: Matches
+) -> list[str]:
+    doubts = []
+    if not meshes.consistent or meshes.unreadable:
+        doubts.append("meshes")
+    if not policies.consistent or policies.unreadable:
+        doubts.append("policies")
+    if not dataplanes.consistent:
+        doubts.append(DATAPLANES)
+    return doubts + [f"matches of {key.mesh}/{key.name}" for key in matches.inconsistent]
+
+
+def _sets(
+    matched: Mapping[ResourceKey, PolicySet], policies: Container[ResourceKey]
+) -> dict[PolicySet, list[ResourceKey]]:
+    """Return the sets of policies that occur, each with the dataplanes that it matches."""
+    sets: dict[PolicySet, list[ResourceKey]] = {}
+    for dataplane, names in matched.items():
+        sets.setdefault(names, []).append(dataplane)
+    return {names: dataplanes for names, dataplanes in sets.items() if all(name in policies for name in names)}
+
+
+def _findings(
+    assignments: Sequence[Assignment], dataplanes: Listing[KnownDataplane], policies: int, doubts: Sequence[str]
+) -> Findings:
+    known = dataplanes.items.values()
+    return Findings(
+        assignments=assignments,
+        unreadable=frozenset(blake2b(raw, digest_size=16).digest() for raw in dataplanes.unreadable),
+        doubts=tuple(doubts),
+        zones=frozenset(dataplane.zone for dataplane in known if dataplane.zone),
+        remote=any(dataplane.remote for dataplane in known),
+        dataplanes=len(known),
+        policies=policies,
+    )

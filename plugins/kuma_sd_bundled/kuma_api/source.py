@@ -1,0 +1,210 @@
+"""The source of one control plane that is asked over its API."""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from kuma_sd import Access, Context, Endpoint, HttpClient, Snapshot, SourceError, SourceStatus, Url
+from kuma_sd_bundled.kuma_api.address import api_address
+from kuma_sd_bundled.kuma_api.asking import ANSWER_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS, Asking
+from kuma_sd_bundled.kuma_api.consistency import Consistency
+from kuma_sd_bundled.kuma_api.dataplanes import DataplaneReader
+from kuma_sd_bundled.kuma_api.inventory import Inventory
+from kuma_sd_bundled.kuma_api.meters import ApiMeters, PollCounts
+from kuma_sd_bundled.kuma_api.options import ApiOptions
+from kuma_sd_bundled.kuma_api.poll import Findings, Poller
+from kuma_sd_bundled.kuma_api.schedule import Schedule
+
+_log = logging.getLogger(__name__)
+
+LISTS = b"lists that do not fit together"
+"""What cannot be read as long as no poll was complete: anything may be missing."""
+
+
+class ApiSource:
+    """Polls the API of one control plane.
+
+    Args:
+        address: its URL; replicas stand behind commas.
+        options: how to ask it.
+        context: the daemon's side.
+
+    Raises:
+        ConfigError: the address or the options cannot be used.
+    """
+
+    def __init__(self, address: Url, options: ApiOptions, context: Context) -> None:
+        parsed = api_address(address)
+        self._replicas = parsed.replicas
+        self._options = options
+        self._access = Access(options, parsed.user)
+        self._name = context.name
+        self._reader = DataplaneReader(options.service_label)
+        self._poller = Poller(options.name, self._reader, Inventory(context.name, options.zones))
+        self._schedule = Schedule(options.api_interval)
+        self._consistency = Consistency(context.name or str(parsed.replicas[0]))
+        self._connections = 0
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._client: HttpClient | None = None
+        self._timeout = ANSWER_TIMEOUT_SECONDS
+        self._findings: Findings | None = None
+        self._unreadable: frozenset[bytes] = frozenset()
+        self.counts = PollCounts()
+        self.status = SourceStatus()
+        for replica in parsed.replicas:
+            # Refuses what cannot be used; what files lack may be there later.
+            with contextlib.suppress(SourceError):
+                HttpClient(replica, options, self._access).close()
+        if options.tls_insecure_skip_verify:
+            _log.warning("%s: any certificate is trusted (tls-insecure-skip-verify)", parsed.replicas[0])
+        context.register(ApiMeters(context.name, lambda: self.counts))
+        context.report(self._facts)
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        """Poll one replica, the next one each time, and yield a snapshot for each poll.
+
+        Raises:
+            SourceError: it cannot be reached, or what it says is no answer of Kuma's API.
+        """
+        replica = self._replicas[self._connections % len(self._replicas)]
+        self._connections += 1
+        connected = time.monotonic()
+        client, files = None, None
+        self.status = replace(self.status, awaiting=connected)
+        try:
+            while not self._closing.wait(self._schedule.wait):
+                present = _stamps(self._access.files)
+                if client is None or present != files:
+                    # Certificates and tokens are read once for each connection.
+                    client = self._connect(replica, client)
+                    files = present
+                findings = self._poll(Asking(client, self._timeout))
+                self.status = self._answered(findings, replica)
+                self._unreadable = findings.unreadable
+                yield self._snapshot(findings, connected)
+                del findings
+            raise SourceError("the source was closed")
+        finally:
+            if client:
+                client.close()
+            self.status = replace(self.status, connected=False, awaiting=None, since=None)
+
+    def close(self) -> None:
+        """End the iteration at once, from any thread."""
+        with self._lock:
+            self._closing.set()
+            if self._client:
+                self._client.close()
+
+    def _connect(self, replica: Endpoint, before: HttpClient | None) -> HttpClient:
+        if before:
+            before.close()
+        client = HttpClient(replica, self._options, self._access)
+        with self._lock:
+            self._client = client
+            if self._closing.is_set():
+                client.close()
+        return client
+
+    def _poll(self, asking: Asking) -> Findings:
+        began = time.monotonic()
+        try:
+            findings = self._poller.poll(asking)
+        except BaseException:
+            self._schedule.failed(asking.answered_seconds)
+            if asking.silent:
+                self._timeout = min(2 * self._timeout, LONGEST_TIMEOUT_SECONDS)
+            self._count(asking, finished=0)
+            raise
+        seconds = time.monotonic() - began
+        self._schedule.finished(seconds)
+        self._consistency.note(findings.doubts)
+        self._count(asking, finished=1)
+        self.counts = replace(self.counts, seconds=seconds, size=asking.received)
+        return findings
+
+    def _count(self, asking: Asking, finished: int) -> None:
+        counts = self.counts
+        self.counts = replace(
+            counts,
+            polls=counts.polls + finished,
+            requests=counts.requests + asking.requests,
+            received=counts.received + asking.received,
+            inconsistent=self._consistency.count,
+            converted=self._reader.converted,
+        )
+
+    def _snapshot(self, findings: Findings, connected: float) -> Snapshot:
+        unreadable = findings.unreadable
+        if findings.doubts and not self._consistency.complete_once:
+            # Later on, what a list lacks is known here and stays by itself.
+            unreadable |= {LISTS}
+        return Snapshot(self._name, findings.assignments, time.time(), connected, unreadable)
+
+    def _answered(self, findings: Findings, replica: Endpoint) -> SourceStatus:
+        before, now = self.status, time.time()
+        self._findings = findings
+        # The next poll may take twice as long, and one of its answers as long as it is awaited.
+        within = self._schedule.wait + 2 * (self.counts.seconds or 0.0) + self._timeout
+        return replace(
+            before,
+            connected=True,
+            last_response=now,
+            contact=time.monotonic(),
+            due=time.monotonic() + within,
+            awaiting=None,
+            protocol="API",
+            endpoint=str(replica),
+            why=f"API {described(findings)}",
+            since=before.since or now,
+            responses=before.responses + 1,
+            received=self.counts.received,
+            unreadable=len(findings.unreadable),
+            parse_errors=before.parse_errors + len(findings.unreadable - self._unreadable),
+            note=self._remark(findings),
+        )
+
+    def _remark(self, findings: Findings) -> str:
+        if findings.doubts:
+            return f"lists that do not fit together: {', '.join(findings.doubts)}"
+        if findings.assignments:
+            return ""
+        return f"no policy (MeshMetric) has metrics for the client {self._options.name!r}, and no mesh has metrics"
+
+    def _facts(self) -> Mapping[str, str]:
+        if self._findings is None:
+            return {}
+        counts = self.counts
+        return {
+            "last poll": f"{counts.seconds or 0:.2f} s, {counts.size or 0:,} bytes",
+            "lists": ", ".join(self._findings.doubts) + " do not fit together"
+            if self._findings.doubts
+            else "consistent",
+        }
+
+
+def described(findings: Findings) -> str:
+    """Say whose API it is, and how much there is."""
+    whose = "of a global control plane" if findings.remote else "of a control plane"
+    counts = [(len(findings.zones), "zone"), (findings.dataplanes, "dataplane")]
+    parts = [f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in counts]
+    policies = f"{findings.policies:,} polic{'y' if findings.policies == 1 else 'ies'}"
+    return ", ".join([whose, *parts, policies])
+
+
+def _stamps(files: list[Path]) -> list[tuple[int, int] | None]:
+    """Return what tells one version of each file from another."""
+    stamps: list[tuple[int, int] | None] = []
+    for file in files:
+        try:
+            stat = file.stat()
+        except OSError:
+            stamps.append(None)
+        else:
+            stamps.append((stat.st_ino, stat.st_mtime_ns))
+    return stamps

@@ -1,0 +1,308 @@
+"""The promise for one control plane and for several, event by event; how long things take is in the guard's tests."""
+
+import pytest
+from pipeline_kit import Line
+
+from kuma_sd import Labels, Target, TransformError
+from kuma_sd.core.model import ContactLost, LastGoodTargets
+from kuma_sd.pipeline.merge import FromSource
+from kuma_sd.testing import assignment, snapshot
+
+TEN = [f"a{number}" for number in range(10)]
+
+
+def saved(*assignments: str, name: str = "", endpoint: str = "only:1") -> LastGoodTargets:
+    built = snapshot(*assignments, control_plane=name).assignments
+    return LastGoodTargets(name, frozenset({endpoint}), built, 1.0, name or "unnamed.0123456789abcdef")
+
+
+def published(line: Line) -> list[str]:
+    assert line.route.last
+    return [group.key.assignment.control_plane + group.key.assignment.name for group in line.route.last.groups]
+
+
+class TestARestart:
+    def test_begins_at_once_with_what_was_saved(self) -> None:
+        line = Line("east", "west", restored=[saved("a", name="east", endpoint="east:1")])
+        assert line.step(now=0.0) is None
+        line = Line(
+            "east",
+            "west",
+            restored=[saved("a", name="east", endpoint="east:1"), saved("b", name="west", endpoint="west:1")],
+        )
+        assert line.step(now=0.0) == ["easta", "westb"]
+
+    def test_does_not_wait_for_one_that_is_known_to_be_empty(self) -> None:
+        empty = saved(name="west", endpoint="west:1")
+        line = Line("east", "west", restored=[saved("a", name="east", endpoint="east:1"), empty])
+        assert line.step(now=0.0) == ["easta"]
+
+    def test_holds_what_was_saved_when_the_control_plane_comes_back_empty(self) -> None:
+        line = Line(hold=120.0, restored=[saved("a", "b")])
+        assert line.step(now=0.0) == ["a", "b"]
+        assert line.step(snapshot(connected=1.0), now=2.0) is None
+        assert line.step(now=122.0) == []
+
+    def test_keeps_what_was_saved_when_somebody_accepts_before_an_answer(self) -> None:
+        line = Line(hold=120.0, restored=[saved("a", "b")])
+        line.step(now=0.0)
+        assert line.accept() is None
+        assert line.step(snapshot(connected=1.0), now=2.0) is None
+
+    def test_with_a_new_name_keeps_the_targets(self) -> None:
+        line = Line("east", restored=[saved("a", endpoint="east:1")])
+        assert line.step(now=0.0) == ["easta"]
+
+    def test_with_other_control_planes_keeps_the_targets_until_those_answered(self) -> None:
+        line = Line("west", restored=[saved("a", name="east", endpoint="east:1")], start_wait=30.0)
+        assert line.step(now=0.0) is None
+        assert line.step(now=30.0) == ["easta"]
+        assert line.step(snapshot("b", control_plane="west"), now=31.0) == ["westb"]
+
+
+class TestAHold:
+    def test_does_not_end_while_the_control_plane_is_away(self) -> None:
+        line = Line(hold=120.0)
+        line.step(snapshot(*TEN), now=1.0)
+        line.step(snapshot(), now=10.0)
+        line.ages[""] = 5.0
+        line.step(ContactLost("", 20.0), now=25.0)
+        assert line.step(now=1000.0) is None
+
+    def test_does_not_end_while_an_answer_is_overdue(self) -> None:
+        line = Line(hold=120.0)
+        line.step(snapshot(*TEN), now=1.0)
+        line.step(snapshot(), now=10.0)
+        line.ages[""] = 5.0
+        assert line.step(now=130.0) is None
+        assert line.pipeline.deadline(130.0) == 131.0
+        line.ages[""] = 0.0
+        assert line.step(now=131.0) == []
+
+    def test_never_ends_for_a_control_plane_that_restarts_empty_again_and_again(self) -> None:
+        line = Line(hold=120.0)
+        line.step(snapshot(*TEN), now=1.0)
+        for now in range(10, 1000, 100):
+            line.step(ContactLost("", now), now=now + 1)
+            assert line.step(snapshot(connected=now + 2), now=now + 2) is None
+
+    def test_ends_in_a_quiet_stream(self) -> None:
+        line = Line(hold=120.0)
+        line.step(snapshot(*TEN), now=1.0)
+        line.step(ContactLost("", 5.0), now=6.0)
+        line.step(snapshot(*TEN[:9], connected=7.0), now=7.0)
+        assert line.step(now=127.0) == TEN[:9]
+
+    def test_is_not_begun_anew_by_a_loss_before_the_present_contact(self) -> None:
+        line = Line(hold=120.0)
+        line.step(snapshot(*TEN), now=1.0)
+        line.step(snapshot(*TEN[:9], connected=7.0), ContactLost("", 5.0), now=7.0)
+        assert line.step(now=127.0) == TEN[:9]
+
+
+class TestAnotherAddress:
+    def test_keeps_the_targets_until_a_complete_list_that_is_not_empty_replaces_them(self) -> None:
+        line = Line(hold=10.0)
+        line.step(snapshot(*TEN), now=1.0)
+        assert line.reload(line.config("", "new:1"), now=2.0) is None
+        assert line.step(snapshot(connected=3.0), now=3.0) is None
+        assert line.step(now=1000.0) is None
+        assert line.step(snapshot("b", connected=3.0, unreadable=[b"x"]), now=1001.0) == [*TEN, "b"]
+        assert line.step(snapshot("c", connected=3.0), now=1002.0) == ["c"]
+
+    def test_that_is_taken_back_is_the_old_one_with_its_guard(self) -> None:
+        line = Line(hold=120.0)
+        line.step(snapshot(*TEN), now=1.0)
+        line.reload(line.config("", "mistyped:1"), now=2.0)
+        line.reload(line.config("", "only:1"), now=3.0)
+        assert line.step(snapshot("a0", connected=4.0), now=4.0) is None
+
+    def test_of_a_replica_more_keeps_the_guard_on(self) -> None:
+        line = Line(hold=120.0)
+        line.step(snapshot(*TEN), now=1.0)
+        line.reload(line.config("", "only:1", "second:1"), now=2.0)
+        line.reload(line.config("", "second:1"), now=3.0)
+        assert line.step(snapshot("a0", connected=4.0), now=4.0) is None
+
+    def test_is_not_answered_by_a_late_snapshot_of_the_old_one(self) -> None:
+        line = Line(hold=120.0)
+        old = line.configs[0].source
+        line.step(snapshot(*TEN), now=1.0)
+        line.reload(line.config("", "new:1"), now=2.0)
+        assert line.take(FromSource(old, snapshot("a0")), now=3.0) is None
+        assert line.step(snapshot("b", connected=3.0), now=4.0) == ["b"]
+
+
+class TestAReload:
+    def test_that_names_a_control_plane_and_adds_another_keeps_its_targets(self) -> None:
+        line = Line()
+        line.step(snapshot("a"), now=1.0)
+        both = line.config("east", "only:1"), line.config("west", "west:1")
+        assert line.reload(*both, now=2.0) == ["easta"]
+        assert line.step(snapshot("b", control_plane="west"), now=3.0) == ["easta", "westb"]
+
+    def test_that_swaps_names_and_adds_an_address_loses_nothing(self) -> None:
+        line = Line("east", "west")
+        line.step(snapshot("a", control_plane="east"), snapshot("b", control_plane="west"), now=1.0)
+        assert line.reload(line.config("east", "west:1"), line.config("west", "east:1")) == ["eastb", "westa"]
+
+    def test_that_removes_a_control_plane_lets_its_targets_go_at_once(self) -> None:
+        line = Line("east", "west")
+        line.step(snapshot("a", control_plane="east"), snapshot("b", control_plane="west"), now=1.0)
+        assert line.reload(line.config("west", "west:1")) == ["westb"]
+        assert line.forgotten == ["east"]
+
+    def test_that_replaces_all_by_unknown_ones_keeps_the_targets_until_those_answered(self) -> None:
+        line = Line("east", start_wait=30.0, hold=10.0)
+        line.step(snapshot("a", control_plane="east"), now=1.0)
+        assert line.reload(line.config("north", "north:1"), line.config("south", "south:1"), now=2.0) is None
+        assert line.step(now=1000.0) is None
+        assert line.step(snapshot("b", control_plane="north"), now=1001.0) == ["northb"]
+
+    def test_keeps_them_until_every_new_one_answered_within_start_wait(self) -> None:
+        line = Line("east", start_wait=30.0)
+        line.step(snapshot("a", control_plane="east"), now=1.0)
+        line.reload(line.config("north", "north:1"), line.config("south", "south:1"), now=2.0)
+        assert line.step(snapshot("b", control_plane="north"), now=3.0) == ["easta", "northb"]
+        assert line.step(now=32.0) == ["northb"]
+
+    def test_that_is_taken_back_finds_everything_as_it_was(self) -> None:
+        line = Line("east", start_wait=30.0)
+        line.step(snapshot("a", control_plane="east"), now=1.0)
+        line.reload(line.config("west", "west:1"), now=2.0)
+        assert line.reload(line.config("east", "east:1"), now=3.0) is None
+        assert published(line) == ["easta"]
+
+    def test_brings_back_one_that_was_removed_a_while_ago_with_its_targets(self) -> None:
+        line = Line("east", "west")
+        line.step(snapshot("a", control_plane="east"), snapshot("b", control_plane="west"), now=1.0)
+        line.reload(line.config("west", "west:1"), now=2.0)
+        assert line.reload(line.config("west", "west:1"), line.config("east", "east:1"), now=3.0) == ["easta", "westb"]
+
+    @pytest.mark.parametrize("name", ["", "east"])
+    def test_with_rules_that_fail_keeps_the_groups_that_were_good(self, name: str) -> None:
+        def fail(labels: Labels, target: Target) -> list[Labels]:
+            if target.name == "a":
+                raise TransformError("no")
+            return [labels | {"new": "yes"}]
+
+        line = Line()
+        line.step(snapshot("a", "b"), now=1.0)
+        line.route = line.new_route(fail)
+        assert line.reload(line.config(name, "only:1"), now=2.0) == [f"{name}a", f"{name}b"]
+        assert line.route.last
+        assert ["new" in group.labels for group in line.route.last.groups] == [False, True]
+        line.route = line.new_route(fail)
+        assert line.reload(now=3.0) is not None
+        assert published(line) == [f"{name}a", f"{name}b"]
+
+
+class TestAccepting:
+    def test_publishes_what_the_control_plane_has(self) -> None:
+        line = Line(hold=120.0)
+        line.step(snapshot("a", "b", "c"), now=1.0)
+        assert line.step(snapshot("c"), now=2.0) is None
+        assert line.accept() == ["c"]
+
+    def test_before_anything_was_heard_does_nothing(self) -> None:
+        line = Line()
+        assert line.accept() is None
+        assert line.step(now=1000.0) is None
+
+    def test_of_one_leaves_the_others_held(self) -> None:
+        line = Line("east", "west", hold=120.0)
+        line.step(snapshot("a", control_plane="east"), snapshot("b", control_plane="west"), now=1.0)
+        line.step(snapshot(control_plane="east"), snapshot(control_plane="west"), now=2.0)
+        assert line.accept("east") == ["westb"]
+
+    def test_takes_nothing_of_one_that_did_not_answer_since_the_restart(self) -> None:
+        both = [saved("a", name="east", endpoint="east:1"), saved("b", name="west", endpoint="west:1")]
+        line = Line("east", "west", hold=120.0, restored=both)
+        line.step(snapshot("a", control_plane="east", connected=1.0), now=1.0)
+        line.accept()
+        assert line.step(snapshot(control_plane="west", connected=2.0), now=2.0) is None
+        assert published(line) == ["easta", "westb"]
+
+
+class TestMaxAge:
+    def test_drops_the_targets_of_a_control_plane_that_is_away_for_too_long(self) -> None:
+        line = Line("east", "west", max_age=60.0)
+        line.step(snapshot("a", control_plane="east"), snapshot("b", control_plane="west"), now=1.0)
+        line.ages["east"] = 59.0
+        assert line.step(now=100.0) is None
+        assert line.pipeline.deadline(100.0) == pytest.approx(101.0, abs=0.1)
+        line.ages["east"] = 61.0
+        assert line.step(now=102.0) == ["westb"]
+        assert [entry.key.name for entry in line.pipeline.status.control_planes["east"].lapsed] == ["a"]
+        line.ages["east"] = 0.0
+        assert line.step(snapshot("c", control_plane="east", connected=103.0), now=103.0) == ["eastc", "westb"]
+
+    def test_counts_from_the_start_for_what_was_saved(self) -> None:
+        line = Line(max_age=60.0, restored=[saved("a")])
+        line.ages[""] = None
+        assert line.step(now=59.0) == ["a"]
+        assert line.step(now=61.0) == []
+
+    def test_leaves_nothing_that_a_restart_brings_back(self) -> None:
+        line = Line(max_age=60.0)
+        line.step(snapshot("a"), now=1.0)
+        line.ages[""] = 61.0
+        line.step(now=62.0)
+        (last,) = line.saved.values()
+        assert list(last.assignments) == []
+
+
+class TestSaving:
+    def test_happens_whenever_what_is_published_changes(self) -> None:
+        line = Line(hold=120.0)
+        line.step(snapshot(*TEN), now=1.0)
+        (file,) = line.saved
+        assert len(line.saved.pop(file).assignments) == 10
+        line.step(now=2.0)
+        assert line.saved == {}
+        line.step(snapshot(), now=3.0)
+        line.saved.clear()
+        line.step(now=123.0)
+        assert line.saved[file].assignments == []
+
+    def test_keeps_what_is_let_go_gone_after_accepting(self) -> None:
+        line = Line(hold=120.0)
+        line.step(snapshot(*TEN), now=1.0)
+        line.step(snapshot("a0"), now=2.0)
+        line.accept()
+        (last,) = line.saved.values()
+        assert [entry.key.name for entry in last.assignments] == ["a0"]
+
+    def test_says_where_the_targets_came_from(self) -> None:
+        line = Line()
+        line.step(snapshot("a"), now=1.0)
+        line.reload(line.config("", "new:1"), now=2.0)
+        (last,) = line.saved.values()
+        assert last.endpoints == {"only:1"}
+        line.step(snapshot("b", connected=3.0), now=3.0)
+        (last,) = line.saved.values()
+        assert last.endpoints == {"new:1"}
+
+    def test_gives_each_control_plane_a_file_that_it_keeps_when_it_is_renamed(self) -> None:
+        line = Line("east")
+        line.step(snapshot("a", control_plane="east"), now=1.0)
+        line.reload(line.config("west", "east:1"), line.config("east", "other:1"), now=2.0)
+        line.step(snapshot("b", control_plane="east"), now=3.0)
+        assert {file: last.name for file, last in line.saved.items()} == {"east": "west", "east.2": "east"}
+
+    def test_does_not_happen_before_the_first_publication(self) -> None:
+        line = Line("east", "west")
+        line.step(snapshot("a", control_plane="east"), now=1.0)
+        assert line.saved == {}
+
+
+def test_namesakes_are_held_one_by_one_and_nothing_is_published_twice() -> None:
+    line = Line(hold=120.0)
+    first, second = (assignment("db", index=place, address=f"192.0.2.{place + 1}:1") for place in (0, 1))
+    line.step(snapshot(first, second, *TEN), now=1.0)
+    alone = assignment("db", address="192.0.2.2:1")
+    line.step(ContactLost("", 2.0), now=2.5)
+    line.step(snapshot(alone, *TEN, connected=3.0), now=3.0)
+    assert line.route.last
+    addresses = [group.targets for group in line.route.last.groups if group.key.assignment.name == "db"]
+    assert addresses == [["192.0.2.1:1"], ["192.0.2.2:1"]]

@@ -1,0 +1,436 @@
+"""The promise after every sequence of events: the whole pipeline, with a clock of its own, beside a model of the laws.
+
+How often and how long: the hypothesis profile; ``script/faults --model`` runs many more.
+"""
+
+import io
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
+from promise_model import FOREVER, Place, Plane, World
+
+from kuma_sd import Assignment, Key, Labels, Publication, Snapshot, Target, TargetGroup, TransformError
+from kuma_sd.core.mailbox import Mailbox
+from kuma_sd.core.model import ContactLost, LastGoodTargets
+from kuma_sd.pipeline.chain import Chain
+from kuma_sd.pipeline.control_plane import ControlPlaneConfig
+from kuma_sd.pipeline.merge import SENDER, Accept, Configuration, FromSource, Message, Pipeline, Route
+from kuma_sd.prometheus.label_profiles import LabelProfile
+from kuma_sd.state import snapshot_file
+from kuma_sd.state.saver import Restored
+from kuma_sd.testing import CODEC, assignment, snapshot
+
+RUNS = int(os.environ.get("KUMA_SD_MODEL_RUNS", "300"))
+STEPS = 60
+
+NAMES = ("east", "west", "settings", "beat")
+ENDPOINTS = ("a:1", "b:1", "c:1", "d:1")
+START_WAIT = 30.0
+
+PLACES: list[Place] = [("big", f"t{number}", "192.0.2.1:1") for number in range(7)]
+PLACES += [("small", f"s{number}", "192.0.2.1:1") for number in range(3)]
+PLACES += [("big", "db", f"192.0.2.{number}:1") for number in (2, 3, 4)]
+
+worlds = st.dictionaries(st.sampled_from(PLACES), st.integers(0, 2)) | st.just(dict.fromkeys(PLACES, 0))
+broken_sets = st.sets(st.sampled_from([b"x", b"y"]), max_size=2)
+pauses = st.sampled_from([0.5, 1.0, 20.0, 29.0, 61.0, 119.0, 120.0, 121.0, 500.0])
+which = st.integers(0, 5)
+
+
+class CodecOfSources:
+    """Reads targets as codecs of sources do: which control plane it is, the key says."""
+
+    name = "of sources"
+
+    def read(self, key: Key, data: bytes) -> Target:
+        return replace(CODEC.read(key, data), control_plane=key.control_plane)
+
+
+READER = CodecOfSources()
+
+
+def built(name: str, world: World) -> list[Assignment]:
+    """Return assignments as a source makes them: namesakes are numbered in the order of their bytes."""
+    plain = [
+        assignment(place[1], mesh=place[0], address=place[2], service=str(version), labels={})
+        for place, version in world.items()
+    ]
+    ordinals: Counter[tuple[str, str]] = Counter()
+    result = []
+    for entry in sorted(plain):
+        namesakes = entry.key.mesh, entry.key.name
+        result.append(Assignment(Key(name, *namesakes, ordinals[namesakes]), entry.data, READER))
+        ordinals[namesakes] += 1
+    return result
+
+
+class Promise(RuleBasedStateMachine):
+    """Events in any order; after each, what is published is what the laws say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+        self.sources = 0
+        self.planes: list[Plane] = []
+        self.leaving: list[Plane] = []
+        self.left: list[Plane] = []
+        self.instead: list[Plane] = []
+        self.patience_ends = FOREVER
+        self.source_of: dict[tuple[str, frozenset[str]], int] = {}
+        self.old_sources: list[tuple[int, str]] = []
+        self.disk: dict[str, bytes] = {}
+        self.removed: dict[str, bytes] = {}
+        self.file: set[tuple[str, Place, int]] | None = None
+        self.expected: set[tuple[str, Place, int]] | None = None
+        self.output_works = True
+        self.failing: set[str] = set()
+        self.groups: Sequence[TargetGroup] = ()
+
+    # The machine: what is run, and how it is told what happens.
+
+    @initialize(names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True), unnamed=st.booleans())
+    def start(self, names: list[str], *, unnamed: bool) -> None:
+        chosen = ["", *names[1:]] if unnamed else names
+        self.planes = [Plane(name, frozenset({ENDPOINTS[place]}), born=self.now) for place, name in enumerate(chosen)]
+        self._boot()
+
+    def _boot(self) -> None:
+        self.started = self.now
+        self.opened = False
+        self.out: Mailbox[Publication] = Mailbox()
+        self.pipeline = Pipeline(self.now, self._save, self._forget)
+        self.route = self._new_route()
+        restored = Restored(tuple(self._read(self.disk)), tuple(self._read(self.removed)))
+        self.pipeline.begin(restored, self._configuration(), self.now)
+        self._step()
+
+    def _new_route(self) -> Route:
+        failing = frozenset(self.failing)
+
+        def fail(labels: Labels, target: Target) -> list[Labels]:
+            if target.name in failing:
+                raise TransformError("it fails")
+            return [labels]
+
+        groups = {group.key.assignment: group for group in self.groups}
+        return Route(Chain(LabelProfile("kuma-prometheus-sd"), [fail]), {"out": self.out}, lambda: groups)
+
+    def _configuration(self) -> Configuration:
+        return Configuration([self._config(plane) for plane in self.planes], [self.route], START_WAIT)
+
+    def _config(self, plane: Plane) -> ControlPlaneConfig:
+        return ControlPlaneConfig(
+            name=plane.name,
+            title=plane.name,
+            endpoints=plane.endpoints,
+            source=self._source(plane),
+            max_drop=plane.max_drop,
+            hold=plane.hold,
+            max_age=plane.max_age,
+            age=plane.age,
+        )
+
+    def _source(self, plane: Plane) -> int:
+        identity = plane.name, plane.endpoints
+        if identity not in self.source_of:
+            self.sources += 1
+            self.source_of[identity] = self.sources
+        return self.source_of[identity]
+
+    def _save(self, last_good: LastGoodTargets) -> None:
+        content = Snapshot(last_good.name, last_good.assignments, last_good.received, 0.0)
+        written = snapshot_file.write(content, last_good.file, last_good.endpoints, last_good.configured)
+        self.disk[last_good.file] = b"".join(written)
+
+    def _forget(self, file: str) -> None:
+        if file in self.disk:
+            self.removed[file] = self.disk.pop(file)
+
+    def _read(self, files: dict[str, bytes]) -> Iterable[LastGoodTargets]:
+        for file, content in files.items():
+            yield snapshot_file.read_last_good(io.BytesIO(content), file, lambda _name: READER)
+
+    def _step(self, *messages: Message) -> None:
+        self.pipeline.step(messages, self.now)
+        for plane in self.planes:
+            plane.tick(self.now)
+        self._dismiss()
+        every = [*self.planes, *self.leaving]
+        if not self.opened:
+            known = [plane.known for plane in every]
+            waited = self.now >= self.started + START_WAIT
+            self.opened = all(plane.known for plane in self.planes) or (waited and any(known))
+        if self.opened:
+            self.expected = self._shown(every)
+        for plane in every:
+            if self.opened or plane.saved is not None:
+                plane.save()
+        if self.output_works:
+            self._look()
+
+    def _look(self) -> None:
+        publication = self.out.take(0).get(SENDER)
+        if publication is not None:
+            self.file = {self._fact(group) for group in publication.groups}
+            self.groups = publication.groups
+            assert len(self.file) == len(publication.groups), "a target is published twice"
+
+    def _fact(self, group: TargetGroup) -> tuple[str, Place, int]:
+        labels = group.labels
+        place = labels["mesh"], labels["dataplane"], group.targets[0]
+        return group.key.assignment.control_plane, place, int(labels["service"])
+
+    def _shown(self, every: list[Plane]) -> set[tuple[str, Place, int]]:
+        """Return what is published: what cannot be converted as it was before."""
+        facts = set()
+        for plane in every:
+            shown = {}
+            for place, version in plane.published.items():
+                if place[1] not in self.failing:
+                    shown[place] = (plane.name, place, version)
+                elif place in plane.shown:
+                    shown[place] = (plane.name, place, plane.shown[place][2])
+            plane.shown = shown
+            facts |= set(shown.values())
+        return facts
+
+    def _dismiss(self) -> None:
+        if self.leaving:
+            answered = all(plane.known for plane in self.instead)
+            some = any(plane.published for plane in self.instead)
+            if answered or (self.now >= self.patience_ends and some):
+                self.left += self.leaving
+                self.leaving, self.instead = [], []
+
+    # What control planes do.
+
+    def _pick(self, number: int) -> Plane:
+        return self.planes[number % len(self.planes)]
+
+    @rule(number=which, world=worlds)
+    def answers(self, number: int, world: World) -> None:
+        self._answer(self._pick(number), world, ())
+
+    @rule(number=which, gone=st.sets(st.sampled_from(PLACES), max_size=3))
+    def loses_a_few(self, number: int, gone: set[Place]) -> None:
+        plane = self._pick(number)
+        self._answer(plane, {place: version for place, version in plane.answer.items() if place not in gone}, ())
+
+    @rule(number=which)
+    def is_empty(self, number: int) -> None:
+        self._answer(self._pick(number), {}, ())
+
+    @rule(number=which, gone=st.sets(st.sampled_from(PLACES), max_size=2), broken=broken_sets)
+    def sends_something_broken(self, number: int, gone: set[Place], broken: set[bytes]) -> None:
+        plane = self._pick(number)
+        self._answer(plane, {place: version for place, version in plane.answer.items() if place not in gone}, broken)
+
+    def _answer(self, plane: Plane, world: World, broken: Iterable[bytes]) -> None:
+        if not world and broken:
+            # Of which nothing can be read: the connection has failed.
+            self._disconnect(plane)
+            return
+        if plane.contact is None:
+            plane.connect(self.now)
+        assert plane.contact is not None
+        plane.take(world, broken, self.now)
+        answer = snapshot(
+            *built(plane.name, world),
+            control_plane=plane.name,
+            received=self.now,
+            connected=plane.contact,
+            unreadable=broken,
+        )
+        self._step(FromSource(self._source(plane), answer))
+
+    @rule(number=which)
+    def loses_contact(self, number: int) -> None:
+        self._disconnect(self._pick(number))
+
+    def _disconnect(self, plane: Plane) -> None:
+        plane.disconnect(self.now)
+        self._step(FromSource(self._source(plane), ContactLost(plane.name, self.now)))
+        # So that no contact begins in the moment in which another one ended.
+        self.now += 0.001
+
+    @rule(number=which, world=worlds)
+    def of_a_replaced_source_comes_late(self, number: int, world: World) -> None:
+        if self.old_sources:
+            source, name = self.old_sources[number % len(self.old_sources)]
+            late = snapshot(*built(name, world), control_plane=name, connected=self.now)
+            self._step(FromSource(source, late))
+
+    # What time and operators do.
+
+    @rule(pause=pauses)
+    def time_passes(self, pause: float) -> None:
+        # As the pipeline does, it is looked whenever something is due.
+        end = self.now + pause
+        while (due := max(self.pipeline.deadline(self.now), self.now)) < end:
+            self.now = due + 0.0001
+            self._step()
+        self.now = end
+        self._step()
+
+    @rule()
+    def somebody_accepts_all(self) -> None:
+        for plane in self.planes:
+            plane.accept()
+        self._step(Accept())
+
+    @rule(number=which)
+    def somebody_accepts_one(self, number: int) -> None:
+        plane = self._pick(number)
+        plane.accept()
+        self._step(Accept(plane.name))
+
+    # What a reload does, or settings that are changed while nothing runs.
+
+    @rule(number=which, name=st.sampled_from(NAMES), restarted=st.booleans())
+    def is_renamed(self, number: int, name: str, *, restarted: bool) -> None:
+        if all(plane.name != name for plane in [*self.planes, *self.leaving]):
+            plane = self._pick(number)
+            self._move((plane, name, plane.endpoints), restarted=restarted)
+
+    @rule(number=which, endpoint=st.sampled_from(ENDPOINTS), restarted=st.booleans())
+    def gets_another_address(self, number: int, endpoint: str, *, restarted: bool) -> None:
+        plane = self._pick(number)
+        others = [other for other in [*self.planes, *self.leaving, *self.left] if other is not plane]
+        if all(endpoint not in other.endpoints | other.origin for other in others):
+            self._move((plane, plane.name, frozenset({endpoint})), restarted=restarted)
+
+    @rule(number=which, endpoint=st.sampled_from(ENDPOINTS), restarted=st.booleans())
+    def gets_a_replica_more(self, number: int, endpoint: str, *, restarted: bool) -> None:
+        plane = self._pick(number)
+        others = [other for other in [*self.planes, *self.leaving, *self.left] if other is not plane]
+        if all(endpoint not in other.endpoints | other.origin for other in others):
+            self._move((plane, plane.name, plane.endpoints | {endpoint}), restarted=restarted)
+
+    @precondition(lambda self: len(self.planes) > 1)
+    @rule(restarted=st.booleans())
+    def two_swap_their_names(self, *, restarted: bool) -> None:
+        first, second = self.planes[:2]
+        if not (first.is_elsewhere or second.is_elsewhere):
+            self._move(
+                (first, second.name, first.endpoints), (second, first.name, second.endpoints), restarted=restarted
+            )
+
+    def _move(self, *moves: tuple[Plane, str, frozenset[str]], restarted: bool) -> None:
+        if restarted:
+            self._stop()
+        for plane, name, endpoints in moves:
+            if (name, endpoints) != (plane.name, plane.endpoints):
+                self.old_sources.append((self._source(plane), plane.name))
+                self.source_of.pop((plane.name, plane.endpoints))
+            plane.move(name, endpoints, self.now)
+        self._go_on(restarted=restarted)
+
+    @precondition(lambda self: len(self.planes) > 1)
+    @rule(number=which, restarted=st.booleans())
+    def is_removed(self, number: int, *, restarted: bool) -> None:
+        if restarted:
+            self._stop()
+        plane = self._pick(number)
+        self.planes.remove(plane)
+        self._leave([plane], [])
+        self._go_on(restarted=restarted)
+
+    @precondition(lambda self: len(self.planes) < 3)
+    @rule(name=st.sampled_from(NAMES), endpoint=st.sampled_from(ENDPOINTS))
+    def is_added(self, name: str, endpoint: str) -> None:
+        if self._is_free(name, endpoint):
+            plane = Plane(name, frozenset({endpoint}), born=self.now)
+            self.planes.append(plane)
+            self._leave([], [plane])
+            self._go_on(restarted=False)
+
+    @rule(name=st.sampled_from(NAMES), endpoint=st.sampled_from(ENDPOINTS), restarted=st.booleans())
+    def another_one_comes_instead_of_all(self, name: str, endpoint: str, *, restarted: bool) -> None:
+        if self._is_free(name, endpoint):
+            if restarted:
+                self._stop()
+            plane = Plane(name, frozenset({endpoint}), born=self.now)
+            gone, self.planes = self.planes, [plane]
+            self._leave(gone, [plane])
+            self._go_on(restarted=restarted)
+
+    def _is_free(self, name: str, endpoint: str) -> bool:
+        every = [*self.planes, *self.leaving, *self.left]
+        return all(name != other.name and endpoint not in other.endpoints | other.origin for other in every)
+
+    def _leave(self, gone: list[Plane], new: list[Plane]) -> None:
+        for plane in gone:
+            self.old_sources.append((self._source(plane), plane.name))
+            self.source_of.pop((plane.name, plane.endpoints))
+        self.leaving += gone
+        self.instead = [plane for plane in self.instead if plane in self.planes] + new
+        if new:
+            self.patience_ends = self.now + START_WAIT
+
+    def _go_on(self, *, restarted: bool) -> None:
+        self._dismiss()
+        if restarted:
+            self._restart()
+        else:
+            self._step(self._configuration())
+
+    @rule(hold=st.sampled_from([0.0, 20.0, 120.0, FOREVER]), max_drop=st.sampled_from([0.0, 0.3, 0.5, 1.0]))
+    def the_guard_gets_other_options(self, hold: float, max_drop: float) -> None:
+        for plane in self.planes:
+            plane.hold, plane.max_drop = hold, max_drop
+        self._step(self._configuration())
+
+    @rule(max_age=st.sampled_from([60.0, FOREVER, FOREVER]))
+    def targets_may_be_so_old(self, max_age: float) -> None:
+        for plane in self.planes:
+            plane.max_age = max_age
+        self._step(self._configuration())
+
+    @rule(failing=st.sets(st.sampled_from(["t0", "t1", "s0", "db"]), max_size=2))
+    def the_chain_is_another_one(self, failing: set[str]) -> None:
+        self.failing = failing
+        self.route = self._new_route()
+        self._step(self._configuration())
+
+    # What the disk and the process do.
+
+    @rule()
+    def the_output_fails(self) -> None:
+        self.output_works = False
+
+    @rule()
+    def the_output_works_again(self) -> None:
+        self.output_works = True
+        self._look()
+
+    @rule()
+    def it_is_restarted(self) -> None:
+        self._stop()
+        self._restart()
+
+    def _stop(self) -> None:
+        self.output_works = True
+        self._look()
+
+    def _restart(self) -> None:
+        for plane in [*self.planes, *self.leaving]:
+            plane.restart(self.now)
+        self._boot()
+
+    @invariant()
+    def what_is_published_is_what_the_laws_say(self) -> None:
+        if self.output_works and self.planes:
+            assert self.file == self.expected
+
+
+Promise.TestCase.settings = settings(
+    max_examples=RUNS, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+TestPromise = pytest.mark.timeout(3600)(Promise.TestCase)

@@ -1,0 +1,194 @@
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+
+from kuma_sd import Snapshot, SourceError, SourceStatus
+from kuma_sd.core.mailbox import Mailbox
+from kuma_sd.core.model import ContactLost, SourceEvent
+from kuma_sd.pipeline import connection_log, source_worker
+from kuma_sd.pipeline.connection_log import ConnectionLog
+from kuma_sd.pipeline.source_worker import Contact, SourceWorker
+from kuma_sd.testing import snapshot
+
+Step = Snapshot | Exception
+
+
+class Scripted:
+    """Each connection follows one list of steps; after the last it stays open until closed."""
+
+    def __init__(self, *connections: list[Step]) -> None:
+        self._connections = iter(connections)
+        self._closed = threading.Event()
+        self.status = SourceStatus(protocol="v1 HTTP", why="this Kuma serves no gRPC", endpoint="kuma:5676")
+        self.exhausted = threading.Event()
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        steps = next(self._connections, None)
+        if steps is None:
+            self.exhausted.set()
+            self._closed.wait()
+            return
+        for step in steps:
+            if isinstance(step, Exception):
+                raise step
+            yield step
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+def events(*connections: list[Step]) -> list[SourceEvent]:
+    """Run a worker over a script and return what it handed over."""
+    source, seen = Scripted(*connections), list[SourceEvent]()
+    worker = SourceWorker("east", "east", source, seen.append)
+    worker._backoff._first = worker._backoff._longest = 0.0
+    running = threading.Thread(target=worker.run)
+    running.start()
+    assert source.exhausted.wait(10)
+    worker.close()
+    running.join(10)
+    return seen
+
+
+def began(seen: list[SourceEvent]) -> list[float]:
+    return [event.connected for event in seen if isinstance(event, Snapshot)]
+
+
+GONE = SourceError("gone")
+
+
+def test_a_connection_that_is_made_again_at_the_first_attempt_goes_on_as_the_same_contact() -> None:
+    seen = events(
+        [snapshot("a", connected=1.0), GONE], [snapshot("a", connected=2.0), GONE], [snapshot("b", connected=3.0)]
+    )
+    assert began(seen) == [1.0, 1.0, 1.0]
+    assert len(seen) == 3
+
+
+def test_an_attempt_that_fails_loses_the_contact_once_and_the_next_one_begins_later() -> None:
+    seen = events([snapshot("a", connected=1.0), GONE], [GONE], [GONE], [snapshot("b", connected=2.0)])
+    first, lost, second = seen
+    assert isinstance(first, Snapshot)
+    assert isinstance(lost, ContactLost)
+    assert isinstance(second, Snapshot)
+    assert lost.control_plane == "east"
+    assert first.connected == 1.0
+    assert second.connected >= lost.at > 2.0
+
+
+def test_whoever_was_never_in_contact_does_not_lose_it() -> None:
+    assert began(events([GONE], [GONE], [snapshot("a", connected=5.0)])) == [5.0]
+
+
+def test_all_snapshots_of_a_connection_have_the_beginning_of_the_contact() -> None:
+    seen = events([snapshot("a", connected=1.0), snapshot("b", connected=7.0)])
+    assert began(seen) == [1.0, 1.0]
+
+
+def test_a_contact_never_begins_before_the_last_one_ended() -> None:
+    contact = Contact()
+    assert contact.began(1.0) == 1.0
+    contact.broke(10.0)
+    assert contact.failed() == 10.0
+    assert contact.failed() is None
+    assert contact.began(4.0) == 10.0
+
+
+def waits(*connections: list[Step], lasted: float, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the bounds of the pauses after connections, each of which held for so long."""
+    monkeypatch.setattr(source_worker, "STEADY_SECONDS", lasted)
+    source = Scripted(*connections)
+    worker = SourceWorker("east", "", source, lambda _event: None)
+    bounds: list[float] = []
+
+    def next_wait() -> float:
+        bounds.append(worker._backoff._tries)
+        worker._backoff._tries += 1
+        return 0.0
+
+    worker._backoff.next = next_wait  # type: ignore[method-assign]
+    running = threading.Thread(target=worker.run)
+    running.start()
+    assert source.exhausted.wait(10)
+    worker.close()
+    running.join(10)
+    return bounds
+
+
+def test_short_connections_do_not_end_the_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    connections: list[list[Step]] = [[snapshot("a"), GONE] for _ in range(4)]
+    assert waits(*connections, lasted=1000.0, monkeypatch=monkeypatch) == [0, 1, 2, 3]
+
+
+def test_a_connection_that_lasted_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    connections: list[list[Step]] = [[snapshot("a"), GONE] for _ in range(4)]
+    assert waits(*connections, lasted=0.0, monkeypatch=monkeypatch) == [0, 0, 0, 0]
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage().partition("control plane east: ")[2] for record in caplog.records]
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[ConnectionLog]:
+    caplog.set_level("INFO")
+    status = SourceStatus(protocol="v1 HTTP", why="this Kuma serves no gRPC", endpoint="kuma:5676")
+    made = ConnectionLog("east", lambda: status)
+    yield made
+    made.close()
+
+
+CONNECTED = "connected over v1 HTTP (this Kuma serves no gRPC), at kuma:5676"
+LOST = "gone; trying again, targets stay as they are"
+
+
+def test_a_connection_is_logged_with_its_protocol_and_why(log: ConnectionLog, caplog: pytest.LogCaptureFixture) -> None:
+    log.made()
+    assert said(caplog) == [CONNECTED]
+
+
+def test_a_connection_that_breaks_again_and_again_is_logged_in_four_lines(
+    log: ConnectionLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(50):
+        log.made()
+        log.lost("gone", None)
+        log.lost("still gone", None)
+    assert said(caplog)[:3] == [CONNECTED, LOST, CONNECTED]
+    assert len(said(caplog)) == 4
+    assert "gone; it breaks again and again" in said(caplog)[3]
+
+
+def test_after_calm_a_connection_that_broke_again_and_again_is_said_to_be_made(
+    log: ConnectionLog, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        log.made()
+        log.lost("gone", None)
+    monkeypatch.setattr(connection_log, "CALM_SECONDS", 0.1)
+    log.made()
+    wait_until(lambda: len(said(caplog)) == 5)
+    assert said(caplog)[4] == CONNECTED
+    log.lost("gone", None)
+    assert said(caplog)[5] == LOST, "it is worth a line again"
+
+
+def wait_until(so: Callable[[], bool]) -> None:
+    waiting = threading.Event()
+    for _ in range(1000):
+        if so():
+            return
+        waiting.wait(0.01)
+    raise AssertionError
+
+
+def test_the_news_of_a_source_go_to_whoever_made_the_worker() -> None:
+    mailbox: Mailbox[SourceEvent] = Mailbox()
+    worker = SourceWorker("east", "east", Scripted([snapshot("a")]), partial(mailbox.put, "source"))
+    running = threading.Thread(target=worker.run)
+    running.start()
+    assert mailbox.take(5) == {"source": snapshot("a")}
+    worker.close()
+    running.join(10)

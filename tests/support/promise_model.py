@@ -1,0 +1,211 @@
+"""What may be published and what must be, written from the promise and not from the code: naive, slow and exact.
+
+A target is known by its mesh, name and address; the model knows nothing of keys, ordinals, threads or files.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+FOREVER = float("inf")
+
+Place = tuple[str, str, str]
+"""Mesh, name and address."""
+
+World = dict[Place, int]
+"""Targets and the version of their labels."""
+
+
+@dataclass
+class Absence:
+    """A target that is published and missing.
+
+    Args:
+        since: since when, in the present contact; None until an answer of this contact lacks it.
+        doubt: the broken resources that may be this target.
+    """
+
+    since: float | None = None
+    doubt: set[bytes] = field(default_factory=set)
+
+
+@dataclass(eq=False)
+class Plane:
+    """One control plane as an operator thinks of it, whatever it is called and wherever it answers.
+
+    Args:
+        name: in the settings.
+        endpoints: where it answers, as the settings say.
+        source: the connection's owner; another one after each change of name or address.
+    """
+
+    name: str
+    endpoints: frozenset[str]
+    hold: float = 120.0
+    max_drop: float = 0.5
+    max_age: float = FOREVER
+    published: World = field(default_factory=dict)
+    answer: World = field(default_factory=dict)
+    absent: dict[Place, Absence] = field(default_factory=dict)
+    let_go: dict[Place, float] = field(default_factory=dict)
+    broken: set[bytes] = field(default_factory=set)
+    origin: frozenset[str] = frozenset()
+    known: bool = False
+    answered: bool = False
+    contact: float | None = None
+    lost: float | None = None
+    empty_since: float | None = None
+    born: float = 0.0
+    saved: tuple[World, frozenset[str]] | None = None
+    shown: dict[Place, tuple[str, Place, int]] = field(default_factory=dict)
+
+    def age(self, now: float) -> float | None:
+        """Return how long ago the last contact was."""
+        if self.contact is not None:
+            return 0.0
+        return None if self.lost is None else now - self.lost
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the settings name an address that nothing of what is published came from."""
+        return bool(self.published and self.origin) and not self.origin & self.endpoints
+
+    def connect(self, now: float) -> None:
+        """Begin a contact; every hold begins anew."""
+        self.disconnect(now)
+        self.contact = now
+
+    def disconnect(self, now: float) -> None:
+        """Lose the contact."""
+        if self.contact is not None:
+            self.lost = now
+        self.contact = self.empty_since = None
+        for absence in self.absent.values():
+            absence.since = None
+
+    def take(self, answer: World, broken: Iterable[bytes], now: float) -> None:
+        """Take an answer of the present contact."""
+        broken = set(broken)
+        self.answered = True
+        self.empty_since = now if self.empty_since is None else self.empty_since
+        self.known = self.known or bool(answer)
+        fresh = {place[:2] for place, version in answer.items() if self.published.get(place) != version}
+        self.let_go = {place: since for place, since in self.let_go.items() if place[:2] not in fresh}
+        self._take_places(answer)
+        if self.is_elsewhere:
+            if answer and not broken:
+                self.published, self.absent, self.let_go = {}, {}, {}
+                self.origin = self.endpoints
+            else:
+                for place in self.published.keys() - answer.keys() - self.absent.keys():
+                    self.absent[place] = Absence()
+        else:
+            self.origin = self.endpoints
+            self._judge(answer, broken, now)
+        for place in self.absent.keys() & answer.keys():
+            del self.absent[place]
+        for place in self.let_go.keys() & answer.keys():
+            del self.let_go[place]
+        self.broken = broken
+        self.answer = answer
+        self.published = answer | {place: self.published[place] for place in self.absent}
+        if not self.is_elsewhere:
+            self._release(now)
+
+    def _take_places(self, answer: World) -> None:
+        """Let new targets take the places of missing ones of the same name: those are changed, not lost."""
+        missing = sorted(
+            self.published.keys() - answer.keys(),
+            key=lambda place: (place in self.absent, str(self.published[place]), place),
+        )
+        for name in {place[:2] for place in answer}:
+            new = [place for place in answer.keys() - self.published.keys() if place[:2] == name]
+            for place in [other for other in missing if other[:2] == name][: len(new)]:
+                del self.published[place]
+                self.absent.pop(place, None)
+
+    def _judge(self, answer: World, broken: set[bytes], now: float) -> None:
+        new = broken - self.broken
+        for place, absence in list(self.absent.items()):
+            if place in answer:
+                del self.absent[place]
+            elif absence.doubt:
+                absence.doubt |= new if self.broken - broken else set()
+                absence.doubt &= broken
+                if not absence.doubt:
+                    del self.absent[place]
+            elif new and (absence.since is None or absence.since - self._since <= self.hold):
+                absence.doubt = set(new)
+        for absence in self.absent.values():
+            absence.since = now if absence.since is None else absence.since
+        self.let_go = {
+            place: since for place, since in self.let_go.items() if now - since < self.hold and place not in answer
+        }
+        vanished = self.published.keys() - answer.keys() - self.absent.keys()
+        lost = vanished | {place for place, absence in self.absent.items() if not absence.doubt} | self.let_go.keys()
+        soon = now - self._since <= self.hold
+        for place in vanished:
+            if new:
+                self.absent[place] = Absence(now, set(new))
+            elif self.hold > 0 and (soon or self._is_too_much(lost) or self._is_too_much(lost, place[0])):
+                self.absent[place] = Absence(now)
+        self.let_go |= dict.fromkeys(vanished - self.absent.keys(), now)
+
+    def _is_too_much(self, lost: Collection[Place], mesh: str | None = None) -> bool:
+        """Tell whether too many vanished, of all or of one mesh, beside what was published within the last time."""
+        doubtful = {place for place, absence in self.absent.items() if absence.doubt}
+        known = (self.published.keys() | lost) - doubtful
+        ours = [place for place in known if mesh in (None, place[0])]
+        return sum(place in lost for place in ours) > self.max_drop * len(ours)
+
+    def tick(self, now: float) -> None:
+        """Let time pass."""
+        age = self.age(now)
+        if (now - self.born if age is None else age) > self.max_age:
+            self.published, self.absent, self.let_go = {}, {}, {}
+        if self.contact is not None:
+            if not self.is_elsewhere:
+                self._release(now)
+            if self.empty_since is not None and now - self.empty_since >= self.hold:
+                self.known = True
+
+    def _release(self, now: float) -> None:
+        for place, absence in list(self.absent.items()):
+            if absence.since is not None and not absence.doubt and now - absence.since >= self.hold:
+                del self.absent[place], self.published[place]
+
+    def accept(self) -> None:
+        """Let an operator say that the control plane is right."""
+        for place in self.absent:
+            del self.published[place]
+        self.absent, self.let_go = {}, {}
+        if self.answered:
+            self.known, self.origin = True, self.endpoints
+
+    def move(self, name: str, endpoints: frozenset[str], now: float) -> None:
+        """Take another name or other endpoints, which is another source."""
+        if (name, endpoints) != (self.name, self.endpoints):
+            self.disconnect(now)
+            self.lost = None
+        if not endpoints & self.endpoints:
+            self.answered = False
+        if self.origin & endpoints:
+            self.origin |= endpoints
+        self.name, self.endpoints = name, endpoints
+
+    def restart(self, now: float) -> None:
+        """Begin anew with what was saved."""
+        self.disconnect(now)
+        self.published, self.origin = self.saved or ({}, frozenset())
+        self.known = self.saved is not None
+        self.lost, self.born, self.answered = None, now, False
+        self.absent, self.let_go, self.broken = {}, {}, set()
+
+    def save(self) -> None:
+        """Remember what is published; also that there is nothing, if that is known."""
+        if self.known:
+            self.saved = self.published.copy(), self.origin
+
+    @property
+    def _since(self) -> float:
+        assert self.contact is not None
+        return self.contact
