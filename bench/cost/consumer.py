@@ -161,6 +161,8 @@ def _measured(pair: Pair, plane: Plane, targets: int, way: str, changes: int) ->
     costs = [
         (after - used - share * took) / changes for after, used, share in zip(pair.spent(), before, idle, strict=True)
     ]
+    # Over http_sd, what a change costs is lost in what polling costs all the time.
+    costs = [max(0.0, cost) for cost in costs]
     ours = costs[0] if len(costs) > 1 else 0.0
     peaks = [0.0, *pair.memory()][-2:]
     return Spent(targets, way, ours, costs[-1], sum(idle), (peaks[0], peaks[1]))
