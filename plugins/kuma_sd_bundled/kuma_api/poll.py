@@ -4,6 +4,7 @@ from collections.abc import Container, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 from kuma_sd import Assignment, SourceError
 from kuma_sd_bundled.kuma_api.absences import Absences, read_answers
@@ -85,7 +86,7 @@ class Poller:
         doubts = _doubts(meshes, policies, dataplanes, matches)
         if matches.listings and read_policies(self._lists, get, release).items != policies.items:
             doubts.append("policies changed meanwhile")
-        matched = self._believed(matches, dataplanes)
+        matched = self._believed(matches, dataplanes, policies)
         sets = _sets(matched, policies.items)
         merged = self._merged.backends(get, policies.items, sets)
         doubts += [f"_rules of {', '.join(key.name for key in names)}" for names in sets if names not in merged]
@@ -124,16 +125,20 @@ class Poller:
             return read_matches(self._lists, get, policies)
         return Matches()
 
-    def _believed(self, matches: Matches, dataplanes: Listing[KnownDataplane]) -> Mapping[ResourceKey, PolicySet]:
+    def _believed(
+        self, matches: Matches, dataplanes: Listing[KnownDataplane], policies: Listing[ReadPolicy]
+    ) -> Mapping[ResourceKey, PolicySet]:
         """Return what matches each dataplane; where a list proves no absence, what it said before still counts."""
         listed, doubtful = matches.by_dataplane(), set(matches.inconsistent)
+        unproved = bool(_doubts_of(policies, "policies"))
         matched = {}
         for dataplane in dataplanes.items.values():
             # By the keys of dataplanes, so that those of the lists need not be kept.
-            now = listed.get(dataplane.key, ())
-            missed = doubtful.intersection(self._matched.get(dataplane.key, ())).difference(now) if doubtful else ()
+            now, before = listed.get(dataplane.key, ()), self._matched.get(dataplane.key, ())
+            # Also of a policy that is missing in a list of policies that proves nothing: then its targets stay.
+            missed = {name for name in before if name in doubtful or (unproved and name not in policies.items)}
             if now or missed:
-                matched[dataplane.key] = tuple(sorted({*now, *missed})) if missed else now
+                matched[dataplane.key] = tuple(sorted({*now, *missed})) if missed.difference(now) else now
         return matched
 
     def _kept(
@@ -148,14 +153,14 @@ class Poller:
 def _doubts(
     meshes: Listing[Mesh], policies: Listing[ReadPolicy], dataplanes: Listing[KnownDataplane], matches: Matches
 ) -> list[str]:
-    doubts = []
-    if not meshes.consistent or meshes.unreadable:
-        doubts.append("meshes")
-    if not policies.consistent or policies.unreadable:
-        doubts.append("policies")
+    doubts = [*_doubts_of(meshes, "meshes"), *_doubts_of(policies, "policies")]
     if not dataplanes.consistent:
         doubts.append(DATAPLANES)
     return doubts + [f"matches of {key.mesh}/{key.name}" for key in matches.inconsistent]
+
+
+def _doubts_of(listing: Listing[Any], name: str) -> list[str]:
+    return [] if listing.consistent and not listing.unreadable else [name]
 
 
 def _sets(
