@@ -47,6 +47,7 @@ def _sections(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
     yield "when", _when()
     if "steps" in arguments.only:
         costs = _steps(arguments)
+        yield "summary", page.summary(costs)
         yield "table", page.table(costs)
         yield "slopes", page.slopes(costs)
         yield "simulator", page.simulator(costs)

@@ -9,6 +9,7 @@ from large import Passed
 from measured import Cost
 
 PAGE = Path(__file__).parents[2] / "docs/performance.md"
+SIZES_OF_USERS = (1_000, 10_000, 100_000)
 NOT_MEASURED = "Not measured in this run.\n"
 
 OF_OTHER_RUNS = ("consumer",)
@@ -29,6 +30,24 @@ def table(costs: Iterable[Cost]) -> str:
             else (f"{statistics.median(cost.seconds):.3f} | {statistics.median(cost.floors):.3f} | {cost.ratio:.1f}")
         )
         rows.append(f"| {cost.case} | {cost.step} | {times} | {cpu} | {cost.memory:.0f} |")
+    return "\n".join(rows) + "\n"
+
+
+def summary(costs: Sequence[Cost]) -> str:
+    """Return what a user needs to know first: memory and CPU by size, over gRPC as JSON without rules."""
+    rows = [
+        "| targets | memory after the start | most memory | CPU of the start | CPU of one change |",
+        "|---:|---:|---:|---:|---:|",
+    ]
+    plain = [cost for cost in costs if cost.case.plain and cost.case.protocol == "gRPC"]
+    for targets in SIZES_OF_USERS:
+        steps = {cost.step: cost for cost in plain if cost.case.targets == targets}
+        if not steps.keys() >= {"cold start", "one change"}:
+            continue
+        start, change = steps["cold start"], steps["one change"]
+        cpu = f"{statistics.median(start.cpu):.1f} s | {statistics.median(change.cpu):.2f} s"
+        most = max(cost.memory for cost in steps.values())
+        rows.append(f"| {targets:,} | {start.memory:.0f} MB | {most:.0f} MB | {cpu} |")
     return "\n".join(rows) + "\n"
 
 

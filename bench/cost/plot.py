@@ -24,7 +24,7 @@ def plot(lines: Mapping[str, Sequence[tuple[int, float]]]) -> str:
 
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">']
     parts += ['<rect width="100%" height="100%" fill="white"/>', _text(WIDTH / 2, HEIGHT - 15, "targets")]
-    parts.append(_text(MARGIN, 20, "CPU of the whole process, s"))
+    parts.append(_text(MARGIN + 50, 20, "CPU of the whole process, s"))
     for decade in range(left, right + 1):
         across, bottom = place(10**decade, 10**low)
         parts += [_line([(across, bottom), place(10**decade, 10**high)], "#ddd", 1)]

@@ -41,18 +41,18 @@ HEADER = OptionType("header", _parse_header, _show_header, secret=True)
 class ClientOptions:
     """What every source that asks over HTTP can be told; sources inherit it and add their own."""
 
-    max_message_size: int = option(
-        2**28, SIZE, "The largest response that is accepted; a million targets need some 600MiB."
+    max_message_size: int = option(2**28, SIZE, "Maximum size of a response. A million targets need some 600MiB.")
+    tls_ca_file: str = option(
+        "", TEXT, "File with the CA certificates to trust, as PEM. If empty, those of the system."
     )
-    tls_ca_file: str = option("", TEXT, "The certificates to trust, as PEM; empty for the system's.")
-    tls_cert_file: str = option("", TEXT, "Our certificate, as PEM, for servers that want one.")
-    tls_key_file: str = option("", TEXT, "The key of our certificate, as PEM.")
-    tls_server_name: str = option("", TEXT, "The name that the server's certificate must hold, if not its host's.")
-    tls_insecure_skip_verify: bool = option(False, BOOL, "Trust any certificate; for trying things out only.")
-    proxy: Url | None = option(
-        None, URL, "The URL of an HTTP proxy; empty for what the environment says (http_proxy, …)."
+    tls_cert_file: str = option("", TEXT, "File with the client certificate, as PEM, for servers that require one.")
+    tls_key_file: str = option("", TEXT, "File with the key of the client certificate, as PEM.")
+    tls_server_name: str = option(
+        "", TEXT, "Name that the server's certificate must have, if it differs from the host in the address."
     )
-    header: tuple[Header, ...] = option((), lines_of(HEADER), "Headers to send, one a line, each NAME: VALUE.")
-    bearer_token_file: str = option("", TEXT, "A file with a token to log in with at a gateway, one line of ASCII.")
-    basic_auth_username: str = option("", TEXT, "A user to log in as at a gateway.")
-    basic_auth_password: Secret = option(Secret(""), SECRET, "The password of that user.")
+    tls_insecure_skip_verify: bool = option(False, BOOL, "Do not verify the server's certificate. For tests only.")
+    proxy: Url | None = option(None, URL, "URL of an HTTP proxy. If empty, the environment decides (http_proxy, …).")
+    header: tuple[Header, ...] = option((), lines_of(HEADER), "Headers to send, one per line, each NAME: VALUE.")
+    bearer_token_file: str = option("", TEXT, "File with a bearer token for a gateway: one line of ASCII.")
+    basic_auth_username: str = option("", TEXT, "User name for a gateway.")
+    basic_auth_password: Secret = option(Secret(""), SECRET, "Password of that user.")

@@ -15,16 +15,18 @@ from kuma_sd.plugin.interfaces import Context, Source, SourcePlugin
 class MadsOptions(ClientOptions):
     """How to talk to control planes."""
 
-    name: str = option("kuma_sd", TEXT, "The client's name (node id); Kuma 2.6 and later select assignments by it.")
-    api_version: str = option(
-        "auto", choice("auto", "v1", "v1alpha1"), "The version of MADS to speak; auto asks for the newest first."
+    name: str = option(
+        "kuma_sd",
+        TEXT,
+        "Name of this client (node id). Kuma 2.6 and later select assignments by it: it is clientId in a MeshMetric.",
     )
-    transport: str = option("auto", choice("auto", "grpc", "http"), "What to speak it over; auto tries gRPC first.")
-    fetch_timeout: float = option(30.0, DURATION, "Over HTTP: how long the control plane may hold a request.")
+    api_version: str = option("auto", choice("auto", "v1", "v1alpha1"), "Version of MADS. auto tries the newest first.")
+    transport: str = option("auto", choice("auto", "grpc", "http"), "Transport of MADS. auto tries gRPC first.")
+    fetch_timeout: float = option(
+        30.0, DURATION, "Over HTTP: how long the control plane may hold a request before it answers."
+    )
     allow_plaintext: bool = option(
-        False,
-        BOOL,
-        "Whether an https or grpcs address of an API server may lead to MADS without TLS (Kuma before 2.0).",
+        False, BOOL, "Allow an https or grpcs address of an API server to lead to MADS without TLS (Kuma before 2.0)."
     )
 
 

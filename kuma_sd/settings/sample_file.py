@@ -12,20 +12,20 @@ from kuma_sd.settings.schema import CORE, WEB, CoreOptions, WebOptions, options_
 DISTRIBUTION = "kuma-sd"
 
 _HEAD = """\
-# The settings of kuma-sd, as `kuma-sd config --defaults` prints them: every option with its default, commented out.
-# Use it with: kuma-sd run -c /etc/kuma-sd.conf
+# All settings of kuma-sd with their defaults, commented out, as `kuma-sd config --defaults` prints them.
+# To use this file: kuma-sd run -c /etc/kuma-sd.conf
 #
-# Comments stand on lines of their own. The items of a list stand between blanks or on indented lines of their own.
-# Each option is also a flag and an environment variable: 'path' under [file_sd] is --file-sd-path, which beats
-# KUMA_SD_FILE_SD_PATH, which beats this file; options under [kuma-sd] have no section's name in theirs.
-# 'kuma-sd config' shows what is in effect and where it was set, 'kuma-sd plugins' what else is installed.
+# A comment stands on a line of its own. Separate the items of a list with spaces, or put them on indented lines.
+# Each option is also a flag and a variable: 'path' under [file_sd] is --file-sd-path and KUMA_SD_FILE_SD_PATH; options
+# under [kuma-sd] have no section in theirs. Flags override variables, variables override this file.
+# 'kuma-sd config' shows what is in effect and where it was set. 'kuma-sd plugins' lists what else is installed.
 """
 
 
-_OF_CONTROL_PLANES = "Options of control planes: here for all, under [NAME] for the one of that name alone."
-_OF_OTHERS = "Only where there is a control plane whose address begins with {}:"
+_OF_CONTROL_PLANES = "Options of control planes: here for all of them, under [NAME] for the one of that name."
+_OF_OTHERS = "Only if the address of a control plane begins with {}:"
 _OF_WEB = "Where the daemon answers over HTTP."
-_OF_OUTPUTS = "Here these replace what stands under [kuma-sd]."
+_OF_OUTPUTS = "For this output, these override what stands under [kuma-sd]."
 
 
 def sample(plugins: Plugins) -> str:
@@ -78,7 +78,7 @@ def _entries_of_sources(sources: Sequence[SourcePlugin]) -> Iterator[str]:
 
 def _heading(kind: str, name: str) -> Iterator[str]:
     yield from ("", "")
-    yield from _comment(f"The {kind} '{name}'. For one that is listed as NAME={name}, its options stand under [NAME].")
+    yield from _comment(f"The {kind} '{name}'. If it is listed as NAME={name}, its options stand under [NAME].")
     yield f"[{name}]"
 
 

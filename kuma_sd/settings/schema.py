@@ -48,48 +48,61 @@ class CoreOptions:
     cp_address: tuple[NamedUrl, ...] = option(
         (NamedUrl("", parse_url("grpc://localhost:5676")),),
         list_of(OptionType("[NAME=]URL", parse_named_url, may_hold_secret=True)),
-        "Control planes to follow; several are united, and need names. Hosts after a comma are replicas of one.",
+        "Control planes to follow. Several are merged; give each a name. Hosts after a comma are replicas of "
+        "one control plane.",
     )
     output: tuple[str, ...] = option(
-        ("file_sd",), _items("[NAME=]OUTPUT"), "Outputs to publish to, each with options in a section of its name."
+        ("file_sd",), _items("[NAME=]OUTPUT"), "Outputs to publish to. Each has its options in a section of its name."
     )
     transform: tuple[str, ...] = option(
         (),
         _items("[NAME=]TRANSFORM"),
-        "Transforms that every label set goes through, in this order, each with options in a section of its name.",
+        "Transforms to apply to each target, in this order. Each has its options in a section of its name.",
     )
     label_profile: str = option(
         next(iter(PROFILES)),
         choice(*PROFILES),
-        "Which labels targets have: the Go program's, those of Prometheus's own kuma_sd_configs, or both.",
+        "Labels of the targets: those of the Go program, those of Prometheus's own kuma_sd_configs, or both.",
     )
     min_interval: float = option(
-        1.0, DURATION, "The shortest time between two publications to an output; changes in between are gathered."
+        1.0,
+        DURATION,
+        "Minimum time between two publications to an output. The first change is published at once; later ones "
+        "are batched.",
     )
     start_wait: float = option(
-        30.0, DURATION_OR_FOREVER, "How long the first publication waits for control planes that have not answered yet."
+        30.0,
+        DURATION_OR_FOREVER,
+        "Maximum time that the first publication waits for control planes that have not answered yet.",
     )
     guard_max_drop: float = option(
-        0.5, PERCENTAGE, "Which share of a control plane's targets, or of one mesh's, may vanish within guard-hold."
+        0.5,
+        PERCENTAGE,
+        "Maximum share of a control plane's targets, or of one mesh's, that may vanish within guard-hold.",
     )
     guard_hold: float = option(
-        120.0, DURATION_OR_FOREVER, "How long targets stay that vanish in a suspicious way; 0 lets them go at once."
+        120.0,
+        DURATION_OR_FOREVER,
+        "How long targets are held that vanish in a suspicious way. 0 releases them at once.",
     )
     max_age: float = option(
-        float("inf"), DURATION_OR_FOREVER, "How long after the loss of contact the targets of a control plane expire."
+        float("inf"), DURATION_OR_FOREVER, "How long the targets of a control plane stay after the loss of contact."
     )
     state_dir: Path = option(
-        Path("/var/lib/kuma-sd"), PATH, "Where the last good targets are kept, which a restart begins with."
+        Path("/var/lib/kuma-sd"), PATH, "Directory of the last good targets, with which a restart starts."
     )
     control_socket: Path | None = option(
-        None, PATH, "Where 'kuma-sd accept' and the like reach the daemon; in the runtime directory if not set."
+        None,
+        PATH,
+        "Socket at which 'kuma-sd status', 'kuma-sd accept' and others ask the daemon. If not set, it is in the "
+        "runtime directory.",
     )
-    max_labels: int = option(1000, NUMBER, "The most labels of a target; one with more is left out.")
+    max_labels: int = option(1000, NUMBER, "Maximum number of labels of a target. A target with more is left out.")
     max_label_value_length: int = option(
-        2**16, SIZE, "The longest value of a label; a target with a longer one is left out."
+        2**16, SIZE, "Maximum length of a label's value. A target with a longer one is left out."
     )
-    log_level: str = option("info", choice("debug", "info", "warn", "error", "off"), "The least level that is logged.")
-    log_format: str = option("logfmt", choice("logfmt", "json"), "How log lines on stderr are written.")
+    log_level: str = option("info", choice("debug", "info", "warn", "error", "off"), "Minimum log level.")
+    log_format: str = option("logfmt", choice("logfmt", "json"), "Format of the log lines on stderr.")
 
 
 @dataclass(frozen=True)
@@ -99,19 +112,21 @@ class WebOptions:
     listen_address: tuple[str, ...] = option(
         ("127.0.0.1:9119",),
         list_of(HOST_AND_PORT),
-        "Where to serve metrics, the status page and what outputs serve; empty for nowhere.",
+        "Addresses at which to serve metrics, the status page and what outputs serve. If empty, nowhere.",
     )
     config_file: Path | None = option(
-        None, PATH, "TLS, users and headers, in Prometheus's web configuration format; read again when it changes."
+        None,
+        PATH,
+        "File with TLS, users and headers, in Prometheus's web configuration format. It is read again when it changes.",
     )
     hosts: tuple[str, ...] = option(
         (),
         list_of(HOST),
-        "Names by which it may be asked for, beside localhost and addresses; empty for any, except where a page in a "
-        "browser could do harm.",
+        "Host names under which clients may ask, besides localhost and addresses. If empty, any, except where a page "
+        "in a browser could do harm.",
     )
     enable_lifecycle: bool = option(
-        False, BOOL, "Whether /-/reload and /-/accept answer here too, and not on the control socket alone."
+        False, BOOL, "Answer /-/reload and /-/accept here too, not only on the control socket."
     )
 
 

@@ -1,6 +1,6 @@
 """What becomes of one target, and why: plain data, for `kuma-sd explain`, the status page, and JSON."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kuma_sd.core.model import Key, Labels
 
@@ -115,7 +115,7 @@ class Verdict:
         output: its name.
         verdict: ``published``; ``kept``: conversion fails, and what it was before stays published; ``duplicate``: the
             same group is published for another target; ``dropped`` by a step; ``failed``: conversion fails, and there
-            is nothing to keep; ``expired``: its control plane was not heard for longer than max-age; ``waiting``: the
+            is nothing to keep; ``expired``: its control plane was not connected within max-age; ``waiting``: the
             output has not published it yet.
         why: the reason; empty if it is published as it should be.
         groups: what is published of it.
@@ -164,6 +164,31 @@ class Explanation:
     def verdicts(self) -> list[Verdict]:
         """What each output does with it."""
         return [verdict for chain in self.chains for verdict in chain.outputs]
+
+    @property
+    def results(self) -> "list[tuple[str, Verdict]]":
+        """What outputs do with it: the names of those that do the same for the same reason, and what that is."""
+        found: list[tuple[list[str], Verdict]] = []
+        for verdict in self.verdicts:
+            same = [names for names, other in found if replace(other, output=verdict.output) == verdict]
+            if same:
+                same[0].append(verdict.output)
+            else:
+                found.append(([verdict.output], verdict))
+        return [(", ".join(names), verdict) for names, verdict in found]
+
+    @property
+    def paths(self) -> "list[tuple[str, tuple[Trace, ...]]]":
+        """How that came about: the names of outputs to which the steps are equal, and the steps."""
+        found: list[tuple[list[str], tuple[Trace, ...]]] = []
+        for chain in self.chains:
+            outputs = [verdict.output for verdict in chain.outputs]
+            same = [names for names, traces in found if traces == chain.traces]
+            if same:
+                same[0].extend(outputs)
+            else:
+                found.append((outputs, chain.traces))
+        return [(", ".join(names), traces) for names, traces in found]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,15 @@ def problems_of(status: Status) -> list[Problem]:
 
 
 def summary(counts: TargetCounts) -> str:
-    """Name the meshes or services with the most targets, like ``payments 138, default 2 and 7 more``."""
-    shown = [f"{count.name or '(none)'} {count.count:,}" for count in counts.top[:MOST_PARTS]]
+    """Name the meshes or services with the most targets, like ``payments 138, default 2 and 7 more``.
+
+    A service whose name stands in several meshes is named with its mesh, like ``redis (default) 5``.
+    """
+    names = [count.name for count in counts.top]
+    shown = [
+        f"{count.name or '(none)'}{f' ({count.mesh})' if names.count(count.name) > 1 else ''} {count.count:,}"
+        for count in counts.top[:MOST_PARTS]
+    ]
     more = counts.names - len(shown)
     return (", ".join(shown) or "none") + (f" and {more:,} more" if more else "")
 
@@ -44,9 +51,12 @@ def _of_daemon(status: Status) -> Iterator[Problem]:
 
 def _of_control_plane(one: ControlPlaneStatus, now: float) -> Iterator[Problem]:
     if not one.connected:
-        last = f"has sent nothing for {duration(one.age)}" if one.heard else "has not answered yet"
+        last = f"has sent nothing for {duration(one.age)}" if one.last_response else "has not answered yet"
         what = f"Control plane {one.title} {last}{_fate(one)}"
         yield Problem("disconnected", ERROR, what, one.failing or "no answer yet", control_plane=one.name)
+    elif one.note:
+        what = f"Control plane {one.title} sends {counted(one.assignments, 'target')}"
+        yield Problem("note", WARNING, what, one.note, control_plane=one.name)
     if one.guard.targets:
         until = "until somebody accepts"
         if one.guard.until is not None:
@@ -54,8 +64,8 @@ def _of_control_plane(one: ControlPlaneStatus, now: float) -> Iterator[Problem]:
         what = f"The guard holds {counted(one.guard.targets, 'target')} that vanished from {one.title}, {until}"
         why = f"{one.guard.why}; in {summary(one.guard.meshes)}"
         yield Problem("held", WARNING, what, why, control_plane=one.name)
-    if one.unparsed:
-        what = f"{counted(one.unparsed, 'assignment')} of {one.title} cannot be read, so nothing is taken away"
+    if one.unreadable:
+        what = f"{counted(one.unreadable, 'assignment')} of {one.title} cannot be read, so nothing is taken away"
         yield Problem("unreadable", WARNING, what, "the log says more", control_plane=one.name)
 
 

@@ -21,8 +21,8 @@ class FilterOptions:
     match: Matchers = option(
         Matchers(),
         MATCHERS,
-        'Label matchers that must all hold, like mesh="payments", env=~"prod|stage"; where a label is absent, mesh, '
-        "service, dataplane and control_plane are what the control plane said.",
+        'Label matchers that must all match, like mesh="payments", env=~"prod|stage". If a target has no label mesh, '
+        "service, dataplane or control_plane, what the control plane sent is used.",
     )
 
 

@@ -66,10 +66,11 @@ class LabelsOptions:
     add: Pairs = option(
         (),
         PAIRS,
-        "Labels to add, or to set if they are there, name=value on a line each; ${SITE} is the environment variable "
-        "SITE, and $$ is $.",
+        "Labels to add or to set, name=value, one per line. ${SITE} is the environment variable SITE, and $$ is $.",
     )
-    rename: Pairs = option((), RENAMING, "Labels to rename, old=new on a line each; new is replaced if it is there.")
+    rename: Pairs = option(
+        (), RENAMING, "Labels to rename, old=new, one per line. A label that already has the new name is replaced."
+    )
     remove: tuple[str, ...] = option((), list_of(NAME), "Labels to remove.")
 
 

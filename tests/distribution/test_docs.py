@@ -91,6 +91,12 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
         assert "://" in link or link.endswith(MADE) or (page.parent / link).exists(), link
 
 
+def test_what_the_package_index_has_only_once_there_is_a_release_stands_in_one_place() -> None:
+    pages = {page.name for page in PAGES if re.search(r"pip install [^\n`]*?(?<![/\w-])kuma-sd", page.read_text())}
+    # The tutorial ends with the release of the reader's own plugin.
+    assert pages - {"dependencies.md"} == {"install.md", "tutorial.md"}
+
+
 def test_every_dependency_is_explained_with_its_lower_bound() -> None:
     page = (ROOT / "docs/dependencies.md").read_text()
     declared = configparser.ConfigParser()

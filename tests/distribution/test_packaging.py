@@ -1,6 +1,7 @@
 """What is built and shipped: generated code is in the wheel and nowhere else, and the wheel alone is enough to run."""
 
 import configparser
+import hashlib
 import os
 import shutil
 import subprocess
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from kuma_sd.plugin.manager import Plugins
+from kuma_sd.settings.loader import load
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,3 +95,11 @@ def test_every_package_is_declared() -> None:
     modules = [*(ROOT / "kuma_sd").rglob("*.py"), *(ROOT / "plugins/kuma_sd_bundled").rglob("*.py")]
     folders = {".".join(path.parent.relative_to(ROOT).parts).removeprefix("plugins.") for path in modules}
     assert set(declared["options"]["packages"].split()) == folders
+
+
+def test_the_settings_file_of_the_debian_package_is_what_it_always_was() -> None:
+    # dpkg asks about a conffile that somebody edited only if a new version ships another one. So it never changes: what
+    # options there are stands in the sample in /usr/share/doc/kuma-sd.
+    shipped = (ROOT / "debian/kuma-sd.conf").read_bytes()
+    assert hashlib.sha256(shipped).hexdigest() == "f763a9f97228ea9b0e28a26b9d435121bc76fe9a436c695f7355eced1d243d6c"
+    assert load(["-c", str(ROOT / "debian/kuma-sd.conf")], {}, Plugins()) == load([], {}, Plugins())

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import subprocess
+import tarfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,6 +61,11 @@ def variables(tmp_path: Path, index: Index) -> dict[str, str]:
     """Return what makes pip find this kuma-sd, and twine an index on loopback."""
     wheels = tmp_path / "wheels"
     subprocess.run([ROOT / "script/build", wheels], check=True, capture_output=True)
+    # What stands for the reader's clone.
+    (sdist,) = wheels.glob("*.tar.gz")
+    with tarfile.open(sdist) as tar:
+        tar.extractall(tmp_path, filter="data")
+    next(tmp_path.glob("kuma_sd-*")).rename(tmp_path / "kuma-sd")
     constraints = tmp_path / "constraints.txt"
     constraints.write_text("\n".join(locked()))
     return environment(

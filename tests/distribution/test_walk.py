@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,8 +47,11 @@ def debian(tmp_path: Path) -> Iterator[Machine]:
         one.run("apt-get update -qq", network=True)
         (one.root / "srv/dist").mkdir()
         shutil.copy(package_of_debian(), one.root / "srv/dist")
-        plugin = [ROOT / "script/build", one.root / "srv", ROOT / "plugins/kuma-sd-example"]
-        subprocess.run(plugin, check=True, capture_output=True)
+        # As in a clone; what builds the plugin there comes from here.
+        ignored = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
+        shutil.copytree(ROOT / "plugins/kuma-sd-example", one.root / "srv/plugins/kuma-sd-example", ignore=ignored)
+        fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"--dest={one.root / 'srv'}"]
+        subprocess.run([*fetch, "setuptools>=77"], check=True)
         yield one
 
 
@@ -58,7 +62,7 @@ def test_a_newcomer_comes_from_the_landing_page_to_targets_and_back_to_nothing(d
     debian.run(f"cd /srv && {install}", network=True)
     assert "prometheus" in debian.run("id --name --groups kuma-sd").split()
     debian.run("setsid kuma-sd simulate >/var/log/simulate.log 2>&1 &")
-    debian.run(configure)
+    assert "settings from /etc/kuma-sd.conf" in debian.run(configure)
     debian.run(scrape)
     eventually(lambda: meshes(debian) == {"default", "payments", "shop"}, "Prometheus has the targets")
 
@@ -67,17 +71,21 @@ def test_a_newcomer_comes_from_the_landing_page_to_targets_and_back_to_nothing(d
     eventually(lambda: meshes(debian) == {"default"}, "Prometheus has the filtered targets only")
     eventually(lambda: "dropped" in debian.run(narrow.splitlines()[-1]), "the filter is in effect")
 
-    assert "kuma-sd-example" in debian.run(extend, PIP_NO_INDEX="1", PIP_FIND_LINKS="/srv")
+    assert "kuma-sd-example" in debian.run(f"cd /srv && {extend}", PIP_NO_INDEX="1", PIP_FIND_LINKS="/srv")
 
     package, version = newer(package_of_debian(), tmp_path)
     (debian.root / "srv/newer/dist").mkdir(parents=True)
     shutil.copy(package, debian.root / "srv/newer/dist")
+    edited = (debian.root / "etc/kuma-sd.conf").read_text()
     ready = "kuma-sd status --ready >/dev/null 2>&1 && echo ready"
     before = debian.run("cat /run/started/kuma-sd")
     with read_all_along(published) as wrong:
         debian.run(f"cd /srv/newer && {install}", network=True)
         eventually(lambda: "ready" in debian.run(ready, check=False), "the new daemon has published")
     assert wrong == []
+    # It asked nothing, for there is nothing to answer on standard input, and kept what was edited.
+    assert (debian.root / "etc/kuma-sd.conf").read_text() == edited
+    assert not list((debian.root / "etc").glob("kuma-sd.conf.dpkg-*"))
     assert debian.run("cat /run/started/kuma-sd") != before
     assert debian.run("kuma-sd version") == f"kuma-sd {version}\n"
     assert "kuma-sd-example" in debian.run("kuma-sd plugins")

@@ -32,7 +32,7 @@ def kuma() -> Iterator[SimulatedControlPlane[World]]:
 
 def listening(daemon: Process) -> Address:
     line = daemon.wait_for_line("listening on")
-    found = re.search(r"listening on 127.0.0.1:([0-9]+)", line)
+    found = re.search(r"listening on https?://127.0.0.1:([0-9]+)/", line)
     assert found, line
     return "127.0.0.1", int(found[1])
 

@@ -76,7 +76,7 @@ def shown(driver: webdriver.Chrome, directory: Path, *dataplanes: Dataplane | st
         config = directory / "kuma-sd.conf"
         config.write_text(CONFIG.format(url=kuma.url, directory=directory))
         with kuma_sd("run", "-c", config, KUMA_SD_WEB_LISTEN_ADDRESS="127.0.0.1:0") as daemon:
-            port = re.search(r"listening on 127\.0\.0\.1:(\d+)", daemon.wait_for_line("listening on 127.0.0.1:"))
+            port = re.search(r"listening on http://127\.0\.0\.1:(\d+)/", daemon.wait_for_line("listening on http:"))
             assert port
             if dataplanes and not (directory / "targets.json").exists():
                 eventually((directory / "targets.json").exists, "targets are published")

@@ -51,6 +51,10 @@ def names(where: ExplainInputs, text: str) -> list[str]:
         ('__address__=~".*:80"', ["web-01"]),
         ("__meta_kuma_service=db", ["db"]),
         ("control_plane=east", []),
+        ("web prod", ["web-01"]),
+        ("PAYMENTS test", ["db"]),
+        ("10.0.0 web", ['odd"ü', "web-01"]),
+        ("web nothing", []),
         ("{}", ["broken", 'odd"ü', "db", "web-01"]),
     ],
 )
@@ -132,3 +136,12 @@ def test_one_output_can_be_asked_for(where: ExplainInputs) -> None:
     assert [verdict.output for verdict in answer(where, parse_selector("db"), "out").targets[0].verdicts] == ["out"]
     with pytest.raises(KumaSDError, match=r"^there is no output 'otu'; did you mean 'out'\?$"):
         answer(where, parse_selector("db"), "otu")
+
+
+@pytest.mark.parametrize(
+    ("word", "found"), [("web", ['odd"ü', "web-01"]), ("10.0.0", ['odd"ü', "web-01"]), ("wbe-01", [])]
+)
+def test_a_word_that_is_no_name_is_looked_for_everywhere(where: ExplainInputs, word: str, found: list[str]) -> None:
+    result = answer(where, parse_selector(word))
+    assert [explained.target.dataplane for explained in result.targets] == found
+    assert result.near == (() if found else ("web-01",))

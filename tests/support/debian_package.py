@@ -25,6 +25,9 @@ def newer(package: Path, directory: Path) -> tuple[Path, str]:
     (files / "DEBIAN/control").write_text(control.replace(f"Version: {version}", f"Version: {version}+next"))
     (module,) = files.glob("opt/kuma-sd/lib/python3*/site-packages/kuma_sd/_version.py")
     module.write_text(f'__version__ = "{version}+next"\n')
+    # A version with other options has another sample; the conffile stays as it is.
+    with (files / "usr/share/doc/kuma-sd/kuma-sd.conf").open("a") as sample:
+        sample.write("#another-option = 1\n")
     built = directory / f"kuma-sd_{version}+next_all.deb"
     subprocess.run(["dpkg-deb", "--build", "-Zgzip", "-z1", files, built], check=True, capture_output=True)
     return built, f"{version}+next"

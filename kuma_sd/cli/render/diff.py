@@ -73,9 +73,15 @@ def as_text(received: ReceivedTargets, outputs: Iterable[OutputDifference], limi
         yield style.changed(escape(sentence))
     for output in outputs:
         yield from _summary(output, style)
+    alike: dict[tuple[str, ...], list[str]] = {}
     for output in outputs:
         if output.after is not None and output.difference.counts.total:
-            yield from _details(output, limit, style)
+            alike.setdefault(tuple(_details(output, limit, style)), []).append(escape(output.name))
+    for details, names in alike.items():
+        yield ""
+        title = f"output {names[0]}" if len(names) == 1 else f"outputs {', '.join(names)}"
+        yield f"{style.bold(title)}:"
+        yield from details
 
 
 def _summary(one: OutputDifference, style: Style) -> Iterator[str]:
@@ -98,20 +104,18 @@ def _verdict(one: OutputDifference, style: Style) -> str:
         return style.removed(f"not in the new settings; its {counted(one.before, 'target')} are left as they are")
     if not one.difference.counts.total:
         return f"no difference, {counted(one.after, 'target')}"
-    return f"{_counts(one.difference.counts, style)}; {one.before} → {counted(one.after, 'target')}"
+    return f"{_counts(one.difference.counts, style)}; {one.before:,} → {counted(one.after, 'target')}"
 
 
 def _counts(counts: DiffCounts, style: Style) -> str:
-    parts = [style.removed(f"{counts.removed} removed")] if counts.removed else []
-    parts += [style.changed(f"{counts.changed} changed")] if counts.changed else []
-    parts += [style.added(f"{counts.added} added")] if counts.added else []
+    parts = [style.removed(f"{counts.removed:,} removed")] if counts.removed else []
+    parts += [style.changed(f"{counts.changed:,} changed")] if counts.changed else []
+    parts += [style.added(f"{counts.added:,} added")] if counts.added else []
     return ", ".join(parts)
 
 
 def _details(one: OutputDifference, limit: int, style: Style) -> Iterator[str]:
     difference, total = one.difference, one.difference.counts.total
-    yield ""
-    yield f"{style.bold(f'output {escape(one.name)}')}:"
     # What goes away first: it hurts most, and must not fall behind the limit.
     lines = (
         *(style.removed(f"- {_title(pair)}") for pair in difference.removed[:limit]),

@@ -2,12 +2,11 @@
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kuma_sd.cli.render.style import Style
 from kuma_sd.system.log_format import escape
 from kuma_sd.telemetry.explanation import (
-    ExplainedChain,
     ExplainedGroup,
     Explanation,
     ReceivedAssignment,
@@ -25,7 +24,7 @@ LONGEST = 300
 
 _STATES = {
     "held": "; its control plane has it no more, but the guard holds it",
-    "expired": "; its control plane was not heard within max-age",
+    "expired": "; its control plane was not connected within max-age",
 }
 
 
@@ -42,7 +41,7 @@ def as_text(origin: str, answer: SearchResult, style: Style, command: str = "kum
         yield from (style.dim(_shown(origin)), "")
     for target in answer.targets:
         yield style.bold(_shown(str(target.target)))
-        yield from _verdicts(target.verdicts, style)
+        yield from _verdicts(target.results, style)
     if len(answer.targets) == 1:
         yield from _details(answer.targets[0], style)
     else:
@@ -54,13 +53,13 @@ def as_text(origin: str, answer: SearchResult, style: Style, command: str = "kum
         yield from ("", style.changed("There are more; --limit says how many are shown."))
 
 
-def _verdicts(verdicts: Iterable[Verdict], style: Style) -> Iterator[str]:
-    rows = list(verdicts)
-    width = max((len(row.output) for row in rows), default=0)
+def _verdicts(results: Iterable[tuple[str, Verdict]], style: Style) -> Iterator[str]:
+    rows = list(results)
+    width = max((len(outputs) for outputs, _ in rows), default=0)
     colours = {"published": style.added, **dict.fromkeys(("kept", "duplicate", "waiting"), style.changed)}
-    for row in rows:
+    for outputs, row in rows:
         verdict = colours.get(row.verdict, style.removed)(f"{row.verdict:<9}")
-        yield f"  {_shown(row.output):<{width}}  {verdict}  {_shown(row.why) or ', '.join(map(_place, row.groups))}"
+        yield f"  {_shown(outputs):<{width}}  {verdict}  {_shown(row.why) or ', '.join(map(_place, row.groups))}"
 
 
 def _place(group: ExplainedGroup) -> str:
@@ -73,10 +72,10 @@ def _details(one: Explanation, style: Style) -> Iterator[str]:
     yield ""
     yield f"{style.bold('received')}: {_shown(received.codec)}, {size}{_STATES.get(one.state, '')}"
     yield from _received(received, style)
-    for chain in one.chains:
+    for outputs, traces in one.paths:
         yield ""
-        yield f"{style.bold(_shown(', '.join(verdict.output for verdict in chain.outputs)))}"
-        yield from _chain(chain, style)
+        yield style.bold(_shown(outputs))
+        yield from _traces(traces, style)
 
 
 def _received(received: ReceivedAssignment, style: Style) -> Iterator[str]:
@@ -90,10 +89,10 @@ def _received(received: ReceivedAssignment, style: Style) -> Iterator[str]:
     yield from (f"{'':16}{line}" for line in lines[1:])
 
 
-def _chain(chain: ExplainedChain, style: Style) -> Iterator[str]:
-    for number, trace in enumerate(chain.traces, start=1):
-        if len(chain.traces) > 1:
-            yield f"  label set {number} of {len(chain.traces)}"
+def _traces(traces: Sequence[Trace], style: Style) -> Iterator[str]:
+    for number, trace in enumerate(traces, start=1):
+        if len(traces) > 1:
+            yield f"  label set {number} of {len(traces)}"
         yield from _trace(trace, style)
 
 

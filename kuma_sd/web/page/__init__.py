@@ -7,6 +7,7 @@ from kuma_sd.web.page.charts import DAY, HOUR, chart
 from kuma_sd.web.page.files import add_files
 from kuma_sd.web.page.flow import flow
 from kuma_sd.web.page.page_data import PageData
+from kuma_sd.web.page.problems import alike
 from kuma_sd.web.page.rendering import render
 from kuma_sd.web.page.search import FoundTarget, Turn, search
 
@@ -58,6 +59,7 @@ class _Page:
             "overview.html",
             now=status.now,
             status=status,
+            problems=list(alike(status.problems)),
             changed=_changed(status),
             flow=flow(status),
             output=output,

@@ -1,4 +1,4 @@
-"""The way of targets through the daemon, with the numbers of this moment: the geometry; a template draws it."""
+"""Lay out the picture of the pipeline, with the numbers of this moment; a template draws it."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -35,10 +35,10 @@ class Column:
 PLANES = Column("control planes", 0, 250)
 TAKEN = Column("mailbox", 292, 88)
 GUARDS = Column("guard", 422, 168)
-BRANCHES = Column("label profile and transforms", 646, 240)
+CHAINS = Column("chain: label profile, transforms", 646, 240)
 HANDED = Column("mailbox", 942, 88)
 OUTPUTS = Column("outputs", 1072, 248)
-COLUMNS = (PLANES, TAKEN, GUARDS, BRANCHES, HANDED, OUTPUTS)
+COLUMNS = (PLANES, TAKEN, GUARDS, CHAINS, HANDED, OUTPUTS)
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,11 @@ class Flow:
     row: float = ROW
     columns: Sequence[Column] = COLUMNS
 
+    @property
+    def stages(self) -> Sequence[tuple[str, Sequence[Box]]]:
+        """The same without the geometry, for a screen that is too narrow for the picture."""
+        return [(column.title, [box for box in self.boxes if box.column is column]) for column in self.columns]
+
 
 Way = tuple[str, tuple[str, ...]]
 """The label profile and the transforms that outputs share."""
@@ -104,7 +109,7 @@ def flow(status: Status) -> Flow:
     lines += [_line(middle[chain], row[0]) for chain, row in right if chain in middle]
     lines += [_line(*pair) for _, row in right for pair in pairwise(row)]
     boxes = [*itertools.chain(*left), *middle.values(), *itertools.chain(*(row for _, row in right))]
-    for column, things in ((PLANES, planes), (BRANCHES, chains), (OUTPUTS, outputs)):
+    for column, things in ((PLANES, planes), (CHAINS, chains), (OUTPUTS, outputs)):
         if len(things) > MOST_ROWS:
             boxes.append(Box(column, TOP + height - ROW, "plain", f"and {len(things) - MOST_ROWS:,} more"))
     return Flow(TOP + height + 2, boxes, lines)
@@ -131,14 +136,14 @@ def _line(start: Box, end: Box) -> str:
 def _from(one: ControlPlaneStatus, y: float, status: Status) -> tuple[Box, Box, Box]:
     """Return a control plane, what was taken from it, and its guard."""
     if one.connected:
-        since = f"heard for {duration(status.now - one.since)}" if one.since else "heard"
-        line = f"{short(one.protocol, TITLE) or 'connected'}, {since}"
+        since = f" for {duration(status.now - one.since)}" if one.since else ""
+        line = f"{short(one.protocol, TITLE) or 'connected'}{since}"
     else:
-        line = (f"not heard for {duration(one.age)}" if one.heard else "not heard yet") + _fate(one)
+        line = (f"no response for {duration(one.age)}" if one.last_response else "no response yet") + _fate(one)
     plane = Box(PLANES, y, "ok" if one.connected else "error", short(one.title, TITLE), line, f"{one.assignments:,}")
     taken = Box(TAKEN, y, "plain", f"{one.snapshots:,}", f"snapshot{'s' * (one.snapshots != 1)}")
     if not one.guard.targets:
-        return plane, taken, Box(GUARDS, y, "plain", "open", "holds nothing")
+        return plane, taken, Box(GUARDS, y, "plain", "holds nothing")
     until = "until accepted" if one.guard.until is None else f"{duration(max(0.0, one.guard.until - status.now))} more"
     return plane, taken, Box(GUARDS, y, "warning", "holds", until, f"{one.guard.targets:,}")
 
@@ -156,7 +161,7 @@ def _chain(chain: Way, y: float, outputs: Sequence[OutputStatus]) -> Box:
     quarantined = max(output.quarantined for output in outputs if _chain_of(output) == chain)
     line = short(" → ".join(transforms) or "no transforms", 2 * TITLE if not quarantined else TITLE // 2)
     line += f", {quarantined:,} quarantined" if quarantined else ""
-    return Box(BRANCHES, y, "warning" if quarantined else "plain", short(profile, TITLE), line)
+    return Box(CHAINS, y, "warning" if quarantined else "plain", short(profile, TITLE), line)
 
 
 def _to(one: OutputStatus, y: float, status: Status) -> tuple[Box, Box]:

@@ -152,7 +152,8 @@ class WebListeners:
 
     def _serve(self, address: str, serving: Serving) -> None:
         self._start(f"web {address}", serving)
-        _log.info("listening on %s", written(serving.socket.getsockname()))
+        scheme = "https" if self._config.now.tls else "http"
+        _log.info("listening on %s://%s/", scheme, written(serving.socket.getsockname()))
 
     def _bind(self, addresses: Collection[str]) -> dict[str, Serving]:
         serving: dict[str, Serving] = {}

@@ -23,26 +23,27 @@ class FileSDOptions:
     path: Path = option(
         Path("/var/run/kuma-prometheus-sd/kuma.file_sd.json"),
         PATH,
-        "The file that Prometheus reads; {part} and {shard} in it are the number of each part and shard.",
+        "File that Prometheus reads. {part} and {shard} in it stand for the number of each part and shard.",
     )
     format: str = option(
-        "auto", choice("auto", "json", "yaml"), "Its format; auto follows the extension .json, .yml or .yaml."
+        "auto", choice("auto", "json", "yaml"), "Format of the file. auto follows the extension .json, .yml or .yaml."
     )
-    mode: int = option(0o644, MODE, "Its permissions.")
-    group: str = option("", TEXT, "The group that owns it; empty for the one kuma-sd runs as.")
+    mode: int = option(0o644, MODE, "Permissions of the file.")
+    group: str = option("", TEXT, "Group of the file. If empty, the group that kuma-sd runs as.")
     parts: int | None = option(
         None,
         SHARDS,
-        "Divide the targets of each Prometheus into so many parts; 16 unless set, if path has a directory {part}.",
+        "Number of parts to divide the targets of each Prometheus into. 16 if not set and path has a directory {part}.",
     )
     parts_overlap: float = option(
-        900.0, DURATION, "How long targets stay in their old parts too when there are more parts than before."
+        900.0, DURATION, "How long targets also stay in their old parts after the number of parts grows."
     )
-    shard: Shard | None = option(None, SHARD, "Write only this part of all targets, like 2/8 for the third of eight.")
-    shards: int | None = option(None, SHARDS, "Divide the targets over so many files.")
-    shard_by: str = option("__address__", NAME, "The label whose value says to which shard a target belongs.")
+    shard: Shard | None = option(None, SHARD, "Write only this shard of the targets, like 2/8 for the third of eight.")
+    shards: int | None = option(None, SHARDS, "Divide the targets among this many files.")
+    shard_by: str = option("__address__", NAME, "Label whose value chooses the shard of a target.")
     shard_method: str = option(
         "hashmod",
         choice(*SHARDING_METHODS),
-        "How it says so; hashmod as in Prometheus, consistent moves few targets when there is one shard more.",
+        "How the value chooses the shard: hashmod as in Prometheus, or consistent, which moves few targets when "
+        "a shard is added.",
     )

@@ -11,7 +11,7 @@ from kuma_sd_bundled.http_sd.output import HTTPSD
 class HTTPSDOptions:
     """Where the list is."""
 
-    path: str = option("/sd", TEXT, "The path of the list, at every address of listen-address in [web].")
+    path: str = option("/sd", TEXT, "Path of the list, at each listen-address in [web].")
 
 
 @hookimpl

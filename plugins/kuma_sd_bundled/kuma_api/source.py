@@ -164,7 +164,7 @@ class ApiSource:
             since=before.since or now,
             responses=before.responses + 1,
             received=self.counts.received,
-            unparsed=len(findings.unreadable),
+            unreadable=len(findings.unreadable),
             parse_errors=before.parse_errors + len(findings.unreadable - self._unreadable),
             note=self._remark(findings),
         )

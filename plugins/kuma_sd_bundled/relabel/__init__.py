@@ -33,7 +33,7 @@ class RelabelOptions:
     rules: FileContent = option(
         FileContent(None),
         RULES,
-        "A list of rules in YAML, as under relabel_configs in Prometheus: the name of a file, or the list itself.",
+        "Rules in YAML, as under relabel_configs in Prometheus: the name of a file, or the list itself.",
     )
 
 

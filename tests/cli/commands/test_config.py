@@ -53,7 +53,7 @@ def test_the_sample_file_says_nothing_but_the_defaults(tmp_path: Path) -> None:
     # Other outputs and transforms come last and are not in use by default: options of theirs would be refused.
     in_use = sample.read_text().partition("# The output 'http_sd'")[0]
     # Nor is a source other than MADS.
-    in_use = re.sub(r"# Only where there is a control plane.*?\n\n\n", "\n\n", in_use, flags=re.DOTALL)
+    in_use = re.sub(r"# Only if the address of a control plane.*?\n\n\n", "\n\n", in_use, flags=re.DOTALL)
     text, count = re.subn(r"^#(?=[a-z-]+ =)", "", in_use, flags=re.MULTILINE)
     every.write_text(text)
     settings = load(["-c", str(every)], {}, plugins)

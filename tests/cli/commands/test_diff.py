@@ -239,6 +239,18 @@ def test_colours_are_for_terminals() -> None:
     assert not any("\x1b" in line for line in shown(groups[:2], [changed, groups[2]]))
 
 
+def test_outputs_with_the_same_difference_share_its_lines() -> None:
+    before = [TargetGroup.render(NO_KEY, {"__address__": f"{name}:1"}) for name in "ab"]
+    after = before[:1]
+    outputs = [
+        OutputDifference(name, "y", 2, len(now), compare(before, now))
+        for name, now in (("x", after), ("other", []), ("z", after))
+    ]
+    lines = list(as_text(ReceivedTargets("z", []), outputs, 50, Style(coloured=False)))
+    assert [line for line in lines if line.endswith(":")] == ["outputs x, z:", "output other:"]
+    assert sum(line.startswith("- ") for line in lines) == 3
+
+
 def test_many_services_and_targets_are_cut_short_and_that_is_said() -> None:
     groups = [
         TargetGroup.render(NO_KEY, {"__address__": f"a:{number}", "service": f"s{number % 30:02}", "mesh": "m"})

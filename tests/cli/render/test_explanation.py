@@ -1,5 +1,7 @@
 """What people read of explanations."""
 
+from dataclasses import replace
+
 import pytest
 from explain_kit import explain_inputs
 
@@ -65,6 +67,20 @@ def test_of_several_what_becomes_of_them() -> None:
     ]
     assert shown[5] == ('For the steps, explain one of them: kuma-sd explain \'mesh="default", dataplane="a"\'')
     assert shown[7] == "There are more; --limit says how many are shown."
+
+
+def test_namesakes_in_two_control_planes_are_told_apart_in_the_same_place() -> None:
+    found = explain_inputs(assignment("a"), assignment("a"))
+    result = answer(found, parse_selector("{}"))
+    target = replace(result.targets[0].target, control_plane="east")
+    shown = as_text(
+        "",
+        replace(result, targets=(replace(result.targets[0], target=target), result.targets[1])),
+        Style(coloured=False),
+        "kuma-sd explain -c x.conf",
+    )
+    asked = 'kuma-sd explain -c x.conf \'mesh="default", dataplane="a", control_plane="east"\''
+    assert f"For the steps, explain one of them: {asked}" in list(shown)
 
 
 def test_what_is_dropped_or_fails_says_where() -> None:

@@ -56,19 +56,19 @@ def test_when_all_is_well_the_page_says_so_and_what_is_there() -> None:
 
 STATES = {
     "no control plane was heard": (
-        (plane(connected=False, heard=None, since=None, assignments=0, failing="connection refused"),),
+        (plane(connected=False, last_response=None, since=None, assignments=0, failing="connection refused"),),
         "Control plane east has not answered yet connection refused",
     ),
     "a control plane is down": (
-        (plane(connected=False, heard=NOW - 200, since=None, age=200.0, failing="it closed the stream"),),
+        (plane(connected=False, last_response=NOW - 200, since=None, age=200.0, failing="it closed the stream"),),
         "Control plane east has sent nothing for 3m20s; its 2,000 targets stay it closed the stream",
     ),
     "targets are from before the restart": (
-        (plane(connected=False, heard=NOW - 3, age=3.0, restored=True),),
+        (plane(connected=False, last_response=NOW - 3, age=3.0, restored=True),),
         "Control plane east has sent nothing for 3s; its 2,000 targets are from before the restart no answer yet",
     ),
     "targets expired": (
-        (plane(connected=False, heard=NOW - 999, age=999.0, expired=True, assignments=0),),
+        (plane(connected=False, last_response=NOW - 999, age=999.0, expired=True, assignments=0),),
         "Control plane east has sent nothing for 16m39s; its targets were dropped after max-age no answer yet",
     ),
     "the guard holds": (
@@ -80,8 +80,19 @@ STATES = {
         "The guard holds 1 target that vanished from east, until somebody accepts it is new; in (none) 1 Show them",
     ),
     "something is not understood": (
-        (plane(unparsed=3),),
+        (plane(unreadable=3),),
         "3 assignments of east cannot be read, so nothing is taken away the log says more",
+    ),
+    "a list that is empty": (
+        (plane(assignments=0, note="no policy (MeshMetric) names the client 'me'"),),
+        "Control plane east sends 0 targets no policy (MeshMetric) names the client 'me'",
+    ),
+    "several control planes are down for the same reason": (
+        [
+            plane(name, connected=False, heard=NOW - 200 - number, age=200.0 + number, failing="connection refused")
+            for number, name in enumerate("abcdefgh")
+        ],
+        "8 control planes are not connected: a, b, c, d, e, f and 2 more connection refused",
     ),
     "an output fails": (
         (output(failing="No space left on device"),),
@@ -137,8 +148,12 @@ def test_the_flow_shows_what_everybody_shares_and_how_many_there_are_beyond_what
     outputs = [output("a", transforms=transforms), output("b", transforms=transforms, quarantined=1), output("c")]
     page = shown(*[plane(f"zone-{number}") for number in range(7)], *outputs)
     (flow,) = page.all("section", id="flow")
-    words = " ".join(" ".join(flow.itertext()).split())
+    (picture,) = flow.iter("svg")
+    words = " ".join(" ".join(picture.itertext()).split())
     assert "and 3 more" in words
+    (stages,) = flow.iter("ol")
+    for text in ("guard", "chain: label profile, transforms", "nodev → only", "superseded", "and 3 more"):
+        assert text in " ".join(stages.itertext()), "all of it is there for a phone, too"
     assert words.count("kuma-prometheus-sd") == 2, "two ways"
     assert "nodev → only, 1 quarantined" in words
 
