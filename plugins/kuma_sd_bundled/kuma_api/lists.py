@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import lt
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -97,10 +97,15 @@ class _Coverage:
         self.gapless = True
         self._reached: ResourceKey | None = None
 
-    def note(self, keys: Sequence[ResourceKey]) -> None:
-        """Note the keys of the next page."""
+    def note(self, keys: Sequence[ResourceKey], *, whole: bool) -> None:
+        """Note the next page.
+
+        Args:
+            keys: of its items.
+            whole: whether it has all items up to the next page, or up to the end.
+        """
         in_order = bool(keys) and all(map(lt, keys, islice(keys, 1, None)))
-        if not in_order or (self._reached is not None and keys[0] > self._reached):
+        if not (in_order and whole) or (self._reached is not None and keys[0] > self._reached):
             self.gapless = False
         else:
             self._reached = keys[-1]
@@ -109,8 +114,8 @@ class _Coverage:
 def _read_once(get: Get, path: str, read_item: "ReadItem[T]", overlap: int = 0) -> tuple[Listing[T], bool]:
     """Return what a list holds, and whether its pages overlapped without a gap."""
     listing: Listing[T] = Listing()
-    coverage, totals, count, end = _Coverage(), set[int](), 0, 0
-    for offset, page in _pages(get, path, overlap):
+    coverage, totals, count = _Coverage(), set[int](), 0
+    for place, page in _pages(get, path, overlap):
         keys = []
         for raw in page.items or ():
             try:
@@ -120,26 +125,34 @@ def _read_once(get: Get, path: str, read_item: "ReadItem[T]", overlap: int = 0) 
             else:
                 listing.items[key] = item
                 keys.append(key)
-        coverage.note(keys)
+        size = len(page.items or ())
+        coverage.note(keys, whole=place.offset + size == (page.total if place.following is None else place.following))
         totals.add(page.total)
-        count += len(page.items or ())
-        end = offset + len(page.items or ())
-        if end > page.total + MARGIN:
+        count += size
+        if place.offset + size > page.total + MARGIN:
+            coverage.gapless = False
             break
     unique = len(listing.items) + len(listing.unreadable)
     listing.consistent = totals == {unique} and (bool(overlap) or count == unique)
-    return listing, bool(overlap) and coverage.gapless and end == page.total
+    return listing, bool(overlap) and coverage.gapless
 
 
-def _pages(get: Get, path: str, overlap: int) -> Iterator[tuple[int, Page]]:
-    """Yield each page, and the offset at which it begins."""
+class _PlaceOfPage(NamedTuple):
+    """The offsets of a page, and of the one behind it; None behind the last one."""
+
+    offset: int
+    following: int | None
+
+
+def _pages(get: Get, path: str, overlap: int) -> Iterator[tuple[_PlaceOfPage, Page]]:
+    """Yield each page, and where it stands."""
     offset, query = 0, f"size={PAGE_SIZE}"
     while True:
         page = _parse(get(f"{path}?{query}"), path)
-        yield offset, page
-        if not page.next:
+        following = _offset(page.next, path) if page.next else None
+        yield _PlaceOfPage(offset, following), page
+        if following is None:
             return
-        following = _offset(page.next, path)
         if following <= offset or not page.items:
             raise SourceError(f"the pages of {path} lead back to offset {following}")
         # Never back to where this page began.

@@ -10,7 +10,7 @@ import msgspec
 from kuma_sd import SourceError
 from kuma_sd_bundled.kuma_api.documents import Index, ItemIdentity, Mesh, Policy, ResourceKey
 from kuma_sd_bundled.kuma_api.errors import NotFoundError
-from kuma_sd_bundled.kuma_api.kuma_release import UNKNOWN, KumaRelease, release_of
+from kuma_sd_bundled.kuma_api.kuma_release import KumaRelease, release_of
 from kuma_sd_bundled.kuma_api.lists import Get, Listing, ListReader
 
 _INDEX = msgspec.json.Decoder(Index)
@@ -47,7 +47,7 @@ class Matches:
     @property
     def inconsistent(self) -> list[ResourceKey]:
         """The policies whose lists do not fit together."""
-        return [key for key, listing in self.listings.items() if not listing.consistent]
+        return [key for key, listing in self.listings.items() if not listing.consistent or listing.unreadable]
 
     def by_dataplane(self) -> dict[ResourceKey, PolicySet]:
         """Return the policies that match each dataplane."""
@@ -61,8 +61,12 @@ class Matches:
         return found
 
 
-def ask_release(get: Get) -> KumaRelease:
-    """Return which Kuma it is; unknown where a gateway does not let us ask.
+def ask_release(get: Get, before: KumaRelease) -> KumaRelease:
+    """Return which Kuma it is.
+
+    Args:
+        get: asks the API server.
+        before: what it was before, which counts where a gateway does not let us ask.
 
     Raises:
         SourceError: there is no answer.
@@ -70,7 +74,7 @@ def ask_release(get: Get) -> KumaRelease:
     try:
         return release_of(_INDEX.decode(get("/")))
     except (NotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
-        return UNKNOWN
+        return before
 
 
 def read_meshes(lists: ListReader, get: Get) -> Listing[Mesh]:

@@ -12,6 +12,7 @@ from kuma_sd_bundled.kuma_api.dataplanes import DataplaneReader, KnownDataplane
 from kuma_sd_bundled.kuma_api.documents import Mesh, ResourceKey
 from kuma_sd_bundled.kuma_api.endpoints import Client, PolicyEndpoints
 from kuma_sd_bundled.kuma_api.inventory import Inventory, Lists
+from kuma_sd_bundled.kuma_api.kuma_release import UNKNOWN
 from kuma_sd_bundled.kuma_api.lists import Get, Listing, ListReader
 from kuma_sd_bundled.kuma_api.merged_policies import MergedPolicies
 from kuma_sd_bundled.kuma_api.policies import (
@@ -64,6 +65,7 @@ class Poller:
         self._client = client
         self._reader = reader
         self._inventory = inventory
+        self._release = UNKNOWN
         self._lists = ListReader()
         self._merged = MergedPolicies()
         self._absences = Absences()
@@ -78,7 +80,7 @@ class Poller:
         Raises:
             SourceError: something cannot be had, or is no answer of Kuma's API.
         """
-        release = ask_release(get)
+        release = self._release = ask_release(get, self._release)
         meshes = read_meshes(self._lists, get)
         policies = read_policies(self._lists, get, release)
         dataplanes, gone = self._read_dataplanes(get, third=release.third)
