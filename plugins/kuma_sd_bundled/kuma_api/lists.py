@@ -1,6 +1,7 @@
 """Lists of the API server: read in pages, each of its own moment, and whether the pages fit together."""
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import lt
@@ -43,13 +44,17 @@ class Listing(Generic[T]):
 
     Args:
         items: what was made of each item, by its key.
-        consistent: whether the pages fit together, so that what is not in the list is not there.
+        consistent: whether what is not in the list is not there.
         unreadable: the items of which not even the name can be understood.
+        fits: whether the numbers are right: no item twice, and as many as every page says that there are.
+        pages: how many pages it had.
     """
 
     items: dict[ResourceKey, T] = field(default_factory=dict)
     consistent: bool = True
     unreadable: list[bytes] = field(default_factory=list)
+    fits: bool = True
+    pages: int = 0
 
 
 ReadItem = Callable[[msgspec.Raw], tuple[ResourceKey, T]]
@@ -63,26 +68,32 @@ class ListReader:
         self.restless: set[str] = set()
         """The lists that are read in overlapping pages."""
 
-    def read(self, get: Get, path: str, read_item: "ReadItem[T]") -> Listing[T]:
+    def read(
+        self, get: Get, path: str, read_item: "ReadItem[T]", expected: AbstractSet[ResourceKey] = frozenset()
+    ) -> Listing[T]:
         """Read all pages of a list; in overlapping pages if it changes meanwhile, or did so the last time.
+
+        An addition behind a page and a deletion before it leave the numbers as they are, so numbers that fit prove only
+        for a single page that something is not there.
 
         Args:
             get: asks the API server.
             path: of the list.
             read_item: makes something of each item.
+            expected: what was in the list before.
 
         Raises:
             SourceError: a page cannot be had, or is none.
         """
         if path not in self.restless:
             listing, _ = _read_once(get, path, read_item)
-            if listing.consistent:
+            if listing.fits and (listing.pages == 1 or expected <= listing.items.keys()):
                 return listing
             self.restless.add(path)
         listing, gapless = _read_once(get, path, read_item, OVERLAP)
-        if listing.consistent:
+        listing.consistent = gapless or (listing.fits and listing.pages == 1)
+        if listing.fits and expected <= listing.items.keys():
             self.restless.remove(path)
-        listing.consistent |= gapless
         return listing
 
 
@@ -126,6 +137,7 @@ def _read_once(get: Get, path: str, read_item: "ReadItem[T]", overlap: int = 0) 
                 listing.items[key] = item
                 keys.append(key)
         size = len(page.items or ())
+        listing.pages += 1
         coverage.note(keys, whole=place.offset + size == (page.total if place.following is None else place.following))
         totals.add(page.total)
         count += size
@@ -133,7 +145,7 @@ def _read_once(get: Get, path: str, read_item: "ReadItem[T]", overlap: int = 0) 
             coverage.gapless = False
             break
     unique = len(listing.items) + len(listing.unreadable)
-    listing.consistent = totals == {unique} and (bool(overlap) or count == unique)
+    listing.fits = listing.consistent = totals == {unique} and (bool(overlap) or count == unique)
     return listing, bool(overlap) and coverage.gapless
 
 
@@ -155,8 +167,8 @@ def _pages(get: Get, path: str, overlap: int) -> Iterator[tuple[_PlaceOfPage, Pa
             return
         if following <= offset or not page.items:
             raise SourceError(f"the pages of {path} lead back to offset {following}")
-        # Never back to where this page began.
-        offset = max(offset + 1, following - overlap)
+        # Pages may be smaller than was asked for; never back to where this one began.
+        offset = max(offset + 1, following - min(overlap, len(page.items) // 2))
         query = f"offset={offset}&size={PAGE_SIZE}"
         # Nothing of a large page may stay while the next one is awaited.
         del page

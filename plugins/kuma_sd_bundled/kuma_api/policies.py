@@ -1,6 +1,7 @@
 """What is asked of the API server beside dataplanes: its version, meshes, policies, and what policies match."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import quote
@@ -104,8 +105,19 @@ def read_policies(lists: ListReader, get: Get, release: KumaRelease) -> Listing[
     return listing
 
 
-def read_matches(lists: ListReader, get: Get, policies: Mapping[ResourceKey, ReadPolicy]) -> Matches:
+def read_matches(
+    lists: ListReader,
+    get: Get,
+    policies: Mapping[ResourceKey, ReadPolicy],
+    expected: Mapping[ResourceKey, AbstractSet[ResourceKey]],
+) -> Matches:
     """Read which dataplanes are matched by the policies that have a say in where metrics are.
+
+    Args:
+        lists: reads lists.
+        get: asks the API server.
+        policies: all policies.
+        expected: the dataplanes that each matched before and that are still there.
 
     Raises:
         SourceError: a list cannot be had.
@@ -117,10 +129,10 @@ def read_matches(lists: ListReader, get: Get, policies: Mapping[ResourceKey, Rea
             continue
         path = f"/meshes/{quoted(key.mesh)}/meshmetrics/{quoted(key.name)}/_resources/dataplanes"
         try:
-            listings[key] = lists.read(get, path, reader)
+            listings[key] = lists.read(get, path, reader, expected.get(key, frozenset()))
         except NotFoundError:
             # It was deleted since policies were listed.
-            listings[key] = Listing(consistent=False)
+            listings[key] = Listing(consistent=False, fits=False)
     return Matches(listings, bare=reader.read and not reader.labelled)
 
 

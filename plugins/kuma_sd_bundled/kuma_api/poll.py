@@ -84,7 +84,7 @@ class Poller:
         meshes = read_meshes(self._lists, get)
         policies = read_policies(self._lists, get, release)
         dataplanes, gone = self._read_dataplanes(get, third=release.third)
-        matches = self._read_matches(get, policies.items)
+        matches = self._read_matches(get, policies.items, dataplanes)
         doubts = _doubts(meshes, policies, dataplanes, matches)
         if matches.listings and read_policies(self._lists, get, release).items != policies.items:
             doubts.append("policies changed meanwhile")
@@ -105,7 +105,7 @@ class Poller:
     ) -> tuple[Listing[KnownDataplane], AbstractSet[ResourceKey]]:
         """Read the dataplanes; returns also which of the targets are gone for sure."""
         self._reader.begin(third=third)
-        dataplanes = self._lists.read(get, "/dataplanes", self._reader)
+        dataplanes = self._lists.read(get, "/dataplanes", self._reader, self._inventory.targets)
         if dataplanes.unreadable and not dataplanes.items:
             raise SourceError("no dataplane in the list can be understood")
         gone = self._settle_absences(get, dataplanes)
@@ -115,17 +115,25 @@ class Poller:
     def _settle_absences(self, get: Get, dataplanes: Listing[KnownDataplane]) -> set[ResourceKey]:
         """Add the missing that turn out to be there; returns those that are gone."""
         missing = self._inventory.targets - dataplanes.items.keys()
-        if dataplanes.consistent and not dataplanes.unreadable:
+        proved = dataplanes.consistent and not dataplanes.unreadable
+        if proved and dataplanes.fits:
             return set(missing)
         answers = self._absences.ask(get, missing)
         dataplanes.items.update(read_answers(answers.present, self._reader))
-        return answers.gone
+        return missing - dataplanes.items.keys() if proved else answers.gone
 
-    def _read_matches(self, get: Get, policies: Mapping[ResourceKey, ReadPolicy]) -> Matches:
+    def _read_matches(
+        self, get: Get, policies: Mapping[ResourceKey, ReadPolicy], dataplanes: Listing[KnownDataplane]
+    ) -> Matches:
         everybody = Client(self._client, shares=False)
-        if PolicyEndpoints([policy.document for policy in policies.values()], everybody).replace_mesh_metrics:
-            return read_matches(self._lists, get, policies)
-        return Matches()
+        if not PolicyEndpoints([policy.document for policy in policies.values()], everybody).replace_mesh_metrics:
+            return Matches()
+        expected: dict[ResourceKey, set[ResourceKey]] = {}
+        for dataplane, names in self._matched.items():
+            if dataplane in dataplanes.items:
+                for name in names:
+                    expected.setdefault(name, set()).add(dataplane)
+        return read_matches(self._lists, get, policies, expected)
 
     def _believed(
         self, matches: Matches, dataplanes: Listing[KnownDataplane], policies: Listing[ReadPolicy]
