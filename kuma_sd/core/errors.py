@@ -75,5 +75,9 @@ class TransformError(KumaSDError):
     """A label set cannot be transformed or rendered. The target's previous result stays."""
 
 
+class NotReceivedError(TransformError):
+    """A target is known from what was published alone, so that there is nothing to convert."""
+
+
 class OutputError(KumaSDError):
     """A publication cannot be delivered. The daemon backs off and tries the newest again."""

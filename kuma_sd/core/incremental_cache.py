@@ -1,6 +1,6 @@
 """The one cache: unchanged work is never done twice."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any, Generic, TypeVar, cast
 
@@ -39,11 +39,17 @@ class IncrementalCache(Generic[K, S, V]):
         """What could not be computed in the last round, and why."""
         return self._failures
 
-    @property
-    def last_round(self) -> Callable[[], Iterator[tuple[S, V]]]:
-        """Return what yields the items of the last round and their values, also after further rounds."""
-        items, values = self._items, self._values.copy()
-        return lambda: ((item, value) for item, value in zip(items, values, strict=True) if value is not None)
+    def values_later(self) -> Callable[[], dict[K, V]]:
+        """Return what returns the values of the last round by key, also after further rounds."""
+        items, values, fallback = self._items, self._values.copy(), self._fallback
+
+        def by_key() -> dict[K, V]:
+            found = dict(fallback()) if fallback else {}
+            pairs = zip(map(self._key, items), values, strict=True)
+            found.update((key, value) for key, value in pairs if value is not None)
+            return found
+
+        return by_key
 
     def fall_back_on(self, values: Callable[[], Mapping[K, V]]) -> None:
         """Use other values in the next round for what cannot be computed and had no value before.

@@ -30,7 +30,6 @@ class _GroupInJSON(msgspec.Struct, gc=False):
 # Sorts the labels.
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _DECODER = msgspec.json.Decoder(_GroupInJSON)
-_TEXT_ENCODER = msgspec.json.Encoder()
 
 _DELETE = 0x7F
 """The only one of them in ASCII."""
@@ -40,18 +39,9 @@ def _for_yaml(line: bytes) -> bytes:
     return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode()).encode()
 
 
-def json_text(text: str) -> bytes:
-    """Return a text as `TargetGroup.render` writes it.
-
-    Raises:
-        TransformError: it cannot be written.
-    """
-    try:
-        # JSON would take numbers.
-        written = _TEXT_ENCODER.encode("" + text)
-    except (TypeError, UnicodeEncodeError) as error:
-        raise TransformError(f"labels must be valid Unicode text: {error}") from error
-    return written if written.isascii() and _DELETE not in written else _for_yaml(written)
+def as_yaml(line: bytes) -> bytes:
+    """Return a line of JSON so that it is YAML too; it means the same."""
+    return line if line.isascii() and _DELETE not in line else _for_yaml(line)
 
 
 class TargetGroup(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
@@ -83,7 +73,7 @@ class TargetGroup(msgspec.Struct, frozen=True, order=True, gc=False, array_like=
         # No name is longer than the line, so that most are not looked at.
         if len(line) > LONGEST_LABEL_NAME and max(map(len, present), default=0) > LONGEST_LABEL_NAME:
             raise TransformError(f"a label name is longer than {LONGEST_LABEL_NAME} characters")
-        return cls(key, line if line.isascii() and _DELETE not in line else _for_yaml(line))
+        return cls(key, as_yaml(line))
 
     @property
     def targets(self) -> list[str]:

@@ -21,7 +21,7 @@ class ControlPlaneInput:
 
     Args:
         assignments: what may be published of it, or might if it had not expired; sorted by key.
-        expired: it was not heard for longer than max-age.
+        expired: it was not connected for longer than max-age.
         held: the targets that the guard holds, which the control plane does not have any more.
     """
 

@@ -68,7 +68,9 @@ class Outcome:
 
     def _verdict(self, end: OutputInput, left_out: str, *, is_published: bool) -> tuple[str, str]:
         if not is_published and (left_out or self.state == "expired"):
-            return ("dropped", left_out) if left_out else ("expired", "its control plane was not heard within max-age")
+            return (
+                ("dropped", left_out) if left_out else ("expired", "its control plane was not connected within max-age")
+            )
         if self.failure:
             return "kept" if is_published else "failed", self.failure
         there = _groups_of(self.key, end.publication)

@@ -1,6 +1,5 @@
 """From the resources of a response to the assignments of a snapshot, without decoding what did not change."""
 
-import hashlib
 import logging
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -76,7 +75,7 @@ class Decoder:
         self.parse_errors = 0
 
     @property
-    def unparsed(self) -> int:
+    def unreadable(self) -> int:
         """How many resources of the last response cannot be understood."""
         return len(self._reported)
 
@@ -160,6 +159,8 @@ class Decoder:
 
 def digest(resource: bytes) -> bytes:
     """Return what a resource that cannot be read is known by."""
+    import hashlib  # noqa: PLC0415 (late, since it loads OpenSSL, and most answers can be read)
+
     return hashlib.blake2b(resource, digest_size=16).digest()
 
 

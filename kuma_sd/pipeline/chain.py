@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from kuma_sd.core.errors import TransformError
+from kuma_sd.core.errors import NotReceivedError, TransformError
 from kuma_sd.core.incremental_cache import IncrementalCache
 from kuma_sd.core.list_diff import flattened
 from kuma_sd.core.logger import Logger
@@ -108,9 +108,15 @@ class Chain:
         return self._memo.computed
 
     @property
+    def _failures(self) -> Mapping[Key, Exception]:
+        """What cannot be converted; not what is known from what was published alone, which nobody sent yet."""
+        failures = self._memo.failures
+        return {key: error for key, error in failures.items() if not isinstance(error, NotReceivedError)}
+
+    @property
     def failing(self) -> int:
         """How many targets could not be converted; they keep their last good groups, or are left out."""
-        return len(self._memo.failures)
+        return len(self._failures)
 
     def failure_of(self, key: Key) -> Exception | None:
         """Return why a target could not be converted, from any thread; None if it could, or is not there."""
@@ -124,16 +130,16 @@ class Chain:
             renames: the new names of control planes by their old ones.
         """
         if before is not self or renames:
-            last_round = before._memo.last_round  # noqa: SLF001 (a chain of the same kind)
-            self._memo.fall_back_on(lambda: dict(_renamed(item.key, groups, renames) for item, groups in last_round()))
+            self.fall_back_on(before._memo.values_later(), renames)  # noqa: SLF001 (a chain of the same kind)
 
-    def fall_back_on(self, groups: Callable[[], Mapping[Key, Groups]]) -> None:
-        """Let targets that cannot be converted in the first round keep the groups that were published before a start.
+    def fall_back_on(self, groups: Callable[[], Mapping[Key, Groups]], renames: Mapping[str, str]) -> None:
+        """Let targets that cannot be converted in the next round keep the groups that were published before.
 
         Args:
             groups: returns them; called at the first failure.
+            renames: the new names of control planes by those in the keys.
         """
-        self._memo.fall_back_on(groups)
+        self._memo.fall_back_on(lambda: dict(_renamed(key, group, renames) for key, group in groups().items()))
 
     def publication(self, assignments: Iterable[Assignment], received: float) -> Publication:
         """Convert what changed and put all together.
@@ -168,7 +174,7 @@ class Chain:
         return groups[0] if len(groups) == 1 else tuple(groups)
 
     def _report(self) -> None:
-        failures = self._memo.failures
+        failures = self._failures
         fresh = {key: failures[key] for key in failures.keys() - self._reported}
         # A line for each kind, since it may be all targets at once.
         for kind in {type(error): None for error in fresh.values()}:

@@ -95,6 +95,7 @@ class ControlPlane:
         self.file = ""
         self.known = False
         self.restored = False
+        self.was_saved = False
         self.expired = False
         self.received = 0.0
         self.changed: float | None = None
@@ -155,7 +156,7 @@ class ControlPlane:
         self.changed = last_good.received
         self.guard.restore(last_good.assignments)
         self._origin = last_good.endpoints
-        self.known = self.restored = True
+        self.known = self.restored = self.was_saved = True
         self._namesakes = has_namesakes(last_good.assignments)
 
     def configure(self, config: ControlPlaneConfig) -> None:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
+import msgspec
+
 from kuma_sd.core.errors import TransformError
 from kuma_sd.core.model import Key, Target
-from kuma_sd.core.target_group import GroupKey, TargetGroup, json_text
+from kuma_sd.core.target_group import GroupKey, TargetGroup, as_yaml
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.prometheus.scrapable import INTERVAL, TIMEOUT, check_address
 
@@ -32,6 +34,8 @@ _Shape = tuple[str | None, ...]
 """The names of a target's labels in their order, which is the same in all (Go's deterministic protobuf sorts them), and
 None if the target has a control plane."""
 
+_encode = msgspec.json.Encoder().encode
+
 _ANY_KEY = GroupKey(Key("", "", "", 0), 0)
 
 
@@ -39,7 +43,8 @@ class _Values(dict[str, bytes]):
     """Values in JSON, by the value."""
 
     def __missing__(self, value: str) -> bytes:
-        written = json_text(value)
+        # JSON would take numbers.
+        written = _encode("" + value)
         if len(value) <= LONGEST_VALUE:
             if len(self) >= MOST_VALUES:
                 self.clear()
@@ -81,23 +86,24 @@ class LineTemplates:
         """Return the line of a target; None if it has to be made from the label set.
 
         Raises:
-            TransformError: a value cannot be written, or Prometheus would refuse the target.
+            TransformError: Prometheus would refuse the target.
         """
         shape = (*target.labels, None) if target.control_plane else (*target.labels,)
         template = self._templates.get(shape) or self._template_of(shape, target)
         if template is None:
             return None
-        # The first two are hardly ever those of another target, so they are not remembered.
-        own, shared = (target.name, target.address), _shared_values(target)
+        name, address, shared = target.name, target.address, _shared_values(target)
         # An empty value means that the label is absent.
-        if not (all(own) and all(shared)):
+        if not (name and address and all(shared)):
             return None
         try:
-            written = [*map(json_text, own), *map(self._values.__getitem__, shared)]
-        except TypeError:
-            # A codec of others gave something that is no text; the renderer says what it thinks of it.
+            # These two are hardly ever those of another target, so they are not remembered.
+            own = _encode("" + name), _encode("" + address)
+            written = *own, *map(self._values.__getitem__, shared)
+        except (TypeError, UnicodeEncodeError):
+            # A value is no text that can be written; the renderer says which.
             return None
-        line = template.line % template.pick(written)
+        line = as_yaml(template.line % template.pick(written))
         check_address(target.address, target.scheme)
         self._profile.repaired += template.repaired
         self._profile.collided += template.collided

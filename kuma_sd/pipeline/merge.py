@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kuma_sd.core.mailbox import Mailbox
-from kuma_sd.core.model import Assignment, LastGoodTargets, SourceEvent
+from kuma_sd.core.model import Assignment, Key, LastGoodTargets, SourceEvent
 from kuma_sd.core.publication import Publication
+from kuma_sd.core.target_group import TargetGroup
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.control_plane import ControlPlane, ControlPlaneConfig, ControlPlaneView
 from kuma_sd.pipeline.control_planes import ControlPlanes
@@ -26,10 +27,17 @@ class Route:
     Args:
         chain: what makes publications.
         mailboxes: where they go, by the output's name.
+        published: returns what the outputs published before the start, where they know.
     """
 
-    def __init__(self, chain: Chain, mailboxes: Mapping[str, Mailbox[Publication]]) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        mailboxes: Mapping[str, Mailbox[Publication]],
+        published: Callable[[], Mapping[Key, TargetGroup]] = dict,
+    ) -> None:
         self.chain = chain
+        self._published = published
         self.mailboxes = mailboxes
         self.last: Publication | None = None
         self._assignments: Sequence[Assignment] | None = None
@@ -54,6 +62,8 @@ class Route:
             routes: those of the old settings.
             renames: the new names of control planes by their old ones.
         """
+        if not routes:
+            self.chain.fall_back_on(self._published, renames)
         before = [route for route in routes if not self.mailboxes.keys().isdisjoint(route.mailboxes)]
         for route in (before or routes)[:1]:
             self.chain.inherit(route.chain, renames)
@@ -195,11 +205,11 @@ class Pipeline:
             self._handle(message, now)
         self.control_planes.tick(now)
         changed = self._note_changes()
-        if self._may_publish(now):
-            # First, so that nothing is published at the end of the process that is not saved.
-            self._save_changes()
-            if changed or not self.status.published:
-                self._publish()
+        may_publish = self._may_publish(now)
+        # First, so that nothing is published at the end of the process that is not saved.
+        self._save_changes(may_publish=may_publish)
+        if may_publish and (changed or not self.status.published):
+            self._publish()
         self._show(now)
 
     def configure(self, configuration: Configuration, now: float) -> None:
@@ -268,13 +278,18 @@ class Pipeline:
             beat=now,
         )
 
-    def _save_changes(self) -> None:
-        """Leave what is published for saving where it changed; that somebody is known to be empty is saved too."""
+    def _save_changes(self, *, may_publish: bool) -> None:
+        """Leave what is published for saving where it changed; that somebody is known to be empty is saved too.
+
+        Args:
+            may_publish: whether what nobody has saved yet is published now.
+        """
         before, self._saved = self._saved, {}
         for known in self.control_planes.all:
             last_good = known.last_good
             saved = before.get(known)
-            if known.known and known.config.is_saved and (saved is None or not _is_same(saved, last_good)):
+            is_due = known.known and known.config.is_saved and (may_publish or known.was_saved)
+            if is_due and (saved is None or not _is_same(saved, last_good)):
                 self._save(last_good)
                 saved = last_good
             if saved:

@@ -93,7 +93,7 @@ class SourceStatus:
         since: since when it is connected, in seconds of ``time.time()``; None while it is not.
         responses: how many answers came so far, over all connections.
         received: how many bytes they had.
-        unparsed: how many assignments of the last answer cannot be understood.
+        unreadable: how many assignments of the last answer cannot be understood.
         parse_errors: how many assignments, or whole answers, could not be understood so far.
         contact: the last moment in contact, in seconds of ``time.monotonic()``; None before the first.
         due: until when the connection may stay silent, likewise; infinity where silence is no sign of trouble, since
@@ -110,7 +110,7 @@ class SourceStatus:
     since: float | None = None
     responses: int = 0
     received: int = 0
-    unparsed: int = 0
+    unreadable: int = 0
     parse_errors: int = 0
     contact: float | None = None
     due: float = float("inf")

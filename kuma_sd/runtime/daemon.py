@@ -6,10 +6,10 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import chain
 
 from kuma_sd.core.model import Codec, Snapshot
 from kuma_sd.core.text import counted
+from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig, ControlPlaneView
 from kuma_sd.pipeline.matching import endpoints_of
 from kuma_sd.pipeline.merge import Configuration, Pipeline, Route
@@ -18,6 +18,7 @@ from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.plugin.interfaces import Output, Source
 from kuma_sd.prometheus.sd_files import selected
 from kuma_sd.runtime.builder import Components, build, start_outputs, title
+from kuma_sd.runtime.published_files import PUBLISHED, completed, published_groups
 from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings
 from kuma_sd.state import snapshot_file
@@ -65,7 +66,10 @@ class Daemon:
         start_outputs({name: worker.output for name, worker in self.outputs.items()})
         for worker in self.outputs.values():
             worker.started = True
-        self.pipeline.begin(self.state.restore(list(self.sources), self._codec), self._configuration, time.monotonic())
+        restored = self.state.restore(list(self.sources), self._codec)
+        if not restored.exact:
+            restored = completed(restored, published_groups(worker.output for worker in self.outputs.values()))
+        self.pipeline.begin(restored, self._configuration, time.monotonic())
         self._start_threads()
         control_planes = ", ".join(source.title for source in self.sources.values())
         _log.info("started: control planes %s; outputs %s", control_planes, ", ".join(self.outputs))
@@ -119,11 +123,11 @@ class Daemon:
     def summary(self) -> str:
         """How it is, in one line."""
         views = self.pipeline.status.control_planes.values()
-        heard = [worker.source.status.connected for worker in self.sources.values()]
+        connected = [worker.source.status.connected for worker in self.sources.values()]
         failing = [name for name, worker in self.outputs.items() if worker.status.failing]
         held = sum(sum(view.guard.held.values()) for view in views)
         parts = [counted(sum(len(view.assignments) for view in views), "target")]
-        parts += [f"{sum(heard)} of {len(heard)} control planes heard"]
+        parts += [f"{sum(connected)} of {len(connected)} control planes connected"]
         parts += [f"{held} held by the guard"] if held else []
         parts += [f"failing: {', '.join(failing)}"] if failing else []
         return "; ".join(parts)
@@ -148,7 +152,7 @@ class Daemon:
             held = sum(views[each].guard.held.values()) if each in views else 0
             lines.append(f"{sources[each].title}: {counted(held, 'held target')} {'is' if held == 1 else 'are'} let go")
         self.pipeline.accept_soon(name)
-        return lines if name else [*lines, *chain.from_iterable(map(self._accept_of, self.outputs))]
+        return lines if name else [*lines, *itertools.chain.from_iterable(map(self._accept_of, self.outputs))]
 
     def _accept_of(self, output: str) -> list[str]:
         acceptances = self.components.contexts["output", output].acceptances
@@ -190,13 +194,13 @@ class Daemon:
         self.sources = {name: self._source_worker(*pair) for name, pair in components.sources.items()}
         self._ids = {worker: self._ids[worker] for worker in self.sources.values()}
         configs = [self._config(source, settings) for source, _ in components.sources.values()]
-        routes = [
-            Route(
-                chain, {output.name: self.outputs[output.name].mailbox for output in components.outputs_through(path)}
-            )
-            for path, chain in components.chains
-        ]
+        routes = [self._route(chain, components.outputs_through(path)) for path, chain in components.chains]
         return Configuration(configs, routes, settings.core.start_wait)
+
+    def _route(self, chain: Chain, outputs: Iterable[OutputSettings]) -> Route:
+        workers = {output.name: self.outputs[output.name] for output in outputs}
+        mailboxes = {name: worker.mailbox for name, worker in workers.items()}
+        return Route(chain, mailboxes, lambda: published_groups(worker.output for worker in workers.values()))
 
     def _output_worker(self, one: OutputSettings, output: Output) -> OutputWorker:
         worker = self.outputs.get(one.name)
@@ -230,6 +234,8 @@ class Daemon:
 
     def _codec(self, name: str) -> Codec:
         """Find the codec of saved assignments, first among those of the sources in use."""
+        if name == PUBLISHED.name:
+            return PUBLISHED
         for source in self._settings.control_planes:
             with contextlib.suppress(KeyError):
                 if source.plugin.codec:

@@ -12,7 +12,7 @@ from kuma_sd.core.text import duration
 from kuma_sd.pipeline.control_plane import ControlPlaneView
 from kuma_sd.pipeline.guard import GuardStatus
 from kuma_sd.pipeline.output_worker import OutputWorker
-from kuma_sd.pipeline.source_worker import ConnectionStatus, SourceWorker
+from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.plugin.interfaces import Context, SourceStatus
 from kuma_sd.runtime.builder import Components
 from kuma_sd.runtime.daemon import Daemon
@@ -34,7 +34,7 @@ from kuma_sd.telemetry.status import (
 _log = logging.getLogger(__name__)
 
 SILENT_SECONDS = 6.0
-"""How long an answer may be awaited before that is what is said; whoever cannot be reached is known by then."""
+"""How long an answer may be awaited before that is what is said, in seconds."""
 
 STUCK = 60.0
 """How long a thread of ours may not move, in seconds; what plugins do and wait for has no limit."""
@@ -143,7 +143,9 @@ class StatusCollector:
         settings, context = components.sources[name][0], components.contexts["source", name]
         view = self._daemon.pipeline.status.control_planes.get(name) or ControlPlaneView()
         source, connection, now = worker.source.status, worker.status, time.time()
-        age = source.age(time.monotonic())
+        age, silence = source.age(time.monotonic()), source.silence(time.monotonic())
+        # Whoever cannot be reached is known by then.
+        silence = silence if silence >= SILENT_SECONDS else 0.0
         return ControlPlaneStatus(
             name=name,
             title=worker.title,
@@ -153,16 +155,17 @@ class StatusCollector:
             protocol=source.protocol,
             why=_spoken_at(source),
             since=source.since if source.connected else None,
-            heard=now if age == 0 else source.last_response,
+            last_response=now if age == 0 else source.last_response,
             age=max(0.0, now - self._started) if age is None else age,
             changed=view.changed,
-            failing=_failing(source, connection),
+            failing=f"no answer for {duration(silence)}" if silence else connection.failing,
+            silent=silence,
             note=source.note,
             attempts=connection.attempts,
             responses=source.responses,
             snapshots=connection.snapshots,
             received=source.received,
-            unparsed=source.unparsed,
+            unreadable=source.unreadable,
             parse_errors=source.parse_errors,
             assignments=len(view.assignments),
             restored=view.restored,
@@ -226,14 +229,6 @@ def _spoken_at(source: SourceStatus) -> str:
     if not source.endpoint:
         return source.why
     return f"at {source.endpoint} ({source.why})" if source.why else f"at {source.endpoint}"
-
-
-def _failing(source: SourceStatus, connection: ConnectionStatus) -> str:
-    """Say what is wrong now: a server that is silent is not what failed before."""
-    silence = source.silence(time.monotonic())
-    if silence >= SILENT_SECONDS:
-        return f"connected, no answer for {duration(silence)}"
-    return connection.failing
 
 
 def _held(status: GuardStatus) -> HeldStatus:

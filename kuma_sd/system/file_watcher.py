@@ -5,7 +5,6 @@ it forgets a directory that is deleted; its queue overflows without a sign; and 
 event means no more than "look now", and files are looked at now and then in any case.
 """
 
-import logging
 import os
 import stat
 import threading
@@ -14,13 +13,14 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.options import show_duration
 from kuma_sd.core.regular_file import read_regular
 
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver, ObservedWatch
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 SMALL = 2**20
 """Up to which size, in bytes, a file is read to compare it; of larger ones size, place and time are compared."""
@@ -229,16 +229,16 @@ class _Directories:
     def _say(self, problem: str) -> None:
         if problem and problem != self._problem:
             _log.warning(
-                "changes of files are not seen at once, but within %s: the kernel watches no more directories: %s",
-                show_duration(self._interval),
-                problem,
+                "changes of files are not seen at once, since the kernel watches no more directories",
+                seen_within=show_duration(self._interval),
+                reason=problem,
             )
         self._problem = problem
 
 
 def _directories_of(paths: Iterable[Path], under: Iterable[Path]) -> set[_Watched]:
     """Return where a change of one of these shows: where it lies, and where the file lies that it leads to."""
-    roots = {root for root in (Path(os.path.realpath(directory)) for directory in under) if root.is_dir()}
+    roots = {root for root in (Path(os.path.realpath(directory)) for directory in under) if _is_directory(root)}
     directories = {
         _nearest(Path(os.path.realpath(directory)))
         for path in paths
@@ -254,8 +254,12 @@ def _watched(directory: Path, roots: Collection[Path]) -> _Watched:
 
 def _nearest(directory: Path) -> Path:
     """Return a directory if it exists, else the one in which the way to it will appear."""
+    return next((each for each in (directory, *directory.parents) if _is_directory(each)), directory)
+
+
+def _is_directory(path: Path) -> bool:
     # Not Path.is_dir(), which raises where a directory on the way may not be entered.
-    return next((each for each in (directory, *directory.parents) if os.path.isdir(each)), directory)  # noqa: PTH112 (see above)
+    return os.path.isdir(path)  # noqa: PTH112 (see above)
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:

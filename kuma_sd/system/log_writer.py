@@ -25,6 +25,7 @@ class LogWriter:
         self._lines: deque[str] = deque()
         self._waiting = 0
         self._lost = 0
+        self._writing = False
         self._changed = threading.Condition()
 
     def start(self) -> None:
@@ -55,20 +56,22 @@ class LogWriter:
     def drain(self, timeout: float) -> None:
         """Wait until all is written, but not longer than this many seconds."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._waiting, timeout)
+            self._changed.wait_for(lambda: not (self._lines or self._lost or self._writing), timeout)
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._lines)
+                self._changed.wait_for(lambda: self._lines or self._lost)
                 lines, self._lines = self._lines, deque()
                 lost, self._lost = self._lost, 0
+                self._writing = True
             text = "".join(lines)
             if lost:
                 text += self._describe_loss(lost)
             self._hand_on(text)
             with self._changed:
                 self._waiting -= sum(map(len, lines))
+                self._writing = False
                 self._changed.notify_all()
 
     def _hand_on(self, text: str) -> None:

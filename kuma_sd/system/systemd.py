@@ -1,14 +1,14 @@
 """Telling systemd how the daemon is: ready, reloading, stopping, alive (sd_notify(3), by hand)."""
 
-import logging
 import os
 import socket
 import time
 from collections.abc import Mapping
 
+from kuma_sd.core.logger import Logger
 from kuma_sd.system.log_format import escape
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 SEND_TIMEOUT = 1.0
 """How long systemd may take to take a message, in seconds."""
@@ -59,7 +59,7 @@ class Notifier:
                 connection.sendto("\n".join(assignments).encode(), self._address)
         except OSError as error:
             if not self._failing:
-                _log.warning("systemd cannot be told how the daemon is: %s; trying again with each message", error)
+                _log.warning("systemd cannot be told how the daemon is; trying again with each message", reason=error)
             self._failing = True
         else:
             self._failing = False

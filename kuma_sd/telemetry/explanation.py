@@ -115,7 +115,7 @@ class Verdict:
         output: its name.
         verdict: ``published``; ``kept``: conversion fails, and what it was before stays published; ``duplicate``: the
             same group is published for another target; ``dropped`` by a step; ``failed``: conversion fails, and there
-            is nothing to keep; ``expired``: its control plane was not heard for longer than max-age; ``waiting``: the
+            is nothing to keep; ``expired``: its control plane was not connected within max-age; ``waiting``: the
             output has not published it yet.
         why: the reason; empty if it is published as it should be.
         groups: what is published of it.

@@ -51,7 +51,7 @@ def _of_daemon(status: Status) -> Iterator[Problem]:
 
 def _of_control_plane(one: ControlPlaneStatus, now: float) -> Iterator[Problem]:
     if not one.connected:
-        last = f"has sent nothing for {duration(one.age)}" if one.heard else "has not answered yet"
+        last = f"has sent nothing for {duration(one.age)}" if one.last_response else "has not answered yet"
         what = f"Control plane {one.title} {last}{_fate(one)}"
         yield Problem("disconnected", ERROR, what, one.failing or "no answer yet", control_plane=one.name)
     elif one.note:
@@ -64,8 +64,8 @@ def _of_control_plane(one: ControlPlaneStatus, now: float) -> Iterator[Problem]:
         what = f"The guard holds {counted(one.guard.targets, 'target')} that vanished from {one.title}, {until}"
         why = f"{one.guard.why}; in {summary(one.guard.meshes)}"
         yield Problem("held", WARNING, what, why, control_plane=one.name)
-    if one.unparsed:
-        what = f"{counted(one.unparsed, 'assignment')} of {one.title} cannot be read, so nothing is taken away"
+    if one.unreadable:
+        what = f"{counted(one.unreadable, 'assignment')} of {one.title} cannot be read, so nothing is taken away"
         yield Problem("unreadable", WARNING, what, "the log says more", control_plane=one.name)
 
 

@@ -91,24 +91,25 @@ class ControlPlaneStatus(msgspec.Struct, frozen=True):
         title: what people call it: its name, or its address without a password.
         address: its address without a password.
         plugin: the kind of source that speaks to it.
-        connected: it is heard now.
+        connected: whether it is connected now.
         protocol: what is spoken, or was last, like ``v1 gRPC``; empty before anything was.
         why: where it leads, and why it is this protocol.
         since: since when it is connected; None while it is not.
-        heard: the last sign of life; now, while it is connected.
+        last_response: when it answered last; now, while it is connected.
         age: how long ago that was, in seconds; from the start if there was none.
         changed: when its targets changed last.
         failing: why the last connection ended, or that the present one is silent; empty while all is well.
+        silent: for how long a connection that is open owes an answer, in seconds; 0 while it does not.
         note: what is remarkable about the last answer; empty for nothing.
         attempts: how many connections were tried.
         responses: how many answers came.
         snapshots: how many of them made a snapshot.
         received: how many bytes came.
-        unparsed: how many assignments of the last answer cannot be understood.
+        unreadable: how many assignments of the last answer cannot be understood.
         parse_errors: how many assignments, or whole answers, could not be understood so far.
         assignments: how many are published.
         restored: they are from before a restart; it has not answered yet.
-        expired: it was not heard for longer than max-age, so that its targets are gone.
+        expired: it was not connected for longer than max-age, so its targets were dropped.
         guard: what is held back.
         facts: what its plugin reports.
     """
@@ -121,16 +122,17 @@ class ControlPlaneStatus(msgspec.Struct, frozen=True):
     protocol: str = ""
     why: str = ""
     since: float | None = None
-    heard: float | None = None
+    last_response: float | None = None
     age: float = 0.0
     changed: float | None = None
     failing: str = ""
+    silent: float = 0.0
     note: str = ""
     attempts: int = 0
     responses: int = 0
     snapshots: int = 0
     received: int = 0
-    unparsed: int = 0
+    unreadable: int = 0
     parse_errors: int = 0
     assignments: int = 0
     restored: bool = False

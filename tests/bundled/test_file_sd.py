@@ -204,4 +204,4 @@ class TestRestoring:
         for count in (1, 2):
             path.write_bytes(b"[%d]" % count)
             eventually(lambda: self.is_right(path), "the file is right")
-        eventually(lambda: "again; next time only after 2 s" in caplog.text, "it is said")
+        eventually(lambda: 'restored_again_only="after 2 s"' in caplog.text, "it is said")

@@ -77,9 +77,9 @@ def test_what_cannot_be_understood_is_counted(transport: str, tmp_path: Path) ->
     ):
         daemon.wait_for_line("published")
         (plane,) = json.loads(ask(tmp_path / "control.sock", "GET", "/api/status")[1])["control_planes"]
-        assert (plane["unparsed"], plane["parse_errors"], plane["snapshots"]) == (0, 0, 1)
+        assert (plane["unreadable"], plane["parse_errors"], plane["snapshots"]) == (0, 0, 1)
         assert plane["received"] > 100
-        assert plane["since"] <= plane["heard"]
+        assert plane["since"] <= plane["last_response"]
 
 
 def test_status_is_coloured_on_a_terminal(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:

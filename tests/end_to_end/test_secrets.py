@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -277,7 +278,11 @@ def test_a_running_daemon_shows_no_secret_anywhere(scheme: str, level: str, tmp_
             for command in ("status", "config", "check", "explain"):
                 words = [command, "-c", str(tmp_path / "kuma-sd.conf"), *(["--all"] if command == "explain" else [])]
                 done = subprocess.run(
-                    ["kuma-sd", *words], capture_output=True, text=True, check=False, env=clean_environment()
+                    [sys.executable, "-m", "kuma_sd", *words],
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    env=clean_environment(),
                 )
                 shown += done.stdout + done.stderr
             daemon.stop()

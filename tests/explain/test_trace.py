@@ -116,7 +116,7 @@ def test_each_of_several_results_has_its_own_way() -> None:
     ("limits", "reason"),
     [
         (LabelLimits(labels=2), "limits: it has 4 labels, more than max-labels (2)"),
-        (LabelLimits(label_value_length=5), "limits: the value of its label 'kuma_io_services' is longer than"),
+        (LabelLimits(label_value_length=5), "limits: the name of one of its labels is longer than"),
     ],
 )
 def test_what_is_beyond_the_limits_is_left_out(limits: LabelLimits, reason: str) -> None:

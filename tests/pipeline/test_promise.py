@@ -6,7 +6,7 @@ How often and how long: the hypothesis profile; ``script/faults --model`` runs m
 import io
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -90,7 +90,7 @@ class Promise(RuleBasedStateMachine):
         self.expected: set[tuple[str, Place, int]] | None = None
         self.output_works = True
         self.failing: set[str] = set()
-        self.keys: dict[tuple[int, Place], int] = {}
+        self.groups: Sequence[TargetGroup] = ()
 
     # The machine: what is run, and how it is told what happens.
 
@@ -118,7 +118,8 @@ class Promise(RuleBasedStateMachine):
                 raise TransformError("it fails")
             return [labels]
 
-        return Route(Chain(LabelProfile("kuma-prometheus-sd"), [fail]), {"out": self.out})
+        groups = {group.key.assignment: group for group in self.groups}
+        return Route(Chain(LabelProfile("kuma-prometheus-sd"), [fail]), {"out": self.out}, lambda: groups)
 
     def _configuration(self) -> Configuration:
         return Configuration([self._config(plane) for plane in self.planes], [self.route], START_WAIT)
@@ -167,7 +168,8 @@ class Promise(RuleBasedStateMachine):
             self.opened = all(plane.known for plane in self.planes) or (waited and any(known))
         if self.opened:
             self.expected = self._shown(every)
-            for plane in every:
+        for plane in every:
+            if self.opened or plane.saved is not None:
                 plane.save()
         if self.output_works:
             self._look()
@@ -176,6 +178,7 @@ class Promise(RuleBasedStateMachine):
         publication = self.out.take(0).get(SENDER)
         if publication is not None:
             self.file = {self._fact(group) for group in publication.groups}
+            self.groups = publication.groups
             assert len(self.file) == len(publication.groups), "a target is published twice"
 
     def _fact(self, group: TargetGroup) -> tuple[str, Place, int]:
@@ -414,7 +417,6 @@ class Promise(RuleBasedStateMachine):
     def _stop(self) -> None:
         self.output_works = True
         self._look()
-        self.failing = set()
 
     def _restart(self) -> None:
         for plane in [*self.planes, *self.leaving]:

@@ -24,7 +24,7 @@ def test_before_anything_came_it_is_healthy_and_says_what_it_waits_for(tmp_path:
         reason = "nothing to publish yet: control plane grpc://********@192.0.2.1:5676: no answer yet"
         assert status.unready == (f"output told: {reason}",)
         (plane,) = status.control_planes
-        assert (plane.connected, plane.heard, plane.protocol, plane.assignments) == (False, None, "", 0)
+        assert (plane.connected, plane.last_response, plane.protocol, plane.assignments) == (False, None, "", 0)
         assert plane.age < 10
         (output,) = status.outputs
         assert (output.publications, output.published, output.groups, output.meshes.top) == (0, None, 0, ())

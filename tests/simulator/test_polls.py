@@ -173,17 +173,19 @@ def test_a_body_is_taken_in_any_form_that_go_takes(
     [
         ("Transfer-Encoding: chunked\r\n", b"x\r\n", 400),
         ("Transfer-Encoding: chunked\r\n", b"-1\r\n", 400),
-        ("Transfer-Encoding: chunked\r\n", b"2\r\n{}{}\r\n0\r\n\r\n", 400),
+        ("Transfer-Encoding: chunked\r\n", b"2\r\n{}x\r\n", 400),
         ("Transfer-Encoding: gzip\r\n", b"", 501),
-        ("Content-Length: two\r\n", b"{}", 400),
+        ("Content-Length: two\r\n", b"", 400),
     ],
 )
 def test_a_body_without_a_known_end_ends_the_connection(
     control_plane: SimulatedControlPlane[World], headers: str, body: bytes, status: int
 ) -> None:
-    answers = sent(control_plane, headers, body)
-    assert answers.startswith(b"HTTP/1.1 %d " % status)
-    assert answers.count(b"HTTP/1.1 ") == 1
+    host, _, port = control_plane.address.partition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as wire:
+        wire.sendall((HEAD + headers + "\r\n").encode() + body)
+        answer = b"".join(iter(lambda: wire.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
 
 
 @pytest.mark.parametrize("timeout", ["30", "not-a-timeout", "1d"])

@@ -97,9 +97,9 @@ class Page:
 
 
 def plane(name: str = "east", **facts: Any) -> ControlPlaneStatus:
-    """Return a control plane that is heard."""
+    """Return a control plane that is connected."""
     known = {"title": name, "address": "grpc://cp:5676", "plugin": "mads", "connected": True, "protocol": "v1 gRPC"}
-    known |= {"since": NOW - 7200, "heard": NOW, "assignments": 2000, "snapshots": 41, "changed": NOW - 12}
+    known |= {"since": NOW - 7200, "last_response": NOW, "assignments": 2000, "snapshots": 41, "changed": NOW - 12}
     return ControlPlaneStatus(name=name, **(known | facts))  # type: ignore[arg-type]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.url import parse_url
 from kuma_sd.system.log_format import configure, escape, goes_to_journal
 
@@ -31,6 +32,30 @@ def test_a_line_may_be_json() -> None:
     line = json.loads(logged('read "%s"', "ü\n", format_="json"))
     assert line.pop("time").endswith("Z")
     assert line == {"level": "info", "logger": "kuma_sd.somewhere", "msg": 'read "ü\n"'}
+
+
+def test_facts_are_fields() -> None:
+    stream = io.StringIO()
+    configure("info", "logfmt", stream)
+    Logger("kuma_sd.somewhere").info("connection lost", control_plane="east", reason="no route\nto host", attempts=3)
+    assert stream.getvalue().endswith(
+        ' msg="connection lost" control_plane=east reason="no route\\nto host" attempts=3\n'
+    )
+
+
+def test_facts_are_members_of_json_with_their_types() -> None:
+    stream = io.StringIO()
+    configure("info", "json", stream)
+    Logger("kuma_sd.somewhere").info("connection lost", level="forged", attempts=3, reason=ValueError("gone"))
+    line = json.loads(stream.getvalue())
+    assert line.pop("time")
+    assert line == {
+        "level": "info",
+        "logger": "kuma_sd.somewhere",
+        "msg": "connection lost",
+        "attempts": 3,
+        "reason": "gone",
+    }
 
 
 @pytest.mark.parametrize("format_", ["logfmt", "json"])

@@ -104,13 +104,13 @@ def _verdict(one: OutputDifference, style: Style) -> str:
         return style.removed(f"not in the new settings; its {counted(one.before, 'target')} are left as they are")
     if not one.difference.counts.total:
         return f"no difference, {counted(one.after, 'target')}"
-    return f"{_counts(one.difference.counts, style)}; {one.before} → {counted(one.after, 'target')}"
+    return f"{_counts(one.difference.counts, style)}; {one.before:,} → {counted(one.after, 'target')}"
 
 
 def _counts(counts: DiffCounts, style: Style) -> str:
-    parts = [style.removed(f"{counts.removed} removed")] if counts.removed else []
-    parts += [style.changed(f"{counts.changed} changed")] if counts.changed else []
-    parts += [style.added(f"{counts.added} added")] if counts.added else []
+    parts = [style.removed(f"{counts.removed:,} removed")] if counts.removed else []
+    parts += [style.changed(f"{counts.changed:,} changed")] if counts.changed else []
+    parts += [style.added(f"{counts.added:,} added")] if counts.added else []
     return ", ".join(parts)
 
 

@@ -24,7 +24,7 @@ LONGEST = 300
 
 _STATES = {
     "held": "; its control plane has it no more, but the guard holds it",
-    "expired": "; its control plane was not heard within max-age",
+    "expired": "; its control plane was not connected within max-age",
 }
 
 

@@ -55,8 +55,10 @@ def _control_plane(one: ControlPlaneStatus, status: Status, style: Style) -> Ite
         since = f" for {duration(status.now - one.since)}" if one.since else ""
         yield f"{targets}; connected over {escape(one.protocol)}{since}"
         yield style.dim(escape(one.why))
+        if one.note and not one.assignments:
+            yield style.changed(escape(f"0 targets: {one.note}"))
     else:
-        yield f"{targets}; not connected"
+        yield f"{targets}; " + (f"connected, no answer for {duration(one.silent)}" if one.silent else "not connected")
     yield from _problems((problem for problem in status.problems if problem.control_plane == one.name), style)
     if one.guard.targets:
         yield style.dim("to let them go: kuma-sd accept")

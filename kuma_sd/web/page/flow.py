@@ -139,7 +139,7 @@ def _from(one: ControlPlaneStatus, y: float, status: Status) -> tuple[Box, Box, 
         since = f" for {duration(status.now - one.since)}" if one.since else ""
         line = f"{short(one.protocol, TITLE) or 'connected'}{since}"
     else:
-        line = (f"no response for {duration(one.age)}" if one.heard else "no response yet") + _fate(one)
+        line = (f"no response for {duration(one.age)}" if one.last_response else "no response yet") + _fate(one)
     plane = Box(PLANES, y, "ok" if one.connected else "error", short(one.title, TITLE), line, f"{one.assignments:,}")
     taken = Box(TAKEN, y, "plain", f"{one.snapshots:,}", f"snapshot{'s' * (one.snapshots != 1)}")
     if not one.guard.targets:

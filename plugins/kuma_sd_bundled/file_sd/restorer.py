@@ -1,16 +1,15 @@
 """Restores files that somebody else changed or deleted."""
 
-import logging
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from kuma_sd import FileWatcher, HelperThread, OutputError
+from kuma_sd import FileWatcher, HelperThread, Logger, OutputError
 from kuma_sd_bundled.file_sd.target_file import TargetFile
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 FIRST_PAUSE = 1.0
 """How long to wait before a file is restored a second time, in seconds; doubled each time, until there was a calm."""
@@ -92,7 +91,9 @@ class _Restoration:
             restored = self._file.restore()
         except OutputError as error:
             if not self._failing:
-                _log.warning("%s; somebody else changed or deleted it, it will be restored", error)
+                _log.warning(
+                    "a file that somebody else changed or deleted cannot be restored; trying again", reason=error
+                )
             self._failing, self._pause = True, _longer(self._pause)
             return False
         self._failing = False
@@ -102,8 +103,10 @@ class _Restoration:
         return True
 
     def _say_restored(self) -> None:
-        often = f", again; next time only after {_longer(self._pause):g} s" if self._pause else ""
-        _log.warning("%r was changed or deleted by somebody else%s: restored", str(self._file.path), often)
+        again = f"after {_longer(self._pause):g} s" if self._pause else None
+        _log.warning(
+            "somebody else changed or deleted a file; it was restored", path=self._file.path, restored_again_only=again
+        )
         self._restored, self._pause = time.monotonic(), _longer(self._pause)
 
 

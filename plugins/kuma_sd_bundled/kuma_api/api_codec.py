@@ -17,7 +17,7 @@ _ONLY_DIGITS = re.compile(r"[0-9.]+")
 _MOST_PORT = 65535
 
 
-class Facts(msgspec.Struct, omit_defaults=True):
+class DataplaneFacts(msgspec.Struct, omit_defaults=True):
     """What is known of a dataplane.
 
     Args:
@@ -37,12 +37,12 @@ class Facts(msgspec.Struct, omit_defaults=True):
     problem: str = ""
 
 
-_FACTS = msgspec.json.Decoder(Facts)
+_FACTS = msgspec.json.Decoder(DataplaneFacts)
 _ENDPOINT = msgspec.json.Decoder(MetricsEndpoint)
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
-def encode(facts: Facts) -> bytes:
+def encode(facts: DataplaneFacts) -> bytes:
     """Write what is known of a dataplane, as yet without an endpoint; equal facts make equal bytes."""
     return b"\n" + _ENCODER.encode(facts)
 

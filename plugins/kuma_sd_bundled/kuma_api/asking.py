@@ -6,7 +6,10 @@ from kuma_sd import HttpClient, SourceError, refused
 from kuma_sd_bundled.kuma_api.errors import NotFoundError
 
 ANSWER_TIMEOUT_SECONDS = 30.0
-"""How long a page may be awaited."""
+"""How long a page may be awaited, as long as no answer took longer."""
+
+LONGEST_TIMEOUT_SECONDS = 300.0
+"""How long at most, after answers that did not come in time."""
 
 _OK = 200
 _NOT_FOUND = 404
@@ -17,10 +20,14 @@ class Asking:
 
     Args:
         client: asks the server.
+        timeout: how long a page may be awaited, in seconds.
     """
 
-    def __init__(self, client: HttpClient) -> None:
+    def __init__(self, client: HttpClient, timeout: float = ANSWER_TIMEOUT_SECONDS) -> None:
         self._client = client
+        self._timeout = timeout
+        self.silent = False
+        """Whether an answer did not come in time."""
         self.requests = 0
         self.received = 0
         self.answered_seconds = 0.0
@@ -34,7 +41,11 @@ class Asking:
         """
         began = time.monotonic()
         self.requests += 1
-        response = self._client.ask("GET", path, body=None, timeout=ANSWER_TIMEOUT_SECONDS)
+        try:
+            response = self._client.ask("GET", path, timeout=self._timeout)
+        except SourceError:
+            self.silent = time.monotonic() - began >= self._timeout
+            raise
         self.answered_seconds += time.monotonic() - began
         self.received += len(response.body)
         if response.status == _NOT_FOUND:

@@ -6,12 +6,12 @@ from hashlib import blake2b
 
 import msgspec
 
-from kuma_sd_bundled.kuma_api.api_codec import Facts, encode
-from kuma_sd_bundled.kuma_api.documents import Dataplane, Identity, MeshBackend, ResourceKey
-from kuma_sd_bundled.kuma_api.labels import Described, describe
+from kuma_sd_bundled.kuma_api.api_codec import DataplaneFacts, encode
+from kuma_sd_bundled.kuma_api.documents import DataplaneDocument, ItemIdentity, MeshBackend, ResourceKey
+from kuma_sd_bundled.kuma_api.labels import DataplaneDescription, describe
 
-_IDENTITY = msgspec.json.Decoder(Identity)
-_DATAPLANE = msgspec.json.Decoder(Dataplane)
+_IDENTITY = msgspec.json.Decoder(ItemIdentity)
+_DATAPLANE = msgspec.json.Decoder(DataplaneDocument)
 
 _DIGEST_SIZE = 16
 
@@ -96,7 +96,7 @@ class DataplaneReader:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             # As long as it says its name, its target is known to be there.
             identity = _IDENTITY.decode(raw)
-            facts = Facts(name=identity.name, problem=str(error))
+            facts = DataplaneFacts(name=identity.name, problem=str(error))
             return KnownDataplane(identity.key, encode(facts), "", remote=False, metrics=None)
         described = describe(dataplane, self._rules.service_labels, third=self._rules.third)
         return KnownDataplane(
@@ -108,9 +108,9 @@ class DataplaneReader:
         )
 
 
-def _facts(dataplane: Dataplane, described: Described) -> Facts:
+def _facts(dataplane: DataplaneDocument, described: DataplaneDescription) -> DataplaneFacts:
     networking = dataplane.networking
-    return Facts(
+    return DataplaneFacts(
         name=described.name,
         host=networking.advertised_address or networking.address,
         service=described.service,

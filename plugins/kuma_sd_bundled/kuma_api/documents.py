@@ -30,7 +30,7 @@ class Page(msgspec.Struct):
     next: str | None = None
 
 
-class Identity(msgspec.Struct):
+class ItemIdentity(msgspec.Struct):
     """What every item of a list has. Meshes belong to no mesh."""
 
     name: str
@@ -72,7 +72,7 @@ class MetricConf(msgspec.Struct, frozen=True):
 
 
 class _PolicySpec(msgspec.Struct):
-    default: MetricConf = MetricConf()
+    default: MetricConf | None = None
 
 
 class Policy(msgspec.Struct):
@@ -92,7 +92,7 @@ class Policy(msgspec.Struct):
     @property
     def backends(self) -> list[Backend] | None:
         """What it sets."""
-        return self.spec.default.backends
+        return self.spec.default.backends if self.spec.default else None
 
     @property
     def shadow(self) -> bool:
@@ -143,7 +143,7 @@ class Networking(msgspec.Struct):
     gateway: Inbound | None = None
 
 
-class Dataplane(msgspec.Struct):
+class DataplaneDocument(msgspec.Struct):
     """A dataplane."""
 
     name: str
@@ -162,7 +162,7 @@ class _ProxyRule(msgspec.Struct):
     origin: list[_Origin] | None = None
 
 
-class Rule(msgspec.Struct):
+class PolicyRule(msgspec.Struct):
     """What all policies of one kind together mean for a dataplane."""
 
     type: str = ""
@@ -172,4 +172,4 @@ class Rule(msgspec.Struct):
 class Rules(msgspec.Struct):
     """What all policies mean for a dataplane."""
 
-    rules: list[Rule]
+    rules: list[PolicyRule]

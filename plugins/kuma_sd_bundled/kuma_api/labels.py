@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from kuma_sd import Labels
-from kuma_sd_bundled.kuma_api.documents import Dataplane, Tags
+from kuma_sd_bundled.kuma_api.documents import DataplaneDocument, Tags
 
 UNKNOWN_SERVICE = "unknown"
 """What Kuma calls the service of a dataplane that has none."""
@@ -20,7 +20,7 @@ _ENVIRONMENT = "kuma.io/env"
 _INVALID = re.compile("[^a-zA-Z0-9_]")
 
 
-class Described(NamedTuple):
+class DataplaneDescription(NamedTuple):
     """What is known of a dataplane beside where its metrics are.
 
     Args:
@@ -38,7 +38,9 @@ class Described(NamedTuple):
     labels: Labels
 
 
-def describe(dataplane: Dataplane, service_labels: Sequence[str], *, third: bool | None) -> Described:
+def describe(
+    dataplane: DataplaneDocument, service_labels: Sequence[str], *, third: bool | None
+) -> DataplaneDescription:
     """Describe a dataplane.
 
     Args:
@@ -50,6 +52,8 @@ def describe(dataplane: Dataplane, service_labels: Sequence[str], *, third: bool
     inbounds = [inbound.tags or {} for inbound in dataplane.networking.inbound or ()]
     gateway = dataplane.networking.gateway
     tags = _values([*inbounds, (gateway.tags if gateway else None) or {}])
+    # While zones are upgraded one after the other, a Kuma 3 also knows dataplanes with tags.
+    third = third and not any(inbounds)
     by_labels = third or (not any(inbounds) and (third is None or bool(inbounds)))
     service = _service(own, tags, by_labels=bool(by_labels), third=bool(third))
     first = {name: values[0] for name, values in tags.items()}
@@ -58,7 +62,7 @@ def describe(dataplane: Dataplane, service_labels: Sequence[str], *, third: bool
     name = name_in_zone(dataplane.name, own.get(_DISPLAY_NAME, ""), namespace)
     labels = _labels(tags | {name: [value] for name, value in own.items()} if by_labels else tags)
     labels |= _kubernetes_labels(name, namespace, kubernetes=own.get(_ENVIRONMENT) == "kubernetes")
-    return Described(name, service, _job(service, (own, first), service_labels), zone, labels)
+    return DataplaneDescription(name, service, _job(service, (own, first), service_labels), zone, labels)
 
 
 def name_in_zone(name: str, display_name: str, namespace: str) -> str:

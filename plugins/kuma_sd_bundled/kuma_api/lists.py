@@ -1,7 +1,9 @@
 """Lists of the API server: read in pages, each of its own moment, and whether the pages fit together."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from operator import lt
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,8 +17,8 @@ T = TypeVar("T")
 PAGE_SIZE = 1000
 """How many items a page holds; Kuma refuses more."""
 
-READ_AGAIN_UP_TO = 10
-"""How many pages a list may have to be read again at once when they do not fit; longer ones wait for the next poll."""
+OVERLAP = 50
+"""By how many items pages overlap while a list changes: as many may be deleted between two pages without a gap."""
 
 MARGIN = 10 * PAGE_SIZE
 """How many more items than its total a list may have before it counts as endless."""
@@ -43,67 +45,106 @@ class Listing(Generic[T]):
         items: what was made of each item, by its key.
         consistent: whether the pages fit together, so that what is not in the list is not there.
         unreadable: the items of which not even the name can be understood.
-        pages: how many pages it had.
     """
 
     items: dict[ResourceKey, T] = field(default_factory=dict)
     consistent: bool = True
     unreadable: list[bytes] = field(default_factory=list)
-    pages: int = 0
 
 
 ReadItem = Callable[[msgspec.Raw], tuple[ResourceKey, T]]
 """Makes something of an item, and says its key; raises msgspec.MsgspecError if it has none."""
 
 
-def read_list(get: Get, path: str, read_item: "ReadItem[T]") -> Listing[T]:
-    """Read all pages of a list; once more if they do not fit together and are few.
+class ListReader:
+    """Reads lists, and remembers those that changed while they were read."""
 
-    Args:
-        get: asks the API server.
-        path: of the list.
-        read_item: makes something of each item.
+    def __init__(self) -> None:
+        self.restless: set[str] = set()
+        """The lists that are read in overlapping pages."""
 
-    Raises:
-        SourceError: a page cannot be had, or is none.
-    """
-    listing = _read_once(get, path, read_item)
-    if listing.consistent or listing.pages > READ_AGAIN_UP_TO:
+    def read(self, get: Get, path: str, read_item: "ReadItem[T]") -> Listing[T]:
+        """Read all pages of a list; in overlapping pages if it changes meanwhile, or did so the last time.
+
+        Args:
+            get: asks the API server.
+            path: of the list.
+            read_item: makes something of each item.
+
+        Raises:
+            SourceError: a page cannot be had, or is none.
+        """
+        if path not in self.restless:
+            listing, _ = _read_once(get, path, read_item)
+            if listing.consistent:
+                return listing
+            self.restless.add(path)
+        listing, gapless = _read_once(get, path, read_item, OVERLAP)
+        if listing.consistent:
+            self.restless.remove(path)
+        listing.consistent |= gapless
         return listing
-    return _read_once(get, path, read_item)
 
 
-def _read_once(get: Get, path: str, read_item: "ReadItem[T]") -> Listing[T]:
+class _Coverage:
+    """Whether pages that overlap leave no gap between them.
+
+    A page is a piece of the list in order, as it was at one moment. If each page begins no later than the one before it
+    ended, and the last one reaches the end of the list, what was there all the time stands in one of them.
+    """
+
+    def __init__(self) -> None:
+        self.gapless = True
+        self._reached: ResourceKey | None = None
+
+    def note(self, keys: Sequence[ResourceKey]) -> None:
+        """Note the keys of the next page."""
+        in_order = bool(keys) and all(map(lt, keys, islice(keys, 1, None)))
+        if not in_order or (self._reached is not None and keys[0] > self._reached):
+            self.gapless = False
+        else:
+            self._reached = keys[-1]
+
+
+def _read_once(get: Get, path: str, read_item: "ReadItem[T]", overlap: int = 0) -> tuple[Listing[T], bool]:
+    """Return what a list holds, and whether its pages overlapped without a gap."""
     listing: Listing[T] = Listing()
-    totals, count = set[int](), 0
-    for page in _pages(get, path):
-        listing.pages += 1
-        totals.add(page.total)
+    coverage, totals, count, end = _Coverage(), set[int](), 0, 0
+    for offset, page in _pages(get, path, overlap):
+        keys = []
         for raw in page.items or ():
-            count += 1
             try:
                 key, item = read_item(raw)
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 listing.unreadable.append(bytes(raw))
             else:
                 listing.items[key] = item
-        if count > page.total + MARGIN:
+                keys.append(key)
+        coverage.note(keys)
+        totals.add(page.total)
+        count += len(page.items or ())
+        end = offset + len(page.items or ())
+        if end > page.total + MARGIN:
             break
-    listing.consistent = totals == {count} and len(listing.items) + len(listing.unreadable) == count
-    return listing
+    unique = len(listing.items) + len(listing.unreadable)
+    listing.consistent = totals == {unique} and (bool(overlap) or count == unique)
+    return listing, bool(overlap) and coverage.gapless and end == page.total
 
 
-def _pages(get: Get, path: str) -> Iterator[Page]:
+def _pages(get: Get, path: str, overlap: int) -> Iterator[tuple[int, Page]]:
+    """Yield each page, and the offset at which it begins."""
     offset, query = 0, f"size={PAGE_SIZE}"
     while True:
         page = _parse(get(f"{path}?{query}"), path)
-        yield page
+        yield offset, page
         if not page.next:
             return
         following = _offset(page.next, path)
         if following <= offset or not page.items:
             raise SourceError(f"the pages of {path} lead back to offset {following}")
-        offset, query = following, f"offset={following}&size={PAGE_SIZE}"
+        # Never back to where this page began.
+        offset = max(offset + 1, following - overlap)
+        query = f"offset={offset}&size={PAGE_SIZE}"
         # Nothing of a large page may stay while the next one is awaited.
         del page
 

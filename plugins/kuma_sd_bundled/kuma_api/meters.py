@@ -31,7 +31,7 @@ class PollCounts:
     converted: int = 0
 
 
-class Meters:
+class ApiMeters:
     """Turns counts into metrics; a collector of prometheus_client.
 
     Args:

@@ -8,15 +8,15 @@ from urllib.parse import quote
 import msgspec
 
 from kuma_sd import SourceError
-from kuma_sd_bundled.kuma_api.documents import Identity, Index, Mesh, Policy, ResourceKey
+from kuma_sd_bundled.kuma_api.documents import Index, ItemIdentity, Mesh, Policy, ResourceKey
 from kuma_sd_bundled.kuma_api.errors import NotFoundError
 from kuma_sd_bundled.kuma_api.kuma_release import UNKNOWN, KumaRelease, release_of
-from kuma_sd_bundled.kuma_api.lists import Get, Listing, read_list
+from kuma_sd_bundled.kuma_api.lists import Get, Listing, ListReader
 
 _INDEX = msgspec.json.Decoder(Index)
 _MESH = msgspec.json.Decoder(Mesh)
 _POLICY = msgspec.json.Decoder(Policy)
-_IDENTITY = msgspec.json.Decoder(Identity)
+_IDENTITY = msgspec.json.Decoder(ItemIdentity)
 
 _MESH_METRIC_SINCE = (2, 6)
 
@@ -73,23 +73,23 @@ def ask_release(get: Get) -> KumaRelease:
         return UNKNOWN
 
 
-def read_meshes(get: Get) -> Listing[Mesh]:
+def read_meshes(lists: ListReader, get: Get) -> Listing[Mesh]:
     """Read the meshes.
 
     Raises:
         SourceError: they cannot be had.
     """
-    return read_list(get, "/meshes", _read_mesh)
+    return lists.read(get, "/meshes", _read_mesh)
 
 
-def read_policies(get: Get, release: KumaRelease) -> Listing[ReadPolicy]:
+def read_policies(lists: ListReader, get: Get, release: KumaRelease) -> Listing[ReadPolicy]:
     """Read the MeshMetric policies of all meshes; in an old Kuma there is no such thing.
 
     Raises:
         SourceError: they cannot be had.
     """
     try:
-        listing = read_list(get, "/meshmetrics", _read_policy)
+        listing = lists.read(get, "/meshmetrics", _read_policy)
     except NotFoundError as error:
         if release.number and release.number >= _MESH_METRIC_SINCE:
             raise SourceError(
@@ -100,7 +100,7 @@ def read_policies(get: Get, release: KumaRelease) -> Listing[ReadPolicy]:
     return listing
 
 
-def read_matches(get: Get, policies: Mapping[ResourceKey, ReadPolicy]) -> Matches:
+def read_matches(lists: ListReader, get: Get, policies: Mapping[ResourceKey, ReadPolicy]) -> Matches:
     """Read which dataplanes are matched by the policies that have a say in where metrics are.
 
     Raises:
@@ -113,7 +113,7 @@ def read_matches(get: Get, policies: Mapping[ResourceKey, ReadPolicy]) -> Matche
             continue
         path = f"/meshes/{quoted(key.mesh)}/meshmetrics/{quoted(key.name)}/_resources/dataplanes"
         try:
-            listings[key] = read_list(get, path, reader)
+            listings[key] = lists.read(get, path, reader)
         except NotFoundError:
             # It was deleted since policies were listed.
             listings[key] = Listing(consistent=False)

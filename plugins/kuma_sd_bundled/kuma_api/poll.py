@@ -1,6 +1,7 @@
 """One poll: everything is read, and what does not fit together takes nothing away."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -10,7 +11,7 @@ from kuma_sd_bundled.kuma_api.dataplanes import DataplaneReader, KnownDataplane
 from kuma_sd_bundled.kuma_api.documents import Mesh, ResourceKey
 from kuma_sd_bundled.kuma_api.endpoints import Client, PolicyEndpoints
 from kuma_sd_bundled.kuma_api.inventory import Inventory, Lists
-from kuma_sd_bundled.kuma_api.lists import Get, Listing, read_list
+from kuma_sd_bundled.kuma_api.lists import Get, Listing, ListReader
 from kuma_sd_bundled.kuma_api.merged_policies import MergedPolicies
 from kuma_sd_bundled.kuma_api.policies import (
     Matches,
@@ -62,6 +63,7 @@ class Poller:
         self._client = client
         self._reader = reader
         self._inventory = inventory
+        self._lists = ListReader()
         self._merged = MergedPolicies()
         self._absences = Absences()
         self._matched: Mapping[ResourceKey, PolicySet] = {}
@@ -76,39 +78,36 @@ class Poller:
             SourceError: something cannot be had, or is no answer of Kuma's API.
         """
         release = ask_release(get)
-        meshes = read_meshes(get)
-        policies = read_policies(get, release)
-        self._reader.begin(third=release.third)
-        dataplanes = read_list(get, "/dataplanes", self._reader)
-        if dataplanes.unreadable and not dataplanes.items:
-            raise SourceError("no dataplane in the list can be understood")
-        gone = self._settle_absences(get, dataplanes)
-        self._reader.end()
+        meshes = read_meshes(self._lists, get)
+        policies = read_policies(self._lists, get, release)
+        dataplanes, gone = self._read_dataplanes(get, third=release.third)
         matches = self._read_matches(get, policies.items)
         doubts = _doubts(meshes, policies, dataplanes, matches)
-        if matches.listings and read_policies(get, release).items != policies.items:
+        if matches.listings and read_policies(self._lists, get, release).items != policies.items:
             doubts.append("policies changed meanwhile")
-        matched = self._believed(matches)
-        sets = _sets(matched, dataplanes.items, policies.items)
+        matched = self._believed(matches, dataplanes)
+        sets = _sets(matched, policies.items)
         merged = self._merged.backends(get, policies.items, sets)
         doubts += [f"_rules of {', '.join(key.name for key in names)}" for names in sets if names not in merged]
         client = Client(self._client, release.clients_share(bare_matches=matches.bare))
         endpoints = PolicyEndpoints([policy.document for policy in policies.items.values()], client)
         by_name = {mesh.name: mesh for mesh in meshes.items.values()}
         lists = Lists(by_name, endpoints, dataplanes.items, matched, merged)
-        kept = self._kept(dataplanes, gone, doubts)
-        known = dataplanes.items.values()
-        # By the keys of dataplanes, so that those of the lists need not be kept.
-        self._matched = {dataplane.key: matched[dataplane.key] for dataplane in known if dataplane.key in matched}
-        return Findings(
-            assignments=self._inventory.update(lists, kept),
-            unreadable=frozenset(blake2b(raw, digest_size=16).digest() for raw in dataplanes.unreadable),
-            doubts=tuple(doubts),
-            zones=frozenset(dataplane.zone for dataplane in known if dataplane.zone),
-            remote=any(dataplane.remote for dataplane in known),
-            dataplanes=len(known),
-            policies=len(policies.items),
-        )
+        assignments = self._inventory.update(lists, self._kept(dataplanes, gone, doubts))
+        self._matched = matched
+        return _findings(assignments, dataplanes, len(policies.items), doubts)
+
+    def _read_dataplanes(
+        self, get: Get, *, third: bool | None
+    ) -> tuple[Listing[KnownDataplane], AbstractSet[ResourceKey]]:
+        """Read the dataplanes; returns also which of the targets are gone for sure."""
+        self._reader.begin(third=third)
+        dataplanes = self._lists.read(get, "/dataplanes", self._reader)
+        if dataplanes.unreadable and not dataplanes.items:
+            raise SourceError("no dataplane in the list can be understood")
+        gone = self._settle_absences(get, dataplanes)
+        self._reader.end()
+        return dataplanes, gone
 
     def _settle_absences(self, get: Get, dataplanes: Listing[KnownDataplane]) -> set[ResourceKey]:
         """Add the missing that turn out to be there; returns those that are gone."""
@@ -122,23 +121,23 @@ class Poller:
     def _read_matches(self, get: Get, policies: Mapping[ResourceKey, ReadPolicy]) -> Matches:
         everybody = Client(self._client, shares=False)
         if PolicyEndpoints([policy.document for policy in policies.values()], everybody).replace_mesh_metrics:
-            return read_matches(get, policies)
+            return read_matches(self._lists, get, policies)
         return Matches()
 
-    def _believed(self, matches: Matches) -> Mapping[ResourceKey, PolicySet]:
+    def _believed(self, matches: Matches, dataplanes: Listing[KnownDataplane]) -> Mapping[ResourceKey, PolicySet]:
         """Return what matches each dataplane; where a list proves no absence, what it said before still counts."""
-        matched = matches.by_dataplane()
-        doubtful = set(matches.inconsistent)
-        if doubtful:
-            for dataplane, before in self._matched.items():
-                now = matched.get(dataplane, ())
-                missed = doubtful.intersection(before).difference(now)
-                if missed:
-                    matched[dataplane] = tuple(sorted({*now, *missed}))
+        listed, doubtful = matches.by_dataplane(), set(matches.inconsistent)
+        matched = {}
+        for dataplane in dataplanes.items.values():
+            # By the keys of dataplanes, so that those of the lists need not be kept.
+            now = listed.get(dataplane.key, ())
+            missed = doubtful.intersection(self._matched.get(dataplane.key, ())).difference(now) if doubtful else ()
+            if now or missed:
+                matched[dataplane.key] = tuple(sorted({*now, *missed})) if missed else now
         return matched
 
     def _kept(
-        self, dataplanes: Listing[KnownDataplane], gone: set[ResourceKey], doubts: Sequence[str]
+        self, dataplanes: Listing[KnownDataplane], gone: AbstractSet[ResourceKey], doubts: Sequence[str]
     ) -> set[ResourceKey]:
         """Return the targets that may not vanish, since nothing proves that they are gone."""
         only_dataplanes = set(doubts) <= {DATAPLANES}
@@ -160,14 +159,25 @@ def _doubts(
 
 
 def _sets(
-    matched: Mapping[ResourceKey, PolicySet],
-    dataplanes: Mapping[ResourceKey, KnownDataplane],
-    policies: Iterable[ResourceKey],
+    matched: Mapping[ResourceKey, PolicySet], policies: Container[ResourceKey]
 ) -> dict[PolicySet, list[ResourceKey]]:
     """Return the sets of policies that occur, each with the dataplanes that it matches."""
     sets: dict[PolicySet, list[ResourceKey]] = {}
-    present = set(policies)
     for dataplane, names in matched.items():
-        if dataplane in dataplanes and present.issuperset(names):
-            sets.setdefault(names, []).append(dataplane)
-    return sets
+        sets.setdefault(names, []).append(dataplane)
+    return {names: dataplanes for names, dataplanes in sets.items() if all(name in policies for name in names)}
+
+
+def _findings(
+    assignments: Sequence[Assignment], dataplanes: Listing[KnownDataplane], policies: int, doubts: Sequence[str]
+) -> Findings:
+    known = dataplanes.items.values()
+    return Findings(
+        assignments=assignments,
+        unreadable=frozenset(blake2b(raw, digest_size=16).digest() for raw in dataplanes.unreadable),
+        doubts=tuple(doubts),
+        zones=frozenset(dataplane.zone for dataplane in known if dataplane.zone),
+        remote=any(dataplane.remote for dataplane in known),
+        dataplanes=len(known),
+        policies=policies,
+    )

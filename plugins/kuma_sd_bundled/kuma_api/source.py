@@ -10,11 +10,11 @@ from pathlib import Path
 
 from kuma_sd import Access, Context, Endpoint, HttpClient, Snapshot, SourceError, SourceStatus, Url
 from kuma_sd_bundled.kuma_api.address import api_address
-from kuma_sd_bundled.kuma_api.asking import ANSWER_TIMEOUT_SECONDS, Asking
+from kuma_sd_bundled.kuma_api.asking import ANSWER_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS, Asking
 from kuma_sd_bundled.kuma_api.consistency import Consistency
 from kuma_sd_bundled.kuma_api.dataplanes import DataplaneReader
 from kuma_sd_bundled.kuma_api.inventory import Inventory
-from kuma_sd_bundled.kuma_api.meters import Meters, PollCounts
+from kuma_sd_bundled.kuma_api.meters import ApiMeters, PollCounts
 from kuma_sd_bundled.kuma_api.options import ApiOptions
 from kuma_sd_bundled.kuma_api.poll import Findings, Poller
 from kuma_sd_bundled.kuma_api.schedule import Schedule
@@ -51,6 +51,7 @@ class ApiSource:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._client: HttpClient | None = None
+        self._timeout = ANSWER_TIMEOUT_SECONDS
         self._findings: Findings | None = None
         self._unreadable: frozenset[bytes] = frozenset()
         self.counts = PollCounts()
@@ -61,7 +62,7 @@ class ApiSource:
                 HttpClient(replica, options, self._access).close()
         if options.tls_insecure_skip_verify:
             _log.warning("%s: any certificate is trusted (tls-insecure-skip-verify)", parsed.replicas[0])
-        context.register(Meters(context.name, lambda: self.counts))
+        context.register(ApiMeters(context.name, lambda: self.counts))
         context.report(self._facts)
 
     def __iter__(self) -> Iterator[Snapshot]:
@@ -82,7 +83,7 @@ class ApiSource:
                     # Certificates and tokens are read once for each connection.
                     client = self._connect(replica, client)
                     files = present
-                findings = self._poll(Asking(client))
+                findings = self._poll(Asking(client, self._timeout))
                 self.status = self._answered(findings, replica)
                 self._unreadable = findings.unreadable
                 yield self._snapshot(findings, connected)
@@ -116,6 +117,8 @@ class ApiSource:
             findings = self._poller.poll(asking)
         except BaseException:
             self._schedule.failed(asking.answered_seconds)
+            if asking.silent:
+                self._timeout = min(2 * self._timeout, LONGEST_TIMEOUT_SECONDS)
             self._count(asking, finished=0)
             raise
         seconds = time.monotonic() - began
@@ -147,7 +150,7 @@ class ApiSource:
         before, now = self.status, time.time()
         self._findings = findings
         # The next poll may take twice as long, and one of its answers as long as it is awaited.
-        within = self._schedule.wait + 2 * (self.counts.seconds or 0.0) + ANSWER_TIMEOUT_SECONDS
+        within = self._schedule.wait + 2 * (self.counts.seconds or 0.0) + self._timeout
         return replace(
             before,
             connected=True,
@@ -157,11 +160,11 @@ class ApiSource:
             awaiting=None,
             protocol="API",
             endpoint=str(replica),
-            why=described(findings),
+            why=f"API {described(findings)}",
             since=before.since or now,
             responses=before.responses + 1,
             received=self.counts.received,
-            unparsed=len(findings.unreadable),
+            unreadable=len(findings.unreadable),
             parse_errors=before.parse_errors + len(findings.unreadable - self._unreadable),
             note=self._remark(findings),
         )
@@ -178,7 +181,6 @@ class ApiSource:
             return {}
         counts = self.counts
         return {
-            "API": described(self._findings),
             "last poll": f"{counts.seconds or 0:.2f} s, {counts.size or 0:,} bytes",
             "lists": ", ".join(self._findings.doubts) + " do not fit together"
             if self._findings.doubts

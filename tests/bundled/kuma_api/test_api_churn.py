@@ -67,7 +67,7 @@ def test_nothing_that_stays_is_missing_and_what_is_removed_is_gone_within_three_
                 world.remove("removed-1")
                 removed = poll
         source.close()
-    assert source.counts.inconsistent, "the lists must change while they are read"
+    assert source._poller._lists.restless, "the lists must change while they are read"
 
 
 def test_one_change_among_many_is_converted_alone() -> None:

@@ -3,14 +3,14 @@
 import pytest
 
 from kuma_sd import Key, TransformError
-from kuma_sd_bundled.kuma_api.api_codec import API_CODEC, Facts, at_endpoint, encode
+from kuma_sd_bundled.kuma_api.api_codec import API_CODEC, DataplaneFacts, at_endpoint, encode
 from kuma_sd_bundled.kuma_api.endpoints import MetricsEndpoint
 
 KEY = Key("", "default", "web-0", 0)
 
 
 def address(host: str, port: int = 5670) -> str:
-    data = at_endpoint(encode(Facts("web-0", host, "web")), MetricsEndpoint("http", port, "/metrics"))
+    data = at_endpoint(encode(DataplaneFacts("web-0", host, "web")), MetricsEndpoint("http", port, "/metrics"))
     return API_CODEC.read(KEY, data).address
 
 

@@ -5,14 +5,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from kuma_sd_bundled.kuma_api.documents import Dataplane
-from kuma_sd_bundled.kuma_api.labels import Described, describe, name_in_zone
+from kuma_sd_bundled.kuma_api.documents import DataplaneDocument
+from kuma_sd_bundled.kuma_api.labels import DataplaneDescription, describe, name_in_zone
 
 DEFAULT = ("kuma.io/workload", "kuma.io/service", "app")
 
 
-def described(*, third: bool | None = None, service_labels: tuple[str, ...] = DEFAULT, **document: Any) -> Described:
-    dataplane = msgspec.convert({"name": "web-0", "mesh": "default", **document}, Dataplane)
+def described(
+    *, third: bool | None = None, service_labels: tuple[str, ...] = DEFAULT, **document: Any
+) -> DataplaneDescription:
+    dataplane = msgspec.convert({"name": "web-0", "mesh": "default", **document}, DataplaneDocument)
     return describe(dataplane, service_labels, third=third)
 
 

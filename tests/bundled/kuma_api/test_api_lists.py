@@ -1,21 +1,22 @@
 """Lists in pages: what fits together, what does not, and where a next page may lead."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
 
 from kuma_sd import SourceError
-from kuma_sd_bundled.kuma_api.documents import Identity, ResourceKey
-from kuma_sd_bundled.kuma_api.lists import PAGE_SIZE, Listing, read_list
+from kuma_sd_bundled.kuma_api.documents import ItemIdentity, ResourceKey
+from kuma_sd_bundled.kuma_api.lists import OVERLAP, PAGE_SIZE, Listing, ListReader
 
 NEXT = "http://elsewhere.example/dataplanes?offset={}&size=1000"
 
 
 def read_item(raw: msgspec.Raw) -> tuple[ResourceKey, str]:
-    identity = msgspec.json.decode(raw, type=Identity)
+    identity = msgspec.json.decode(raw, type=ItemIdentity)
     return identity.key, identity.name
 
 
@@ -38,7 +39,7 @@ def page(names: Sequence[str], total: int, following: int | None = None) -> dict
 
 
 def read(pages: Pages) -> Listing[str]:
-    return read_list(pages, "/dataplanes", read_item)
+    return ListReader().read(pages, "/dataplanes", read_item)
 
 
 def test_pages_are_asked_for_by_their_offset_and_never_elsewhere() -> None:
@@ -100,7 +101,7 @@ def test_a_list_without_end_is_given_up() -> None:
             names = [f"{self.count}-{place}" for place in range(1000)]
             return json.dumps(page(names, 5, self.count)).encode()
 
-    assert not read_list(Endless(), "/dataplanes", read_item).consistent
+    assert not ListReader().read(Endless(), "/dataplanes", read_item).consistent
 
 
 @pytest.mark.parametrize(
@@ -118,3 +119,62 @@ def test_a_list_without_end_is_given_up() -> None:
 def test_what_is_no_list_is_refused_with_its_beginning(body: bytes) -> None:
     with pytest.raises(SourceError, match="is no list of Kuma's API"):
         read(Pages(body))
+
+
+class Store:
+    """A list that changes after some pages."""
+
+    def __init__(self, count: int, changes: Mapping[int, Callable[[list[str]], None]]) -> None:
+        self.names = [f"{number:05}" for number in range(count)]
+        self.changes = changes
+        self.offsets: list[int] = []
+
+    def __call__(self, path: str) -> bytes:
+        offset = int(parse_qs(urlsplit(path).query).get("offset", ["0"])[0])
+        self.offsets.append(offset)
+        following = offset + PAGE_SIZE if offset + PAGE_SIZE < len(self.names) else None
+        answer = page(self.names[offset : offset + PAGE_SIZE], len(self.names), following)
+        self.changes.get(len(self.offsets), delete_first(0))(self.names)
+        return json.dumps(answer).encode()
+
+
+def delete_first(count: int) -> Callable[[list[str]], None]:
+    def delete(names: list[str]) -> None:
+        del names[:count]
+
+    return delete
+
+
+def test_a_list_that_changes_is_read_in_overlapping_pages_until_it_is_calm() -> None:
+    reader = ListReader()
+    store = Store(2500, {number: delete_first(3) for number in range(1, 7)})
+    listing = reader.read(store, "/dataplanes", read_item)
+    assert listing.consistent
+    assert {name for _, name in listing.items} >= set(store.names)
+    assert store.offsets == [0, 1000, 2000, 0, 950, 1900]
+    store.changes = {}
+    for offsets in ([0, 950, 1900], [0, 1000, 2000]):
+        store.offsets.clear()
+        assert reader.read(store, "/dataplanes", read_item).consistent
+        assert store.offsets == offsets
+
+
+def test_more_deletions_than_the_overlap_leave_a_gap() -> None:
+    store = Store(2500, {number: delete_first(OVERLAP + 1) for number in range(1, 7)})
+    assert not ListReader().read(store, "/dataplanes", read_item).consistent
+
+
+def test_pages_that_are_in_no_order_prove_nothing() -> None:
+    store = Store(2500, {number: delete_first(3) for number in range(1, 7)})
+    store.names.reverse()
+    assert not ListReader().read(store, "/dataplanes", read_item).consistent
+
+
+def test_additions_that_move_the_end_away_leave_no_gap() -> None:
+    def add(names: list[str]) -> None:
+        names.extend(f"z{len(names) + number}" for number in range(400))
+
+    store = Store(900, {1: add, 2: add, 3: add, 4: add})
+    listing = ListReader().read(store, "/dataplanes", read_item)
+    assert listing.consistent
+    assert len(listing.items) >= 900

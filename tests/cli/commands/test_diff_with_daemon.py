@@ -116,5 +116,5 @@ def test_twenty_thousand_targets_are_compared_in_a_few_seconds(tmp_path: Path) -
             begun = time.perf_counter()
             text = diff("-c", new, "--limit=10")
             assert time.perf_counter() - begun < 20, "1.5 s when nothing else runs"
-            assert "output file_sd: 20000 changed; 20000 → 20000 targets" in text
+            assert "output file_sd: 20,000 changed; 20,000 → 20,000 targets" in text
             assert "and 19990 more; --limit 20000 shows all" in text

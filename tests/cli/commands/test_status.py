@@ -36,7 +36,7 @@ EAST = ControlPlaneStatus(
     protocol="v1 gRPC",
     why="at east:5676",
     since=NOW - 7325,
-    heard=NOW,
+    last_response=NOW,
     changed=NOW - 12,
     assignments=1234,
 )
@@ -86,7 +86,7 @@ def test_what_is_wrong_stands_out() -> None:
         stuck=("pipeline: it has not moved for 1m5s",),
         reloads=Reloads(2, 1, NOW - 5, NOW - 99, "line 3: no"),
         state=StateSaving(failing="no space"),
-        control_planes=(replace(EAST, guard=held, unparsed=2), west),
+        control_planes=(replace(EAST, guard=held, unreadable=2), west),
         outputs=(
             replace(FILE, failing="the disk is full", facts={"role": "leader"}),
             replace(
@@ -180,15 +180,11 @@ def wrong(tmp_path: Path) -> str:
     return str(tmp_path / "wrong.conf")
 
 
-@pytest.mark.parametrize(("unhealthy", "exit_status"), [((), 0), (("pipeline: stuck",), 1)])
+@pytest.mark.parametrize(("stuck", "exit_status"), [((), 0), (("pipeline: stuck",), 1)])
 def test_the_daemon_is_asked_although_the_settings_file_is_wrong(
-    application: Application,
-    unhealthy: tuple[str],
-    exit_status: int,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    application: Application, stuck: tuple[str], exit_status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer(application, replace(WELL, stuck=unhealthy))
+    answer(application, replace(WELL, stuck=stuck))
     assert main(["status", "-c", wrong(tmp_path)]) == exit_status
     printed = capsys.readouterr()
     assert "1,234 targets in the mesh" in printed.out
@@ -282,3 +278,15 @@ def test_times_are_short() -> None:
     expected = {0.0: "0ms", 0.0129: "13ms", 59.9: "59s", 60.0: "1m", 3599.0: "59m59s", 7200.0: "2h", 864061.0: "10d"}
     for seconds, shown in expected.items():
         assert lines(replace(WELL, started=NOW - seconds))[0].endswith(f"up for {shown}")
+
+
+def test_a_control_plane_that_is_connected_and_silent_is_said_to_be() -> None:
+    silent = replace(EAST, connected=False, silent=40.0, failing="no answer for 40s", age=40.0)
+    text = "\n".join(lines(replace(WELL, control_planes=(silent,))))
+    assert "east: 1,234 targets, changed 12s ago; connected, no answer for 40s" in text
+
+
+def test_an_empty_list_is_explained() -> None:
+    empty = replace(EAST, assignments=0, note="no policy (MeshMetric) names the client 'kuma_sd'")
+    text = "\n".join(lines(replace(WELL, control_planes=(empty,))))
+    assert "0 targets: no policy (MeshMetric) names the client 'kuma_sd'" in text

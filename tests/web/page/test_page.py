@@ -56,19 +56,19 @@ def test_when_all_is_well_the_page_says_so_and_what_is_there() -> None:
 
 STATES = {
     "no control plane was heard": (
-        (plane(connected=False, heard=None, since=None, assignments=0, failing="connection refused"),),
+        (plane(connected=False, last_response=None, since=None, assignments=0, failing="connection refused"),),
         "Control plane east has not answered yet connection refused",
     ),
     "a control plane is down": (
-        (plane(connected=False, heard=NOW - 200, since=None, age=200.0, failing="it closed the stream"),),
+        (plane(connected=False, last_response=NOW - 200, since=None, age=200.0, failing="it closed the stream"),),
         "Control plane east has sent nothing for 3m20s; its 2,000 targets stay it closed the stream",
     ),
     "targets are from before the restart": (
-        (plane(connected=False, heard=NOW - 3, age=3.0, restored=True),),
+        (plane(connected=False, last_response=NOW - 3, age=3.0, restored=True),),
         "Control plane east has sent nothing for 3s; its 2,000 targets are from before the restart no answer yet",
     ),
     "targets expired": (
-        (plane(connected=False, heard=NOW - 999, age=999.0, expired=True, assignments=0),),
+        (plane(connected=False, last_response=NOW - 999, age=999.0, expired=True, assignments=0),),
         "Control plane east has sent nothing for 16m39s; its targets were dropped after max-age no answer yet",
     ),
     "the guard holds": (
@@ -80,7 +80,7 @@ STATES = {
         "The guard holds 1 target that vanished from east, until somebody accepts it is new; in (none) 1 Show them",
     ),
     "something is not understood": (
-        (plane(unparsed=3),),
+        (plane(unreadable=3),),
         "3 assignments of east cannot be read, so nothing is taken away the log says more",
     ),
     "a list that is empty": (

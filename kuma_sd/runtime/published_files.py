@@ -1,0 +1,116 @@
+"""Remember what was published from the files themselves, where no saved state says it.
+
+A target that is known from there alone is an assignment that cannot be converted: so it keeps the group that is in the
+file, is held like any other when its control plane does not have it, and is a change when the control plane has it.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from kuma_sd.core.errors import KumaSDError, NotReceivedError
+from kuma_sd.core.logger import Logger
+from kuma_sd.core.model import Assignment, Key, LastGoodTargets, Target
+from kuma_sd.core.publication import Publication
+from kuma_sd.core.target_group import GroupKey, TargetGroup
+from kuma_sd.plugin.interfaces import Output, WritesFiles
+from kuma_sd.prometheus.sd_files import read_target_file
+from kuma_sd.state.saver import Restored
+
+_log = Logger(__name__)
+
+
+class _Codec:
+    """Reads nothing: only its group is known of such a target."""
+
+    name = "published-file"
+
+    def read(self, key: Key, data: bytes) -> Target:
+        """Refuse.
+
+        Raises:
+            NotReceivedError: always.
+        """
+        del key, data
+        raise NotReceivedError("only what is in the published file is known of it")
+
+
+PUBLISHED = _Codec()
+
+
+class _Labels(msgspec.Struct):
+    # In all label profiles.
+    control_plane: str = ""
+    meta_control_plane: str = msgspec.field(default="", name="__meta_kuma_control_plane")
+    mesh: str = ""
+    meta_mesh: str = msgspec.field(default="", name="__meta_kuma_mesh")
+    dataplane: str = ""
+    meta_dataplane: str = msgspec.field(default="", name="__meta_kuma_dataplane")
+
+
+class _Group(msgspec.Struct):
+    labels: _Labels
+
+
+_DECODER = msgspec.json.Decoder(_Group)
+
+
+def published_groups(outputs: Iterable[Output]) -> dict[Key, TargetGroup]:
+    """Return what is in the files of outputs, by the keys that labels tell; what has no such labels is not ours."""
+    found: dict[Key, TargetGroup] = {}
+    for output in outputs:
+        if isinstance(output, WritesFiles):
+            groups = [group for path in output.files(Publication((), 0.0)) for group in _groups_in(path)]
+            found |= _by_key(groups)
+    return found
+
+
+def completed(restored: Restored, keys: Collection[Key]) -> Restored:
+    """Add what was published to what was saved, unless that is exact.
+
+    Args:
+        restored: what was saved.
+        keys: what is in the files.
+    """
+    if restored.exact:
+        return restored
+    last_good = {saved.name: saved for saved in restored.last_good}
+    for name in sorted({key.control_plane for key in keys}):
+        saved = last_good.get(name, LastGoodTargets(name, frozenset(), (), 0.0))
+        names = {(entry.key.mesh, entry.key.name) for entry in saved.assignments}
+        new = [key for key in keys if key.control_plane == name and (key.mesh, key.name) not in names]
+        if new:
+            assignments = sorted([*saved.assignments, *(Assignment(key, b"", PUBLISHED) for key in new)])
+            last_good[name] = replace(saved, assignments=assignments)
+            _log.info("targets are remembered from what was published", control_plane=name, targets=len(new))
+    return replace(restored, last_good=tuple(last_good.values()))
+
+
+def _groups_in(path: Path) -> list[TargetGroup]:
+    try:
+        return read_target_file(path)
+    except FileNotFoundError:
+        return []
+    except KumaSDError as error:
+        _log.warning("what was published before is not known", reason=str(error))
+        return []
+
+
+def _by_key(groups: Iterable[TargetGroup]) -> dict[Key, TargetGroup]:
+    ordinals: Counter[tuple[str, str, str]] = Counter()
+    found = {}
+    for group in groups:
+        labels = _DECODER.decode(group.json).labels
+        name = (
+            labels.control_plane or labels.meta_control_plane,
+            labels.mesh or labels.meta_mesh,
+            labels.dataplane or labels.meta_dataplane,
+        )
+        if name[1] and name[2]:
+            key = Key(*name, ordinals[name])
+            ordinals[name] += 1
+            found[key] = TargetGroup(GroupKey(key, 0), group.json)
+    return found
