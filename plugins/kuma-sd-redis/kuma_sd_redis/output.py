@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 
 from kuma_sd import ConfigError, Context, OutputError, Publication
+from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import address_of
 from kuma_sd_redis.connection import Connection, RelayError
 from kuma_sd_redis.layout import FormatError, Keys
@@ -44,7 +45,7 @@ class RedisOutput:
         self._title = context.name
         self._timeout = options.timeout
         # Two, since a large publication must not keep the lease from being renewed.
-        self._connections = [Connection(self._address, options) for _ in range(2)]
+        self._connections = [Connection(self._address, Access.of(options)) for _ in range(2)]
         self._lease = Lease(context.name, self._connections[0], keys, options.lease)
         self._writer = Writer(self._connections[1], keys, self._lease.identity, options.log_size)
         self._writing = threading.Lock()

@@ -9,6 +9,7 @@ from relay_kit import KEYS, bucket_for, edge, publishing
 
 from kuma_sd import OutputError, parse_url
 from kuma_sd.testing import group, publication
+from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import address_of
 from kuma_sd_redis.connection import Connection
 from kuma_sd_redis.layout import BUCKETS, FormatError, Head
@@ -18,7 +19,7 @@ from kuma_sd_redis.writer import StaleError, Writer
 
 @pytest.fixture
 def connection(server: RedisServer) -> Iterator[Connection]:
-    one = Connection(address_of(parse_url(server.url)), RedisOutputOptions())
+    one = Connection(address_of(parse_url(server.url)), Access.of(RedisOutputOptions()))
     yield one
     one.close()
 
