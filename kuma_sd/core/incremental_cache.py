@@ -51,6 +51,10 @@ class IncrementalCache(Generic[K, S, V]):
 
         return by_key
 
+    def clear(self) -> None:
+        """Forget the last round, whose keys mean something else now."""
+        self._items, self._values, self._failures = [], [], {}
+
     def fall_back_on(self, values: Callable[[], Mapping[K, V]]) -> None:
         """Use other values in the next round for what cannot be computed and had no value before.
 

@@ -195,7 +195,7 @@ class Promise(RuleBasedStateMachine):
                 if place[1] not in self.failing:
                     shown[place] = (plane.name, place, version)
                 elif place in plane.shown:
-                    shown[place] = (plane.name, place, plane.shown[place][2])
+                    shown[place] = (plane.name, *plane.shown[place][1:])
             plane.shown = shown
             facts |= set(shown.values())
         return facts
