@@ -35,6 +35,7 @@ class ControlPlanes:
         self._left: list[tuple[float, ControlPlane]] = []
         self._by_source: dict[int, ControlPlane] = {}
         self._instead: list[ControlPlane] = []
+        self._is_started = False
         self._patience_ends = FOREVER
 
     @property
@@ -144,7 +145,10 @@ class ControlPlanes:
                 )
         self.leaving = leaving
         present = self.configured.values()
-        self._instead = [control_plane for control_plane in self._instead if control_plane in present] + new
+        self._instead = [control_plane for control_plane in self._instead if control_plane in present]
+        # Those of the start came instead of nobody, unless others were there before.
+        self._instead += new if self._is_started or leaving else []
+        self._is_started = True
         self._patience_ends = patience_ends if new else self._patience_ends
 
     def _dismiss(self, now: float) -> None:

@@ -430,6 +430,9 @@ class Promise(RuleBasedStateMachine):
     def _restart(self) -> None:
         for plane in [*self.planes, *self.leaving]:
             plane.restart(self.now)
+        self.instead = [plane for plane in self.planes if not plane.known] if self.leaving else []
+        self.patience_ends = self.now + START_WAIT
+        self._dismiss()
         self._boot()
 
     @invariant()
