@@ -14,8 +14,11 @@ from kuma_sd.plugin.interfaces import Source
 LONGEST_RETRY_AFTER = 300.0
 """How long a server may send us away, in seconds."""
 
-STEADY_SECONDS = 10.0
-"""How long a connection must have held for the back-off to begin anew when it breaks."""
+LONGEST_GAP_SECONDS = 1.0
+"""How long after the end of a connection the next attempt may begin, and the contact go on: the first back-off."""
+
+STEADY_SECONDS = 3.0
+"""How long a connection must have held for the back-off to begin anew when it breaks, as if it were the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,8 @@ class ConnectionStatus:
 class Contact:
     """Since when a control plane is in contact, in seconds of ``time.monotonic()``.
 
-    A connection that breaks and is made again by the first attempt does not end the contact: that is what gateways do,
-    and says nothing about the control plane. An attempt that fails does.
+    A connection that breaks and is made again at once, by the first attempt, does not end the contact: that is what
+    gateways do, and says nothing about the control plane. In a longer gap it may have been restarted.
     """
 
     def __init__(self) -> None:
@@ -56,6 +59,10 @@ class Contact:
     def broke(self, now: float) -> None:
         """Note that the connection broke."""
         self._broke = now
+
+    def attempt(self, now: float) -> float | None:
+        """Note that an attempt to connect begins; returns when the contact was lost, if this comes too late for it."""
+        return self.failed() if now - self._broke > LONGEST_GAP_SECONDS else None
 
     def failed(self) -> float | None:
         """Note that an attempt to connect failed; returns when the contact was lost, if this is what shows it."""
@@ -83,6 +90,7 @@ class SourceWorker:
         self._log = ConnectionLog(title, lambda: source.status)
         self._contact = Contact()
         self._made = 0.0
+        self._short = 0
         self._backoff = Backoff()
         self._closing = threading.Event()
 
@@ -90,6 +98,7 @@ class SourceWorker:
         """Iterate over the source until closed."""
         while not self._closing.is_set():
             self.status = replace(self.status, attempts=self.status.attempts + 1)
+            self._put_loss(self._contact.attempt(time.monotonic()))
             why, error, leave_alone = "it ended the stream", None, 0.0
             try:
                 self._connection()
@@ -122,13 +131,18 @@ class SourceWorker:
             self._log.made()
         self.status = replace(self.status, snapshots=self.status.snapshots + 1, up=True, failing="")
 
+    def _put_loss(self, at: float | None) -> None:
+        if at is not None:
+            self._put(ContactLost(self._control_plane, at))
+
     def _ended(self, why: str, error: Exception | None, now: float) -> None:
         """Note that a connection broke, or that there was none."""
         if self.status.up:
             self._contact.broke(now)
-            if now - self._made >= STEADY_SECONDS:
-                self._backoff.reset()
-        elif (lost := self._contact.failed()) is not None:
-            self._put(ContactLost(self._control_plane, lost))
+            # A gateway may end each connection as soon as it is made: then it is asked ever less often.
+            self._short = 0 if now - self._made >= STEADY_SECONDS else self._short + 1
+            self._backoff.reset(max(0, self._short - 1))
+        else:
+            self._put_loss(self._contact.failed())
         self.status = replace(self.status, up=False, failing=why)
         self._log.lost(why, error)
