@@ -22,16 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--once",
         action="store_true",
-        help="publish one complete union of all control planes and end; fails, with all files untouched, when a "
-        "control plane is missing or there is no target",
+        help="publish once and end; if a control plane is missing, or there is no target, fail and change no file",
     )
-    parser.add_argument("--allow-empty", action="store_true", help="with --once: no target is no failure")
+    parser.add_argument("--allow-empty", action="store_true", help="with --once: publish also if there is no target")
     parser.add_argument(
         "--once-timeout",
         type=argument_type(DURATION),
         metavar="DURATION",
         default=30.0,
-        help="with --once: how long to wait (default: 30s)",
+        help="with --once: maximum time to wait (default: 30s)",
     )
 
 
