@@ -58,11 +58,7 @@ class RedisOutput:
         context.report(self._facts)
 
     def start(self) -> None:
-        """Begin to ask for the lease; Redis may come later."""
-        for what, run in (("lease", self._lease.run), ("relay", self._run)):
-            thread = threading.Thread(target=run, name=f"output {self._title} {what}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        """Do nothing yet: who has nothing to publish must not keep the lease from others that have."""
 
     def publish(self, publication: Publication) -> None:
         """Make Redis look like this publication, if we lead.
@@ -71,6 +67,8 @@ class RedisOutput:
             OutputError: Redis cannot be reached, or does not do what it is asked to.
         """
         self._newest = publication
+        if not self._threads and not self._closing.is_set():
+            self._begin()
         if not self._lease.decided(2 * self._timeout + 1):
             raise OutputError(f"Redis at {self._address} does not answer; see whether it can be reached from here")
         if self._lease.held:
@@ -92,6 +90,13 @@ class RedisOutput:
             thread.join(max(0.0, deadline - time.monotonic()))
         for connection in self._connections:
             connection.close()
+
+    def _begin(self) -> None:
+        """Begin to ask for the lease; Redis may come later."""
+        for what, run in (("lease", self._lease.run), ("relay", self._run)):
+            thread = threading.Thread(target=run, name=f"output {self._title} {what}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _run(self) -> None:
         """Take over when the lease comes, and look after what was written, until closed."""
@@ -138,13 +143,19 @@ class RedisOutput:
         )
         return Reading(positions, self._lag, sent, received, self._writer.replaced, self._lease.held)
 
+    def _role(self) -> str:
+        if not self._newest:
+            return "nothing to publish yet"
+        if self._lease.held:
+            return "leader"
+        return f"cannot reach Redis: {self._lease.failing}" if self._lease.failing else "standby"
+
     def _facts(self) -> Mapping[str, str]:
         reading = self._read()
         lease = self._lease
-        role = "leader" if lease.held else f"cannot reach Redis: {lease.failing}" if lease.failing else "standby"
         return {
             "relay": str(self._address),
-            "role": role,
+            "role": self._role(),
             "leader": lease.holder or "unknown",
             "epoch": str(reading.epoch),
             "revision": str(reading.revision),

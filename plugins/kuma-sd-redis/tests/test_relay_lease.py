@@ -40,6 +40,18 @@ def test_one_leads_and_the_others_are_warm(server: RedisServer) -> None:
             assert second._facts()["role"] == "leader"
 
 
+def test_who_has_nothing_to_publish_does_not_keep_the_lease_from_others(server: RedisServer) -> None:
+    with publishing(server.url) as empty, publishing(server.url) as ready, edge(server.url) as reader:
+        assert empty._facts()["role"] == "nothing to publish yet"
+        ready.publish(publication("a"))
+        reader.wait_for("a")
+        assert ready._facts()["role"] == "leader"
+        empty.publish(publication("a", "b"))
+        assert empty._facts()["role"] == "standby"
+        ready.close()
+        reader.wait_for("a", "b")
+
+
 def test_taking_over_writes_nothing_where_content_is_equal(server: RedisServer) -> None:
     names = [f"backend-{number}" for number in range(200)]
     with publishing(server.url, lease=1.5) as first:
