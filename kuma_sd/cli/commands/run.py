@@ -22,9 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--once",
         action="store_true",
-        help="publish once and end; if a control plane is missing, or there is no target, fail and change no file",
+        help="publish once and end; if a control plane is missing, there is no target, or too many vanished, fail and "
+        "change no file",
     )
     parser.add_argument("--allow-empty", action="store_true", help="with --once: publish also if there is no target")
+    parser.add_argument(
+        "--accept",
+        action="store_true",
+        help="with --once: publish even if more targets than guard-max-drop vanish from the files that are there",
+    )
     parser.add_argument(
         "--once-timeout",
         type=argument_type(DURATION),
@@ -41,7 +47,7 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
         # Late, since each way loads what it needs.
         from kuma_sd.runtime.one_shot import publish_once  # noqa: PLC0415
 
-        publish_once(settings, arguments.once_timeout, allow_empty=arguments.allow_empty)
+        publish_once(settings, arguments.once_timeout, allow_empty=arguments.allow_empty, accept=arguments.accept)
         return 0
     from kuma_sd.service.process import Service  # noqa: PLC0415
     from kuma_sd.system import malloc  # noqa: PLC0415
