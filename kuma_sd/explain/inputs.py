@@ -87,9 +87,11 @@ class ExplainInputs:
     def of_daemon(cls, daemon: "Daemon") -> "ExplainInputs":
         """Look at a running daemon, from any thread."""
         components, workers = daemon.components, daemon.outputs
+        status = daemon.pipeline.status
+        views = [*status.control_planes.values(), *status.leaving]
         control_planes = [
             ControlPlaneInput(view.lapsed if view.expired else view.assignments, view.expired, view.guard.keys)
-            for _, view in sorted(daemon.pipeline.status.control_planes.items())
+            for view in sorted(views, key=lambda view: view.name)
         ]
         outputs = [
             OutputInput(name, worker.output, worker.status.published, worker.status.failing)

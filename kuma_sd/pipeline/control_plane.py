@@ -66,6 +66,7 @@ class ControlPlaneView:
         known: it has answered, or it is known what it had.
         changed: when its targets changed last, in seconds of ``time.time()``.
         received: when the newest answer came, likewise; 0 before the first.
+        name: its name; empty for the only one that has none.
     """
 
     assignments: Sequence[Assignment] = ()
@@ -76,6 +77,7 @@ class ControlPlaneView:
     known: bool = False
     changed: float | None = None
     received: float = 0.0
+    name: str = ""
 
 
 class ControlPlane:
@@ -137,6 +139,7 @@ class ControlPlane:
             self.known,
             self.changed,
             self.received,
+            self.config.name,
         )
 
     def deadline(self, now: float) -> float:

@@ -206,7 +206,11 @@ class Daemon:
     def _start_successors(self, components: Components) -> list[str]:
         """Start the outputs that replace others; when one refuses, all old ones go on. Returns their names."""
         outputs = {name: output for name, (_, output) in components.outputs.items()}
-        replaced = {name: one for name, one in self.outputs.items() if outputs.get(name, one.output) is not one.output}
+        replaced = {
+            name: worker
+            for name, worker in self.outputs.items()
+            if outputs.get(name, worker.output) is not worker.output
+        }
         started: list[str] = []
         stopped: list[str] = []
         try:

@@ -15,8 +15,8 @@ from kuma_sd.core.text import counted
 from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.plugin.interfaces import Output, WritesFiles
 from kuma_sd.prometheus.sd_files import selected
-from kuma_sd.runtime.builder import Components, build, path_of, start_outputs, title
-from kuma_sd.runtime.published_files import groups_in
+from kuma_sd.runtime.builder import Components, Path, build, path_of, start_outputs, title
+from kuma_sd.runtime.published_files import groups_in, published_groups
 from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.loader import Settings
 from kuma_sd.system.threads import Threads
@@ -46,10 +46,7 @@ def publish_once(settings: Settings, timeout: float, *, allow_empty: bool, accep
     outputs = {name: output for name, (_, output) in components.outputs.items()}
     start_outputs(outputs)
     try:
-        snapshots = _collect_targets(components, timeout, allow_empty=allow_empty)
-        received = max(snapshot.received for snapshot in snapshots)
-        assignments = list(itertools.chain.from_iterable(snapshot.assignments for snapshot in snapshots))
-        publications = {path: chain.publication(assignments, received) for path, chain in components.chains}
+        publications = _publications(components, _collect_targets(components, timeout, allow_empty=allow_empty))
         for output_settings, output in components.outputs.values():
             if not accept:
                 _check_drop(output_settings.name, output, publications[path_of(output_settings)], settings)
@@ -60,6 +57,18 @@ def publish_once(settings: Settings, timeout: float, *, allow_empty: bool, accep
     finally:
         for output in outputs.values():
             output.close()
+
+
+def _publications(components: Components, snapshots: list[Snapshot]) -> dict[Path, Publication]:
+    """Return what each chain makes of the snapshots; what it cannot convert stays as it was published before."""
+    received = max(snapshot.received for snapshot in snapshots)
+    assignments = list(itertools.chain.from_iterable(snapshot.assignments for snapshot in snapshots))
+    publications = {}
+    for path, chain in components.chains:
+        outputs = [components.outputs[output.name][1] for output in components.outputs_through(path)]
+        chain.fall_back_on(partial(published_groups, outputs), {})
+        publications[path] = chain.publication(assignments, received)
+    return publications
 
 
 def _check_drop(name: str, output: Output, publication: Publication, settings: Settings) -> None:
