@@ -73,6 +73,7 @@ class Pair:
 
     def __init__(self, folder: Path, program: str, way: str, url: str) -> None:
         self._folder, self._way, self._url = folder, way, url
+        self._address = f"127.0.0.1:{_port()}"
         self.processes: list[subprocess.Popen[bytes]] = []
         if way != "native":
             self._start(sys.executable, "-m", "kuma_sd", "run", *self._settings())
@@ -114,7 +115,7 @@ class Pair:
             self.processes.append(subprocess.Popen(command, stdout=log, stderr=log))  # noqa: S603 (ours, and Prometheus)
 
     def _settings(self) -> list[str]:
-        folder, self._address = self._folder, f"127.0.0.1:{_port()}"
+        folder = self._folder
         common = [f"--cp-address={self._url}", f"--state-dir={folder}/state", f"--control-socket={folder}/control.sock"]
         if self._way == "http_sd":
             return [*common, "--output=http_sd", f"--web-listen-address={self._address}"]
@@ -160,6 +161,8 @@ def _measured(pair: Pair, plane: Plane, targets: int, way: str, changes: int) ->
     costs = [
         (after - used - share * took) / changes for after, used, share in zip(pair.spent(), before, idle, strict=True)
     ]
+    # Over http_sd, what a change costs is lost in what polling costs all the time.
+    costs = [max(0.0, cost) for cost in costs]
     ours = costs[0] if len(costs) > 1 else 0.0
     peaks = [0.0, *pair.memory()][-2:]
     return Spent(targets, way, ours, costs[-1], sum(idle), (peaks[0], peaks[1]))

@@ -20,7 +20,7 @@ from kuma_sd.system import malloc
 
 
 def _grpc(data: bytes) -> MadsResponse:
-    return MadsResponse(V1_PROTOBUF, grpc_stream._parse(data).resources)  # noqa: SLF001 (the daemon's own stage)
+    return MadsResponse(V1_PROTOBUF, grpc_stream._parse(data, V1_PROTOBUF).resources)  # noqa: SLF001 (the daemon's own stage)
 
 
 def _http(data: bytes) -> MadsResponse:

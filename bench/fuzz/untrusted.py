@@ -44,9 +44,9 @@ def one_input(data: bytes) -> None:
     kind, rest = data[:1], data[1:]
     with contextlib.suppress(SourceError):
         if kind == bytes([V1]):
-            _publish(V1_PROTOBUF, grpc_stream._parse(rest).resources)  # noqa: SLF001 (the boundary)
+            _publish(V1_PROTOBUF, grpc_stream._parse(rest, V1_PROTOBUF).resources)  # noqa: SLF001 (the boundary)
         elif kind == bytes([V1ALPHA1]):
-            _publish(V1ALPHA1_PROTOBUF, grpc_stream._parse(rest).resources)  # noqa: SLF001 (likewise)
+            _publish(V1ALPHA1_PROTOBUF, grpc_stream._parse(rest, V1ALPHA1_PROTOBUF).resources)  # noqa: SLF001 (likewise)
         elif kind == bytes([HTTP]):
             _publish(V1_JSON, [bytes(raw) for raw in http_long_poll._parse(rest).resources or ()])  # noqa: SLF001 (likewise)
         elif kind == bytes([STATE]):
