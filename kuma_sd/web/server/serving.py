@@ -162,6 +162,9 @@ class Serving:
                 self._send(connection, now)
         except ConnectionEndedError:
             self._drop(connection)
+        except Exception:  # noqa: BLE001 (whatever one client does, the others are served)
+            _log.exception("serving a client failed")
+            self._drop(connection)
         else:
             self._watch(connection)
 
