@@ -89,7 +89,13 @@ STATES = {
     ),
     "several control planes are down for the same reason": (
         [
-            plane(name, connected=False, last_response=NOW - 200 - number, age=200.0 + number, failing="connection refused")
+            plane(
+                name,
+                connected=False,
+                last_response=NOW - 200 - number,
+                age=200.0 + number,
+                failing="connection refused",
+            )
             for number, name in enumerate("abcdefgh")
         ],
         "8 control planes are not connected: a, b, c, d, e, f and 2 more connection refused",
