@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from kuma_sd.core.errors import ConfigError, KumaSDError, OutputError, PluginError, SourceError, TransformError
     from kuma_sd.core.incremental_cache import IncrementalCache
     from kuma_sd.core.logger import Logger
+    from kuma_sd.core.mailbox import Mailbox
     from kuma_sd.core.model import Assignment, Codec, Key, Labels, Snapshot, Target
     from kuma_sd.core.options import (
         BOOL,
@@ -92,6 +93,7 @@ NAMES_OF_MODULES = {
     ),
     "kuma_sd.core.incremental_cache": ("IncrementalCache",),
     "kuma_sd.core.logger": ("Logger",),
+    "kuma_sd.core.mailbox": ("Mailbox",),
     "kuma_sd.core.model": ("Assignment", "Codec", "Key", "Labels", "Snapshot", "Target"),
     "kuma_sd.core.options": (
         "BOOL",
@@ -206,6 +208,7 @@ __all__ = [
     "KumaSDError",
     "Labels",
     "Logger",
+    "Mailbox",
     "Matcher",
     "Matchers",
     "NoOptions",

@@ -1,7 +1,9 @@
 """The fault catalogue: what can go wrong, done to the real daemon; prints a table of what came of it."""
 
 import argparse
+import os
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +32,8 @@ def main() -> int:
     """Run what was asked for; returns the exit status."""
     parser = _parser()
     arguments = parser.parse_args()
+    if arguments.model:
+        return _model(arguments.model)
     if arguments.write and (arguments.only or arguments.soak):
         parser.error("--write wants the whole catalogue")
     outcomes = []
@@ -47,6 +51,14 @@ def main() -> int:
     return any(outcome.problems or outcome.lost for outcome in outcomes)
 
 
+def _model(runs: int) -> int:
+    """Run the state machine of the tests, for longer."""
+    test = Path(__file__).parents[2] / "tests/pipeline/test_promise.py"
+    environment = {**os.environ, "KUMA_SD_MODEL_RUNS": str(runs)}
+    command = [sys.executable, "-m", "pytest", "-q", "--show-capture=no", "-p", "no:logging", "--timeout=0", str(test)]
+    return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 (our own tests)
+
+
 def _run(fault: Fault, seed: int, *, short: bool) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "published").mkdir()
@@ -62,6 +74,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="equal seeds make equal orders (default: 1)")
     parser.add_argument("--only", action="append", choices=CATALOGUE, help="this fault only; repeatable")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="no faults, but changes for so long")
+    parser.add_argument(
+        "--model",
+        type=int,
+        nargs="?",
+        const=20_000,
+        metavar="RUNS",
+        help="no faults, but sequences of 60 events beside a model of the promise (default: 20000)",
+    )
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
     return parser
 

@@ -5,7 +5,8 @@ import sys
 import threading
 import time
 
-from kuma_sd_redis.address import parse_address
+from kuma_sd import parse_url
+from kuma_sd_redis.address import address_of
 from kuma_sd_redis.connection import Connection
 from kuma_sd_redis.inbox import Inbox
 from kuma_sd_redis.layout import Head, Keys, Position, decode
@@ -23,7 +24,7 @@ class LightEdge:
     """
 
     def __init__(self, url: str) -> None:
-        self._address = parse_address(url)
+        self._address = address_of(parse_url(url))
         self._connection = Connection(self._address, RedisOutputOptions())
         self._positions: dict[int, Position] = {}
         self.entries = 0

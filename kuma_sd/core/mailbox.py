@@ -18,6 +18,7 @@ class Mailbox(Generic[T]):
         self._changed = threading.Condition()
         self._items: dict[Any, T] = {}
         self._closed = False
+        self._error: BaseException | None = None
         self.superseded = 0
 
     @property
@@ -42,16 +43,26 @@ class Mailbox(Generic[T]):
 
         Returns:
             Nothing when the time is over or the mailbox is closed.
+
+        Raises:
+            BaseException: the error with which the mailbox was closed.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._closed, timeout)
+            if self._error:
+                raise self._error
             if self._closed:
                 return {}
             taken, self._items = self._items, {}
             return taken
 
-    def close(self) -> None:
-        """Wake every reader; from now on nothing is handed out."""
+    def close(self, error: BaseException | None = None) -> None:
+        """Wake every reader; from now on nothing is handed out.
+
+        Args:
+            error: why there is nothing more; every reader raises it.
+        """
         with self._changed:
             self._closed = True
+            self._error = self._error or error
             self._changed.notify_all()

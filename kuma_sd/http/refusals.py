@@ -4,6 +4,7 @@ import email.utils
 import time
 
 from kuma_sd.core.errors import SourceError
+from kuma_sd.core.url import parse_url
 from kuma_sd.http.client import HttpResponse
 
 _BUSY = (429, 503)
@@ -20,8 +21,16 @@ def refused(response: HttpResponse) -> SourceError:
     if status == 429:  # noqa: PLR2004 (Too Many Requests)
         return SourceError("it wants us to ask less often (HTTP status 429)", retry_after=wait)
     if status in _MOVED:
-        return SourceError(f"it redirects to {response.headers.get('Location', 'somewhere')!r}; set cp-address to that")
+        return SourceError(f"it redirects to {_place(response)}; set cp-address to that")
     return SourceError(f"HTTP status {status}", retry_after=wait)
+
+
+def _place(response: HttpResponse) -> str:
+    """Return where a redirect leads, without what may be a secret."""
+    try:
+        return repr(str(parse_url(str(response.headers.get("Location", "")))))
+    except ValueError:
+        return "another place"
 
 
 def retry_after(text: str) -> float:

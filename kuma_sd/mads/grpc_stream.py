@@ -98,11 +98,6 @@ class GrpcStream:
         _check_descriptors()
         self._patience = patience
         self._deadline = Deadline(f"deadline of {endpoint}", self._give_up)
-        try:
-            # gRPC ends the process where it can open nothing.
-            require_descriptors()
-        except OSError as error:
-            raise SourceError(f"no connection can be made: {error.strerror}") from error
         self._channel = _channel(endpoint, dialect, options, access)
         self._call: grpc.Call | None = None
         self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()

@@ -102,8 +102,8 @@ class Negotiation:
         """Yield the responses over one protocol; returns why there is none."""
         answered = False
         connection = protocol.connect(endpoint, self._options, self._access, self._patience.seconds)
-        self._claim(connection)
         try:
+            self._claim(connection)
             for response in connection:
                 if not answered:
                     answered = True

@@ -84,16 +84,17 @@ def allowed(endpoint: Endpoint, options: MadsOptions) -> Sequence[MadsProtocol]:
 
 
 def not_over_grpc(endpoint: Endpoint, options: MadsOptions) -> str:
-    """Return which option keeps gRPC from being used at an endpoint; empty if none does."""
+    """Return what keeps gRPC from being used at an endpoint; empty if nothing does."""
     if endpoint.path:
         # gRPC has no place for a path, which gateways need.
         return "a path in cp-address"
     if endpoint.tls and options.tls_insecure_skip_verify:
         return "tls-insecure-skip-verify"
-    if any(not _is_metadata(header.name) for header in options.header):
-        return "header"
+    for header in options.header:
+        if not _is_metadata(header.name):
+            return f"the header {header.name}"
     proxy = proxy_for(endpoint, options.proxy)
-    return "proxy" if proxy and proxy.scheme == "https" else ""
+    return "a proxy that is spoken to over TLS" if proxy and proxy.scheme == "https" else ""
 
 
 def _is_metadata(name: str) -> bool:

@@ -99,7 +99,7 @@ class ControlPlane:
         self.expired = False
         self.received = 0.0
         self.changed: float | None = None
-        self._born = now
+        self._in_contact_at = now
         self._lapsed: Sequence[Assignment] = ()
         self._origin: frozenset[str] = frozenset()
         self._answered = False
@@ -159,8 +159,10 @@ class ControlPlane:
         self.known = self.restored = self.was_saved = True
         self._namesakes = has_namesakes(last_good.assignments)
 
-    def configure(self, config: ControlPlaneConfig) -> None:
+    def configure(self, config: ControlPlaneConfig, now: float) -> None:
         """Go on with other settings; what is published stays."""
+        # Asked before the source may be another one, which knows nothing of this contact.
+        self._age(now)
         before, self.config = self.config, config
         self.guard.max_drop, self.guard.hold = config.max_drop, config.hold
         self._log.title = config.title
@@ -182,14 +184,17 @@ class ControlPlane:
         self._lapsed = ()
         self.received = snapshot.received
         self._answered = True
-        snapshot = self._with_stable_ordinals(snapshot)
+        changes = difference(self.published, snapshot.assignments)
+        if self._namesakes or has_namesakes(changes[1]):
+            snapshot = self._with_stable_ordinals(snapshot)
+            changes = difference(self.published, snapshot.assignments)
         if self._moved and not (snapshot.complete and snapshot.assignments):
-            self.guard.admit(snapshot, now, conclusive=False)
+            self.guard.admit(snapshot, now, changes, conclusive=False)
         else:
             if self._moved:
                 self.guard.replace(snapshot)
             else:
-                self.guard.admit(snapshot, now)
+                self.guard.admit(snapshot, now, changes)
             self._origin = self.config.endpoints
         self.known = self.known or bool(snapshot.assignments)
         self._empty_since = now if self._empty_since is None else self._empty_since
@@ -225,14 +230,13 @@ class ControlPlane:
         return bool(self._origin and self.published) and self._origin.isdisjoint(self.config.endpoints)
 
     def _age(self, now: float) -> float:
-        # What was restored says when it changed last, not when the last contact was: so it counts from the start.
+        """Return how long ago the last contact was; from the start if there was none since."""
         age = self.config.age(now)
-        return now - self._born if age is None else age
+        if age is not None:
+            self._in_contact_at = now - age
+        return now - self._in_contact_at
 
     def _with_stable_ordinals(self, snapshot: Snapshot) -> Snapshot:
-        _, fresh = difference(self.published, snapshot.assignments)
-        if not self._namesakes and not has_namesakes(fresh):
-            return snapshot
         assignments = with_stable_ordinals(snapshot.assignments, self.published, self.guard.status.keys)
         self._namesakes = has_namesakes(assignments) or has_namesakes(self.published)
         return replace(snapshot, assignments=assignments)

@@ -35,12 +35,13 @@ class ControlPlanes:
         self._left: list[tuple[float, ControlPlane]] = []
         self._by_source: dict[int, ControlPlane] = {}
         self._instead: list[ControlPlane] = []
+        self._is_started = False
         self._patience_ends = FOREVER
 
     @property
     def all(self) -> list[ControlPlane]:
         """Those whose targets are published, in the order of their names."""
-        return sorted([*self.configured.values(), *self.leaving], key=lambda known: known.config.name)
+        return sorted([*self.configured.values(), *self.leaving], key=lambda control_plane: control_plane.config.name)
 
     def restore(
         self, last_good: Iterable[LastGoodTargets], now: float, removed: Iterable[LastGoodTargets] = ()
@@ -68,45 +69,51 @@ class ControlPlanes:
         """
         found = self._match(configs)
         renames = {
-            known.config.name: config.name for config, known in found.items() if known.config.name != config.name
+            control_plane.config.name: config.name
+            for config, control_plane in found.items()
+            if control_plane.config.name != config.name
         }
-        leaving = [known for known in self.all if known not in found.values()]
-        self._left = [(when, known) for when, known in self._left if known not in found.values()]
+        leaving = [control_plane for control_plane in self.all if control_plane not in found.values()]
+        self._left = [
+            (when, control_plane) for when, control_plane in self._left if control_plane not in found.values()
+        ]
         new = {config: ControlPlane(config, now) for config in configs if config not in found}
-        for config, known in found.items():
-            known.configure(config)
+        for config, control_plane in found.items():
+            control_plane.configure(config, now)
         self.configured = {config.name: (found | new)[config] for config in configs}
         self._by_source = {config.source: self.configured[config.name] for config in configs}
-        self._name_files({known.file for known in [*leaving, *(known for _, known in self._left)]})
+        self._name_files(
+            {control_plane.file for control_plane in [*leaving, *(control_plane for _, control_plane in self._left)]}
+        )
         self._let_leave(leaving, list(new.values()), now + start_wait)
         self._dismiss(now)
         return renames
 
     def take(self, source: int, event: SourceEvent, now: float) -> None:
         """Hand an event to the control plane that the source asks; what comes from a replaced source is dropped."""
-        known = self._by_source.get(source)
-        if known is None:
+        control_plane = self._by_source.get(source)
+        if control_plane is None:
             return
         if isinstance(event, Snapshot):
-            known.take(event, now)
+            control_plane.take(event, now)
         else:
-            known.lose_contact(event)
+            control_plane.lose_contact(event)
 
     def tick(self, now: float) -> None:
         """Do what is due."""
-        for known in self.configured.values():
-            known.tick(now)
+        for control_plane in self.configured.values():
+            control_plane.tick(now)
         self._dismiss(now)
 
     def accept(self, name: str | None = None) -> None:
         """Let go of what is held, of one or of all."""
-        for known in self.configured.values():
-            if name is None or known.config.name == name:
-                known.accept()
+        for control_plane in self.configured.values():
+            if name is None or control_plane.config.name == name:
+                control_plane.accept()
 
     def deadline(self, now: float) -> float:
         """Return when tick() must be called next even if nothing happens, in monotonic seconds."""
-        times = [known.deadline(now) for known in self.configured.values()]
+        times = [control_plane.deadline(now) for control_plane in self.configured.values()]
         if self.leaving and now < self._patience_ends:
             times.append(self._patience_ends)
         return min(times, default=FOREVER)
@@ -114,31 +121,34 @@ class ControlPlanes:
     def _match(self, configs: Sequence[ControlPlaneConfig]) -> dict[ControlPlaneConfig, ControlPlane]:
         """Find who is who, first among those of the last settings, then among those that left since."""
         found: dict[ControlPlaneConfig, ControlPlane] = {}
-        for candidates in (self.configured.values(), self.leaving, [known for _, known in self._left]):
+        for candidates in (self.configured.values(), self.leaving, [control_plane for _, control_plane in self._left]):
             wanted = {config: config.identity for config in configs if config not in found}
-            found |= match({known: known.identity for known in candidates}, wanted)
+            found |= match({control_plane: control_plane.identity for control_plane in candidates}, wanted)
         return found
 
     def _name_files(self, taken: Collection[str]) -> None:
         """Give each control plane a file of its own, which it keeps when it is renamed."""
-        taken = {*taken, *(known.file for known in self.configured.values())}
-        for known in self.configured.values():
-            if not known.file:
-                known.file = next(name for name in _file_names(known.config) if name not in taken)
-                taken.add(known.file)
+        taken = {*taken, *(control_plane.file for control_plane in self.configured.values())}
+        for control_plane in self.configured.values():
+            if not control_plane.file:
+                control_plane.file = next(name for name in _file_names(control_plane.config) if name not in taken)
+                taken.add(control_plane.file)
 
     def _let_leave(self, leaving: list[ControlPlane], new: list[ControlPlane], patience_ends: float) -> None:
-        for known in leaving:
-            if known.published and known not in self.leaving and new:
+        for control_plane in leaving:
+            if control_plane.published and control_plane not in self.leaving and new:
                 _log.info(
                     "control plane %s: not in the settings any more; its %s stay until %s answered",
-                    known.config.title,
-                    counted(len(known.published), "target"),
+                    control_plane.config.title,
+                    counted(len(control_plane.published), "target"),
                     ", ".join(other.config.title for other in new),
                 )
         self.leaving = leaving
         present = self.configured.values()
-        self._instead = [known for known in self._instead if known in present] + new
+        self._instead = [control_plane for control_plane in self._instead if control_plane in present]
+        # Those of the start came instead of nobody, unless others were there before.
+        self._instead += new if self._is_started or leaving else []
+        self._is_started = True
         self._patience_ends = patience_ends if new else self._patience_ends
 
     def _dismiss(self, now: float) -> None:
@@ -147,19 +157,19 @@ class ControlPlanes:
             del self._left[0]
         if not self.leaving:
             return
-        answered = all(known.known for known in self._instead)
-        if answered or (now >= self._patience_ends and any(known.published for known in self._instead)):
-            for known in self.leaving:
-                self._forget(known.file)
-                self._left.append((now, known))
+        answered = all(control_plane.known for control_plane in self._instead)
+        if answered or (now >= self._patience_ends and any(control_plane.published for control_plane in self._instead)):
+            for control_plane in self.leaving:
+                self._forget(control_plane.file)
+                self._left.append((now, control_plane))
             self.leaving, self._instead = [], []
 
 
 def _restored(saved: LastGoodTargets, now: float) -> ControlPlane:
     config = ControlPlaneConfig(saved.name, saved.name or "(unnamed)", saved.configured)
-    known = ControlPlane(config, now)
-    known.restore(saved)
-    return known
+    control_plane = ControlPlane(config, now)
+    control_plane.restore(saved)
+    return control_plane
 
 
 def _file_names(config: ControlPlaneConfig) -> Iterable[str]:

@@ -18,6 +18,9 @@ _KEY_MESH = attrgetter("mesh")
 
 FOREVER = float("inf")
 
+Changes = tuple[list[Assignment], list[Assignment]]
+"""What is published and not in an answer, and what is in it and not published, as `difference` tells it."""
+
 MANY_RESTARTS = 2
 """How often a hold is begun anew until somebody should look."""
 
@@ -111,15 +114,16 @@ class Guard:
         """Begin with what was published before; no answer said anything about it yet."""
         self.published = self._present = assignments
 
-    def admit(self, snapshot: Snapshot, now: float, *, conclusive: bool = True) -> None:
+    def admit(self, snapshot: Snapshot, now: float, changes: Changes | None = None, *, conclusive: bool = True) -> None:
         """Take an answer of the control plane.
 
         Args:
             snapshot: the answer.
             now: in the seconds of the snapshot's ``connected``.
+            changes: how it differs from what is published, if that is known already.
             conclusive: whether what it lacks may be let go in time; otherwise all that is missing stays.
         """
-        gone = self._gone(snapshot.assignments)
+        gone = self._gone(changes or difference(self.published, snapshot.assignments))
         self._held = {key: held for key, held in self._held.items() if key in gone}
         self._let_go = {key: since for key, since in self._let_go.items() if now - since < self.hold}
         appeared = self._note_unreadable(snapshot)
@@ -181,9 +185,9 @@ class Guard:
         self._present = ()
         self.accept()
 
-    def _gone(self, present: Sequence[Assignment]) -> dict[Key, Assignment]:
+    def _gone(self, changes: Changes) -> dict[Key, Assignment]:
         """Return what is published but not present; what returned is no longer counted as let go."""
-        vanished, fresh = difference(self.published, present)
+        vanished, fresh = changes
         gone = {assignment.key: assignment for assignment in vanished}
         if gone:
             for key in gone.keys() & set(map(_KEY, fresh)):

@@ -138,17 +138,18 @@ class LineTemplates:
 
 
 def _shared_values(target: Target) -> tuple[str, ...]:
-    facts = target.mesh, target.service, target.scheme, target.metrics_path, *target.labels.values()
+    service, job = target.service, target.job or target.service
+    facts = target.mesh, service, job, target.scheme, target.metrics_path, *target.labels.values()
     return (*facts, target.control_plane) if target.control_plane else facts
 
 
 def _marked(target: Target) -> Target:
     """Return a target with the same names, whose values are the places that they have in `LineTemplates.render`."""
-    name, address, mesh, service, scheme, path, *labels, last = (
-        f"\ue000{place}\ue001" for place in range(7 + len(target.labels))
+    name, address, mesh, service, job, scheme, path, *labels, last = (
+        f"\ue000{place}\ue001" for place in range(8 + len(target.labels))
     )
     marked = dict(zip(target.labels, labels, strict=True))
-    return Target(target.control_plane and last, mesh, service, name, address, scheme, path, marked)
+    return Target(target.control_plane and last, mesh, service, name, address, scheme, path, marked, job)
 
 
 def _bound(remembered: "set[_Shape] | dict[_Shape, _Template | None]") -> None:

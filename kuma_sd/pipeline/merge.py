@@ -244,19 +244,26 @@ class Pipeline:
 
     def _may_publish(self, now: float) -> bool:
         """Tell whether everybody is known; or after start-wait, anybody."""
-        if self.status.published or all(known.known for known in self.control_planes.configured.values()):
+        if self.status.published or all(
+            control_plane.known for control_plane in self.control_planes.configured.values()
+        ):
             return True
-        return now >= self._started + self._start_wait and any(known.known for known in self.control_planes.all)
+        return now >= self._started + self._start_wait and any(
+            control_plane.known for control_plane in self.control_planes.all
+        )
 
     def _note_changes(self) -> bool:
         """Tell whether what may be published differs; lists that did not change are mostly the same objects."""
-        before, self._seen = self._seen, {known: known.published for known in self.control_planes.all}
+        before, self._seen = (
+            self._seen,
+            {control_plane: control_plane.published for control_plane in self.control_planes.all},
+        )
         changed = before.keys() != self._seen.keys()
-        for known, assignments in self._seen.items():
-            if assignments is not before.get(known):
+        for control_plane, assignments in self._seen.items():
+            if assignments is not before.get(control_plane):
                 changed = True
-                if assignments != before.get(known, ()):
-                    known.changed = time.time()
+                if assignments != before.get(control_plane, ()):
+                    control_plane.changed = time.time()
         return changed
 
     def _publish(self) -> None:
@@ -264,7 +271,7 @@ class Pipeline:
         began = time.monotonic()
         every = self.control_planes.all
         assignments = _union(every)
-        received = max((known.received for known in every), default=0.0)
+        received = max((control_plane.received for control_plane in every), default=0.0)
         for route in self.routes:
             route.publish(assignments, received)
         rounds = self.status.rounds + 1
@@ -273,8 +280,8 @@ class Pipeline:
     def _show(self, now: float) -> None:
         self.status = replace(
             self.status,
-            control_planes={name: known.view for name, known in self.control_planes.configured.items()},
-            leaving=[known.view for known in self.control_planes.leaving],
+            control_planes={name: control_plane.view for name, control_plane in self.control_planes.configured.items()},
+            leaving=[control_plane.view for control_plane in self.control_planes.leaving],
             beat=now,
         )
 
@@ -285,21 +292,21 @@ class Pipeline:
             may_publish: whether what nobody has saved yet is published now.
         """
         before, self._saved = self._saved, {}
-        for known in self.control_planes.all:
-            last_good = known.last_good
-            saved = before.get(known)
-            is_due = known.known and known.config.is_saved and (may_publish or known.was_saved)
+        for control_plane in self.control_planes.all:
+            last_good = control_plane.last_good
+            saved = before.get(control_plane)
+            is_due = control_plane.known and control_plane.config.is_saved and (may_publish or control_plane.was_saved)
             if is_due and (saved is None or not _is_same(saved, last_good)):
                 self._save(last_good)
                 saved = last_good
             if saved:
-                self._saved[known] = saved
+                self._saved[control_plane] = saved
 
 
 def _union(every: Sequence[ControlPlane]) -> list[Assignment]:
     """Return all assignments, sorted by key, each key once."""
-    assignments = list(itertools.chain.from_iterable(known.published for known in every))
-    if len({known.config.name for known in every}) == len(every):
+    assignments = list(itertools.chain.from_iterable(control_plane.published for control_plane in every))
+    if len({control_plane.config.name for control_plane in every}) == len(every):
         return assignments
     # One that is leaving has the name of one that came instead, which stands before it and wins.
     unique = {assignment.key: assignment for assignment in reversed(assignments)}

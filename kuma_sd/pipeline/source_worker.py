@@ -14,8 +14,14 @@ from kuma_sd.plugin.interfaces import Source
 LONGEST_RETRY_AFTER = 300.0
 """How long a server may send us away, in seconds."""
 
+ENDED = "it ended the stream"
+
 STEADY_SECONDS = 10.0
 """How long a connection must have held for the back-off to begin anew when it breaks."""
+
+
+ONE_BACK_OFF_SECONDS = 1.0
+"""How long a connection that broke may be away for the contact to go on: the first back-off, and connecting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +44,27 @@ class ConnectionStatus:
 class Contact:
     """Since when a control plane is in contact, in seconds of ``time.monotonic()``.
 
-    A connection that breaks and is made again by the first attempt does not end the contact: that is what gateways do,
-    and says nothing about the control plane. An attempt that fails does.
+    A connection that the other side ended and that is made again by the first attempt does not end the contact: that is
+    what gateways do, and says nothing about the control plane. An attempt that fails does, and so does a connection
+    that broke and is away for longer than one back-off: the control plane may have restarted.
     """
 
     def __init__(self) -> None:
         self._began: float | None = None
         self._broke = float("-inf")
+        self._was_ended = False
 
     def began(self, connected: float) -> float:
         """Return when the present contact began, given when the present connection was made."""
-        if self._began is None:
+        was_away = not self._was_ended and connected - self._broke > ONE_BACK_OFF_SECONDS
+        if self._began is None or (self._began < self._broke and was_away):
             # Clocks of sources may be coarse; a contact never begins before the last one ended.
             self._began = max(connected, self._broke)
         return self._began
 
-    def broke(self, now: float) -> None:
-        """Note that the connection broke."""
-        self._broke = now
+    def broke(self, now: float, *, was_ended: bool) -> None:
+        """Note that the connection broke, or that the other side ended it."""
+        self._broke, self._was_ended = now, was_ended
 
     def failed(self) -> float | None:
         """Note that an attempt to connect failed; returns when the contact was lost, if this is what shows it."""
@@ -90,7 +99,7 @@ class SourceWorker:
         """Iterate over the source until closed."""
         while not self._closing.is_set():
             self.status = replace(self.status, attempts=self.status.attempts + 1)
-            why, error, leave_alone = "it ended the stream", None, 0.0
+            why, error, leave_alone = ENDED, None, 0.0
             try:
                 self._connection()
             except SourceError as failure:
@@ -125,7 +134,7 @@ class SourceWorker:
     def _ended(self, why: str, error: Exception | None, now: float) -> None:
         """Note that a connection broke, or that there was none."""
         if self.status.up:
-            self._contact.broke(now)
+            self._contact.broke(now, was_ended=why == ENDED)
             if now - self._made >= STEADY_SECONDS:
                 self._backoff.reset()
         elif (lost := self._contact.failed()) is not None:

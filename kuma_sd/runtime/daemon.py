@@ -4,9 +4,10 @@ import contextlib
 import itertools
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
+from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.model import Codec, Snapshot
 from kuma_sd.core.text import counted
 from kuma_sd.pipeline.chain import Chain
@@ -54,6 +55,8 @@ class Daemon:
         self._source_ids = itertools.count(1)
         self._ids: dict[SourceWorker, int] = {}
         self._settings = settings
+        self._refusal = ""
+        """Why an output could not replace another at the last reload."""
         self._configuration = self._adopt(settings, build(settings))
         warn(self._components)
 
@@ -83,12 +86,15 @@ class Daemon:
         Raises:
             ConfigError: options do not fit together; everything goes on as it was.
             PluginError: a plugin cannot be made; likewise.
+            OutputError: an output cannot be started in place of the one it would replace; likewise.
         """
         components = build(settings, self._components)
+        started = self._start_successors(components)
         before = self._workers()
         configuration = self._adopt(settings, components)
+        for name in started:
+            self.outputs[name].started = True
         now = self._workers()
-        # An output is started after the close() of the one that it replaces, which holds what it wants.
         self.threads.stop(STOP_TIMEOUT, [worker for worker in before.values() if worker not in now.values()])
         self.pipeline.configure_soon(configuration)
         self._start_threads()
@@ -196,6 +202,52 @@ class Daemon:
         configs = [self._config(source, settings) for source, _ in components.sources.values()]
         routes = [self._route(chain, components.outputs_through(path)) for path, chain in components.chains]
         return Configuration(configs, routes, settings.core.start_wait)
+
+    def _start_successors(self, components: Components) -> list[str]:
+        """Start the outputs that replace others; when one refuses, all old ones go on. Returns their names."""
+        outputs = {name: output for name, (_, output) in components.outputs.items()}
+        replaced = {name: one for name, one in self.outputs.items() if outputs.get(name, one.output) is not one.output}
+        started: list[str] = []
+        stopped: list[str] = []
+        try:
+            for name, worker in replaced.items():
+                if not self._starts_beside(name, outputs[name]):
+                    # The old one holds what it wants.
+                    stopped.append(name)
+                    self.threads.stop(STOP_TIMEOUT, [worker])
+                    start_outputs({name: outputs[name]})
+                started.append(name)
+        except KumaSDError as error:
+            self._refusal = str(error)
+            for name in started:
+                outputs[name].close()
+            self._open_again(stopped)
+            raise
+        self._refusal = ""
+        return started
+
+    def _starts_beside(self, name: str, output: Output) -> bool:
+        """Start an output while the one that it replaces goes on, if that is possible.
+
+        Raises:
+            KumaSDError: it refused for the same reason before, and then without the old one too.
+        """
+        try:
+            start_outputs({name: output})
+        except KumaSDError as error:
+            if str(error) == self._refusal:
+                raise
+            return False
+        return True
+
+    def _open_again(self, names: Collection[str]) -> None:
+        """Go on with outputs that were stopped for others, which refused."""
+        if names:
+            kept = {name: pair for name, pair in self._components.outputs.items() if name not in names}
+            self.outputs = {name: worker for name, worker in self.outputs.items() if name not in names}
+            components = build(self._settings, self._components._replace(outputs=kept))
+            self.pipeline.configure_soon(self._adopt(self._settings, components))
+            self._start_threads()
 
     def _route(self, chain: Chain, outputs: Iterable[OutputSettings]) -> Route:
         workers = {output.name: self.outputs[output.name] for output in outputs}

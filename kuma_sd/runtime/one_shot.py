@@ -10,26 +10,35 @@ from kuma_sd.core.errors import SourceError
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Snapshot, SourceEvent
 from kuma_sd.core.options import show_duration
+from kuma_sd.core.publication import Publication
 from kuma_sd.core.text import counted
 from kuma_sd.pipeline.source_worker import SourceWorker
-from kuma_sd.runtime.builder import Components, build, start_outputs, title
+from kuma_sd.plugin.interfaces import Output, WritesFiles
+from kuma_sd.prometheus.sd_files import selected
+from kuma_sd.runtime.builder import Components, build, path_of, start_outputs, title
+from kuma_sd.runtime.published_files import groups_in
 from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.loader import Settings
 from kuma_sd.system.threads import Threads
+from kuma_sd.telemetry.publication_diff import compare
 
 _log = logging.getLogger(__name__)
 
 
-def publish_once(settings: Settings, timeout: float, *, allow_empty: bool) -> None:
+def publish_once(settings: Settings, timeout: float, *, allow_empty: bool, accept: bool = False) -> None:
     """Publish one complete union of all control planes to every output.
+
+    There is no guard that could wait. Instead, what would take more than ``guard-max-drop`` out of the files that are
+    there is not published.
 
     Args:
         settings: what to run.
         timeout: how long the control planes may take, in seconds.
         allow_empty: whether a union without any target is published; otherwise it counts as not there yet.
+        accept: whether any number of targets may vanish from the files.
 
     Raises:
-        SourceError: a control plane is missing, or all are empty; nothing was published.
+        SourceError: a control plane is missing, or all are empty, or too many targets vanished; nothing was published.
         OutputError: an output failed.
     """
     components = build(settings)
@@ -39,14 +48,30 @@ def publish_once(settings: Settings, timeout: float, *, allow_empty: bool) -> No
     try:
         snapshots = _collect_targets(components, timeout, allow_empty=allow_empty)
         received = max(snapshot.received for snapshot in snapshots)
+        assignments = list(itertools.chain.from_iterable(snapshot.assignments for snapshot in snapshots))
+        publications = {path: chain.publication(assignments, received) for path, chain in components.chains}
         for output_settings, output in components.outputs.values():
-            assignments = itertools.chain.from_iterable(snapshot.assignments for snapshot in snapshots)
-            publication = components.chain_of(output_settings).publication(assignments, received)
+            if not accept:
+                _check_drop(output_settings.name, output, publications[path_of(output_settings)], settings)
+        for output_settings, output in components.outputs.values():
+            publication = publications[path_of(output_settings)]
             output.publish(publication)
             _log.info("output %s: published, %s", output_settings.name, counted(len(publication.groups), "target"))
     finally:
         for output in outputs.values():
             output.close()
+
+
+def _check_drop(name: str, output: Output, publication: Publication, settings: Settings) -> None:
+    if not isinstance(output, WritesFiles):
+        return
+    before = [group for path in output.files(publication) for group in groups_in(path)]
+    removed = compare(before, selected(output, publication)).counts.removed
+    if removed > settings.core.guard_max_drop * len(before):
+        raise SourceError(
+            f"nothing was published: {removed} of {counted(len(before), 'target')} would vanish from output {name}, "
+            "more than guard-max-drop; if that is right, use --accept"
+        )
 
 
 def _collect_targets(components: Components, timeout: float, *, allow_empty: bool) -> list[Snapshot]:

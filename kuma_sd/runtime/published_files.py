@@ -63,7 +63,7 @@ def published_groups(outputs: Iterable[Output]) -> dict[Key, TargetGroup]:
     found: dict[Key, TargetGroup] = {}
     for output in outputs:
         if isinstance(output, WritesFiles):
-            groups = [group for path in output.files(Publication((), 0.0)) for group in _groups_in(path)]
+            groups = [group for path in output.files(Publication((), 0.0)) for group in groups_in(path)]
             found |= _by_key(groups)
     return found
 
@@ -89,7 +89,8 @@ def completed(restored: Restored, keys: Collection[Key]) -> Restored:
     return replace(restored, last_good=tuple(last_good.values()))
 
 
-def _groups_in(path: Path) -> list[TargetGroup]:
+def groups_in(path: Path) -> list[TargetGroup]:
+    """Return what is in a file; nothing if there is none, or none that can be read, which is logged."""
     try:
         return read_target_file(path)
     except FileNotFoundError:

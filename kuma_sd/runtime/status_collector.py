@@ -240,4 +240,6 @@ def _held(status: GuardStatus) -> HeldStatus:
         why=status.why,
         until=None if until is None else time.time() + until - time.monotonic(),
         engaged=status.engaged,
+        doubtful=status.doubtful,
+        suspicious=status.suspicious,
     )

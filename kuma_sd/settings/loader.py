@@ -13,6 +13,7 @@ from kuma_sd.core.url import Url
 from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.cli_parser import Program
+from kuma_sd.settings.exposure import exposed
 from kuma_sd.settings.flags import settings_parser
 from kuma_sd.settings.instances import Instance, Instances, Text, find_instances, find_outputs
 from kuma_sd.settings.parsing import Effective, Values
@@ -143,6 +144,7 @@ def load(
         warnings += comments_in_values(precedence.file)
     warnings += precedence.ignored(schema, namespace, set(in_file.names) - set(instances.names))
     settings = _read(Values(texts), instances, plugins, mistakes)
+    warnings += exposed(settings.effective, precedence.path)
     return replace(settings, warnings=tuple(warnings), arguments=namespace, file=precedence.path)
 
 

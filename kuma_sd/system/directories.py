@@ -9,8 +9,9 @@ from kuma_sd.core.logger import Logger
 
 _log = Logger(__name__)
 
-# What file systems answer that cannot flush a directory (fsync(2)), and what a directory answers that may not be read.
-_NOT_OFFERED = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM)
+# What file systems answer that cannot flush (fsync(2)), and what a directory answers that may not be read.
+_NOT_OFFERED = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
+_NOT_READABLE = (errno.EACCES, errno.EPERM)
 
 _unflushed: set[str] = set()
 """The directories of which it was logged that they cannot be flushed."""
@@ -50,11 +51,11 @@ def sync_directory(path: Path, directory: int | None = None) -> None:
     try:
         descriptor = os.open("." if directory is not None else path, os.O_RDONLY | os.O_DIRECTORY, dir_fd=directory)
         try:
-            os.fsync(descriptor)
+            flush(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
-        if error.errno not in _NOT_OFFERED and str(path) not in _unflushed:
+        if error.errno not in _NOT_READABLE and str(path) not in _unflushed:
             _unflushed.add(str(path))
             _log.warning(
                 "a directory cannot be flushed to disk; a crash of the machine may undo the last change in it",
@@ -63,3 +64,16 @@ def sync_directory(path: Path, directory: int | None = None) -> None:
             )
     else:
         _unflushed.discard(str(path))
+
+
+def flush(descriptor: int) -> None:
+    """Flush a file or directory to disk, where the file system can.
+
+    Raises:
+        OSError: the disk fails, or is full.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise

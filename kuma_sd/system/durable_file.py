@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kuma_sd.core.errors import OutputError
 from kuma_sd.core.regular_file import open_regular
-from kuma_sd.system.directories import sync_directory
+from kuma_sd.system.directories import flush, sync_directory
 from kuma_sd.system.file_lock import FileLock, LockedError
 from kuma_sd.system.output_path import check_output_path, resolve_links
 from kuma_sd.system.staging import STAGING, open_staging
@@ -152,7 +152,7 @@ def _write(name: str, folder: int, chunks: Iterable[bytes], mode: int, group_id:
         # The group first: giving a file away takes set-ID bits off it.
         os.fchown(descriptor, -1, group_id)
         os.fchmod(descriptor, mode)
-        os.fsync(descriptor)
+        flush(descriptor)
         return os.fstat(descriptor)
     finally:
         os.close(descriptor)

@@ -86,6 +86,7 @@ class FileWatcher:
         self._under = frozenset(under)
         self._paths: frozenset[Path] = frozenset()
         self._seen: dict[Path, _Look] = {}
+        self._noting = threading.Lock()
         self.follow(paths)
 
     def follow(self, paths: Iterable[Path]) -> bool:
@@ -110,10 +111,12 @@ class FileWatcher:
             path: the file.
             written: its status when it was written.
         """
-        self._seen[path] = _look_at(path)
-        if _identity_at(path) != _identity(written):
-            # Somebody was faster than this look.
-            self._seen[path] = _Look(None)
+        look = _look_at(path)
+        # If somebody was faster than this look, it is like none, so that the next one sees a change.
+        mine = _identity_at(path) == _identity(written)
+        with self._noting:
+            self._seen[path] = look if mine else _Look(object())
+        if not mine:
             self._stirred.set()
 
     def run(self) -> None:
@@ -141,7 +144,10 @@ class FileWatcher:
             now = _look_at(path, before)
             if before and before.signature != now.signature:
                 changed.add(path)
-            self._seen[path] = now
+            with self._noting:
+                # Whoever wrote the file meanwhile knows better.
+                if self._seen.get(path) is before:
+                    self._seen[path] = now
         if changed and not self._closing.is_set():
             self._on_change(frozenset(changed))
 

@@ -94,7 +94,9 @@ CONTROL_PLANE: tuple[Metric[ControlPlaneStatus], ...] = (
         lambda one: one.expired,
     ),
     Metric(
-        "control_plane_guard_engaged", "Whether the guard holds vanished targets.", lambda one: one.guard.targets > 0
+        "control_plane_guard_engaged",
+        "Whether the guard holds more than a few vanished targets after a reconnect.",
+        lambda one: one.guard.suspicious,
     ),
     Metric("control_plane_guard_held_targets", "Targets held by the guard.", lambda one: one.guard.targets),
     Metric(

@@ -57,7 +57,7 @@ def _of_control_plane(one: ControlPlaneStatus, now: float) -> Iterator[Problem]:
     elif one.note:
         what = f"Control plane {one.title} sends {counted(one.assignments, 'target')}"
         yield Problem("note", WARNING, what, one.note, control_plane=one.name)
-    if one.guard.targets:
+    if one.guard.suspicious:
         until = "until somebody accepts"
         if one.guard.until is not None:
             until = f"for {duration(max(0.0, one.guard.until - now))} more"
@@ -65,8 +65,11 @@ def _of_control_plane(one: ControlPlaneStatus, now: float) -> Iterator[Problem]:
         why = f"{one.guard.why}; in {summary(one.guard.meshes)}"
         yield Problem("held", WARNING, what, why, control_plane=one.name)
     if one.unreadable:
-        what = f"{counted(one.unreadable, 'assignment')} of {one.title} cannot be read, so nothing is taken away"
-        yield Problem("unreadable", WARNING, what, "the log says more", control_plane=one.name)
+        what = f"{counted(one.unreadable, 'assignment')} of {one.title} cannot be read"
+        kept = f"{counted(one.guard.doubtful, 'target')} that may be among them stay published; " * bool(
+            one.guard.doubtful
+        )
+        yield Problem("unreadable", WARNING, what, f"{kept}the log says more", control_plane=one.name)
 
 
 def _fate(one: ControlPlaneStatus) -> str:

@@ -74,6 +74,8 @@ class HeldStatus(msgspec.Struct, frozen=True):
         why: what made the guard hold them; empty while it holds none.
         until: when the first of them is let go; None while it holds none, or when they stay until somebody accepts.
         engaged: how often it began to hold something.
+        doubtful: how many of them stay because something that cannot be read may be one of them.
+        suspicious: somebody should look: it is more than a few targets after a reconnect.
     """
 
     targets: int = 0
@@ -81,6 +83,8 @@ class HeldStatus(msgspec.Struct, frozen=True):
     why: str = ""
     until: float | None = None
     engaged: int = 0
+    doubtful: int = 0
+    suspicious: bool = False
 
 
 class ControlPlaneStatus(msgspec.Struct, frozen=True):

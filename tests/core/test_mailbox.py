@@ -1,5 +1,7 @@
 import threading
 
+import pytest
+
 from kuma_sd.core.mailbox import Mailbox
 
 
@@ -46,3 +48,13 @@ def test_items_are_taken_in_the_order_in_which_the_newest_of_each_sender_came() 
     for sender, item in [("a", 1), (("a",), 2), ("a", 3)]:
         mailbox.put(sender, item)
     assert list(mailbox.take().values()) == [2, 3]
+
+
+def test_readers_raise_the_error_with_which_it_was_closed() -> None:
+    mailbox: Mailbox[int] = Mailbox()
+    mailbox.put("a", 1)
+    mailbox.close(ValueError("no more"))
+    mailbox.close()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no more"):
+            mailbox.take(1)

@@ -123,3 +123,36 @@ def test_pip_puts_plugins_where_an_upgrade_leaves_them() -> None:
     pip = configparser.ConfigParser()
     pip.read(ROOT / "debian/pip.conf")
     assert pip["install"]["prefix"] in (ROOT / "debian/relocate").read_text()
+
+
+def pods() -> list[tuple[str, dict[str, Any]]]:
+    """Return the specification of every pod, with the name of what makes it."""
+    return [
+        (document["metadata"]["name"], document["spec"]["template"]["spec"])
+        for document in DOCUMENTS
+        if document.get("kind") in ("Deployment", "StatefulSet")
+    ]
+
+
+@pytest.mark.parametrize(("name", "pod"), pods(), ids=[name for name, _ in pods()])
+def test_pods_keep_to_the_restricted_pod_security_standard(name: str, pod: dict[str, Any]) -> None:
+    """Https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, for all containers of a pod."""
+    shared = pod["securityContext"]
+    assert shared["runAsNonRoot"] is True, name
+    assert shared["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC"}
+    for container in pod["containers"]:
+        own = container["securityContext"]
+        assert own["allowPrivilegeEscalation"] is False, container["name"]
+        assert own["capabilities"] == {"drop": ["ALL"]}
+        assert own["readOnlyRootFilesystem"] is True
+        assert own.get("runAsUser", shared.get("runAsUser")), "it runs as a user that is not root"
+    assert all(
+        volume.keys() - {"name"} <= {"configMap", "emptyDir", "persistentVolumeClaim"} for volume in pod["volumes"]
+    )
+
+
+def test_a_policy_says_who_may_talk_to_a_daemon_that_serves() -> None:
+    (policy,) = [document for document in DOCUMENTS if document.get("kind") == "NetworkPolicy"]
+    assert policy["spec"]["podSelector"]["matchLabels"] == {"app": "kuma-sd"}
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]

@@ -16,8 +16,9 @@ UNIT = ETC / "kuma-sd.service"
 
 
 def settings_of_unit() -> dict[str, str]:
-    """Return the unit's assignments; no name stands in it twice."""
+    """Return the unit's assignments; no name stands in it twice, but for the filter, whose lines add to each other."""
     pairs = [line.split("=", 1) for line in UNIT.read_text().splitlines() if "=" in line and line[0] not in "#["]
+    pairs = [pair for pair in pairs if pair[0] != "SystemCallFilter"]
     assert len(dict(pairs)) == len(pairs)
     return dict(pairs)
 
@@ -29,6 +30,19 @@ def test_systemd_understands_every_line(tmp_path: Path) -> None:
     command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(installed)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs Debian's package systemd")
+def test_it_may_do_no_more_than_it_needs(tmp_path: Path) -> None:
+    installed = tmp_path / UNIT.name
+    installed.write_text(UNIT.read_text())
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=14", str(installed)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_it_cannot_take_the_memory_of_others() -> None:
+    assert {"MemoryHigh", "MemoryMax"} <= settings_of_unit().keys()
 
 
 @pytest.mark.skipif(not shutil.which("systemd-sysusers"), reason="needs Debian's package systemd")

@@ -22,8 +22,8 @@ SCRAPE_CONFIGURATION = re.compile(r"^job$|^__.*_histograms_")
 
 
 def published(recorded: Path, profile: str) -> Publication:
-    assignments, complete = Decoder("").decode(response(recorded))
-    assert complete
+    assignments, unreadable = Decoder("").decode(response(recorded))
+    assert not unreadable
     return Chain(LabelProfile(profile)).publication(assignments, received=1.0)
 
 

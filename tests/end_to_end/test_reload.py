@@ -85,6 +85,29 @@ def test_a_file_that_says_nothing_any_more_is_refused(kuma: SimulatedControlPlan
     assert "localhost" not in daemon.output
 
 
+def test_an_output_that_cannot_take_another_place_leaves_the_old_one_until_it_can(
+    kuma: SimulatedControlPlane[World], tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old.json", tmp_path / "in-the-way" / "new.json"
+    new.parent.write_text("no directory")
+    running = Running(tmp_path, f"cp-address = {kuma.url}", f"[file_sd]\npath = {old}")
+    with kuma_sd("run", "-c", running.config) as daemon:
+        daemon.wait_for_line("published")
+        running.edit(f"cp-address = {kuma.url}", f"[file_sd]\npath = {new}")
+        daemon.wait_for_line("the settings were not reloaded, the old ones stay")
+        kuma.world.add(Dataplane("c"))
+        eventually(lambda: names(old) == ["a", "b", "c"], "the old output goes on")
+        old.unlink()
+        eventually(lambda: names(old) == ["a", "b", "c"], "it also restores its file")
+        new.parent.unlink()
+        eventually(lambda: names(new) == ["a", "b", "c"], "the new one takes over once it can")
+        kuma.world.add(Dataplane("d"))
+        eventually(lambda: names(new) == ["a", "b", "c", "d"], "the new one goes on")
+        assert names(old) == ["a", "b", "c"]
+        assert daemon.stop() < 1.0
+    assert daemon.output.count("not reloaded") == 1
+
+
 def test_an_output_that_cannot_be_started_is_tried_again_and_delays_no_other(
     kuma: SimulatedControlPlane[World], tmp_path: Path
 ) -> None:

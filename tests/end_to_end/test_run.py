@@ -158,6 +158,24 @@ class TestOnce:
                 assert program.wait() == 0
         assert path.read_bytes() == b"[]\n"
 
+    def test_fails_with_the_file_untouched_when_too_many_would_vanish_unless_that_is_accepted(
+        self, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "targets.json"
+        with control_plane("a", "b", "c") as kuma:
+            arguments = ("run", "--once", f"--cp-address={kuma.url}", f"--output-file={path}")
+            with kuma_sd(*arguments) as program:
+                assert program.wait() == 0
+            kuma.world.remove("a", "b")
+            before = version(path)
+            with kuma_sd(*arguments) as program:
+                assert program.wait() == 1
+            assert "2 of 3 targets would vanish from output file_sd, more than guard-max-drop" in program.lines[-1]
+            assert version(path) == before
+            with kuma_sd(*arguments, "--accept") as program:
+                assert program.wait() == 0
+        assert names(path) == ["c"]
+
 
 class TestWrongSettings:
     def test_are_one_line_and_exit_status_2(self, tmp_path: Path) -> None:

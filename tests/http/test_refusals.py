@@ -23,3 +23,16 @@ def test_how_long_to_stay_away_may_be_a_date() -> None:
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_server_that_is_busy_says_how_long(status: int) -> None:
     assert refused(HttpResponse(status, {"Retry-After": "17"}, b"")).retry_after == 17
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("https://gateway/kuma", "'https://gateway/kuma'"),
+        ("https://user:s3cr3t@gateway/?token=s3cr3t", "'https://********@gateway/?********'"),
+        ("/login", "another place"),
+        ("", "another place"),
+    ],
+)
+def test_where_a_redirect_leads_is_shown_without_secrets(location: str, shown: str) -> None:
+    assert f"it redirects to {shown};" in str(refused(HttpResponse(302, {"Location": location}, b"")))

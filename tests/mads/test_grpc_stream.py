@@ -1,65 +1,26 @@
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
 import grpc._common
 import pytest
+from mads_streams import mads_streams, once, response, silent
 
 from kuma_sd import Access, SourceError, parse_address
 from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.options import HEADER
 from kuma_sd.mads import grpc_stream
-from kuma_sd.mads.codecs.v1 import TYPE_URL
 from kuma_sd.mads.errors import ForeignError
 from kuma_sd.mads.grpc_stream import V1, GrpcStream
 from kuma_sd.mads.plugin import MadsOptions
-from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
-
-Answer = Callable[[Iterator[bytes], grpc.ServicerContext], Iterable[bytes]]
-
-
-@contextmanager
-def server(answer: Answer) -> Iterator[str]:
-    """Serve streams of MADS v1 as told."""
-    method: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(answer)
-    handler = grpc.method_handlers_generic_handler(
-        "kuma.observability.v1.MonitoringAssignmentDiscoveryService", {"StreamMonitoringAssignments": method}
-    )
-    running = grpc.server(ThreadPoolExecutor(4), handlers=[handler])
-    port = running.add_insecure_port("127.0.0.1:0")
-    running.start()
-    try:
-        yield f"grpc://127.0.0.1:{port}"
-    finally:
-        running.stop(grace=None).wait(5)
+from kuma_sd.proto.discovery_pb2 import DiscoveryRequest
 
 
 def stream(address: str, patience: float = 10.0, **options: Any) -> GrpcStream:
     configured = MadsOptions(**options)
-    return GrpcStream(parse_address(address).replicas[0], V1, configured, Access(configured), patience)
-
-
-def response(version: str = "1", type_url: str = TYPE_URL) -> bytes:
-    return DiscoveryResponse(version_info=version, type_url=type_url, nonce="1").SerializeToString()
-
-
-def silent(requests: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
-    """Take requests and never answer, as a control plane that has locked up."""
-    for _ in requests:
-        pass
-    yield from ()
-
-
-def once(requests: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
-    """Answer the first request."""
-    next(requests)
-    yield response()
-    for _ in requests:
-        pass
+    return GrpcStream(parse_address(f"grpc://{address}").replicas[0], V1, configured, Access(configured), patience)
 
 
 def test_a_thread_that_waits_for_grpc_is_woken_by_what_it_waits_for_alone() -> None:
@@ -75,7 +36,7 @@ def test_a_thread_that_waits_for_grpc_is_woken_by_what_it_waits_for_alone() -> N
 
 
 def test_a_server_that_takes_the_stream_and_never_answers_is_given_up() -> None:
-    with server(silent) as address:
+    with mads_streams(silent) as address:
         began = time.monotonic()
         with pytest.raises(SilentError, match="no answer within 300ms"):
             next(iter(stream(address, patience=0.3)))
@@ -90,7 +51,7 @@ def test_a_stream_that_is_silent_for_long_is_replaced_over_the_same_connection(m
         peers.append(context.peer())
         yield from once(requests, context)
 
-    with server(answer) as address:
+    with mads_streams(answer) as address:
         responses = iter(stream(address))
         for _ in range(3):
             next(responses)
@@ -106,7 +67,7 @@ def test_a_server_that_locks_up_while_a_stream_is_quiet_is_noticed(monkeypatch: 
         streams.append(1)
         yield from once(requests, context) if len(streams) == 1 else silent(requests, context)
 
-    with server(answer) as address:
+    with mads_streams(answer) as address:
         responses = iter(stream(address, patience=0.3))
         next(responses)
         with pytest.raises(SilentError):
@@ -123,7 +84,7 @@ def test_a_stream_that_changes_now_and_then_is_not_replaced(monkeypatch: pytest.
             time.sleep(0.1)
             yield response(str(number + 1))
 
-    with server(answer) as address:
+    with mads_streams(answer) as address:
         one = stream(address)
         responses = iter(one)
         for _ in range(15):
@@ -143,7 +104,7 @@ def test_a_stream_that_changes_now_and_then_is_not_replaced(monkeypatch: pytest.
 )
 def test_an_answer_that_is_not_one_of_mads_fails_the_connection(foreign: bytes, reason: str) -> None:
     with (
-        server(lambda _requests, _context: iter([foreign])) as address,
+        mads_streams(lambda _requests, _context: iter([foreign])) as address,
         pytest.raises(ForeignError, match=rf"its answer is no MADS response \({reason}\)"),
     ):
         next(iter(stream(address)))
@@ -154,7 +115,7 @@ def test_a_server_that_is_exhausted_is_not_taken_for_our_limit() -> None:
         context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "received message larger than max (5000 vs. 4096)")
         yield b""
 
-    with server(answer) as address, pytest.raises(SourceError) as error:
+    with mads_streams(answer) as address, pytest.raises(SourceError) as error:
         next(iter(stream(address)))
     assert not isinstance(error.value, TooLargeError)
     assert str(error.value).startswith("resource exhausted: ")
@@ -162,7 +123,7 @@ def test_a_server_that_is_exhausted_is_not_taken_for_our_limit() -> None:
 
 @pytest.mark.parametrize("limit", [2**31, 2**40])
 def test_a_limit_beyond_what_grpc_takes_is_its_largest(limit: int) -> None:
-    with server(once) as address:
+    with mads_streams(once) as address:
         next(iter(stream(address, max_message_size=limit)))
 
 
@@ -173,13 +134,13 @@ def test_headers_go_along_as_metadata() -> None:
         seen.append(dict(context.invocation_metadata()))
         yield from once(requests, context)
 
-    with server(answer) as address:
+    with mads_streams(answer) as address:
         next(iter(stream(address, header=(HEADER.parse("X-Tenant: monitoring"),))))
     assert seen[0]["x-tenant"] == "monitoring"
 
 
 def test_closing_while_the_first_answer_is_awaited_says_so_at_once() -> None:
-    with server(silent) as address:
+    with mads_streams(silent) as address:
         one = stream(address, patience=60.0)
         threading.Timer(0.2, one.close).start()
         with pytest.raises(SourceError, match="the connection was closed"):
@@ -195,7 +156,7 @@ def test_each_response_is_acknowledged_with_its_own_nonce() -> None:
             asked.append((parsed.version_info, parsed.response_nonce))
             yield response("7")
 
-    with server(answer) as address:
+    with mads_streams(answer) as address:
         responses = iter(stream(address))
         next(responses)
         next(responses)

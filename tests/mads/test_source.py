@@ -300,9 +300,12 @@ def test_an_empty_list_has_a_note_that_names_the_client(transport: str) -> None:
     [
         ({"tls_cert_file": "x"}, "tls-cert-file and tls-key-file"),
         ({"transport": "grpc", "tls_insecure_skip_verify": True}, "tls-insecure-skip-verify works over HTTP only"),
-        ({"transport": "grpc", "header": (HEADER.parse("X-Bin: x"),)}, "header works over HTTP only"),
-        ({"transport": "grpc", "header": (HEADER.parse("X!: x"),)}, "header works over HTTP only"),
-        ({"transport": "grpc", "proxy": parse_url("https://proxy")}, "proxy works over HTTP only"),
+        ({"transport": "grpc", "header": (HEADER.parse("X-Bin: x"),)}, "the header X-Bin works over HTTP only"),
+        ({"transport": "grpc", "header": (HEADER.parse("X!: x"),)}, "the header X! works over HTTP only"),
+        (
+            {"transport": "grpc", "proxy": parse_url("https://proxy")},
+            "a proxy that is spoken to over TLS works over HTTP only",
+        ),
         ({"proxy": parse_url("socks5://proxy")}, "is no HTTP proxy"),
         ({"api_version": "v1alpha1", "transport": "http"}, "over gRPC only"),
     ],

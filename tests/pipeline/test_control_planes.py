@@ -1,5 +1,7 @@
 """The promise for one control plane and for several, event by event; how long things take is in the guard's tests."""
 
+from dataclasses import replace
+
 import pytest
 from pipeline_kit import Line
 
@@ -236,6 +238,17 @@ class TestMaxAge:
         assert [entry.key.name for entry in line.pipeline.status.control_planes["east"].lapsed] == ["a"]
         line.ages["east"] = 0.0
         assert line.step(snapshot("c", control_plane="east", connected=103.0), now=103.0) == ["eastc", "westb"]
+
+    def test_is_not_over_when_a_reload_opens_another_source(self) -> None:
+        line = Line(max_age=60.0)
+        line.step(snapshot("a"), now=1.0)
+        line.ages[""] = 0.0
+        line.step(now=1000.0)
+        line.ages[""] = None
+        line.configs = [replace(line.configs[0], source=77)]
+        assert line.reload(now=1001.0) is None
+        assert line.step(now=1059.0) is None
+        assert line.step(now=1062.0) == []
 
     def test_counts_from_the_start_for_what_was_saved(self) -> None:
         line = Line(max_age=60.0, restored=[saved("a")])

@@ -49,6 +49,7 @@ TARGETS = st.builds(
     scheme=st.sampled_from(["http", "https", "", "ftp"]),
     metrics_path=VALUES,
     labels=st.dictionaries(NAMES, VALUES, max_size=5),
+    job=VALUES,
 )
 
 

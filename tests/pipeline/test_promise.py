@@ -292,6 +292,15 @@ class Promise(RuleBasedStateMachine):
 
     # What a reload does, or settings that are changed while nothing runs.
 
+    @rule(number=which)
+    def has_another_token(self, number: int) -> None:
+        plane = self._pick(number)
+        self.old_sources.append((self._source(plane), plane.name))
+        self.source_of.pop((plane.name, plane.endpoints))
+        plane.disconnect(self.now)
+        plane.lost = None
+        self._step(self._configuration())
+
     @rule(number=which, name=st.sampled_from(NAMES), restarted=st.booleans())
     def is_renamed(self, number: int, name: str, *, restarted: bool) -> None:
         if all(plane.name != name for plane in [*self.planes, *self.leaving]):
@@ -421,6 +430,9 @@ class Promise(RuleBasedStateMachine):
     def _restart(self) -> None:
         for plane in [*self.planes, *self.leaving]:
             plane.restart(self.now)
+        self.instead = [plane for plane in self.planes if not plane.known] if self.leaving else []
+        self.patience_ends = self.now + START_WAIT
+        self._dismiss()
         self._boot()
 
     @invariant()
@@ -433,4 +445,4 @@ Promise.TestCase.settings = settings(
     max_examples=RUNS, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
-TestPromise = pytest.mark.timeout(3600)(Promise.TestCase)
+TestPromise = pytest.mark.timeout(0)(Promise.TestCase)

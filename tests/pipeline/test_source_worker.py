@@ -90,7 +90,7 @@ def test_all_snapshots_of_a_connection_have_the_beginning_of_the_contact() -> No
 def test_a_contact_never_begins_before_the_last_one_ended() -> None:
     contact = Contact()
     assert contact.began(1.0) == 1.0
-    contact.broke(10.0)
+    contact.broke(10.0, was_ended=False)
     assert contact.failed() == 10.0
     assert contact.failed() is None
     assert contact.began(4.0) == 10.0
@@ -192,3 +192,20 @@ def test_the_news_of_a_source_go_to_whoever_made_the_worker() -> None:
     assert mailbox.take(5) == {"source": snapshot("a")}
     worker.close()
     running.join(10)
+
+
+def test_a_stream_that_is_ended_again_and_again_is_one_contact() -> None:
+    contact = Contact()
+    assert contact.began(1.0) == 1.0
+    contact.broke(10.0, was_ended=True)
+    assert contact.began(30.0) == 1.0
+
+
+def test_a_connection_that_broke_and_is_away_for_longer_than_one_back_off_begins_a_new_contact() -> None:
+    contact = Contact()
+    assert contact.began(1.0) == 1.0
+    contact.broke(10.0, was_ended=False)
+    assert contact.began(10.9) == 1.0
+    contact.broke(20.0, was_ended=False)
+    assert contact.began(22.0) == 22.0
+    assert contact.began(22.0) == 22.0

@@ -144,7 +144,7 @@ def booted(directory: Path, *packages: str) -> Iterator[BootedMachine]:
                 # As it sees its files itself, with what it mounts.
                 machine = BootedMachine(Path(f"/proc/{first}/root"), first)
                 up = "systemctl is-system-running --wait"
-                eventually(lambda: machine.run(up, check=False).strip() in ("running", "degraded"), "it is up")
+                eventually(lambda: machine.run(up, check=False).strip() in ("running", "degraded"), "it is up", 300)
                 yield machine
             finally:
                 outer.terminate()

@@ -99,9 +99,9 @@ def kuma_sd(*arguments: str | Path, **environment: str) -> Iterator[Process]:
             process.kill()
 
 
-def eventually(condition: Callable[[], object], what: str) -> None:
-    """Wait until a condition on files or other programs holds, which send no events."""
-    pause, deadline = threading.Event(), time.monotonic() + PATIENCE
+def eventually(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+    """Wait until a condition on files or other programs holds, which send no events; for so many seconds."""
+    pause, deadline = threading.Event(), time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline, f"never came true: {what}"
         pause.wait(0.02)

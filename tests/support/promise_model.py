@@ -55,6 +55,7 @@ class Plane:
     lost: float | None = None
     empty_since: float | None = None
     born: float = 0.0
+    seen: float = 0.0
     saved: tuple[World, frozenset[str]] | None = None
     shown: dict[Place, tuple[str, Place, int]] = field(default_factory=dict)
 
@@ -77,7 +78,7 @@ class Plane:
     def disconnect(self, now: float) -> None:
         """Lose the contact."""
         if self.contact is not None:
-            self.lost = now
+            self.lost = self.seen = now
         self.contact = self.empty_since = None
         for absence in self.absent.values():
             absence.since = None
@@ -159,8 +160,9 @@ class Plane:
 
     def tick(self, now: float) -> None:
         """Let time pass."""
-        age = self.age(now)
-        if (now - self.born if age is None else age) > self.max_age:
+        if self.contact is not None:
+            self.seen = now
+        if now - max(self.seen, self.born) > self.max_age:
             self.published, self.absent, self.let_go = {}, {}, {}
         if self.contact is not None:
             if not self.is_elsewhere:
@@ -197,7 +199,7 @@ class Plane:
         self.disconnect(now)
         self.published, self.origin = self.saved or ({}, frozenset())
         self.known = self.saved is not None
-        self.lost, self.born, self.answered = None, now, False
+        self.lost, self.born, self.seen, self.answered = None, now, now, False
         self.absent, self.let_go, self.broken = {}, {}, set()
 
     def save(self) -> None:

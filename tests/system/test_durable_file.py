@@ -121,17 +121,24 @@ def test_claiming_a_file_leaves_the_temporary_file_of_one_whose_name_is_longer(t
 
 
 def test_what_cannot_be_flushed_is_in_place_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Some file systems flush no directories; none at hand.
-    flush = os.fsync
-
-    def fsync(descriptor: int) -> None:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        flush(descriptor)
+    # Some file systems flush nothing, or no directories; none at hand.
+    def fsync(_descriptor: int) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
     monkeypatch.setattr(os, "fsync", fsync)
     replace_file(tmp_path / "targets.json", [b"new"])
     assert (tmp_path / "targets.json").read_bytes() == b"new"
+
+
+def test_a_disk_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    replace_file(tmp_path / "targets.json", [b"old"])
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OutputError, match="cannot write"):
+        replace_file(tmp_path / "targets.json", [b"new"])
+    assert (tmp_path / "targets.json").read_bytes() == b"old"
 
 
 def test_a_pipe_in_the_files_place_is_replaced_without_waiting(tmp_path: Path) -> None:

@@ -368,12 +368,15 @@ def threads_and_descriptors() -> tuple[int, int]:
     return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_what_somebody_else_wrote_before_we_said_what_we_wrote_is_a_change(tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"of somebody else"), Path.unlink])
+def test_what_somebody_else_did_before_we_said_what_we_wrote_is_a_change(
+    tmp_path: Path, change: Callable[[Path], object]
+) -> None:
     path, changes = tmp_path / "file", queue.SimpleQueue[frozenset[Path]]()
     path.write_bytes(b"ours")
     written = path.stat()
     watcher = FileWatcher([path], changes.put, interval=0.05)
-    path.write_bytes(b"of somebody else")
+    change(path)
     watcher.saw(path, written)
     thread = threading.Thread(target=watcher.run)
     thread.start()

@@ -33,6 +33,7 @@ from kuma_sd.plugin.interfaces import WritesFiles
 from kuma_sd.prometheus.sd_files import selected
 from kuma_sd.runtime.builder import Components, build
 from kuma_sd.settings.loader import OutputSettings, Settings
+from kuma_sd.system.log_format import escape
 from kuma_sd.telemetry.publication_diff import compare
 
 TAKES_SETTINGS = True
@@ -97,8 +98,10 @@ def _show(arguments: argparse.Namespace, settings: Settings) -> bool:
     if arguments.format == "json":
         print(as_json(received, found, limit))
     else:
-        for line in as_text(received, found, DETAILS if limit is None else limit, style(sys.stdout)):
+        shown = style(sys.stdout)
+        for line in as_text(received, found, DETAILS if limit is None else limit, shown):
             print(line)
+        print(f"\n{shown.dim(escape(settings.source))}")
     return any(difference.exists for difference in found)
 
 

@@ -23,9 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--once",
         action="store_true",
         help="publish one complete union of all control planes and end; fails, with all files untouched, when a "
-        "control plane is missing or there is no target",
+        "control plane is missing, there is no target, or too many vanished",
     )
     parser.add_argument("--allow-empty", action="store_true", help="with --once: no target is no failure")
+    parser.add_argument(
+        "--accept",
+        action="store_true",
+        help="with --once: publish even if more targets than guard-max-drop vanish from the files that are there",
+    )
     parser.add_argument(
         "--once-timeout",
         type=argument_type(DURATION),
@@ -42,7 +47,7 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
         # Late, since each way loads what it needs.
         from kuma_sd.runtime.one_shot import publish_once  # noqa: PLC0415
 
-        publish_once(settings, arguments.once_timeout, allow_empty=arguments.allow_empty)
+        publish_once(settings, arguments.once_timeout, allow_empty=arguments.allow_empty, accept=arguments.accept)
         return 0
     from kuma_sd.service.process import Service  # noqa: PLC0415
     from kuma_sd.system import malloc  # noqa: PLC0415

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -22,7 +22,8 @@ from redis.exceptions import (
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from kuma_sd import ConfigError, KumaSDError, Secret
+from kuma_sd import ConfigError, KumaSDError
+from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import Address
 from kuma_sd_redis.layout import BUCKETS, Keys
 from kuma_sd_redis.scripts import Script
@@ -40,46 +41,6 @@ _REDIRECTED = (MovedError, AskError, TryAgainError, ClusterDownError)
 
 class RelayError(KumaSDError):
     """Redis cannot be reached, or does not do what it is asked to."""
-
-
-class Access(Protocol):
-    """What options say of how to connect."""
-
-    @property
-    def timeout(self) -> float:
-        """In seconds."""
-
-    @property
-    def username(self) -> str:
-        """Who logs in."""
-
-    @property
-    def password(self) -> Secret:
-        """With what."""
-
-    @property
-    def sentinel_password(self) -> Secret:
-        """Likewise, at Sentinels."""
-
-    @property
-    def tls(self) -> bool:
-        """Whether to speak TLS."""
-
-    @property
-    def tls_ca_file(self) -> str:
-        """Which certificates to trust."""
-
-    @property
-    def tls_cert_file(self) -> str:
-        """Our certificate."""
-
-    @property
-    def tls_key_file(self) -> str:
-        """Its key."""
-
-    @property
-    def tls_insecure_skip_verify(self) -> bool:
-        """Whether to trust any."""
 
 
 class Connection:

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from kuma_sd_redis.connection import Connection, RelayError
@@ -70,6 +70,7 @@ class Follower:
         self._received_before = 0
         self._doubtful: set[int] = set()
         self._looked = 0.0
+        self._looked_at_all = 0.0
         self._handed_on = 0.0
 
     @property
@@ -116,8 +117,10 @@ class Follower:
     def _turn(self) -> None:
         """Wait for news, or until it is time to look, and take what there is."""
         began = time.monotonic()
-        interval = AGAIN if self._doubtful else self._pace.look_interval
-        if self._inbox.wait(max(0.0, self._looked + interval - began)):
+        look = self._looked_at_all + self._pace.look_interval
+        if self._doubtful:
+            look = min(look, self._looked + AGAIN)
+        if self._inbox.wait(max(0.0, look - began)):
             self._closing.wait(max(SETTLE, self._handed_on + PACE - time.monotonic()))
         news = self._inbox.take()
         if self._closing.is_set():
@@ -128,16 +131,19 @@ class Follower:
         if news.moved:
             self._subscribe_again()
             doubtful.update(self._replica.numbers)
-        elif time.monotonic() >= self._looked + self._pace.look_interval:
+        elif time.monotonic() >= self._looked_at_all + self._pace.look_interval:
             doubtful.update(self._replica.numbers)
         if doubtful:
             self._look(doubtful, spread=self._spread)
         if self._replica.changed:
             self._hand_on()
 
-    def _look(self, numbers: Iterable[int], spread: Callable[[], None]) -> None:
+    def _look(self, numbers: Collection[int], spread: Callable[[], None]) -> None:
         self._doubtful = self._replica.catch_up(self._connection, numbers, spread)
         self._looked = time.monotonic()
+        # A bucket that stays doubtful must not keep us from looking at the others.
+        if len(set(numbers)) == len(self._replica.numbers):
+            self._looked_at_all = self._looked
         (holder,) = self._connection.run([("GET", self._keys.lease)])
         self.holder = holder.decode("utf-8", "replace") if holder else ""
 

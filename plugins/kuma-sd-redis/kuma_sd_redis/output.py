@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 
 from kuma_sd import ConfigError, Context, OutputError, Publication
+from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import address_of
 from kuma_sd_redis.connection import Connection, RelayError
 from kuma_sd_redis.layout import FormatError, Keys
@@ -44,7 +45,7 @@ class RedisOutput:
         self._title = context.name
         self._timeout = options.timeout
         # Two, since a large publication must not keep the lease from being renewed.
-        self._connections = [Connection(self._address, options) for _ in range(2)]
+        self._connections = [Connection(self._address, Access.of(options)) for _ in range(2)]
         self._lease = Lease(context.name, self._connections[0], keys, options.lease)
         self._writer = Writer(self._connections[1], keys, self._lease.identity, options.log_size)
         self._writing = threading.Lock()
@@ -57,11 +58,7 @@ class RedisOutput:
         context.report(self._facts)
 
     def start(self) -> None:
-        """Begin to ask for the lease; Redis may come later."""
-        for what, run in (("lease", self._lease.run), ("relay", self._run)):
-            thread = threading.Thread(target=run, name=f"output {self._title} {what}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        """Do nothing yet: who has nothing to publish must not keep the lease from others that have."""
 
     def publish(self, publication: Publication) -> None:
         """Make Redis look like this publication, if we lead.
@@ -70,6 +67,8 @@ class RedisOutput:
             OutputError: Redis cannot be reached, or does not do what it is asked to.
         """
         self._newest = publication
+        if not self._threads and not self._closing.is_set():
+            self._begin()
         if not self._lease.decided(2 * self._timeout + 1):
             raise OutputError(f"Redis at {self._address} does not answer; see whether it can be reached from here")
         if self._lease.held:
@@ -91,6 +90,13 @@ class RedisOutput:
             thread.join(max(0.0, deadline - time.monotonic()))
         for connection in self._connections:
             connection.close()
+
+    def _begin(self) -> None:
+        """Begin to ask for the lease; Redis may come later."""
+        for what, run in (("lease", self._lease.run), ("relay", self._run)):
+            thread = threading.Thread(target=run, name=f"output {self._title} {what}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _run(self) -> None:
         """Take over when the lease comes, and look after what was written, until closed."""
@@ -137,13 +143,19 @@ class RedisOutput:
         )
         return Reading(positions, self._lag, sent, received, self._writer.replaced, self._lease.held)
 
+    def _role(self) -> str:
+        if not self._newest:
+            return "nothing to publish yet"
+        if self._lease.held:
+            return "leader"
+        return f"cannot reach Redis: {self._lease.failing}" if self._lease.failing else "standby"
+
     def _facts(self) -> Mapping[str, str]:
         reading = self._read()
         lease = self._lease
-        role = "leader" if lease.held else f"cannot reach Redis: {lease.failing}" if lease.failing else "standby"
         return {
             "relay": str(self._address),
-            "role": role,
+            "role": self._role(),
             "leader": lease.holder or "unknown",
             "epoch": str(reading.epoch),
             "revision": str(reading.revision),

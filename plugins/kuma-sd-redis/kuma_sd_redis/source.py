@@ -4,9 +4,9 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
-from kuma_sd import Context, KumaSDError, Secret, Snapshot, SourceError, SourceStatus, Url
+from kuma_sd import Context, KumaSDError, Mailbox, Snapshot, SourceError, SourceStatus, Url
+from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import address_of
 from kuma_sd_redis.connection import Connection
 from kuma_sd_redis.follower import Follower, Pace
@@ -18,63 +18,7 @@ from kuma_sd_redis.replica import Replica
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class SourceAccess:
-    """How to connect, of a source's options."""
-
-    timeout: float
-    username: str
-    password: Secret
-    sentinel_password: Secret
-    tls: bool
-    tls_ca_file: str
-    tls_cert_file: str
-    tls_key_file: str
-    tls_insecure_skip_verify: bool
-
-    @classmethod
-    def of(cls, options: RedisSourceOptions) -> "SourceAccess":
-        """Take it from the options."""
-        return cls(
-            timeout=options.relay_timeout,
-            username=options.relay_username,
-            password=options.relay_password,
-            sentinel_password=options.relay_sentinel_password,
-            tls=options.relay_tls,
-            tls_ca_file=options.tls_ca_file,
-            tls_cert_file=options.tls_cert_file,
-            tls_key_file=options.tls_key_file,
-            tls_insecure_skip_verify=options.tls_insecure_skip_verify,
-        )
-
-
-class _Handover:
-    """From the thread that follows to the one that iterates: the newest snapshot, or the end."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._snapshot: Snapshot | None = None
-        self._error: BaseException | None = None
-        self._ended = False
-
-    def put(self, snapshot: Snapshot) -> None:
-        with self._changed:
-            self._snapshot = snapshot
-            self._changed.notify_all()
-
-    def end(self, error: BaseException | None = None) -> None:
-        with self._changed:
-            self._ended, self._error = True, self._error or error
-            self._changed.notify_all()
-
-    def take(self) -> Snapshot | None:
-        """Wait for a snapshot; None at the end."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._snapshot or self._ended)
-            taken, self._snapshot = self._snapshot, None
-            if self._ended and self._error:
-                raise self._error
-            return None if self._ended else taken
+SENDER = "follower"
 
 
 class RedisSource:
@@ -96,12 +40,12 @@ class RedisSource:
         self._address = address_of(address)
         self._name = context.name
         self._keys = Keys(options.relay_prefix)
-        self._access = SourceAccess.of(options)
+        self._access = Access.of(options)
         self._pace = Pace(options.relay_look_interval, options.relay_jitter, options.relay_timeout)
         # Kept over connections, so that a reconnect reads nothing that did not change.
         self._replica = Replica(context.name, self._keys, self._address.buckets)
         self._follower: Follower | None = None
-        self._handover: _Handover | None = None
+        self._snapshots: Mailbox[Snapshot] | None = None
         self._lock = threading.Lock()
         self._closed = False
         self._heard: float | None = None
@@ -129,20 +73,21 @@ class RedisSource:
 
     def __iter__(self) -> Iterator[Snapshot]:
         """Connect and yield a snapshot whenever something changed."""
-        handover, connection = _Handover(), Connection(self._address, self._access)
+        snapshots, connection = Mailbox[Snapshot](), Connection(self._address, self._access)
         connected = time.monotonic()
 
         def deliver() -> None:
             assignments, now = self._replica.assignments(), time.time()
             self._lag = now - self._replica.newest if self._replica.newest else None
-            handover.put(Snapshot(self._name, assignments, now, connected))
+            snapshots.put(SENDER, Snapshot(self._name, assignments, now, connected))
 
         title = self._name or str(self._address)
         follower = Follower(title, connection, self._replica, self._pace, deliver)
-        self._begin(follower, handover)
-        threading.Thread(target=_follow, args=(follower, handover), name=f"follow {title}", daemon=True).start()
+        self._begin(follower, snapshots)
+        threading.Thread(target=_follow, args=(follower, snapshots), name=f"follow {title}", daemon=True).start()
         try:
-            while (snapshot := handover.take()) is not None:
+            while taken := snapshots.take():
+                snapshot = taken.pop(SENDER)
                 yield snapshot
                 # While the next one is awaited, nothing of this one may stay.
                 del snapshot
@@ -155,15 +100,15 @@ class RedisSource:
         """End the iteration at once, from any thread."""
         with self._lock:
             self._closed = True
-            if self._handover and self._follower:
-                self._handover.end()
+            if self._snapshots and self._follower:
+                self._snapshots.close()
                 self._follower.close()
 
-    def _begin(self, follower: Follower, handover: _Handover) -> None:
+    def _begin(self, follower: Follower, snapshots: Mailbox[Snapshot]) -> None:
         with self._lock:
             if self._closed:
                 raise SourceError("the source was closed")
-            self._follower, self._handover = follower, handover
+            self._follower, self._snapshots = follower, snapshots
 
     def _end(self, follower: Follower, connection: Connection) -> None:
         follower.close()
@@ -171,7 +116,7 @@ class RedisSource:
             self._heard = follower.heard or self._heard
             self._contact = time.monotonic() if follower.heard else self._contact
             self._counted = [self._counted[0] + connection.sent, self._counted[1] + follower.received]
-            self._follower = self._handover = None
+            self._follower = self._snapshots = None
 
     def _read(self) -> Reading:
         follower, (sent, received) = self._follower, self._counted
@@ -193,10 +138,10 @@ class RedisSource:
         }
 
 
-def _follow(follower: Follower, handover: _Handover) -> None:
+def _follow(follower: Follower, snapshots: Mailbox[Snapshot]) -> None:
     try:
         follower.run()
     except BaseException as error:  # noqa: BLE001 (whoever iterates raises it)
-        handover.end(error)
+        snapshots.close(error)
     else:
-        handover.end()
+        snapshots.close()

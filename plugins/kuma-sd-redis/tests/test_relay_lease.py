@@ -9,6 +9,7 @@ from relay_kit import KEYS, bucket_for, edge, publishing
 
 from kuma_sd import OutputError, parse_url
 from kuma_sd.testing import group, publication
+from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import address_of
 from kuma_sd_redis.connection import Connection
 from kuma_sd_redis.layout import BUCKETS, FormatError, Head
@@ -18,7 +19,7 @@ from kuma_sd_redis.writer import StaleError, Writer
 
 @pytest.fixture
 def connection(server: RedisServer) -> Iterator[Connection]:
-    one = Connection(address_of(parse_url(server.url)), RedisOutputOptions())
+    one = Connection(address_of(parse_url(server.url)), Access.of(RedisOutputOptions()))
     yield one
     one.close()
 
@@ -37,6 +38,18 @@ def test_one_leads_and_the_others_are_warm(server: RedisServer) -> None:
             first.close()
             reader.wait_for("a", "b")
             assert second._facts()["role"] == "leader"
+
+
+def test_who_has_nothing_to_publish_does_not_keep_the_lease_from_others(server: RedisServer) -> None:
+    with publishing(server.url) as empty, publishing(server.url) as ready, edge(server.url) as reader:
+        assert empty._facts()["role"] == "nothing to publish yet"
+        ready.publish(publication("a"))
+        reader.wait_for("a")
+        assert ready._facts()["role"] == "leader"
+        empty.publish(publication("a", "b"))
+        assert empty._facts()["role"] == "standby"
+        ready.close()
+        reader.wait_for("a", "b")
 
 
 def test_taking_over_writes_nothing_where_content_is_equal(server: RedisServer) -> None:

@@ -5,8 +5,10 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
+import redis
 import trustme
 from msgspec.structs import replace
 from processes import eventually
@@ -287,6 +289,32 @@ def test_an_edge_may_read_and_nothing_else(server: RedisServer) -> None:
         shard.wait_for("a")
 
 
+@pytest.mark.parametrize("user", ["publisher", "edge"])
+@pytest.mark.parametrize(
+    "command",
+    ["CLIENT PAUSE 1", "CLIENT KILL TYPE pubsub", "CLIENT LIST", "FLUSHALL", "KEYS *", "CONFIG GET *", "SHUTDOWN NOW"],
+)
+def test_nobody_with_the_rights_of_the_docs_can_stop_the_relay(server: RedisServer, user: str, command: str) -> None:
+    page = Path(__file__).parents[3] / "docs/scale.md"
+    for line in page.read_text().splitlines():
+        if line.startswith("ACL SETUSER"):
+            assert server.cli("ACL", "SETUSER", *line.split()[2:]) == "OK"
+    client = redis.Redis("127.0.0.1", server.port, username=user, password="PASSWORD")  # noqa: S106 (as the page says)
+    with contextlib.closing(client), pytest.raises(redis.exceptions.NoPermissionError):
+        client.execute_command(*command.split())
+
+
+def test_an_edge_may_not_publish_or_write(server: RedisServer) -> None:
+    page = Path(__file__).parents[3] / "docs/scale.md"
+    rule = next(line for line in page.read_text().splitlines() if line.startswith("ACL SETUSER edge"))
+    assert server.cli("ACL", "SETUSER", *rule.split()[2:]) == "OK"
+    client = redis.Redis("127.0.0.1", server.port, username="edge", password="PASSWORD")  # noqa: S106 (as the page says)
+    for command in (("PUBLISH", KEYS.channel(1), "x"), ("SET", KEYS.head(1), "x"), ("DEL", KEYS.head(1))):
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            client.execute_command(*command)
+    client.close()
+
+
 @pytest.mark.parametrize("query", ["?shard=3", "?shard=100&of=100", "?of=2000&shard=1", "?shard=x&of=2", "?other=1"])
 def test_a_shard_that_cannot_be_is_refused(query: str) -> None:
     with pytest.raises(ConfigError, match=r"shard|unknown"):
@@ -335,6 +363,30 @@ def test_tls_with_certificates_of_ones_own(tmp_path: Path) -> None:
         reader.wait_for("a")
         with edge(url) as stranger:
             stranger.wait(lambda one: "certificate" in "".join(one.errors).lower())
+
+
+def test_a_bucket_that_stays_doubtful_does_not_hide_what_happens_in_others(server: RedisServer) -> None:
+    client = redis.Redis("127.0.0.1", server.port)
+    bucket = bucket_for("b")
+    keys = (KEYS.head(bucket), KEYS.groups(bucket), KEYS.log(bucket))
+    assert bucket != bucket_for("a")
+    with publishing(server.url) as output, edge(server.url, relay_look_interval=2.0) as reader:
+        output.publish(publication("a", "b"))
+        saved = {key: client.dump(key) for key in keys}
+        output.publish(publication("a"))
+        reader.wait_for("a")
+        output.close()
+        head = cast("bytes", client.get(KEYS.head(bucket_for("a")))).split()
+        client.set(KEYS.head(bucket_for("a")), b" ".join([*head[:3], b"9.bad", b"1", b"0" * 32]))
+        follower = reader.source._follower
+        assert follower
+        eventually(lambda: follower._doubtful, "the head and the content of one bucket do not fit together")
+        # Without a notification, as if it was lost.
+        client.delete(*keys)
+        for key, content in saved.items():
+            if content is not None:
+                client.restore(key, 0, content)
+        reader.wait_for("a", "b")
 
 
 LOCAL = parse_url("rediss://localhost")

@@ -1,10 +1,11 @@
 """Lists of the API server: read in pages, each of its own moment, and whether the pages fit together."""
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import lt
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -43,13 +44,17 @@ class Listing(Generic[T]):
 
     Args:
         items: what was made of each item, by its key.
-        consistent: whether the pages fit together, so that what is not in the list is not there.
+        consistent: whether what is not in the list is not there.
         unreadable: the items of which not even the name can be understood.
+        fits: whether the numbers are right: no item twice, and as many as every page says that there are.
+        pages: how many pages it had.
     """
 
     items: dict[ResourceKey, T] = field(default_factory=dict)
     consistent: bool = True
     unreadable: list[bytes] = field(default_factory=list)
+    fits: bool = True
+    pages: int = 0
 
 
 ReadItem = Callable[[msgspec.Raw], tuple[ResourceKey, T]]
@@ -63,26 +68,32 @@ class ListReader:
         self.restless: set[str] = set()
         """The lists that are read in overlapping pages."""
 
-    def read(self, get: Get, path: str, read_item: "ReadItem[T]") -> Listing[T]:
+    def read(
+        self, get: Get, path: str, read_item: "ReadItem[T]", expected: AbstractSet[ResourceKey] = frozenset()
+    ) -> Listing[T]:
         """Read all pages of a list; in overlapping pages if it changes meanwhile, or did so the last time.
+
+        An addition behind a page and a deletion before it leave the numbers as they are, so numbers that fit prove only
+        for a single page that something is not there.
 
         Args:
             get: asks the API server.
             path: of the list.
             read_item: makes something of each item.
+            expected: what was in the list before.
 
         Raises:
             SourceError: a page cannot be had, or is none.
         """
         if path not in self.restless:
             listing, _ = _read_once(get, path, read_item)
-            if listing.consistent:
+            if listing.fits and (listing.pages == 1 or expected <= listing.items.keys()):
                 return listing
             self.restless.add(path)
         listing, gapless = _read_once(get, path, read_item, OVERLAP)
-        if listing.consistent:
+        listing.consistent = gapless or (listing.fits and listing.pages == 1)
+        if listing.fits and expected <= listing.items.keys():
             self.restless.remove(path)
-        listing.consistent |= gapless
         return listing
 
 
@@ -97,10 +108,15 @@ class _Coverage:
         self.gapless = True
         self._reached: ResourceKey | None = None
 
-    def note(self, keys: Sequence[ResourceKey]) -> None:
-        """Note the keys of the next page."""
+    def note(self, keys: Sequence[ResourceKey], *, whole: bool) -> None:
+        """Note the next page.
+
+        Args:
+            keys: of its items.
+            whole: whether it has all items up to the next page, or up to the end.
+        """
         in_order = bool(keys) and all(map(lt, keys, islice(keys, 1, None)))
-        if not in_order or (self._reached is not None and keys[0] > self._reached):
+        if not (in_order and whole) or (self._reached is not None and keys[0] > self._reached):
             self.gapless = False
         else:
             self._reached = keys[-1]
@@ -109,8 +125,8 @@ class _Coverage:
 def _read_once(get: Get, path: str, read_item: "ReadItem[T]", overlap: int = 0) -> tuple[Listing[T], bool]:
     """Return what a list holds, and whether its pages overlapped without a gap."""
     listing: Listing[T] = Listing()
-    coverage, totals, count, end = _Coverage(), set[int](), 0, 0
-    for offset, page in _pages(get, path, overlap):
+    coverage, totals, count = _Coverage(), set[int](), 0
+    for place, page in _pages(get, path, overlap):
         keys = []
         for raw in page.items or ():
             try:
@@ -120,30 +136,39 @@ def _read_once(get: Get, path: str, read_item: "ReadItem[T]", overlap: int = 0) 
             else:
                 listing.items[key] = item
                 keys.append(key)
-        coverage.note(keys)
+        size = len(page.items or ())
+        listing.pages += 1
+        coverage.note(keys, whole=place.offset + size == (page.total if place.following is None else place.following))
         totals.add(page.total)
-        count += len(page.items or ())
-        end = offset + len(page.items or ())
-        if end > page.total + MARGIN:
+        count += size
+        if place.offset + size > page.total + MARGIN:
+            coverage.gapless = False
             break
     unique = len(listing.items) + len(listing.unreadable)
-    listing.consistent = totals == {unique} and (bool(overlap) or count == unique)
-    return listing, bool(overlap) and coverage.gapless and end == page.total
+    listing.fits = listing.consistent = totals == {unique} and (bool(overlap) or count == unique)
+    return listing, bool(overlap) and coverage.gapless
 
 
-def _pages(get: Get, path: str, overlap: int) -> Iterator[tuple[int, Page]]:
-    """Yield each page, and the offset at which it begins."""
+class _PlaceOfPage(NamedTuple):
+    """The offsets of a page, and of the one behind it; None behind the last one."""
+
+    offset: int
+    following: int | None
+
+
+def _pages(get: Get, path: str, overlap: int) -> Iterator[tuple[_PlaceOfPage, Page]]:
+    """Yield each page, and where it stands."""
     offset, query = 0, f"size={PAGE_SIZE}"
     while True:
         page = _parse(get(f"{path}?{query}"), path)
-        yield offset, page
-        if not page.next:
+        following = _offset(page.next, path) if page.next else None
+        yield _PlaceOfPage(offset, following), page
+        if following is None:
             return
-        following = _offset(page.next, path)
         if following <= offset or not page.items:
             raise SourceError(f"the pages of {path} lead back to offset {following}")
-        # Never back to where this page began.
-        offset = max(offset + 1, following - overlap)
+        # Pages may be smaller than was asked for; never back to where this one began.
+        offset = max(offset + 1, following - min(overlap, len(page.items) // 2))
         query = f"offset={offset}&size={PAGE_SIZE}"
         # Nothing of a large page may stay while the next one is awaited.
         del page

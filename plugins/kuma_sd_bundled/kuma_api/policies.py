@@ -1,6 +1,7 @@
 """What is asked of the API server beside dataplanes: its version, meshes, policies, and what policies match."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import quote
@@ -10,7 +11,7 @@ import msgspec
 from kuma_sd import SourceError
 from kuma_sd_bundled.kuma_api.documents import Index, ItemIdentity, Mesh, Policy, ResourceKey
 from kuma_sd_bundled.kuma_api.errors import NotFoundError
-from kuma_sd_bundled.kuma_api.kuma_release import UNKNOWN, KumaRelease, release_of
+from kuma_sd_bundled.kuma_api.kuma_release import KumaRelease, release_of
 from kuma_sd_bundled.kuma_api.lists import Get, Listing, ListReader
 
 _INDEX = msgspec.json.Decoder(Index)
@@ -47,7 +48,7 @@ class Matches:
     @property
     def inconsistent(self) -> list[ResourceKey]:
         """The policies whose lists do not fit together."""
-        return [key for key, listing in self.listings.items() if not listing.consistent]
+        return [key for key, listing in self.listings.items() if not listing.consistent or listing.unreadable]
 
     def by_dataplane(self) -> dict[ResourceKey, PolicySet]:
         """Return the policies that match each dataplane."""
@@ -61,8 +62,12 @@ class Matches:
         return found
 
 
-def ask_release(get: Get) -> KumaRelease:
-    """Return which Kuma it is; unknown where a gateway does not let us ask.
+def ask_release(get: Get, before: KumaRelease) -> KumaRelease:
+    """Return which Kuma it is.
+
+    Args:
+        get: asks the API server.
+        before: what it was before, which counts where a gateway does not let us ask.
 
     Raises:
         SourceError: there is no answer.
@@ -70,7 +75,7 @@ def ask_release(get: Get) -> KumaRelease:
     try:
         return release_of(_INDEX.decode(get("/")))
     except (NotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
-        return UNKNOWN
+        return before
 
 
 def read_meshes(lists: ListReader, get: Get) -> Listing[Mesh]:
@@ -100,8 +105,19 @@ def read_policies(lists: ListReader, get: Get, release: KumaRelease) -> Listing[
     return listing
 
 
-def read_matches(lists: ListReader, get: Get, policies: Mapping[ResourceKey, ReadPolicy]) -> Matches:
+def read_matches(
+    lists: ListReader,
+    get: Get,
+    policies: Mapping[ResourceKey, ReadPolicy],
+    expected: Mapping[ResourceKey, AbstractSet[ResourceKey]],
+) -> Matches:
     """Read which dataplanes are matched by the policies that have a say in where metrics are.
+
+    Args:
+        lists: reads lists.
+        get: asks the API server.
+        policies: all policies.
+        expected: the dataplanes that each matched before and that are still there.
 
     Raises:
         SourceError: a list cannot be had.
@@ -113,10 +129,10 @@ def read_matches(lists: ListReader, get: Get, policies: Mapping[ResourceKey, Rea
             continue
         path = f"/meshes/{quoted(key.mesh)}/meshmetrics/{quoted(key.name)}/_resources/dataplanes"
         try:
-            listings[key] = lists.read(get, path, reader)
+            listings[key] = lists.read(get, path, reader, expected.get(key, frozenset()))
         except NotFoundError:
             # It was deleted since policies were listed.
-            listings[key] = Listing(consistent=False)
+            listings[key] = Listing(consistent=False, fits=False)
     return Matches(listings, bare=reader.read and not reader.labelled)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Container, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 from kuma_sd import Assignment, SourceError
 from kuma_sd_bundled.kuma_api.absences import Absences, read_answers
@@ -11,6 +12,7 @@ from kuma_sd_bundled.kuma_api.dataplanes import DataplaneReader, KnownDataplane
 from kuma_sd_bundled.kuma_api.documents import Mesh, ResourceKey
 from kuma_sd_bundled.kuma_api.endpoints import Client, PolicyEndpoints
 from kuma_sd_bundled.kuma_api.inventory import Inventory, Lists
+from kuma_sd_bundled.kuma_api.kuma_release import UNKNOWN
 from kuma_sd_bundled.kuma_api.lists import Get, Listing, ListReader
 from kuma_sd_bundled.kuma_api.merged_policies import MergedPolicies
 from kuma_sd_bundled.kuma_api.policies import (
@@ -63,6 +65,7 @@ class Poller:
         self._client = client
         self._reader = reader
         self._inventory = inventory
+        self._release = UNKNOWN
         self._lists = ListReader()
         self._merged = MergedPolicies()
         self._absences = Absences()
@@ -77,15 +80,15 @@ class Poller:
         Raises:
             SourceError: something cannot be had, or is no answer of Kuma's API.
         """
-        release = ask_release(get)
+        release = self._release = ask_release(get, self._release)
         meshes = read_meshes(self._lists, get)
         policies = read_policies(self._lists, get, release)
         dataplanes, gone = self._read_dataplanes(get, third=release.third)
-        matches = self._read_matches(get, policies.items)
+        matches = self._read_matches(get, policies.items, dataplanes)
         doubts = _doubts(meshes, policies, dataplanes, matches)
         if matches.listings and read_policies(self._lists, get, release).items != policies.items:
             doubts.append("policies changed meanwhile")
-        matched = self._believed(matches, dataplanes)
+        matched = self._believed(matches, dataplanes, policies)
         sets = _sets(matched, policies.items)
         merged = self._merged.backends(get, policies.items, sets)
         doubts += [f"_rules of {', '.join(key.name for key in names)}" for names in sets if names not in merged]
@@ -102,7 +105,7 @@ class Poller:
     ) -> tuple[Listing[KnownDataplane], AbstractSet[ResourceKey]]:
         """Read the dataplanes; returns also which of the targets are gone for sure."""
         self._reader.begin(third=third)
-        dataplanes = self._lists.read(get, "/dataplanes", self._reader)
+        dataplanes = self._lists.read(get, "/dataplanes", self._reader, self._inventory.targets)
         if dataplanes.unreadable and not dataplanes.items:
             raise SourceError("no dataplane in the list can be understood")
         gone = self._settle_absences(get, dataplanes)
@@ -112,28 +115,40 @@ class Poller:
     def _settle_absences(self, get: Get, dataplanes: Listing[KnownDataplane]) -> set[ResourceKey]:
         """Add the missing that turn out to be there; returns those that are gone."""
         missing = self._inventory.targets - dataplanes.items.keys()
-        if dataplanes.consistent and not dataplanes.unreadable:
+        proved = dataplanes.consistent and not dataplanes.unreadable
+        if proved and dataplanes.fits:
             return set(missing)
         answers = self._absences.ask(get, missing)
         dataplanes.items.update(read_answers(answers.present, self._reader))
-        return answers.gone
+        return missing - dataplanes.items.keys() if proved else answers.gone
 
-    def _read_matches(self, get: Get, policies: Mapping[ResourceKey, ReadPolicy]) -> Matches:
+    def _read_matches(
+        self, get: Get, policies: Mapping[ResourceKey, ReadPolicy], dataplanes: Listing[KnownDataplane]
+    ) -> Matches:
         everybody = Client(self._client, shares=False)
-        if PolicyEndpoints([policy.document for policy in policies.values()], everybody).replace_mesh_metrics:
-            return read_matches(self._lists, get, policies)
-        return Matches()
+        if not PolicyEndpoints([policy.document for policy in policies.values()], everybody).replace_mesh_metrics:
+            return Matches()
+        expected: dict[ResourceKey, set[ResourceKey]] = {}
+        for dataplane, names in self._matched.items():
+            if dataplane in dataplanes.items:
+                for name in names:
+                    expected.setdefault(name, set()).add(dataplane)
+        return read_matches(self._lists, get, policies, expected)
 
-    def _believed(self, matches: Matches, dataplanes: Listing[KnownDataplane]) -> Mapping[ResourceKey, PolicySet]:
+    def _believed(
+        self, matches: Matches, dataplanes: Listing[KnownDataplane], policies: Listing[ReadPolicy]
+    ) -> Mapping[ResourceKey, PolicySet]:
         """Return what matches each dataplane; where a list proves no absence, what it said before still counts."""
         listed, doubtful = matches.by_dataplane(), set(matches.inconsistent)
+        unproved = bool(_doubts_of(policies, "policies"))
         matched = {}
         for dataplane in dataplanes.items.values():
             # By the keys of dataplanes, so that those of the lists need not be kept.
-            now = listed.get(dataplane.key, ())
-            missed = doubtful.intersection(self._matched.get(dataplane.key, ())).difference(now) if doubtful else ()
+            now, before = listed.get(dataplane.key, ()), self._matched.get(dataplane.key, ())
+            # Also of a policy that is missing in a list of policies that proves nothing: then its targets stay.
+            missed = {name for name in before if name in doubtful or (unproved and name not in policies.items)}
             if now or missed:
-                matched[dataplane.key] = tuple(sorted({*now, *missed})) if missed else now
+                matched[dataplane.key] = tuple(sorted({*now, *missed})) if missed.difference(now) else now
         return matched
 
     def _kept(
@@ -148,14 +163,14 @@ class Poller:
 def _doubts(
     meshes: Listing[Mesh], policies: Listing[ReadPolicy], dataplanes: Listing[KnownDataplane], matches: Matches
 ) -> list[str]:
-    doubts = []
-    if not meshes.consistent or meshes.unreadable:
-        doubts.append("meshes")
-    if not policies.consistent or policies.unreadable:
-        doubts.append("policies")
+    doubts = [*_doubts_of(meshes, "meshes"), *_doubts_of(policies, "policies")]
     if not dataplanes.consistent:
         doubts.append(DATAPLANES)
     return doubts + [f"matches of {key.mesh}/{key.name}" for key in matches.inconsistent]
+
+
+def _doubts_of(listing: Listing[Any], name: str) -> list[str]:
+    return [] if listing.consistent and not listing.unreadable else [name]
 
 
 def _sets(

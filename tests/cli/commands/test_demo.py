@@ -89,6 +89,16 @@ def test_the_commands_and_addresses_that_it_prints_work_while_it_runs(tmp_path: 
             assert asked.returncode == 0, asked
 
 
+def test_it_shows_kuma_3_on_kubernetes_over_the_api(tmp_path: Path) -> None:
+    with demo(tmp_path, "--kuma-version=3.0", "--environment=kubernetes", "--churn=5") as process:
+        assert "kuma-api+http://127.0.0.1:" in line_with(process, "Simulated control plane:")
+        assert line_with(process, "20 targets")
+        assert line_with(process, " targets)")
+    assert process.returncode == 0
+    published = json.loads((tmp_path / "targets.json").read_bytes())
+    assert all(group["labels"]["job"] != "unknown" for group in published)
+
+
 def test_it_says_when_the_guard_acts_and_why(tmp_path: Path) -> None:
     with demo(tmp_path, "--churn", "4") as process:
         assert "vanished soon after" in line_with(process, "  guard    holds ")

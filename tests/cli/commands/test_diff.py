@@ -96,7 +96,9 @@ def test_a_difference_is_shown_in_summary_and_in_detail(
         "output file_sd:",
         "- 10.9.9.9:1 gone (mesh m)",
         f'~ {address} b (mesh default)  env: "x" → none, old: "y" → none',
-        f"+ {lines[-1].split()[1]} a (mesh default)",
+        f"+ {lines[10].split()[1]} a (mesh default)",
+        "",
+        "no settings file",
     ]
 
 
@@ -189,7 +191,7 @@ def test_a_saved_snapshot_is_compared(kuma: SimulatedControlPlane[World], tmp_pa
     assert main(["diff", f"--from=file:{saved}", f"--against={against}", "--limit=0"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith(f"Targets from the saved snapshot '{saved}'\n\noutput file_sd: 2 added; 0 → 2 targets\n")
-    assert printed.endswith("and 2 more; --limit 2 shows all\n")
+    assert printed.endswith("and 2 more; --limit 2 shows all\n\nno settings file\n")
 
 
 @pytest.mark.parametrize(

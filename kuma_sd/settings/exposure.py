@@ -1,0 +1,37 @@
+"""Secrets that stand where others can read them."""
+
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from kuma_sd.core.secret import MASK
+from kuma_sd.settings.parsing import Effective
+
+
+def exposed(effective: Iterable[Effective], file: str | None) -> Iterator[str]:
+    """Yield a sentence for each place where others can read secrets.
+
+    Args:
+        effective: the options in effect, and where each was set.
+        file: the settings file, if there is one.
+    """
+    secrets = [option for option in effective if MASK in option.value]
+    for secret in secrets:
+        if secret.origin.startswith("flag "):
+            yield f"{secret.origin} holds a password, and others can read the command line; set it in the settings file"
+    in_file = [secret for secret in secrets if file and secret.origin.startswith(f"{file}:")]
+    if file and in_file and _is_readable_by_all(Path(file)):
+        first = in_file[0]
+        yield (
+            f"{file} holds secrets ('{first.option.name}' in [{first.section}]), and every user here can read it; "
+            "give it to root and the daemon's group with mode 0640"
+        )
+
+
+def _is_readable_by_all(path: Path) -> bool:
+    try:
+        status = path.stat()
+    except OSError:
+        # It was a pipe, or is gone by now.
+        return False
+    return stat.S_ISREG(status.st_mode) and bool(status.st_mode & stat.S_IROTH)

@@ -1,0 +1,258 @@
+"""Cases in which targets were lost, with the daemon as a process; every file it wrote meanwhile is looked at."""
+
+import contextlib
+import json
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from processes import Process, eventually, kuma_sd
+
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
+from kuma_sd.testing import control_plane
+
+MANY = [f"web-{number:02}" for number in range(20)]
+
+
+class Stage:
+    """A daemon with a file of settings, and what it published."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.path = directory / "published/targets.json"
+        self.config = directory / "kuma-sd.conf"
+        self.state = directory / "state"
+
+    def settings(self, *addresses: str, **options: str) -> None:
+        """Write the settings in one step."""
+        lines = ["[kuma-sd]", "cp-address =", *(f"    {address}" for address in addresses)]
+        lines += [f"{name.replace('_', '-')} = {value}" for name, value in options.items()]
+        fresh = self.directory / "kuma-sd.new"
+        fresh.write_text("\n".join([*lines, "[file_sd]", f"path = {self.path}", ""]))
+        fresh.rename(self.config)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Process]:
+        """Run the daemon until the block ends."""
+        socket = f"{self.directory}/control.sock"
+        with kuma_sd("run", "-c", self.config, f"--state-dir={self.state}", f"--control-socket={socket}") as daemon:
+            yield daemon
+
+    def accept(self, *names: str) -> None:
+        """Let go of what is held."""
+        with kuma_sd("accept", *names, KUMA_SD_CONTROL_SOCKET=f"{self.directory}/control.sock") as program:
+            assert program.wait() == 0
+
+    def reload(self, daemon: Process, *addresses: str, **options: str) -> None:
+        """Change the settings, and wait until they are taken."""
+        self.settings(*addresses, **options)
+        daemon.wait_for_line("with the new settings")
+
+    def names(self) -> list[str]:
+        """Return what is published."""
+        if not self.path.exists():
+            return []
+        return sorted(group["labels"]["dataplane"] for group in json.loads(self.path.read_bytes()))
+
+    def becomes(self, *names: str) -> None:
+        """Wait until exactly these are published."""
+        eventually(lambda: self.names() == sorted(names), f"{len(names)} targets are published")
+
+    @contextlib.contextmanager
+    def never_without(self, *names: str) -> Iterator[None]:
+        """Look all the time that none of these is missing."""
+        ended, missing = threading.Event(), set[str]()
+
+        def look() -> None:
+            while not ended.wait(0.002):
+                missing.update(set(names) - set(self.names()))
+
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+        assert missing == set()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+@pytest.fixture
+def east() -> Iterator[SimulatedControlPlane[World]]:
+    with control_plane(*MANY) as running:
+        yield running
+
+
+@pytest.fixture
+def west() -> Iterator[SimulatedControlPlane[World]]:
+    with control_plane("api-1", "api-2") as running:
+        yield running
+
+
+Kuma = SimulatedControlPlane[World]
+
+
+def test_a_control_plane_that_gets_a_name_keeps_its_targets(stage: Stage, east: Kuma, west: Kuma) -> None:
+    stage.settings(east.url)
+    with stage.running() as daemon:
+        stage.becomes(*MANY)
+        with stage.never_without(*MANY):
+            stage.reload(daemon, f"east={east.url}", f"west={west.url}")
+            stage.becomes(*MANY, "api-1", "api-2")
+
+
+def test_control_planes_that_come_instead_and_are_down_take_nothing(stage: Stage, east: Kuma) -> None:
+    stage.settings(east.url, start_wait="1s")
+    with stage.running() as daemon:
+        stage.becomes(*MANY)
+        with stage.never_without(*MANY):
+            stage.reload(daemon, "north=grpc://127.0.0.1:1", "south=grpc://127.0.0.1:2", start_wait="1s")
+            daemon.wait_for_line("control plane south: ")
+            threading.Event().wait(2)  # longer than start-wait
+        stage.reload(daemon, east.url)
+        assert stage.names() == MANY
+
+
+def test_many_reloads_close_to_each_other_lose_nothing(stage: Stage, east: Kuma, west: Kuma) -> None:
+    stage.settings(f"east={east.url}", f"west={west.url}")
+    with stage.running() as daemon:
+        stage.becomes(*MANY, "api-1", "api-2")
+        with stage.never_without(*MANY, "api-1", "api-2"):
+            for number in range(12):
+                first, second = ("east", "west") if number % 2 else ("west", "settings")
+                stage.settings(f"{first}={east.url}", f"{second}={west.url}", min_interval=f"{number + 1}0ms")
+                daemon.signal(signal.SIGHUP)
+                threading.Event().wait(0.02 * (number % 4))
+            stage.reload(daemon, f"beat={east.url}", f"settings={west.url}")
+            east.world.add(Dataplane("new"))
+            stage.becomes(*MANY, "api-1", "api-2", "new")
+
+
+def test_accepting_all_takes_nothing_of_one_that_did_not_answer_since_the_restart(
+    stage: Stage, east: Kuma, west: Kuma
+) -> None:
+    stage.settings(f"east={east.url}", f"west={west.url}", guard_hold="60s")
+    with stage.running() as daemon:
+        stage.becomes(*MANY, "api-1", "api-2")
+        daemon.stop()
+    west.close()
+    with stage.running() as daemon, stage.never_without(*MANY, "api-1", "api-2"):
+        daemon.wait_for_line("control plane east: connected")
+        stage.accept()
+        west.world.clear()
+        west.start()
+        daemon.wait_for_line("2 targets vanished but stay")
+
+
+def test_accepting_before_anything_was_heard_publishes_nothing(stage: Stage) -> None:
+    stage.settings("grpc://127.0.0.1:1")
+    with stage.running() as daemon:
+        daemon.wait_for_line("trying again")
+        stage.accept()
+        stage.accept()
+        daemon.stop()
+    assert not stage.path.exists()
+
+
+def test_what_was_accepted_stays_gone_after_a_restart(stage: Stage, east: Kuma) -> None:
+    stage.settings(east.url, guard_hold="60s")
+    with stage.running() as daemon:
+        stage.becomes(*MANY)
+        east.world.remove(*MANY[2:])
+        daemon.wait_for_line("18 targets vanished but stay")
+        stage.accept()
+        stage.becomes(*MANY[:2])
+        daemon.stop()
+    east.close()
+    stage.path.unlink()
+    with stage.running():
+        stage.becomes(*MANY[:2])
+
+
+def test_a_control_plane_that_restarts_empty_again_and_again_takes_nothing(stage: Stage, east: Kuma) -> None:
+    stage.settings(east.url, guard_hold="2s")
+    with stage.running():
+        stage.becomes(*MANY)
+        with stage.never_without(*MANY):
+            east.world.clear()
+            for _ in range(4):
+                east.close()
+                threading.Event().wait(2)  # longer than one back-off
+                before = east.counts.acks
+                east.start()
+                east.wait_for(lambda counts, before=before: counts.acks > before)  # type: ignore[misc]
+                threading.Event().wait(1)  # it is empty for less than guard-hold
+            east.close()
+            threading.Event().wait(3)  # away while the time would be over
+
+
+def test_a_target_that_came_just_before_the_daemon_was_killed_is_not_lost(stage: Stage, east: Kuma, west: Kuma) -> None:
+    stage.settings(f"east={east.url}", f"west={west.url}", start_wait="1s")
+    with stage.running() as daemon:
+        stage.becomes(*MANY, "api-1", "api-2")
+        for number in range(5):
+            west.world.add(Dataplane(f"new-{number}"))
+            stage.becomes(*MANY, "api-1", "api-2", *(f"new-{count}" for count in range(number + 1)))
+        daemon.signal(signal.SIGKILL)
+        daemon.wait()
+    west.close()
+    news = [f"new-{number}" for number in range(5)]
+    with stage.never_without(*MANY, *news), stage.running():
+        east.world.add(Dataplane("later"))
+        stage.becomes(*MANY, "api-1", "api-2", *news, "later")
+
+
+def test_without_a_usable_state_the_published_file_is_the_memory(stage: Stage, east: Kuma, west: Kuma) -> None:
+    stage.settings(f"east={east.url}", f"west={west.url}", start_wait="1s", guard_hold="3s")
+    with stage.running() as daemon:
+        stage.becomes(*MANY, "api-1", "api-2")
+        daemon.stop()
+    shutil.rmtree(stage.state)
+    west.close()
+    with stage.running() as daemon:
+        with stage.never_without(*MANY, "api-1", "api-2"):
+            east.world.add(Dataplane("later"))
+            stage.becomes(*MANY, "api-1", "api-2", "later")
+            west.world.remove("api-1")
+            west.start()
+            daemon.wait_for_line("control plane west: 1 target vanished but stay")
+        stage.becomes(*MANY, "api-2", "later")
+
+
+def test_the_guard_stays_on_when_a_replica_is_added(stage: Stage, east: Kuma) -> None:
+    stage.settings(east.url, guard_hold="60s")
+    with stage.running() as daemon:
+        stage.becomes(*MANY)
+        with stage.never_without(*MANY):
+            stage.reload(daemon, f"{east.url},127.0.0.1:1", guard_hold="60s")
+            east.world.remove(*MANY[1:])
+            daemon.wait_for_line("19 targets vanished but stay")
+
+
+def test_half_of_the_list_that_is_replaced_by_as_many_others_is_a_loss(stage: Stage, east: Kuma) -> None:
+    stage.settings(east.url, guard_hold="60s")
+    with stage.running() as daemon:
+        stage.becomes(*MANY)
+        with stage.never_without(*MANY):
+            others = [Dataplane(f"other-{number}") for number in range(15)]
+            east.world.replace([*east.world.dataplanes[:5], *others])
+            daemon.wait_for_line("15 of 20 vanished")
+
+
+def test_limits_that_become_too_small_at_a_reload_take_no_target(stage: Stage, east: Kuma) -> None:
+    stage.settings(east.url)
+    with stage.running() as daemon:
+        stage.becomes(*MANY)
+        with stage.never_without(*MANY):
+            stage.reload(daemon, east.url, max_labels="1", label_profile="both")
+            daemon.stop()
+        with stage.never_without(*MANY), stage.running() as again:
+            again.wait_for_line("connected")
