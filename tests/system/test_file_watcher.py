@@ -190,7 +190,7 @@ def test_a_directory_that_does_not_exist_yet_is_waited_for(tmp_path: Path, watch
 
 def test_touching_reading_and_equal_content_are_no_changes(tmp_path: Path, watching: Watching) -> None:
     path = write(tmp_path / "a", "same")
-    watcher, changes = watching(path)
+    watcher, changes = watching(path, calm=0.5)
     path.touch()
     path.chmod(0o600)
     replace_file(path, [b"same"])
