@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.model import ContactLost, SourceEvent
+from kuma_sd.core.secret import redacted
 from kuma_sd.pipeline.backoff import Backoff
 from kuma_sd.pipeline.connection_log import ConnectionLog
 from kuma_sd.plugin.interfaces import Source
@@ -133,6 +134,7 @@ class SourceWorker:
 
     def _ended(self, why: str, error: Exception | None, now: float) -> None:
         """Note that a connection broke, or that there was none."""
+        why = redacted(why)
         if self.status.up:
             self._contact.broke(now, was_ended=why == ENDED)
             # A gateway may end each connection as soon as it is made: then it is asked ever less often.
