@@ -8,7 +8,7 @@ import threading
 from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
-from kuma_sd.core.errors import SourceError
+from kuma_sd.core.errors import ConfigError, SourceError
 from kuma_sd.http.access import Access
 from kuma_sd.http.address import Endpoint
 from kuma_sd.http.errors import SilentError, TooLargeError
@@ -89,7 +89,11 @@ class Negotiation:
 
     def _at(self, endpoint: Endpoint) -> Generator[MadsResponse | None, None, SourceError]:
         """Yield the responses over the first protocol that is answered at an endpoint; returns why none is."""
-        protocols = allowed(endpoint, self._options)
+        try:
+            protocols = allowed(endpoint, self._options)
+        except ConfigError as wrong:
+            # The proxy of an address that was not known when the settings were checked.
+            return SourceError(str(wrong))
         error = SourceError(f"nothing that is allowed by transport and api-version can be spoken at {endpoint}")
         for protocol in protocols:
             after_v1 = protocol is GRPC_V1ALPHA1 and GRPC_V1 in protocols

@@ -329,3 +329,13 @@ def test_the_proxy_of_the_environment_is_used(server: Server, monkeypatch: pytes
     server.answer(body=EMPTY)
     first(negotiate("http://kuma.invalid:5676/kuma"))
     assert server.requests.get(timeout=5).path.startswith("http://kuma.invalid:5676/kuma/")
+
+
+def test_a_proxy_that_cannot_be_used_for_where_the_catalog_leads_is_an_expected_error(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "socks5://proxy")
+    monkeypatch.setenv("no_proxy", "")
+    api_server(server, "grpcs://kuma.invalid:5676")
+    with pytest.raises(SourceError):
+        first(negotiate(f"http://{server.address}"))
