@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from kuma_sd.core.target_group import GroupKey, TargetGroup
     from kuma_sd.core.url import Url, parse_url
     from kuma_sd.core.yaml_nesting import refuse_deep_nesting
-    from kuma_sd.http.access import Access
     from kuma_sd.http.address import Address, Endpoint, address_of, parse_address
     from kuma_sd.http.client import HttpClient, HttpResponse
+    from kuma_sd.http.credentials import Access
     from kuma_sd.http.options import ClientOptions
-    from kuma_sd.http.refusals import refused
+    from kuma_sd.http.refused_statuses import refused
     from kuma_sd.plugin.hookspecs import hookimpl
     from kuma_sd.plugin.interfaces import (
         Context,
@@ -121,11 +121,11 @@ NAMES_OF_MODULES = {
     "kuma_sd.core.target_group": ("GroupKey", "TargetGroup"),
     "kuma_sd.core.url": ("Url", "parse_url"),
     "kuma_sd.core.yaml_nesting": ("refuse_deep_nesting",),
-    "kuma_sd.http.access": ("Access",),
+    "kuma_sd.http.credentials": ("Access",),
     "kuma_sd.http.address": ("Address", "Endpoint", "address_of", "parse_address"),
     "kuma_sd.http.client": ("HttpClient", "HttpResponse"),
     "kuma_sd.http.options": ("ClientOptions",),
-    "kuma_sd.http.refusals": ("refused",),
+    "kuma_sd.http.refused_statuses": ("refused",),
     "kuma_sd.plugin.hookspecs": ("hookimpl",),
     "kuma_sd.plugin.interfaces": (
         "Context",

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
-from allowance import SLACK, allowed
+from allowance import SLACK, STEADY_SECONDS, allowed
 from findings import Outcome
 from guard_model import Model, World
 from processes import Process, eventually, kuma_sd
@@ -58,6 +58,8 @@ class Story:
         self._model = Model(0.5, HOLD)
         self._departed: dict[Key, float] = {}
         self._pause = threading.Event()
+        self._recovered = float("-inf")
+        self._short = 0
 
     def begin(self) -> None:
         """Note the first state."""
@@ -89,8 +91,10 @@ class Story:
     def disturbed(self, began: float) -> None:
         """Expect all to be right again, after a disturbance that just ended."""
         ended = time.monotonic()
-        self._settle(ended + allowed(ended - began))
-        self._outcome.recovered(time.monotonic() - ended)
+        self._short = self._short + 1 if began - self._recovered < STEADY_SECONDS else 0
+        self._settle(ended + allowed(ended - began, self._short))
+        self._recovered = time.monotonic()
+        self._outcome.recovered(self._recovered - ended)
 
     def serve(self, *without: Key) -> None:
         """Change the world over the present connection, and expect the file to follow."""

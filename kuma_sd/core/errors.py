@@ -1,7 +1,7 @@
 """One base error, one subclass per boundary. Each message is one clear line that says what to do about it."""
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Self, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -9,6 +9,22 @@ T = TypeVar("T")
 
 class KumaSDError(Exception):
     """Base of all errors that kuma-sd expects; the command line prints them as one line, without a traceback."""
+
+    _owner = ""
+
+    def within(self, owner: str) -> Self:
+        """Put the name of the instance that it concerns in front of the message.
+
+        The error itself stays, with its class and attributes, which a copy of it would lose.
+
+        Args:
+            owner: the instance, like ``output yaml``.
+        """
+        self._owner = f"{owner}: {self._owner}"
+        return self
+
+    def __str__(self) -> str:
+        return self._owner + super().__str__()
 
 
 class ConfigError(KumaSDError):
@@ -20,7 +36,12 @@ class ConfigError(KumaSDError):
 
     def __init__(self, *mistakes: str) -> None:
         super().__init__(*mistakes)
-        self.mistakes = mistakes
+        self._mistakes = mistakes
+
+    @property
+    def mistakes(self) -> tuple[str, ...]:
+        """Each mistake in a line, with the instance that it concerns."""
+        return tuple(f"{self._owner}{mistake}" for mistake in self._mistakes)
 
     def __str__(self) -> str:
         return "\n".join(self.mistakes)

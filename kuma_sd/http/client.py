@@ -21,12 +21,12 @@ from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.options import show_duration
-from kuma_sd.http import failures
-from kuma_sd.http.access import Access, basic
+from kuma_sd.http import connection_failures
 from kuma_sd.http.address import Endpoint
+from kuma_sd.http.answer_deadline import BODY_SECONDS, Pace, PacedResponse
+from kuma_sd.http.credentials import Access, basic
 from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.options import ClientOptions
-from kuma_sd.http.pace import BODY_SECONDS, Pace, PacedResponse
 from kuma_sd.http.proxies import Proxy, proxy_for
 from kuma_sd.http.tls_probe import speaks_plain_http, speaks_tls
 
@@ -132,7 +132,11 @@ class HttpClient:
     def _was_idle(self, error: Exception, connections: int, seconds: float) -> bool:
         """Tell whether the server closed a connection between two requests, which is seen at the second only."""
         used_again = 0 < connections == self._connections and seconds < AT_ONCE and not self._closed
-        return used_again and isinstance(error, ProtocolError) and isinstance(failures.cause_of(error), ConnectionError)
+        return (
+            used_again
+            and isinstance(error, ProtocolError)
+            and isinstance(connection_failures.cause_of(error), ConnectionError)
+        )
 
     def _exchange(self, method: str, path: str, body: bytes | None, timeout: float) -> HttpResponse:
         self._pace = Pace(timeout)
@@ -144,7 +148,7 @@ class HttpClient:
             retries=False,
             redirect=False,
             preload_content=False,
-            timeout=urllib3.Timeout(connect=failures.CONNECT_TIMEOUT, read=timeout),
+            timeout=urllib3.Timeout(connect=connection_failures.CONNECT_TIMEOUT, read=timeout),
         )
         try:
             self._pace.headers_read()
@@ -216,22 +220,22 @@ class HttpClient:
         if self._closed:
             return SourceError("the connection was closed")
         if isinstance(error, (ProxyError, ConnectTimeoutError, NewConnectionError)):
-            return SourceError(failures.connecting_fails(error, self._proxy))
+            return SourceError(connection_failures.connecting_fails(error, self._proxy))
         if isinstance(error, (HTTPTimeoutError, TimeoutError)):
             slow = f"its answer comes too slowly, less than 30KiB in {BODY_SECONDS:g}s"
             return SilentError(slow if self._pace.in_body else f"no answer within {show_duration(timeout)}")
         if self._speaks_tls():
             return SourceError(f"it speaks TLS there: {self._use('https')}")
-        if self._endpoint.tls and (failures.is_about_tls(error) or not self._shaken_hands):
+        if self._endpoint.tls and (connection_failures.is_about_tls(error) or not self._shaken_hands):
             return SourceError(self._tls_fails(error))
-        return SourceError(failures.answer_fails(error))
+        return SourceError(connection_failures.answer_fails(error))
 
     def _tls_fails(self, error: Exception) -> str:
-        if not failures.is_about_trust(error) and not self._proxy and speaks_plain_http(self._endpoint):
+        if not connection_failures.is_about_trust(error) and not self._proxy and speaks_plain_http(self._endpoint):
             return f"it has no TLS there: {self._use('http')}"
-        reason = failures.tls_fails(error)
+        reason = connection_failures.tls_fails(error)
         # A server that speaks neither may end the connection without a word, as Kuma before 1.2 does.
-        return reason if failures.is_about_tls(error) else f"{reason}; if it has no TLS, {self._use('http')}"
+        return reason if connection_failures.is_about_tls(error) else f"{reason}; if it has no TLS, {self._use('http')}"
 
     def _speaks_tls(self) -> bool:
         return not self._endpoint.tls and not self._proxy and speaks_tls(self._endpoint)

@@ -17,8 +17,8 @@ from google.protobuf.message import DecodeError
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.options import show_duration
-from kuma_sd.http.access import Access
 from kuma_sd.http.address import Endpoint
+from kuma_sd.http.credentials import Access
 from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.proxies import proxy_for
 from kuma_sd.mads.codecs import ResourceCodec

@@ -10,7 +10,7 @@ import msgspec
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.http.client import HttpClient, HttpResponse
-from kuma_sd.http.refusals import refused
+from kuma_sd.http.refused_statuses import refused
 from kuma_sd.mads.codecs.v1_json import TYPE_URL, V1_JSON
 from kuma_sd.mads.decoder import MadsResponse, foreign
 from kuma_sd.mads.errors import ForeignError, GarbledError, NotServedThereError

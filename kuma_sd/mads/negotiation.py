@@ -8,14 +8,14 @@ import threading
 from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
-from kuma_sd.core.errors import SourceError
-from kuma_sd.http.access import Access
+from kuma_sd.core.errors import ConfigError, SourceError
 from kuma_sd.http.address import Endpoint
+from kuma_sd.http.credentials import Access
 from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.proxies import proxy_for
+from kuma_sd.mads.answer_timeout import Patience
 from kuma_sd.mads.decoder import MadsResponse
 from kuma_sd.mads.errors import GarbledError, NotImplementedThereError, NotServedThereError, UnreachableError
-from kuma_sd.mads.patience import Patience
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.protocols import GRPC_V1, GRPC_V1ALPHA1, HTTP_V1, Closable, MadsProtocol, allowed
 
@@ -89,7 +89,11 @@ class Negotiation:
 
     def _at(self, endpoint: Endpoint) -> Generator[MadsResponse | None, None, SourceError]:
         """Yield the responses over the first protocol that is answered at an endpoint; returns why none is."""
-        protocols = allowed(endpoint, self._options)
+        try:
+            protocols = allowed(endpoint, self._options)
+        except ConfigError as wrong:
+            # The proxy of an address that was not known when the settings were checked.
+            return SourceError(str(wrong))
         error = SourceError(f"nothing that is allowed by transport and api-version can be spoken at {endpoint}")
         for protocol in protocols:
             after_v1 = protocol is GRPC_V1ALPHA1 and GRPC_V1 in protocols
@@ -156,7 +160,7 @@ class Negotiation:
         """
         # Late, as most addresses are those of MADS.
         from kuma_sd.http.client import HttpClient  # noqa: PLC0415
-        from kuma_sd.mads.api_server import mads_of  # noqa: PLC0415
+        from kuma_sd.mads.api_server_hints import mads_of  # noqa: PLC0415
 
         client = HttpClient(endpoint, self._options, self._access)
         self._claim(client)

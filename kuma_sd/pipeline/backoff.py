@@ -22,6 +22,10 @@ class Backoff:
         self._tries += 1
         return bound * random.uniform(0.5, 1.0)  # noqa: S311 (spreads load, guards no secret)
 
-    def reset(self) -> None:
-        """Begin anew, after a success."""
-        self._tries = 0
+    def reset(self, tries: int = 0) -> None:
+        """Begin anew, after a success.
+
+        Args:
+            tries: how many tries count as made already.
+        """
+        self._tries = tries

@@ -13,7 +13,7 @@ from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, Key, Labels, Target
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import GroupKey, TargetGroup
-from kuma_sd.pipeline.line_templates import LineTemplates
+from kuma_sd.pipeline.json_line_templates import LineTemplates
 from kuma_sd.plugin.interfaces import Transform
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.prometheus.scrapable import check_scrapable

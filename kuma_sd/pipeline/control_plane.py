@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 
 from kuma_sd.core.list_diff import difference
 from kuma_sd.core.model import Assignment, ContactLost, LastGoodTargets, Snapshot
+from kuma_sd.pipeline.control_plane_matching import Identity
 from kuma_sd.pipeline.guard import FOREVER, Guard, GuardStatus
 from kuma_sd.pipeline.hold_log import HoldLog
-from kuma_sd.pipeline.matching import Identity
 from kuma_sd.pipeline.ordinals import has_namesakes, with_stable_ordinals
 
 _log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from kuma_sd.core.model import LastGoodTargets, Snapshot, SourceEvent
 from kuma_sd.core.text import counted
 from kuma_sd.pipeline.control_plane import ControlPlane, ControlPlaneConfig
+from kuma_sd.pipeline.control_plane_matching import match
 from kuma_sd.pipeline.guard import FOREVER
-from kuma_sd.pipeline.matching import match
 
 _log = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from kuma_sd.core.errors import OutputError
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.publication import Publication
+from kuma_sd.core.secret import redacted
 from kuma_sd.pipeline.backoff import Backoff
 from kuma_sd.plugin.interfaces import Output
 from kuma_sd.telemetry.histogram import Histogram
@@ -142,7 +143,7 @@ class OutputWorker:
     def _failed(self, error: BaseException) -> None:
         status = self.status
         expected = isinstance(error, OutputError)
-        why = str(error) if expected else f"unexpected {type(error).__name__}: {error}"
+        why = redacted(str(error) if expected else f"unexpected {type(error).__name__}: {error}")
         if why != status.failing:
             _log.error(
                 "publishing failed; trying again, what was published before stays",

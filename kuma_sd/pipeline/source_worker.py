@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.model import ContactLost, SourceEvent
+from kuma_sd.core.secret import redacted
 from kuma_sd.pipeline.backoff import Backoff
 from kuma_sd.pipeline.connection_log import ConnectionLog
 from kuma_sd.plugin.interfaces import Source
@@ -16,9 +17,8 @@ LONGEST_RETRY_AFTER = 300.0
 
 ENDED = "it ended the stream"
 
-STEADY_SECONDS = 10.0
-"""How long a connection must have held for the back-off to begin anew when it breaks."""
-
+STEADY_SECONDS = 3.0
+"""How long a connection must have held for the back-off to begin anew when it breaks, as if it were the first."""
 
 ONE_BACK_OFF_SECONDS = 1.0
 """How long a connection that broke may be away for the contact to go on: the first back-off, and connecting."""
@@ -92,6 +92,7 @@ class SourceWorker:
         self._log = ConnectionLog(title, lambda: source.status)
         self._contact = Contact()
         self._made = 0.0
+        self._short = 0
         self._backoff = Backoff()
         self._closing = threading.Event()
 
@@ -133,10 +134,12 @@ class SourceWorker:
 
     def _ended(self, why: str, error: Exception | None, now: float) -> None:
         """Note that a connection broke, or that there was none."""
+        why = redacted(why)
         if self.status.up:
             self._contact.broke(now, was_ended=why == ENDED)
-            if now - self._made >= STEADY_SECONDS:
-                self._backoff.reset()
+            # A gateway may end each connection as soon as it is made: then it is asked ever less often.
+            self._short = 0 if now - self._made >= STEADY_SECONDS else self._short + 1
+            self._backoff.reset(max(0, self._short - 1))
         elif (lost := self._contact.failed()) is not None:
             self._put(ContactLost(self._control_plane, lost))
         self.status = replace(self.status, up=False, failing=why)

@@ -192,6 +192,7 @@ def _guarded(named: Named, make: Callable[..., T], *arguments: Any) -> T:  # noq
     try:
         return make(*arguments)
     except KumaSDError as error:
-        raise type(error)(f"{named.what}: {error}") from error
+        error.within(named.what)
+        raise
     except (Exception, SystemExit) as error:
         raise PluginError(f"{named} fails: {type(error).__name__}: {error}") from error

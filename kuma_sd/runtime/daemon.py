@@ -12,7 +12,7 @@ from kuma_sd.core.model import Codec, Snapshot
 from kuma_sd.core.text import counted
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig, ControlPlaneView
-from kuma_sd.pipeline.matching import endpoints_of
+from kuma_sd.pipeline.control_plane_matching import endpoints_of
 from kuma_sd.pipeline.merge import Configuration, Pipeline, Route
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.pipeline.source_worker import SourceWorker

@@ -3,7 +3,10 @@
 The standard library's configparser forgets line numbers, and ConfigArgParse's parsers take sections for comments.
 """
 
+import errno
+import os
 import re
+import select
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +14,9 @@ from typing import NamedTuple
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.regular_file import read_regular
+
+PIPE_SECONDS = 5.0
+"""How long the writer of a pipe may pause, if that is what the settings file is."""
 
 _SECTION = re.compile(r"\[([^\[\]]+)\]")
 # Nothing but words in front of "=": whatever else a line holds may be a secret, and keys are shown in messages.
@@ -55,7 +61,7 @@ def read_config_file(path: str) -> ConfigFile:
         ConfigError: it cannot be read.
     """
     try:
-        data = read_regular(Path(path))
+        data = _read_pipe(path) if Path(path).is_fifo() else read_regular(Path(path))
     except OSError as error:
         raise ConfigError(f"cannot read the settings file {path}: {error.strerror}") from error
     try:
@@ -64,6 +70,31 @@ def read_config_file(path: str) -> ConfigFile:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}:{line}: is not UTF-8 text") from error
     return parse_config(text, path)
+
+
+def _read_pipe(path: str) -> bytes:
+    """Read what a shell makes of ``-c <(…)``, without waiting for a writer that never comes.
+
+    Raises:
+        OSError: nothing is in it, as when it was read before: settings that are empty would be the defaults.
+    """
+    pieces: list[bytes] = []
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        waiting = select.poll()
+        waiting.register(descriptor, select.POLLIN)
+        while waiting.poll(round(PIPE_SECONDS * 1000)):
+            piece = os.read(descriptor, 2**16)
+            pieces.append(piece)
+            if not piece:
+                break
+    finally:
+        os.close(descriptor)
+    if not any(pieces):
+        raise OSError(errno.ENODATA, "Nothing is in this pipe")
+    if pieces[-1]:
+        raise OSError(errno.ETIMEDOUT, f"Nothing more came out of this pipe for {PIPE_SECONDS:g} seconds")
+    return b"".join(pieces)
 
 
 def parse_config(text: str, name: str) -> ConfigFile:

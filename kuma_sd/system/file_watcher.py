@@ -25,12 +25,18 @@ _log = Logger(__name__)
 SMALL = 2**20
 """Up to which size, in bytes, a file is read to compare it; of larger ones size, place and time are compared."""
 
-MOST_WAITS = 10
-"""How often calm is waited for: in a directory where something is written all the time there is none."""
+MOST_CALMS = 10
+"""How many times as long as a calm it is waited for: in a directory that is written to all the time there is none."""
+
 _CHANGES = ("Created", "Modified", "Moved", "Deleted")
 
-SETTLED_NANOSECONDS = 2_000_000_000
-"""How old a change must be before the time of a file tells it from the next one: some file systems count in seconds."""
+SETTLED_NANOSECONDS = 100_000_000
+"""How old a change must be before the time of a file tells it from the next one: file systems count in ticks."""
+
+SETTLED_WHOLE_SECONDS = 2_000_000_000
+"""The same where they count in seconds, some in two."""
+
+_SECOND = 1_000_000_000
 
 
 class _Watched(NamedTuple):
@@ -147,7 +153,8 @@ class FileWatcher:
 
     def _wait_for_calm(self) -> None:
         # One replaced file makes about eight events, and one written in place begins with one before it is whole.
-        for _ in range(MOST_WAITS):
+        deadline = time.monotonic() + MOST_CALMS * self._calm
+        while time.monotonic() < deadline:
             self._stirred.clear()
             if self._closing.is_set() or not self._stirred.wait(self._calm):
                 return
@@ -289,7 +296,8 @@ def _look_at(path: Path, before: _Look | None = None) -> _Look:
     status = (*_identity(found), found.st_ctime_ns)
     if before and before.settled and before.status == status:
         return before
-    settled = time.time_ns() - found.st_ctime_ns > SETTLED_NANOSECONDS
+    tick = SETTLED_NANOSECONDS if found.st_ctime_ns % _SECOND else SETTLED_WHOLE_SECONDS
+    settled = time.time_ns() - found.st_ctime_ns > tick
     return _Look(_signature(path, found), status, settled)
 
 

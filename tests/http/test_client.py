@@ -13,7 +13,7 @@ from byte_server import answering, byte_server, read_request
 from http_server import http_server
 
 from kuma_sd import Access, ClientOptions, HttpClient, SourceError, parse_address, parse_url
-from kuma_sd.http import pace
+from kuma_sd.http import answer_deadline
 from kuma_sd.http.errors import SilentError
 from kuma_sd.http.options import HEADER
 
@@ -45,8 +45,8 @@ def dribble(peer: socket.socket, seconds: float = 0.02) -> None:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the pace of bodies more often than every half minute."""
-    monkeypatch.setattr(pace, "BODY_SECONDS", 0.3)
-    monkeypatch.setattr(pace, "BODY_BYTES", 100)
+    monkeypatch.setattr(answer_deadline, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(answer_deadline, "BODY_BYTES", 100)
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -13,14 +13,14 @@ from http_server import Answer, Request, Server, http_server
 from os_reasons import NO_SUCH_FILE
 
 from kuma_sd import Secret, SourceError, parse_url
-from kuma_sd.http.access import Access
 from kuma_sd.http.address import parse_address
+from kuma_sd.http.credentials import Access
 from kuma_sd.http.options import Header
-from kuma_sd.mads import api_server as api_server_module
+from kuma_sd.mads import api_server_hints as api_server_module
+from kuma_sd.mads.answer_timeout import Patience
 from kuma_sd.mads.codecs.v1 import TYPE_URL
 from kuma_sd.mads.decoder import MadsResponse
 from kuma_sd.mads.negotiation import Negotiation
-from kuma_sd.mads.patience import Patience
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.proto.discovery_pb2 import DiscoveryResponse
 from kuma_sd.simulator import SimulatedControlPlane, World
@@ -329,3 +329,13 @@ def test_the_proxy_of_the_environment_is_used(server: Server, monkeypatch: pytes
     server.answer(body=EMPTY)
     first(negotiate("http://kuma.invalid:5676/kuma"))
     assert server.requests.get(timeout=5).path.startswith("http://kuma.invalid:5676/kuma/")
+
+
+def test_a_proxy_that_cannot_be_used_for_where_the_catalog_leads_is_an_expected_error(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "socks5://proxy")
+    monkeypatch.setenv("no_proxy", "")
+    api_server(server, "grpcs://kuma.invalid:5676")
+    with pytest.raises(SourceError):
+        first(negotiate(f"http://{server.address}"))

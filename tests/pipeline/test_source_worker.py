@@ -96,35 +96,41 @@ def test_a_contact_never_begins_before_the_last_one_ended() -> None:
     assert contact.began(4.0) == 10.0
 
 
-def waits(*connections: list[Step], lasted: float, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Return the bounds of the pauses after connections, each of which held for so long."""
+def pauses(*connections: list[Step], lasted: float, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return how often the pause after each connection was doubled, if one has lasted after so many seconds."""
     monkeypatch.setattr(source_worker, "STEADY_SECONDS", lasted)
     source = Scripted(*connections)
     worker = SourceWorker("east", "", source, lambda _event: None)
-    bounds: list[float] = []
+    worker._backoff._first = worker._backoff._longest = 0.0
+    doubled: list[int] = []
+    next_wait = worker._backoff.next
 
-    def next_wait() -> float:
-        bounds.append(worker._backoff._tries)
-        worker._backoff._tries += 1
-        return 0.0
+    def noted() -> float:
+        doubled.append(worker._backoff._tries)
+        return next_wait()
 
-    worker._backoff.next = next_wait  # type: ignore[method-assign]
+    monkeypatch.setattr(worker._backoff, "next", noted)
     running = threading.Thread(target=worker.run)
     running.start()
     assert source.exhausted.wait(10)
     worker.close()
     running.join(10)
-    return bounds
+    return doubled
 
 
 def test_short_connections_do_not_end_the_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
     connections: list[list[Step]] = [[snapshot("a"), GONE] for _ in range(4)]
-    assert waits(*connections, lasted=1000.0, monkeypatch=monkeypatch) == [0, 1, 2, 3]
+    assert pauses(*connections, lasted=1000.0, monkeypatch=monkeypatch) == [0, 1, 2, 3]
 
 
 def test_a_connection_that_lasted_does(monkeypatch: pytest.MonkeyPatch) -> None:
     connections: list[list[Step]] = [[snapshot("a"), GONE] for _ in range(4)]
-    assert waits(*connections, lasted=0.0, monkeypatch=monkeypatch) == [0, 0, 0, 0]
+    assert pauses(*connections, lasted=0.0, monkeypatch=monkeypatch) == [0, 0, 0, 0]
+
+
+def test_an_outage_that_is_over_does_not_make_the_next_one_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    connections: list[list[Step]] = [[GONE], [GONE], [GONE], [snapshot("a"), GONE], [GONE]]
+    assert pauses(*connections, lasted=1000.0, monkeypatch=monkeypatch) == [0, 1, 2, 0, 1]
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:

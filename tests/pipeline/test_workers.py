@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
+from processes import eventually
 
 from kuma_sd import OutputError, Publication, Snapshot, SourceError, SourceStatus
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import SourceEvent
+from kuma_sd.core.secret import Secret
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.system.threads import Threads
@@ -81,6 +83,15 @@ def test_an_unexpected_exception_of_a_source_is_logged_with_its_traceback_and_re
     assert mailbox.take(5)
     assert "unexpected ZeroDivisionError: oops" in caplog.text
     assert "Traceback" in caplog.text
+
+
+def test_what_a_source_fails_with_shows_no_secret_that_is_known(threads: Threads) -> None:
+    secret, mailbox = Secret("s3cr3t/Qx7"), Mailbox[SourceEvent]()
+    source = ScriptedSource([SourceError(f"cannot use 'http://user:{secret.reveal()}@host'")])
+    worker = SourceWorker("east", "", source, partial(mailbox.put, "source"))
+    threads.start("east", worker)
+    eventually(lambda: worker.status.failing, "it failed")
+    assert worker.status.failing == "cannot use 'http://user:********@host'"
 
 
 def test_closing_ends_a_wait_for_the_next_attempt_at_once(threads: Threads) -> None:

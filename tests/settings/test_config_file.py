@@ -1,3 +1,5 @@
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,28 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, reason: 
     with pytest.raises(ConfigError) as raised:
         read_config_file(str(tmp_path / name))
     assert str(raised.value) == f"cannot read the settings file {tmp_path / name}: {reason}"
+
+
+def test_a_pipe_in_which_nothing_is_is_no_empty_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kuma_sd.settings.config_file.PIPE_SECONDS", 0.05)
+    os.mkfifo(tmp_path / "x.conf")
+    with pytest.raises(ConfigError, match=r"cannot read the settings file .*: Nothing is in this pipe"):
+        read_config_file(str(tmp_path / "x.conf"))
+
+
+def test_a_pipe_is_read_to_its_end() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"[kuma-sd]\nname = ")
+
+    def finish() -> None:
+        os.write(writing, b"x")
+        os.close(writing)
+
+    writer = threading.Timer(0.05, finish)
+    writer.start()
+    assert read_config_file(f"/proc/self/fd/{reading}").entries[0].value == "x"
+    os.close(reading)
+    writer.join()
 
 
 LINES = st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1).filter(lambda line: line[0] not in "#;")

@@ -138,16 +138,29 @@ def booted(directory: Path, *packages: str) -> Iterator[BootedMachine]:
             pytest.skip(f"booting is not permitted here: {tried.stdout}{tried.stderr}")
         with subprocess.Popen([*nspawn, "--boot"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as outer:
             try:
-                children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
-                eventually(children.read_text, "systemd is process 1")
-                first = int(children.read_text())
-                # As it sees its files itself, with what it mounts.
-                machine = BootedMachine(Path(f"/proc/{first}/root"), first)
-                up = "systemctl is-system-running --wait"
-                eventually(lambda: machine.run(up, check=False).strip() in ("running", "degraded"), "it is up", 300)
-                yield machine
+                eventually(lambda: _is_up(outer.pid), "its systemd is up", 300)
+                yield _machine_in(outer.pid)
             finally:
                 outer.terminate()
+
+
+def _machine_in(container: int) -> BootedMachine:
+    first = int(Path(f"/proc/{container}/task/{container}/children").read_text())
+    # As it sees its files itself, with what it mounts.
+    return BootedMachine(Path(f"/proc/{first}/root"), first)
+
+
+def _is_up(container: int) -> bool:
+    children = Path(f"/proc/{container}/task/{container}/children").read_text().split()
+    try:
+        names = [Path(f"/proc/{child}/comm").read_text() for child in children]
+    except OSError:
+        return False
+    # Until systemd begins, systemd-nspawn has other children, which are still on this machine.
+    if names != ["systemd\n"]:
+        return False
+    said = _machine_in(container).run("systemctl is-system-running --wait", check=False)
+    return said.strip() in ("running", "degraded")
 
 
 @contextlib.contextmanager

@@ -30,12 +30,13 @@ def test_a_file_in_a_staging_folder_is_staged_right_there(tmp_path: Path) -> Non
 
 
 @needs_root
-def test_a_folder_of_a_stranger_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [".", STAGING])
+def test_a_folder_of_a_stranger_is_refused(tmp_path: Path, place: str) -> None:
     (tmp_path / STAGING).mkdir()
     os.chown(tmp_path / STAGING, STRANGER, STRANGER)
     with (
         pytest.raises(OutputError, match=rf"belongs to another user \(uid {STRANGER}\), who could decide"),
-        open_staging(tmp_path),
+        open_staging(tmp_path / place),
     ):
         pass
 

@@ -21,8 +21,8 @@ import traceback
 from collections.abc import Iterator, Sequence
 
 from kuma_sd.cli.main import argument_type
-from kuma_sd.cli.published import published
-from kuma_sd.cli.received import add_from, control_socket, receive
+from kuma_sd.cli.published_targets import published
+from kuma_sd.cli.received_targets import add_from, control_socket, receive
 from kuma_sd.cli.render.diff import OutputDifference, as_json, as_text
 from kuma_sd.cli.render.style import style
 from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError

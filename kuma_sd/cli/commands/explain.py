@@ -28,7 +28,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from kuma_sd.cli.main import argument_type, file_flag
-from kuma_sd.cli.received import DAEMON, add_from, control_socket, receive
+from kuma_sd.cli.received_targets import DAEMON, add_from, control_socket, receive
 from kuma_sd.cli.render.explanation import as_text
 from kuma_sd.cli.render.style import style
 from kuma_sd.core.errors import ConfigError, KumaSDError

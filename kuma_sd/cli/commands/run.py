@@ -22,10 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--once",
         action="store_true",
-        help="publish one complete union of all control planes and end; fails, with all files untouched, when a "
-        "control plane is missing, there is no target, or too many vanished",
+        help="publish once and end; if a control plane is missing, there is no target, or too many vanished, fail and "
+        "change no file",
     )
-    parser.add_argument("--allow-empty", action="store_true", help="with --once: no target is no failure")
+    parser.add_argument("--allow-empty", action="store_true", help="with --once: publish also if there is no target")
     parser.add_argument(
         "--accept",
         action="store_true",
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=argument_type(DURATION),
         metavar="DURATION",
         default=30.0,
-        help="with --once: how long to wait (default: 30s)",
+        help="with --once: maximum time to wait (default: 30s)",
     )
 
 

@@ -47,36 +47,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         type=argument_type(ADDRESS),
         default="127.0.0.1:5676",
-        help="where to listen; port 0 is any free one (default: 127.0.0.1:5676)",
+        help="address to listen at; port 0 is any free one (default: 127.0.0.1:5676)",
     )
     parser.add_argument(
         "--refresh",
         metavar="DURATION",
         type=argument_type(DURATION),
         default=1.0,
-        help="the shortest time from one response to the next; changes in between come together (default: 1s, as Kuma)",
+        help="minimum time between two responses; changes in between are sent together (default: 1s, as Kuma)",
     )
-    _add_kuma_arguments(parser.add_argument_group("which Kuma to be"))
-    generated = parser.add_argument_group("a generated world")
+    _add_kuma_arguments(parser.add_argument_group("the simulated Kuma"))
+    generated = parser.add_argument_group("generated dataplanes")
     add_world_arguments(generated, targets=100)
     generated.add_argument(
         "--seed",
         metavar="NUMBER",
         type=argument_type(NUMBER),
-        help="equal seeds make equal worlds that change in equal ways (default: 1)",
+        help="equal seeds generate equal dataplanes and equal changes (default: 1)",
     )
     recorded = parser.add_argument_group("a recording")
     recorded.add_argument(
         "--replay",
         metavar="FOLDER",
         type=argument_type(PATH),
-        help="the folder with the recorded traffic; nothing is generated then",
+        help="folder with the recorded traffic; nothing is generated then",
     )
     recorded.add_argument(
         "--interval",
         metavar="DURATION",
         type=argument_type(INTERVAL),
-        help="the time from one recorded step to the next (default: 2s)",
+        help="time from one recorded step to the next (default: 2s)",
     )
 
 
@@ -84,7 +84,7 @@ def _add_kuma_arguments(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--kuma-version",
         metavar="VERSION",
-        help="speak what this version spoke, 0.3.2 to 3.0, with its peculiarities (default: everything)",
+        help="serve what this version of Kuma serves, 0.3.2 to 3.0 (default: every protocol)",
     )
     parser.add_argument(
         "--api-listen",
@@ -99,7 +99,7 @@ def _add_kuma_arguments(parser: argparse._ArgumentGroup) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="be a global control plane, which has an API but no MADS, with this zone; repeatable (default: none)",
+        help="simulate a global control plane with this zone: it has an API but no MADS; repeatable (default: none)",
     )
     for name, what in (("cert", "certificate"), ("key", "key of the certificate")):
         parser.add_argument(
@@ -113,7 +113,7 @@ def _add_kuma_arguments(parser: argparse._ArgumentGroup) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="a client that a MeshMetric names, repeatable; others get nothing then since Kuma 2.6 (default: none)",
+        help="a client that a MeshMetric names; since Kuma 2.6 others get nothing then; repeatable (default: none)",
     )
 
 
@@ -130,10 +130,7 @@ def add_environment_argument(parser: argparse._ActionsContainer) -> None:
 def add_world_arguments(parser: argparse._ActionsContainer, targets: int) -> None:
     """Declare the flags of a generated world; when they are not given, they are None."""
     parser.add_argument(
-        "--targets",
-        metavar="NUMBER",
-        type=argument_type(COUNT),
-        help=f"how many dataplanes there are (default: {targets})",
+        "--targets", metavar="NUMBER", type=argument_type(COUNT), help=f"number of dataplanes (default: {targets})"
     )
     parser.add_argument(
         "--churn",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from kuma_sd.cli.received import ReceivedTargets
+from kuma_sd.cli.received_targets import ReceivedTargets
 from kuma_sd.cli.render.style import Style
 from kuma_sd.core.text import counted
 from kuma_sd.system.log_format import escape

@@ -60,6 +60,10 @@ def _control_plane(one: ControlPlaneStatus, status: Status, style: Style) -> Ite
     else:
         yield f"{targets}; " + (f"connected, no answer for {duration(one.silent)}" if one.silent else "not connected")
     yield from _problems((problem for problem in status.problems if problem.control_plane == one.name), style)
+    if one.guard.targets and not one.guard.suspicious:
+        are = "is" if one.guard.targets == 1 else "are"
+        held = f"{counted(one.guard.targets, 'target')} that vanished {are} held for a while: {one.guard.why}"
+        yield style.dim(escape(held))
     if one.guard.targets:
         yield style.dim("to let them go: kuma-sd accept")
     yield from _facts(one.facts)

@@ -6,8 +6,8 @@ from kuma_sd.web.application import Application, Refused, Request, Response
 from kuma_sd.web.page.charts import DAY, HOUR, chart
 from kuma_sd.web.page.files import add_files
 from kuma_sd.web.page.flow import flow
+from kuma_sd.web.page.grouped_problems import alike
 from kuma_sd.web.page.page_data import PageData
-from kuma_sd.web.page.problems import alike
 from kuma_sd.web.page.rendering import render
 from kuma_sd.web.page.search import FoundTarget, Turn, search
 

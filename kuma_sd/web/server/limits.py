@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -48,6 +48,9 @@ class Occupant(Protocol):
         """Whether its answer is being made."""
 
 
+TOGETHER = 10
+"""Which part of what a client may have is closed at once when there are too many."""
+
 T = TypeVar("T", bound=Occupant)
 
 
@@ -69,12 +72,13 @@ def client_of(host: str) -> str:
     return str(address)
 
 
-def who_gives_way(connections: Collection[T], newcomer: str, limits: ConnectionLimits) -> T | None:
-    """Return the connection to close so that a new one has room; None if there is room.
+def who_gives_way(connections: Collection[T], newcomer: str, limits: ConnectionLimits) -> Sequence[T]:
+    """Return the connections to close so that a new one has room; none if there is room.
 
-    It is one of the client that has most: the one that has kept its request to itself for longest, or else has waited
-    for its answer for longest. A client that sends its whole request at once is therefore never turned away by those
-    that do not.
+    One whose request is awaited goes before one whose answer is being sent or made; of these, one of the client that
+    has most; of these, the one that has made no progress for longest. A client that sends its whole request at once and
+    takes its answer is therefore not turned away by those that do not. Of those that are awaited, some go together, so
+    that a flood of new ones costs little.
 
     Args:
         connections: those that are open.
@@ -82,14 +86,17 @@ def who_gives_way(connections: Collection[T], newcomer: str, limits: ConnectionL
         limits: how many there may be.
     """
     numbers = Counter(connection.client for connection in connections)
+    candidates: Iterable[T]
     if numbers[newcomer] >= limits.connections_of_client:
-        client = newcomer
+        candidates = (connection for connection in connections if connection.client == newcomer)
     elif len(connections) >= limits.connections:
-        client = numbers.most_common(1)[0][0]
+        candidates = connections
     else:
-        return None
-    return min((connection for connection in connections if connection.client == client), key=_use)
+        return ()
 
+    def use(connection: T) -> tuple[bool, bool, int, float]:
+        number = numbers[connection.client]
+        return not connection.waits_for_client, connection.is_working, -number, connection.since
 
-def _use(connection: Occupant) -> tuple[bool, bool, float]:
-    return not connection.waits_for_client, connection.is_working, connection.since
+    first, *others = sorted(candidates, key=use)[: 1 + limits.connections_of_client // TOGETHER]
+    return [first, *(connection for connection in others if connection.waits_for_client)]

@@ -220,7 +220,8 @@ def _bound(family: int, kind: int, protocol: int, _name: str, address: tuple[Any
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         bound.bind(address)
-        bound.listen(128)
+        # As many as the kernel allows: who finds the queue full comes again only a second later.
+        bound.listen(4096)
     except BaseException:
         bound.close()
         raise

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from kuma_sd_bundled.file_sd.layout import DEFAULT_PARTS, Layout
-from kuma_sd_bundled.file_sd.parts import PartCounts
+from kuma_sd_bundled.file_sd.parts_overlap import PartCounts
 
 MANY_TARGETS = 5_000
 """From how many targets on a single file is worth a remark."""

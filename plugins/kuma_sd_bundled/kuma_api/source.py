@@ -75,9 +75,10 @@ class ApiSource:
         self._connections += 1
         connected = time.monotonic()
         client, files = None, None
-        self.status = replace(self.status, awaiting=connected)
         try:
             while not self._closing.wait(self._schedule.wait):
+                if not self.status.connected:
+                    self.status = replace(self.status, awaiting=time.monotonic())
                 present = _stamps(self._access.files)
                 if client is None or present != files:
                     # Certificates and tokens are read once for each connection.

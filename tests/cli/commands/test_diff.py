@@ -13,8 +13,8 @@ from recordings import DATA, as_we_write, groups
 
 from kuma_sd import KumaSDError, TargetGroup
 from kuma_sd.cli.main import main
-from kuma_sd.cli.published import published
-from kuma_sd.cli.received import ReceivedTargets
+from kuma_sd.cli.published_targets import published
+from kuma_sd.cli.received_targets import ReceivedTargets
 from kuma_sd.cli.render.diff import OutputDifference, as_json, as_text
 from kuma_sd.cli.render.style import Style
 from kuma_sd.mads.plugin import MadsOptions

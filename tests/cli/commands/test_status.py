@@ -77,7 +77,7 @@ def test_all_that_matters_is_on_the_first_screen() -> None:
 
 
 def test_what_is_wrong_stands_out() -> None:
-    held = HeldStatus(3, TargetCounts((Count("default", 3),), 1), "3 of 5 vanished", NOW + 61, 1)
+    held = HeldStatus(3, TargetCounts((Count("default", 3),), 1), "3 of 5 vanished", NOW + 61, 1, suspicious=True)
     west = replace(
         EAST, name="west", title="west", connected=False, failing="Connection refused", age=61.0, restored=True
     )
@@ -106,7 +106,7 @@ def test_what_is_wrong_stands_out() -> None:
         "  Targets are not saved for a restart: no space",
         "  look  east: ",
         "        The guard holds 3 targets that vanished from east, for 1m1s more: 3 of 5 vanished; in default 3",
-        "        2 assignments of east cannot be read, so nothing is taken away",
+        "        2 assignments of east cannot be read",
         "  down  west: 1,234 targets, changed 12s ago; not connected",
         "        Control plane west has sent nothing for 1m1s; its 1,234 targets are from before the restart",
         "  fail  file_sd: ",
@@ -166,6 +166,13 @@ def test_a_service_that_stands_in_several_meshes_is_named_with_its_mesh() -> Non
     services = TargetCounts((Count("redis", 5, "shop"), Count("redis", 4, "default"), Count("web", 2, "shop")), 3)
     status = replace(WELL, outputs=(replace(FILE, services=services),))
     assert lines(status)[-1].endswith("services: redis (shop) 5, redis (default) 4, web 2")
+
+
+def test_a_few_targets_that_are_held_after_a_reconnect_are_shown_and_need_no_look() -> None:
+    held = HeldStatus(1, TargetCounts((Count("default", 1),), 1), "they vanished soon after a connection", NOW + 61, 1)
+    told = lines(replace(WELL, control_planes=(replace(EAST, guard=held),)))
+    assert told[3].startswith("  ok    east: ")
+    assert told[5] == "        1 target that vanished is held for a while: they vanished soon after a connection"
 
 
 def test_an_empty_list_says_which_client_no_policy_names() -> None:

@@ -17,7 +17,7 @@ from kuma_sd.telemetry.status import Count, HeldStatus, Quarantined, Reloads, St
 from kuma_sd.testing import assignment
 from kuma_sd.web.paths import is_reserved
 
-HELD = HeldStatus(138, TargetCounts.of([Count("payments", 138)]), "it is new", NOW + 100, 1)
+HELD = HeldStatus(138, TargetCounts.of([Count("payments", 138)]), "it is new", NOW + 100, 1, suspicious=True)
 
 
 def shown(*parts: Any, **facts: Any) -> Answered:
@@ -76,13 +76,10 @@ STATES = {
         "The guard holds 138 targets that vanished from a, for 1m40s more it is new; in payments 138 Show them",
     ),
     "the guard holds for ever": (
-        (plane(guard=HeldStatus(1, TargetCounts.of([Count("", 1)]), "it is new", None, 1)),),
+        (plane(guard=HeldStatus(1, TargetCounts.of([Count("", 1)]), "it is new", None, 1, suspicious=True)),),
         "The guard holds 1 target that vanished from east, until somebody accepts it is new; in (none) 1 Show them",
     ),
-    "something is not understood": (
-        (plane(unreadable=3),),
-        "3 assignments of east cannot be read, so nothing is taken away the log says more",
-    ),
+    "something is not understood": ((plane(unreadable=3),), "3 assignments of east cannot be read the log says more"),
     "a list that is empty": (
         (plane(assignments=0, note="no policy (MeshMetric) names the client 'me'"),),
         "Control plane east sends 0 targets no policy (MeshMetric) names the client 'me'",
@@ -251,7 +248,7 @@ EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7 * 7 }}{% r
 def test_any_text_is_shown_and_never_obeyed(text: str) -> None:
     group = target_group(text or "x", mesh=text, **({"label": text} if text else {}))
     evil = plane(text, title=text, address=text, why=text, failing=text, facts={text: text}, protocol=text)
-    held = plane("b", guard=HeldStatus(1, TargetCounts.of([Count(text, 1)]), text, NOW + 9))
+    held = plane("b", guard=HeldStatus(1, TargetCounts.of([Count(text, 1)]), text, NOW + 9, suspicious=True))
     quarantine = (Quarantined(text, text, text, text),)
     one = output(text, failing=text, facts={text: text}, quarantined=1, quarantine=quarantine, transforms=(text,))
     counted = TargetCounts.of([Count(text, 1, text)])

@@ -34,21 +34,35 @@ LIMITS = ConnectionLimits(connections=4, connections_of_client=3)
 
 
 def test_with_room_nobody_gives_way() -> None:
-    assert who_gives_way([Connection("a", 1.0)] * 2, "a", LIMITS) is None
+    assert who_gives_way([Connection("a", 1.0)] * 2, "a", LIMITS) == ()
 
 
 def test_a_client_with_too_many_displaces_its_own() -> None:
     connections = [Connection("a", 2.0), Connection("a", 1.0), Connection("a", 3.0)]
-    assert who_gives_way(connections, "a", LIMITS) == Connection("a", 1.0)
+    assert who_gives_way(connections, "a", LIMITS) == [Connection("a", 1.0)]
 
 
 def test_without_room_the_client_with_most_gives_way() -> None:
     connections = [Connection("a", 9.0), Connection("a", 8.0), Connection("a", 7.0), Connection("b", 1.0)]
-    assert who_gives_way(connections, "c", LIMITS) == Connection("a", 7.0)
+    assert who_gives_way(connections, "c", LIMITS) == [Connection("a", 7.0)]
+
+
+def test_an_answer_that_is_sent_is_not_cut_off_for_those_who_wait_for_nothing() -> None:
+    sending = Connection("a", 1.0, waits_for_client=False)
+    waiting = [Connection(client, 5.0) for client in "bcd"]
+    assert who_gives_way([sending, *waiting], "e", LIMITS) == waiting[:1]
 
 
 def test_who_waits_for_an_answer_gives_way_after_all_who_have_not_asked() -> None:
     sending, working = Connection("a", 1.0, waits_for_client=False), Connection("a", 0.0, False, True)  # noqa: FBT003
-    assert who_gives_way([sending, working, Connection("a", 5.0)], "a", LIMITS) == Connection("a", 5.0)
-    assert who_gives_way([sending, working, working], "a", LIMITS) == sending
-    assert who_gives_way([working] * 3, "a", LIMITS) == working
+    assert who_gives_way([sending, working, Connection("a", 5.0)], "a", LIMITS) == [Connection("a", 5.0)]
+    assert who_gives_way([sending, working, working], "a", LIMITS) == [sending]
+    assert who_gives_way([working] * 3, "a", LIMITS) == [working]
+
+
+def test_in_a_flood_several_that_wait_for_nothing_go_together() -> None:
+    limits = ConnectionLimits(connections=40, connections_of_client=40)
+    waiting = [Connection("a", float(number)) for number in range(39)]
+    sending = Connection("a", 0.0, waits_for_client=False)
+    assert who_gives_way([sending, *waiting], "a", limits) == waiting[:5]
+    assert who_gives_way([sending] * 40, "a", limits) == [sending]

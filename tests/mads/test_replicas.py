@@ -9,9 +9,9 @@ import pytest
 from byte_server import byte_server
 
 from kuma_sd import SourceError
-from kuma_sd.mads import failover as failover_module
-from kuma_sd.mads import patience as patience_module
-from kuma_sd.mads.patience import FIRST, LONGEST, Patience
+from kuma_sd.mads import answer_timeout as patience_module
+from kuma_sd.mads import replicas as failover_module
+from kuma_sd.mads.answer_timeout import FIRST, LONGEST, Patience
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.source import MadsSource
 from kuma_sd.simulator import SimulatedControlPlane, World

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from kuma_sd import HttpResponse, refused
-from kuma_sd.http.refusals import retry_after
+from kuma_sd.http.refused_statuses import retry_after
 
 
 @pytest.mark.parametrize(

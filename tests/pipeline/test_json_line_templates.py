@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from kuma_sd import GroupKey, Key, TransformError
 from kuma_sd.core.model import Target
 from kuma_sd.core.target_group import TargetGroup
-from kuma_sd.pipeline import line_templates
+from kuma_sd.pipeline import json_line_templates
 from kuma_sd.pipeline.chain import Chain
-from kuma_sd.pipeline.line_templates import LineTemplates
+from kuma_sd.pipeline.json_line_templates import LineTemplates
 from kuma_sd.prometheus.label_profiles import PROFILES, LabelProfile
 from kuma_sd.prometheus.scrapable import check_scrapable
 from kuma_sd.testing import assignment, target
@@ -106,8 +106,8 @@ def test_targets_whose_labels_have_the_same_names_use_one_template(name: str, mo
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line_templates, "MOST_SHAPES", 5)
-    monkeypatch.setattr(line_templates, "MOST_VALUES", 7)
+    monkeypatch.setattr(json_line_templates, "MOST_SHAPES", 5)
+    monkeypatch.setattr(json_line_templates, "MOST_VALUES", 7)
     templates = LineTemplates(LabelProfile("both"))
     for number in range(50):
         for _ in range(3):

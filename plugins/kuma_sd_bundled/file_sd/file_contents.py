@@ -76,7 +76,8 @@ class Division:
             for place in places:
                 changes[place].gone.add(id(group))
         for group in new:
-            for place in self._places_of(group, before.get(group.key, _NOTHING)):
+            known = group.key in before
+            for place in self._places_of(group, before[group.key]) if known else self._rule(group):
                 changes[place].new.append(group)
         self._apply(changes)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from kuma_sd.pipeline.matching import Identity, endpoints_of, match
+from kuma_sd.pipeline.control_plane_matching import Identity, endpoints_of, match
 
 
 def identity(name: str, *endpoints: str) -> Identity:

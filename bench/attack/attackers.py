@@ -1,0 +1,77 @@
+"""Attackers of a listener, in a process of their own: ``attackers.py KIND COUNT PORT CREDENTIALS``."""
+
+import base64
+import contextlib
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+HEAD = "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credentials}\r\nConnection: close\r\n\r\n"
+
+Attack = Callable[[int, int, str], None]
+
+
+def slow(number: int, port: int, _credentials: str) -> None:
+    """Send a head of one byte a second."""
+    with _connected(number, port) as client:
+        for letter in b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 1000:
+            client.send(bytes([letter]))
+            time.sleep(1)
+
+
+def reader(number: int, port: int, credentials: str) -> None:
+    """Ask for a list and take a byte of it a second."""
+    with _connected(number, port) as client:
+        client.sendall(HEAD.format(path="/sd", credentials=credentials).encode())
+        while client.recv(1):
+            time.sleep(1)
+
+
+def guesser(number: int, port: int, _credentials: str) -> None:
+    """Try a password after the other, each from another address."""
+    with _connected(number, port) as client:
+        guess = base64.b64encode(f"prometheus:{number}-{time.monotonic_ns()}".encode()).decode()
+        client.sendall(HEAD.format(path="/metrics", credentials=guess).encode())
+        client.recv(1000)
+
+
+def explainer(number: int, port: int, credentials: str) -> None:
+    """Ask for an explanation that looks at every target."""
+    with _connected(number, port) as client:
+        path = f"/-/explain?selector=%7Bx%3D~%22.%2A{number}%22%7D&limit=1000"
+        client.sendall(HEAD.format(path=path, credentials=credentials).encode())
+        while client.recv(2**16):
+            pass
+
+
+ATTACKS: dict[str, Attack] = {attack.__name__: attack for attack in (slow, reader, guesser, explainer)}
+
+
+def _connected(number: int, port: int) -> socket.socket:
+    # Of the many addresses that this machine has for itself.
+    address = f"127.{1 + number // 250 % 250}.{time.monotonic_ns() % 250}.{1 + number % 250}"
+    return socket.create_connection(("127.0.0.1", port), 30, (address, 0))
+
+
+def _again_and_again(attack: Attack, number: int, port: int, credentials: str) -> None:
+    while True:
+        with contextlib.suppress(OSError):
+            attack(number, port, credentials)
+        # Those that are slow are patient, too, when they are cut off.
+        time.sleep(1 if attack in (slow, reader) else 0.01)
+
+
+def main() -> None:
+    """Attack until the process is ended."""
+    kind, count, port, credentials = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    threading.stack_size(2**17)
+    for number in range(count):
+        arguments = (ATTACKS[kind], number, port, credentials)
+        threading.Thread(target=_again_and_again, args=arguments, daemon=True).start()
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
