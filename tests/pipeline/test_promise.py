@@ -424,6 +424,9 @@ class Promise(RuleBasedStateMachine):
         self._restart()
 
     def _stop(self) -> None:
+        if not self.opened:
+            # What is in the file has the names of two settings ago: then groups are not found again by key.
+            self.failing = set()
         self.output_works = True
         self._look()
 
