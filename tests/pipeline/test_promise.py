@@ -305,7 +305,7 @@ class Promise(RuleBasedStateMachine):
 
     @rule(number=which, name=st.sampled_from(NAMES), restarted=st.booleans())
     def is_renamed(self, number: int, name: str, *, restarted: bool) -> None:
-        if all(plane.name != name for plane in [*self.planes, *self.leaving]):
+        if all(plane.name != name for plane in [*self.planes, *self.leaving, *self.left]):
             plane = self._pick(number)
             self._move((plane, name, plane.endpoints), restarted=restarted)
 
