@@ -17,7 +17,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
 
-pytestmark = [needs_chromium, pytest.mark.timeout(120), pytest.mark.xdist_group("browser")]
+pytestmark = [needs_chromium, pytest.mark.timeout(120)]
 
 EVIL = "\"'><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"><svg/onload=alert(1)>"
 
