@@ -19,6 +19,7 @@ from relay import Relay, garbage, relaying
 from simulated import Simulated, simulating
 from watching import watched
 
+from kuma_sd.pipeline.source_worker import ONE_BACK_OFF_SECONDS
 from kuma_sd.proto.discovery_pb2 import DiscoveryResponse
 from kuma_sd.simulator import Dataplane
 from kuma_sd.simulator.encoders import GrpcV1
@@ -85,7 +86,7 @@ class Story:
         return self.world
 
     def is_suspicious(self, without: tuple[Key, ...]) -> bool:
-        """Whether the guard holds these; only of them many at once, or soon after a connection, are taken away here."""
+        """Whether the guard holds these: here it does if many are taken away, at once or soon after a contact began."""
         return len(without) > 2  # noqa: PLR2004 (calm() takes no more)
 
     def disturbed(self, began: float) -> None:
@@ -163,6 +164,8 @@ def restarted_smaller(story: Story) -> None:
     """Kill it; it comes back without some targets, which are really gone."""
     began = time.monotonic()
     story.plane.kill()
+    # A connection that is away for no longer than one back-off does not end the contact, so that nothing is held then.
+    story.wait(ONE_BACK_OFF_SECONDS + EDGE, ONE_BACK_OFF_SECONDS + 2 * EDGE)
     story.plane.start(story.change(*PASSING))
     story.disturbed(began)
     story.calm()

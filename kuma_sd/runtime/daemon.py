@@ -73,7 +73,7 @@ class Daemon:
             worker.started = True
         restored = self.state.restore(list(self.sources), self._codec)
         if not restored.exact:
-            restored = completed(restored, published_groups(worker.output for worker in self.outputs.values()))
+            restored = completed(restored, {key for route in self._configuration.routes for key in route.remember()})
         self.pipeline.begin(restored, self._configuration, time.monotonic())
         self._start_threads()
         control_planes = ", ".join(source.title for source in self.sources.values())
