@@ -304,7 +304,7 @@ def test_an_empty_list_has_a_note_that_names_the_client(transport: str) -> None:
         ({"transport": "grpc", "header": (HEADER.parse("X!: x"),)}, "the header X! works over HTTP only"),
         (
             {"transport": "grpc", "proxy": parse_url("https://proxy")},
-            "a proxy that is spoken to over TLS works over HTTP only",
+            "a proxy with TLS works over HTTP only",
         ),
         ({"proxy": parse_url("socks5://proxy")}, "is no HTTP proxy"),
         ({"api_version": "v1alpha1", "transport": "http"}, "over gRPC only"),
