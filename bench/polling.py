@@ -84,7 +84,7 @@ def publishing(world: GeneratedWorld, path: Path, changes: int, pause: float) ->
 
 def listening(daemon: Process) -> int:
     """Return the port of a daemon that was just started."""
-    found = re.search(r"listening on http://127.0.0.1:([0-9]+)/", daemon.wait_for_line("listening on"))
+    found = re.search(r"url=http://127.0.0.1:([0-9]+)/", daemon.wait_for_line('msg="listening"'))
     assert found
     return int(found[1])
 
