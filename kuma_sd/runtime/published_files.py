@@ -1,7 +1,7 @@
-"""Remember what was published from the files themselves, where no saved state says it.
+"""Restore published targets from the output files, for targets that are missing in the saved state.
 
-A target that is known from there alone is an assignment that cannot be converted: so it keeps the group that is in the
-file, is held like any other when its control plane does not have it, and is a change when the control plane has it.
+A target that is known from a file only is an assignment that cannot be converted. So it keeps the group from the file,
+is held like any other if its control plane does not send it, and counts as changed if its control plane sends it.
 """
 
 from collections import Counter
@@ -24,12 +24,12 @@ _log = Logger(__name__)
 
 
 class _Codec:
-    """Reads nothing: only its group is known of such a target."""
+    """A codec that decodes nothing: only the target's group is known."""
 
     name = "published-file"
 
     def read(self, key: Key, data: bytes) -> Target:
-        """Refuse.
+        """Raise an error.
 
         Raises:
             NotReceivedError: always.
@@ -42,7 +42,7 @@ PUBLISHED = _Codec()
 
 
 class _Labels(msgspec.Struct):
-    # In all label profiles.
+    # These labels are in all label profiles.
     control_plane: str = ""
     meta_control_plane: str = msgspec.field(default="", name="__meta_kuma_control_plane")
     mesh: str = ""
@@ -59,7 +59,7 @@ _DECODER = msgspec.json.Decoder(_Group)
 
 
 def published_groups(outputs: Iterable[Output]) -> dict[Key, TargetGroup]:
-    """Return what is in the files of outputs, by the keys that labels tell; what has no such labels is not ours."""
+    """Return the groups in the outputs' files, by the keys in their labels; groups without such labels are foreign."""
     found: dict[Key, TargetGroup] = {}
     for output in outputs:
         if isinstance(output, WritesFiles):
@@ -69,11 +69,11 @@ def published_groups(outputs: Iterable[Output]) -> dict[Key, TargetGroup]:
 
 
 def completed(restored: Restored, keys: Collection[Key]) -> Restored:
-    """Add what was published to what was saved, unless that is exact.
+    """Add published targets to the saved ones, unless the saved state is exact.
 
     Args:
-        restored: what was saved.
-        keys: what is in the files.
+        restored: the saved state.
+        keys: the groups in the files.
     """
     if restored.exact:
         return restored
@@ -85,18 +85,18 @@ def completed(restored: Restored, keys: Collection[Key]) -> Restored:
         if new:
             assignments = sorted([*saved.assignments, *(Assignment(key, b"", PUBLISHED) for key in new)])
             last_good[name] = replace(saved, assignments=assignments)
-            _log.info("targets are remembered from what was published", control_plane=name, targets=len(new))
+            _log.info("restored targets from published files", control_plane=name, targets=len(new))
     return replace(restored, last_good=tuple(last_good.values()))
 
 
 def groups_in(path: Path) -> list[TargetGroup]:
-    """Return what is in a file; nothing if there is none, or none that can be read, which is logged."""
+    """Return the groups in a file; empty if the file is missing, or unreadable, which is logged."""
     try:
         return read_target_file(path)
     except FileNotFoundError:
         return []
     except KumaSDError as error:
-        _log.warning("what was published before is not known", reason=str(error))
+        _log.warning("cannot read the published file, its targets are unknown", reason=str(error))
         return []
 
 
