@@ -1,4 +1,4 @@
-"""How much 200 clients that poll the list over HTTP delay the publishing of a file.
+"""Measure how much 200 clients that poll the list over HTTP delay the publishing of a file.
 
 A simulated control plane changes one of 20,000 targets now and then; a daemon publishes them to a file and at /sd. How
 long it takes from the change to the file is measured without clients, with them, and without them again. Each client

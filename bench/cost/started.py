@@ -1,4 +1,4 @@
-"""How long it takes to start, and what it costs to do nothing."""
+"""Measure start times and idle cost."""
 
 import compileall
 import re
@@ -26,7 +26,7 @@ THREADS_OF_GRPC = ("grpc_global_tim", "event_engine", "lifeguard")
 
 @dataclass(frozen=True)
 class Idle:
-    """What it costs to do nothing.
+    """The cost of an idle daemon.
 
     Args:
         cpu: the share of one CPU.

@@ -37,9 +37,9 @@ def _time(descriptor: int) -> None:
 
     named: list[tuple[object, str, Callable[..., object]]] = [
         (grpc_stream.GrpcStream, "_send", before("asked", grpc_stream.GrpcStream._send)),  # noqa: SLF001 (see above)
-        (grpc_stream, "_parse", before("received", grpc_stream._parse)),  # noqa: SLF001 (likewise)
-        (http_long_poll.LongPoll, "_poll", before("asked", http_long_poll.LongPoll._poll)),  # noqa: SLF001 (likewise)
-        (http_long_poll, "_parse", before("received", http_long_poll._parse)),  # noqa: SLF001 (likewise)
+        (grpc_stream, "_parse", before("received", grpc_stream._parse)),  # noqa: SLF001 (as above)
+        (http_long_poll.LongPoll, "_poll", before("asked", http_long_poll.LongPoll._poll)),  # noqa: SLF001 (as above)
+        (http_long_poll, "_parse", before("received", http_long_poll._parse)),  # noqa: SLF001 (as above)
         (target_file, "replace_file", replacing),
     ]
     for owner, name, function in named:

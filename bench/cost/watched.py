@@ -1,4 +1,4 @@
-"""The daemon under measurement, seen from outside."""
+"""Observe a running daemon from outside."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 PATIENCE = 300.0
 CALM = 0.3
-"""For how long next to nothing must happen for a process to be done, in seconds."""
+"""A process is done once it was idle for this many seconds."""
 
 
 def cpu(pid: int) -> float:
@@ -66,12 +66,12 @@ class Watched:
         return moments
 
     def forget(self) -> None:
-        """Forget the moments so far."""
+        """Discard the recorded moments."""
         while select.select([self._moments], [], [], 0)[0]:
             os.read(self._moments, 4096)
 
     def settle(self) -> float:
-        """Wait until it does nothing any more; returns its CPU then."""
+        """Wait until it is idle; return its CPU time."""
         before = -1.0
         while (now := cpu(self.pid)) - before > 0.002 * CALM + 0.002:
             before = now
@@ -94,7 +94,7 @@ class Watched:
         return found
 
     def close(self) -> None:
-        """End it."""
+        """Stop the daemon."""
         self._process.kill()
         self._process.wait()
         os.close(self._moments)

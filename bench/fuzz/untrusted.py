@@ -1,4 +1,4 @@
-"""A target for atheris: whatever comes in, nothing but the error that belongs there comes out.
+"""A fuzz target for atheris: untrusted input may raise the expected error only.
 
 Run it by hand, in an environment into which atheris was installed for it::
 
@@ -46,9 +46,9 @@ def one_input(data: bytes) -> None:
         if kind == bytes([V1]):
             _publish(V1_PROTOBUF, grpc_stream._parse(rest, V1_PROTOBUF).resources)  # noqa: SLF001 (the boundary)
         elif kind == bytes([V1ALPHA1]):
-            _publish(V1ALPHA1_PROTOBUF, grpc_stream._parse(rest, V1ALPHA1_PROTOBUF).resources)  # noqa: SLF001 (likewise)
+            _publish(V1ALPHA1_PROTOBUF, grpc_stream._parse(rest, V1ALPHA1_PROTOBUF).resources)  # noqa: SLF001 (as above)
         elif kind == bytes([HTTP]):
-            _publish(V1_JSON, [bytes(raw) for raw in http_long_poll._parse(rest).resources or ()])  # noqa: SLF001 (likewise)
+            _publish(V1_JSON, [bytes(raw) for raw in http_long_poll._parse(rest).resources or ()])  # noqa: SLF001 (as above)
         elif kind == bytes([STATE]):
             with contextlib.suppress(ValueError):
                 snapshot = snapshot_file.read(io.BytesIO(rest), "fuzz", "", CODECS.__getitem__)
@@ -64,9 +64,9 @@ def _publish(codec: ResourceCodec, resources: Iterable[bytes]) -> None:
 def write_corpus() -> None:
     """Write inputs to begin with: what a simulated control plane would send of a small world."""
     from kuma_sd.core.model import Assignment, Key, Snapshot  # noqa: PLC0415 (only here)
-    from kuma_sd.proto.discovery_pb2 import ReceivedResponse  # noqa: PLC0415 (likewise)
-    from kuma_sd.simulator import GeneratedWorld  # noqa: PLC0415 (likewise)
-    from kuma_sd.simulator.encoders import GrpcV1, GrpcV1alpha1, HttpV1  # noqa: PLC0415 (likewise)
+    from kuma_sd.proto.discovery_pb2 import ReceivedResponse  # noqa: PLC0415 (as above)
+    from kuma_sd.simulator import GeneratedWorld  # noqa: PLC0415 (as above)
+    from kuma_sd.simulator.encoders import GrpcV1, GrpcV1alpha1, HttpV1  # noqa: PLC0415 (as above)
 
     CORPUS.mkdir(exist_ok=True)
     world = GeneratedWorld(3)
