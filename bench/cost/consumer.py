@@ -187,8 +187,8 @@ def ways(program: str) -> list[str]:
         config.write_text("scrape_configs: [{job_name: a, kuma_sd_configs: [{server: 'http://127.0.0.1:1'}]}]\n")
         # It reads the configuration first, then exits because it cannot store anything.
         flags = [f"--config.file={config}", "--storage.tsdb.path=/dev/null/tsdb", "--web.listen-address=127.0.0.1:0"]
-        told = subprocess.run([program, *flags], capture_output=True, text=True, check=False)  # noqa: S603 (Prometheus)
-    return [way for way in WAYS if way != "native" or "kuma_sd_configs" not in told.stdout + told.stderr]
+        output = subprocess.run([program, *flags], capture_output=True, text=True, check=False)  # noqa: S603 (Prometheus)
+    return [way for way in WAYS if way != "native" or "kuma_sd_configs" not in output.stdout + output.stderr]
 
 
 def _port() -> int:

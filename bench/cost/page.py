@@ -96,12 +96,12 @@ def large(passed: Iterable[Passed]) -> str:
 
 def slopes(costs: Sequence[Cost]) -> str:
     """Return by how many microseconds of CPU each step grows with each target."""
-    told = []
+    lines = []
     for step, points in lines(costs).items():
         (few, low), (many, high) = points[0], points[-1]
         if many > few:
-            told.append(f"- {step}: {(high - low) / (many - few) * 1e6:.2f} µs of CPU for each target\n")
-    return "".join(told)
+            lines.append(f"- {step}: {(high - low) / (many - few) * 1e6:.2f} µs of CPU for each target\n")
+    return "".join(lines)
 
 
 def put(name: str, text: str) -> None:

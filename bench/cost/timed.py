@@ -24,11 +24,11 @@ def _time(descriptor: int) -> None:
     replace = replace_file
 
     def before(what: str, function: Callable[..., object]) -> Callable[..., object]:
-        def told(*arguments: object, **named: object) -> object:
+        def timed(*arguments: object, **named: object) -> object:
             _say(descriptor, what)
             return function(*arguments, **named)
 
-        return told
+        return timed
 
     def replacing(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str = "") -> None:
         replace(path, chunks, mode, group)

@@ -88,9 +88,9 @@ class Watched:
         """Return how often each thread was put to sleep and woken, by its number and its name."""
         found = {}
         for task in Path(f"/proc/{self.pid}/task").iterdir():
-            told = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(), re.MULTILINE)
-            assert told
-            found[task.name, (task / "comm").read_text().strip()] = int(told[1])
+            output = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(), re.MULTILINE)
+            assert output
+            found[task.name, (task / "comm").read_text().strip()] = int(output[1])
         return found
 
     def close(self) -> None:

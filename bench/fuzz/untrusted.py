@@ -36,7 +36,7 @@ V1, V1ALPHA1, HTTP, STATE = b"0123"
 CODECS: dict[str, ResourceCodec] = {codec.name: codec for codec in (V1_PROTOBUF, V1ALPHA1_PROTOBUF, V1_JSON)}
 
 # One for all inputs, as a daemon that is sent them one after the other.
-DECODER, BRANCH = Decoder(""), Chain(LabelProfile("both"))
+DECODER, CHAIN = Decoder(""), Chain(LabelProfile("both"))
 
 
 def one_input(data: bytes) -> None:
@@ -52,12 +52,12 @@ def one_input(data: bytes) -> None:
         elif kind == bytes([STATE]):
             with contextlib.suppress(ValueError):
                 snapshot = snapshot_file.read(io.BytesIO(rest), "fuzz", "", CODECS.__getitem__)
-                list(BRANCH.publication(snapshot.assignments, 1.0).lines)
+                list(CHAIN.publication(snapshot.assignments, 1.0).lines)
 
 
 def _publish(codec: ResourceCodec, resources: Iterable[bytes]) -> None:
     assignments, _ = DECODER.decode(MadsResponse(codec, resources))
-    for line in BRANCH.publication(assignments, received=1.0).lines:
+    for line in CHAIN.publication(assignments, received=1.0).lines:
         json.loads(line)
 
 

@@ -26,7 +26,6 @@ Only this package prints or exits.
 
 import argparse
 import importlib
-import logging
 import os
 import select
 import shlex
@@ -36,6 +35,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from kuma_sd.cli.encoding import print_what_the_encoding_lacks_as_escapes
 from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError, UsageError
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.secret import redacted
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.settings.cli_parser import Program, StrictParser
@@ -67,7 +67,7 @@ COMMANDS = {
 DEFAULT_FILE = "/etc/kuma-sd.conf"
 """Default settings file of commands that show settings, if it exists; Debian's service uses it."""
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 
 class Command(Protocol):

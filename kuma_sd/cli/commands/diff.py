@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--against",
         type=argument_type(PATH),
         metavar="FILE",
-        help="compare with this file of JSON or YAML, whoever wrote it",
+        help="compare with this JSON or YAML file, which any program may have written",
     )
     parser.add_argument(
         "--limit",
