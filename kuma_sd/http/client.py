@@ -111,7 +111,7 @@ class HttpClient:
                 if not self._was_idle(error, connections, time.monotonic() - began):
                     raise self._explained(error, timeout) from error
         if response.status == _BAD_REQUEST and self._speaks_tls():
-            raise SourceError(f"it speaks TLS there: {self._use('https')}")
+            raise SourceError(f"the server expects TLS: {self._use('https')}")
         return response
 
     def close(self) -> None:
@@ -225,17 +225,21 @@ class HttpClient:
             slow = f"its answer comes too slowly, less than 30KiB in {BODY_SECONDS:g}s"
             return SilentError(slow if self._pace.in_body else f"no answer within {show_duration(timeout)}")
         if self._speaks_tls():
-            return SourceError(f"it speaks TLS there: {self._use('https')}")
+            return SourceError(f"the server expects TLS: {self._use('https')}")
         if self._endpoint.tls and (connection_failures.is_about_tls(error) or not self._shaken_hands):
             return SourceError(self._tls_fails(error))
         return SourceError(connection_failures.answer_fails(error))
 
     def _tls_fails(self, error: Exception) -> str:
         if not connection_failures.is_about_trust(error) and not self._proxy and speaks_plain_http(self._endpoint):
-            return f"it has no TLS there: {self._use('http')}"
+            return f"the server does not use TLS: {self._use('http')}"
         reason = connection_failures.tls_fails(error)
         # A server that speaks neither may close the connection without a response, as Kuma before 1.2 does.
-        return reason if connection_failures.is_about_tls(error) else f"{reason}; if it has no TLS, {self._use('http')}"
+        return (
+            reason
+            if connection_failures.is_about_tls(error)
+            else f"{reason}; if the server does not use TLS, {self._use('http')}"
+        )
 
     def _speaks_tls(self) -> bool:
         return not self._endpoint.tls and not self._proxy and speaks_tls(self._endpoint)

@@ -158,7 +158,7 @@ class Daemon:
         lines = []
         for each in sources if name is None else [name]:
             held = sum(views[each].guard.held.values()) if each in views else 0
-            lines.append(f"{sources[each].title}: {counted(held, 'held target')} {'is' if held == 1 else 'are'} let go")
+            lines.append(f"{sources[each].title}: releasing {counted(held, 'held target')}")
         self.pipeline.accept_soon(name)
         return lines if name else [*lines, *itertools.chain.from_iterable(map(self._accept_of, self.outputs))]
 

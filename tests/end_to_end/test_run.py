@@ -87,7 +87,7 @@ def test_what_is_held_is_let_go_by_kuma_sd_accept(kuma: SimulatedControlPlane[Wo
         assert names(path) == ["a", "b"]
         with kuma_sd("accept", control) as accept:
             assert accept.wait() == 0
-        assert accept.lines == [f"{kuma.url}: 1 held target is let go"]
+        assert accept.lines == [f"{kuma.url}: releasing 1 held target"]
         eventually(lambda: names(path) == ["b"], "the file holds what the control plane has")
         with kuma_sd("accept", "east", control) as accept:
             assert accept.wait() == 1

@@ -162,7 +162,7 @@ def test_whatever_is_asked_something_is_answered(method: str, query: str, path: 
 def control() -> Application:
     def accept(name: str | None) -> list[str]:
         held = {"east": 3, "west": 0}
-        return [f"{item}: {held[item]} held targets are let go" for item in ([name] if name else held)]
+        return [f"{item}: releasing {held[item]} held targets" for item in ([name] if name else held)]
 
     application = Application()
     add_control(application, accept, lambda: ["reloaded"])
@@ -170,12 +170,12 @@ def control() -> Application:
 
 
 def test_accepting_answers_with_a_line_for_each_control_plane(control: Application) -> None:
-    text = "east: 3 held targets are let go\nwest: 0 held targets are let go\n"
+    text = "east: releasing 3 held targets\nwest: releasing 0 held targets\n"
     assert ask(control, "POST", "/-/accept")[::2] == ("200 OK", text)
 
 
 def test_accepting_for_one_control_plane(control: Application) -> None:
-    text = "east: 3 held targets are let go\n"
+    text = "east: releasing 3 held targets\n"
     assert ask(control, "POST", "/-/accept", "control-plane=east")[::2] == ("200 OK", text)
 
 

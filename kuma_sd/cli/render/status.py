@@ -65,7 +65,7 @@ def _control_plane(one: ControlPlaneStatus, status: Status, style: Style) -> Ite
         held = f"{counted(one.guard.targets, 'target')} that vanished {are} held for a while: {one.guard.why}"
         yield style.dim(escape(held))
     if one.guard.targets:
-        yield style.dim("to let them go: kuma-sd accept")
+        yield style.dim("to release them: kuma-sd accept")
     yield from _facts(one.facts)
 
 
