@@ -31,10 +31,10 @@ MOST_CALMS = 10
 _CHANGES = ("Created", "Modified", "Moved", "Deleted")
 
 SETTLED_NANOSECONDS = 100_000_000
-"""Minimum age of a change, in seconds, for the time of a file to tell it from the next: file systems count ticks."""
+"""Minimum age of a change, for the time of a file to tell it from the next: file systems count in ticks."""
 
 SETTLED_WHOLE_SECONDS = 2_000_000_000
-"""The same for file systems that count in seconds, some in two."""
+"""The same for file systems whose times have a resolution of one or two seconds."""
 
 _SECOND = 1_000_000_000
 

@@ -110,7 +110,7 @@ def _range(counts: Sequence[int]) -> tuple[int, int]:
     """Return the range of the value axis: from zero, unless all values are far above zero."""
     low, high = min(counts, default=0), max(counts, default=0)
     step = 10 ** max(0, math.floor(math.log10(max(high - low, high / 50, 1))))
-    bottom = 0 if low < high / 2 or high < 10 else max(0, low // step * step - step)  # noqa: PLR2004 (small ranges use whole numbers)
+    bottom = 0 if low < high / 2 or high < 10 else max(0, low // step * step - step)  # noqa: PLR2004 (small counts start at zero)
     return bottom, (high // step + 1) * step
 
 

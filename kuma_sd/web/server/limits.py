@@ -49,7 +49,7 @@ class Occupant(Protocol):
 
 
 TOGETHER = 10
-"""Fraction of a client's allowed connections that is closed together when there are too many."""
+"""A tenth of a client's allowed connections is closed together when there are too many."""
 
 T = TypeVar("T", bound=Occupant)
 
