@@ -224,7 +224,7 @@ def confused(story: Story) -> None:
 
 
 def shrunk(story: Story) -> None:
-    """Take a few targets away in calm, which is right at once."""
+    """Remove a few targets while nothing else changes; they must vanish at once."""
     story.calm()
     story.serve(*story.rng.sample(PASSING, 2))
     story.calm()
@@ -232,7 +232,7 @@ def shrunk(story: Story) -> None:
 
 
 def without_a_mesh(story: Story) -> None:
-    """Take a whole mesh away in calm, and bring it back."""
+    """Remove a whole mesh while nothing else changes, and restore it."""
     story.calm()
     story.serve(*SMALL)
     story.wait(0.0, 1.0)
@@ -277,7 +277,7 @@ def _order(outcome: Outcome, path: Path, order: list[Callable[[Story], None]], r
             outcome.lost += len(reader.lost)
             outcome.expect(not reader.lost, f"{path.name}: lost {sorted(reader.lost)}")
             outcome.expect(not reader.unreadable + reader.absent, f"{path.name} was not always whole")
-    except Exception as error:  # noqa: BLE001 (it is told, with where it happened)
+    except Exception as error:  # noqa: BLE001 (reported with its place)
         names = ", ".join(each.__name__ for each in order)
         outcome.problems.append(f"{path.name}, {step} in {names}: {type(error).__name__}: {error}")
 

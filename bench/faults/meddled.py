@@ -1,4 +1,4 @@
-"""A published file that somebody else deletes or changes."""
+"""Delete or change the published file from another process."""
 
 import random
 import re

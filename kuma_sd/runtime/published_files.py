@@ -1,7 +1,7 @@
-"""Remember what was published from the files themselves, where no saved state says it.
+"""Restore published targets from the output files, for targets that are missing in the saved state.
 
-A target that is known from there alone is an assignment that cannot be converted: so it keeps the group that is in the
-file, is held like any other when its control plane does not have it, and is a change when the control plane has it.
+A target that is known from a file only is an assignment that cannot be converted. So it keeps the group from the file,
+is held like any other if its control plane does not send it, and counts as changed if its control plane sends it.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ class _Codec:
     name = "published-file"
 
     def read(self, key: Key, data: bytes) -> Target:
-        """Refuse.
+        """Raise an error.
 
         Raises:
             NotReceivedError: always.
@@ -44,7 +44,7 @@ PUBLISHED = _Codec()
 
 
 class _Labels(msgspec.Struct):
-    # In all label profiles.
+    # These labels are in all label profiles.
     control_plane: str = ""
     meta_control_plane: str = msgspec.field(default="", name="__meta_kuma_control_plane")
     mesh: str = ""
@@ -64,7 +64,7 @@ _DECODER = msgspec.json.Decoder(_Group)
 
 
 def published_groups(outputs: Iterable[Output]) -> dict[Key, TargetGroup]:
-    """Return what is in the files of outputs, by the keys that labels tell; what has no such labels is not ours."""
+    """Return the groups in the outputs' files, by the keys in their labels; groups without such labels are foreign."""
     found: dict[Key, TargetGroup] = {}
     for output in outputs:
         if isinstance(output, WritesFiles):
@@ -91,18 +91,18 @@ def completed(restored: Restored, groups: Mapping[Key, TargetGroup]) -> Restored
         if new:
             assignments = sorted([*saved.assignments, *(Assignment(key, groups[key].json, PUBLISHED) for key in new)])
             last_good[name] = replace(saved, assignments=assignments)
-            _log.info("targets are remembered from what was published", control_plane=name, targets=len(new))
+            _log.info("restored targets from published files", control_plane=name, targets=len(new))
     return replace(restored, last_good=tuple(last_good.values()))
 
 
 def groups_in(path: Path) -> list[TargetGroup]:
-    """Return what is in a file; nothing if there is none, or none that can be read, which is logged."""
+    """Return the groups in a file; empty if the file is missing, or unreadable, which is logged."""
     try:
         return read_target_file(path)
     except FileNotFoundError:
         return []
     except KumaSDError as error:
-        _log.warning("what was published before is not known", reason=str(error))
+        _log.warning("cannot read the published file, its targets are unknown", reason=str(error))
         return []
 
 

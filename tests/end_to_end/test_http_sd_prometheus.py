@@ -82,7 +82,7 @@ def serving(kuma: SimulatedControlPlane[World], path: Path, *arguments: str) -> 
 
 
 def listening(daemon: Process) -> str:
-    found = re.search(r"listening on \w+://([^/]+)/", daemon.wait_for_line("listening on"))
+    found = re.search(r"url=\w+://([^/]+)/", daemon.wait_for_line('msg="listening"'))
     assert found
     return found[1]
 
