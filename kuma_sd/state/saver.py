@@ -221,7 +221,7 @@ class State:
         if not file.removed:
             count, age = counted(len(found.assignments), "target"), max(0, round(time.time() - found.received))
             title = found.name or "(unnamed)"
-            _log.info("control plane %s: starts with saved %s, received %s ago", title, count, show_duration(age))
+            _log.info("control plane %s: restored %s, received %s ago", title, count, show_duration(age))
         return found
 
     def _set_aside(self, file: SavedFile, error: Exception) -> None:
