@@ -9,7 +9,7 @@ from pathlib import Path
 from kuma_sd.cli.main import COMMANDS
 from kuma_sd.core.options import Option, options_of
 from kuma_sd.plugin.manager import Plugins
-from kuma_sd.settings.sample_file import DISTRIBUTION
+from kuma_sd.settings.sample_file import builtin_plugins
 from kuma_sd.settings.schema import CORE, WEB, CoreOptions, WebOptions, options_for_outputs
 
 FOLDER = Path(__file__).parent / "reference"
@@ -40,21 +40,13 @@ Generated: what `kuma-sd COMMAND --help` prints. The flags of settings, which mo
 def options_page() -> Iterator[str]:
     """Yield the lines of the page of options."""
     plugins = Plugins()
-    builtin = [
-        available_plugin for available_plugin in plugins.available() if available_plugin.distribution == DISTRIBUTION
-    ]
-    sources = {
-        plugin.name: plugin
-        for plugin in (
-            plugins.source(builtin_plugin.name) for builtin_plugin in builtin if builtin_plugin.kind == "source"
-        )
-    }
+    builtin, sources = builtin_plugins(plugins)
     yield OPTIONS
     yield from _table(f"`[{CORE}]`", "Of the daemon itself.", options_of(CoreOptions))
-    for name, source in sources.items():
+    for source in sources:
         schemes = ", ".join(f"`{scheme}:`" for scheme in source.schemes)
         text = f"For addresses with {schemes}: under `[{CORE}]` for all control planes, under `[NAME]` for one."
-        yield from _table(f"Source `{name}`", text, options_of(source.options))
+        yield from _table(f"Source `{source.name}`", text, options_of(source.options))
     yield from _table(f"`[{WEB}]`", "Where the daemon answers over HTTP.", options_of(WebOptions))
     for builtin_plugin in builtin:
         if builtin_plugin.kind == "transform":

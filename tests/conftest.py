@@ -6,6 +6,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from kuma_sd.simulator import SimulatedControlPlane, World
+from kuma_sd.system.threads import Threads
+from kuma_sd.testing import control_plane
+
 # How long an example takes says more about the machine than about us.
 settings.register_profile("kuma-sd", deadline=None)
 settings.load_profile("kuma-sd")
@@ -29,3 +33,19 @@ def _logging_as_it_was() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(levels[0])
     watchdog.setLevel(levels[1])
+
+
+@pytest.fixture
+def threads() -> Iterator[Threads]:
+    """Run threads of a test; each must end in time and without an error."""
+    running = Threads()
+    yield running
+    assert running.stop(timeout=5) == []
+    assert running.failure is None
+
+
+@pytest.fixture
+def kuma() -> Iterator[SimulatedControlPlane[World]]:
+    """Run a simulated control plane with the dataplanes ``a`` and ``b``."""
+    with control_plane("a", "b") as running:
+        yield running

@@ -129,8 +129,11 @@ class Chain:
             before: the chain of the old settings; this one, if it stays.
             renames: the new names of control planes by their old ones.
         """
-        if before is not self or renames:
-            self.fall_back_on(before._memo.values_later(), renames)  # noqa: SLF001 (a chain of the same kind)
+        if before is self and not renames:
+            return
+        groups = before._memo.values_later()  # noqa: SLF001 (a chain of the same kind)
+        self._memo.clear()
+        self.fall_back_on(groups, renames)
 
     def fall_back_on(self, groups: Callable[[], Mapping[Key, Groups]], renames: Mapping[str, str]) -> None:
         """Let targets that cannot be converted in the next round keep the groups that were published before.

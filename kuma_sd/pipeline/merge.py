@@ -7,109 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kuma_sd.core.mailbox import Mailbox
-from kuma_sd.core.model import Assignment, Key, LastGoodTargets, SourceEvent
-from kuma_sd.core.publication import Publication
-from kuma_sd.core.target_group import TargetGroup
-from kuma_sd.pipeline.chain import Chain
-from kuma_sd.pipeline.control_plane import ControlPlane, ControlPlaneConfig, ControlPlaneView
+from kuma_sd.core.model import Assignment, LastGoodTargets, SourceEvent
+from kuma_sd.pipeline.control_plane import ControlPlane, ControlPlaneView
 from kuma_sd.pipeline.control_planes import ControlPlanes
+from kuma_sd.pipeline.first_publication import may_publish_first
+from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
+from kuma_sd.pipeline.route import Route
 from kuma_sd.state.saver import Restored
 
 _log = logging.getLogger(__name__)
-
-SENDER = "pipeline"
-"""Under which name publications lie in an output's mailbox, which has no other sender."""
-
-
-class Route:
-    """A chain and the outputs that share it.
-
-    Args:
-        chain: what makes publications.
-        mailboxes: where they go, by the output's name.
-        published: returns what the outputs published before the start, where they know.
-    """
-
-    def __init__(
-        self,
-        chain: Chain,
-        mailboxes: Mapping[str, Mailbox[Publication]],
-        published: Callable[[], Mapping[Key, TargetGroup]] = dict,
-    ) -> None:
-        self.chain = chain
-        self._published = published
-        self.mailboxes = mailboxes
-        self.last: Publication | None = None
-        self._assignments: Sequence[Assignment] | None = None
-
-    def publish(self, assignments: list[Assignment], received: float) -> None:
-        """Hand the publication of these to the outputs, if it differs from the last one."""
-        # Unchanged assignments and groups are the same objects, so comparing them costs next to nothing.
-        if assignments == self._assignments:
-            return
-        self._assignments = assignments
-        publication = self.chain.publication(assignments, received)
-        if self.last and self.last.groups == publication.groups:
-            return
-        self.last = publication
-        for mailbox in self.mailboxes.values():
-            mailbox.put(SENDER, publication)
-
-    def inherit(self, routes: Sequence["Route"], renames: Mapping[str, str]) -> None:
-        """Take over the last good groups from the route that led to the same outputs, or else from any.
-
-        Args:
-            routes: those of the old settings.
-            renames: the new names of control planes by their old ones.
-        """
-        if not routes:
-            self.chain.fall_back_on(self._published, renames)
-        before = [route for route in routes if not self.mailboxes.keys().isdisjoint(route.mailboxes)]
-        for route in (before or routes)[:1]:
-            self.chain.inherit(route.chain, renames)
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """What the settings say to the pipeline. The main thread opens everything in it.
-
-    Args:
-        control_planes: what is known of each, by the settings.
-        routes: the chains and where they lead.
-        start_wait: how long to wait for control planes that say nothing, in seconds.
-    """
-
-    control_planes: Sequence[ControlPlaneConfig]
-    routes: Sequence[Route]
-    start_wait: float = 30.0
-
-
-@dataclass(frozen=True)
-class FromSource:
-    """Something that a source tells.
-
-    Args:
-        source: which one.
-        event: what it tells.
-    """
-
-    source: int
-    event: SourceEvent
-
-
-@dataclass(frozen=True)
-class Accept:
-    """Let go of what is held.
-
-    Args:
-        control_plane: the name of one; None for all.
-    """
-
-    control_plane: str | None = None
-
-
-Message = FromSource | Configuration | Accept | None
-"""What the pipeline's thread takes; None asks for a sign of life only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,21 +149,12 @@ class Pipeline:
             self.control_planes.accept(message.control_plane)
 
     def _may_publish(self, now: float) -> bool:
-        """Tell whether everybody is known; or after start-wait, anybody."""
-        if self.status.published or all(
-            control_plane.known for control_plane in self.control_planes.configured.values()
-        ):
-            return True
-        return now >= self._started + self._start_wait and any(
-            control_plane.known for control_plane in self.control_planes.all
-        )
+        return self.status.published or may_publish_first(self.control_planes, now - self._started, self._start_wait)
 
     def _note_changes(self) -> bool:
         """Tell whether what may be published differs; lists that did not change are mostly the same objects."""
-        before, self._seen = (
-            self._seen,
-            {control_plane: control_plane.published for control_plane in self.control_planes.all},
-        )
+        before = self._seen
+        self._seen = {control_plane: control_plane.published for control_plane in self.control_planes.all}
         changed = before.keys() != self._seen.keys()
         for control_plane, assignments in self._seen.items():
             if assignments is not before.get(control_plane):
@@ -291,7 +188,8 @@ class Pipeline:
         Args:
             may_publish: whether what nobody has saved yet is published now.
         """
-        before, self._saved = self._saved, {}
+        before = self._saved
+        self._saved = {}
         for control_plane in self.control_planes.all:
             last_good = control_plane.last_good
             saved = before.get(control_plane)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from kuma_sd.core.options import Option, options_of
 from kuma_sd.plugin.interfaces import SourcePlugin
-from kuma_sd.plugin.manager import Plugins
+from kuma_sd.plugin.manager import Available, Plugins
 from kuma_sd.settings.config_file import write_entry
 from kuma_sd.settings.schema import CORE, WEB, CoreOptions, WebOptions, options_for_outputs
 
@@ -34,18 +34,9 @@ def sample(plugins: Plugins) -> str:
     Raises:
         PluginError: a plugin of kuma-sd's own distribution is broken.
     """
-    builtin = [
-        available_plugin for available_plugin in plugins.available() if available_plugin.distribution == DISTRIBUTION
-    ]
-    # One source may be there for several URL schemes.
-    sources = {
-        plugin.name: plugin
-        for plugin in (
-            plugins.source(builtin_plugin.name) for builtin_plugin in builtin if builtin_plugin.kind == "source"
-        )
-    }
+    builtin, sources = builtin_plugins(plugins)
     lines = [_HEAD, f"[{CORE}]", *_entries(options_of(CoreOptions))]
-    lines += _entries_of_sources(list(sources.values()))
+    lines += _entries_of_sources(sources)
     lines += ["", "", *_comment(_OF_WEB), f"[{WEB}]", *_entries(options_of(WebOptions))]
     for builtin_plugin in builtin:
         if builtin_plugin.kind == "transform":
@@ -60,6 +51,18 @@ def sample(plugins: Plugins) -> str:
             ]
             lines += ["", *_comment(_OF_OUTPUTS), *_entries(options_for_outputs(), explained=False)]
     return "\n".join(lines) + "\n"
+
+
+def builtin_plugins(plugins: Plugins) -> tuple[list[Available], list[SourcePlugin]]:
+    """Return the plugins of kuma-sd's own distribution, and the sources among them, each once.
+
+    Raises:
+        PluginError: one is broken.
+    """
+    builtin = [available for available in plugins.available() if available.distribution == DISTRIBUTION]
+    opened = [plugins.source(available.name) for available in builtin if available.kind == "source"]
+    # One source may be there for several URL schemes.
+    return builtin, list({source.name: source for source in opened}.values())
 
 
 def _entries_of_sources(sources: Sequence[SourcePlugin]) -> Iterator[str]:

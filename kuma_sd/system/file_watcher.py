@@ -240,7 +240,7 @@ class _Directories:
         self._observer.unschedule(watch)
 
     def _say(self, problem: str) -> None:
-        if problem and problem != self._problem:
+        if problem and not self._problem:
             _log.warning(
                 "changes of files are not seen at once, since the kernel watches no more directories",
                 seen_within=show_duration(self._interval),

@@ -1,23 +1,11 @@
-import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from processes import Process, eventually, kuma_sd
+from published_names import names
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
-
-
-@pytest.fixture
-def kuma() -> Iterator[SimulatedControlPlane[World]]:
-    with control_plane("a", "b") as running:
-        yield running
-
-
-def names(path: Path) -> list[str]:
-    return [group["labels"]["dataplane"] for group in json.loads(path.read_bytes())] if path.exists() else []
 
 
 class Running:

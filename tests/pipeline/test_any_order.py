@@ -12,7 +12,7 @@ from processes import eventually
 
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import ContactLost
-from kuma_sd.pipeline.merge import Configuration, Message
+from kuma_sd.pipeline.messages import Configuration, Message
 from kuma_sd.system.threads import Threads
 from kuma_sd.testing import snapshot
 

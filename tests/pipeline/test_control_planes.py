@@ -7,7 +7,7 @@ from pipeline_kit import Line
 
 from kuma_sd import Labels, Target, TransformError
 from kuma_sd.core.model import ContactLost, LastGoodTargets
-from kuma_sd.pipeline.merge import FromSource
+from kuma_sd.pipeline.messages import FromSource
 from kuma_sd.testing import assignment, snapshot
 
 TEN = [f"a{number}" for number in range(10)]

@@ -2,7 +2,8 @@
 
 from pipeline_kit import Line, names
 
-from kuma_sd.pipeline.merge import SENDER, FromSource
+from kuma_sd.pipeline.messages import FromSource
+from kuma_sd.pipeline.route import SENDER
 from kuma_sd.testing import assignment, snapshot
 
 

@@ -20,7 +20,9 @@ from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import ContactLost, LastGoodTargets
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
-from kuma_sd.pipeline.merge import SENDER, Accept, Configuration, FromSource, Message, Pipeline, Route
+from kuma_sd.pipeline.merge import Pipeline
+from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
+from kuma_sd.pipeline.route import SENDER, Route
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.saver import Restored
@@ -195,7 +197,7 @@ class Promise(RuleBasedStateMachine):
                 if place[1] not in self.failing:
                     shown[place] = (plane.name, place, version)
                 elif place in plane.shown:
-                    shown[place] = (plane.name, place, plane.shown[place][2])
+                    shown[place] = (plane.name, *plane.shown[place][1:])
             plane.shown = shown
             facts |= set(shown.values())
         return facts
@@ -303,7 +305,7 @@ class Promise(RuleBasedStateMachine):
 
     @rule(number=which, name=st.sampled_from(NAMES), restarted=st.booleans())
     def is_renamed(self, number: int, name: str, *, restarted: bool) -> None:
-        if all(plane.name != name for plane in [*self.planes, *self.leaving]):
+        if all(plane.name != name for plane in [*self.planes, *self.leaving, *self.left]):
             plane = self._pick(number)
             self._move((plane, name, plane.endpoints), restarted=restarted)
 
@@ -424,6 +426,9 @@ class Promise(RuleBasedStateMachine):
         self._restart()
 
     def _stop(self) -> None:
+        if not self.opened:
+            # What is in the file has the names of two settings ago: then groups are not found again by key.
+            self.failing = set()
         self.output_works = True
         self._look()
 

@@ -35,14 +35,6 @@ class ScriptedSource:
         self._closed.set()
 
 
-@pytest.fixture
-def threads() -> Iterator[Threads]:
-    running = Threads()
-    yield running
-    assert running.stop(timeout=5) == []
-    assert running.failure is None
-
-
 def test_snapshots_are_handed_over(threads: Threads) -> None:
     mailbox: Mailbox[SourceEvent] = Mailbox()
     put = partial(mailbox.put, "source")

@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import resource
 import signal
@@ -16,20 +15,10 @@ from pathlib import Path
 
 import pytest
 from processes import PATIENCE, Process, eventually, kuma_sd
+from published_names import names
 from serving import get
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
-from kuma_sd.testing import control_plane
-
-
-@pytest.fixture
-def kuma() -> Iterator[SimulatedControlPlane[World]]:
-    with control_plane("a", "b") as running:
-        yield running
-
-
-def names(path: Path) -> list[str]:
-    return [group["labels"]["dataplane"] for group in json.loads(path.read_bytes())] if path.exists() else []
 
 
 class Settings:

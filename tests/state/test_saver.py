@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,14 +31,6 @@ def good(*names: str, name: str = "east", received: float = 1.0, file: str = "")
     """Return what is saved of a control plane; its file has its name."""
     assignments = snapshot(*names, control_plane=name).assignments
     return LastGoodTargets(name, ENDPOINTS, assignments, received, file or name)
-
-
-@pytest.fixture
-def threads() -> Iterator[Threads]:
-    running = Threads()
-    yield running
-    assert running.stop(timeout=5) == []
-    assert running.failure is None
 
 
 def restored(state: State) -> Restored:

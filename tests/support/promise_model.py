@@ -119,10 +119,15 @@ class Plane:
             key=lambda place: (place in self.absent, str(self.published[place]), place),
         )
         for name in {place[:2] for place in answer}:
-            new = [place for place in answer.keys() - self.published.keys() if place[:2] == name]
-            for place in [other for other in missing if other[:2] == name][: len(new)]:
+            places = [place for place in answer.keys() - self.published.keys() if place[:2] == name]
+            new = sorted(places, key=lambda place: (str(answer[place]), place))
+            old = [other for other in missing if other[:2] == name]
+            for place, other in zip(old, new, strict=False):
                 del self.published[place]
                 self.absent.pop(place, None)
+                if place in self.shown:
+                    # What cannot be converted keeps what it had, its old address included.
+                    self.shown[other] = self.shown.pop(place)
 
     def _judge(self, answer: World, broken: set[bytes], now: float) -> None:
         new = broken - self.broken
@@ -199,6 +204,8 @@ class Plane:
         self.disconnect(now)
         self.published, self.origin = self.saved or ({}, frozenset())
         self.known = self.saved is not None
+        if self.origin & self.endpoints:
+            self.origin |= self.endpoints
         self.lost, self.born, self.seen, self.answered = None, now, now, False
         self.absent, self.let_go, self.broken = {}, {}, set()
 

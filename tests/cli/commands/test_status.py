@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -9,7 +8,6 @@ from msgspec.structs import replace
 from kuma_sd.cli.main import main
 from kuma_sd.cli.render.status import screen
 from kuma_sd.cli.render.style import Style
-from kuma_sd.system.threads import Threads
 from kuma_sd.telemetry.histogram import Histogram
 from kuma_sd.telemetry.problems import problems_of
 from kuma_sd.telemetry.status import (
@@ -24,7 +22,6 @@ from kuma_sd.telemetry.status import (
     TargetCounts,
 )
 from kuma_sd.web.application import Application, Response
-from kuma_sd.web.server.listener import ControlSocket
 
 NOW = 1_000_000.0
 EAST = ControlPlaneStatus(
@@ -133,18 +130,6 @@ def test_nothing_that_comes_from_outside_commands_the_terminal() -> None:
 
 def test_a_terminal_gets_colours() -> None:
     assert "\x1b[32mhealthy\x1b[0m" in lines(WELL, coloured=True)[0]
-
-
-@pytest.fixture
-def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Application]:
-    """What answers where the daemon would."""
-    monkeypatch.setenv("KUMA_SD_CONTROL_SOCKET", str(tmp_path / "control.sock"))
-    application, threads = Application(), Threads()
-    control = ControlSocket(tmp_path / "control.sock", application)
-    control.start()
-    threads.start("control socket", control)
-    yield application
-    assert threads.stop(timeout=5) == []
 
 
 def answer(application: Application, status: Status) -> None:
