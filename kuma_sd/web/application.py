@@ -153,7 +153,7 @@ class Application:
         if problem not in self._reported:
             self._reported.add(problem)
             _log.error("answering %s failed: %s: %s", path, type(error).__name__, error, exc_info=error)
-        return Response.lines("internal error; see the log", status=500)
+        return Response.lines("internal error; the log says more", status=500)
 
 
 def send(

@@ -143,7 +143,7 @@ def test_what_is_unexpected_is_logged_once_with_its_traceback_and_not_told(caplo
     application = raising(ZeroDivisionError("a secret"))
     for _ in range(3):
         status, _, text = ask(application, "GET", "/")
-        assert (status, text) == ("500 Internal Server Error", "internal error; see the log\n")
+        assert (status, text) == ("500 Internal Server Error", "internal error; the log says more\n")
     assert caplog.text.count("answering / failed: ZeroDivisionError: a secret") == 1
     assert caplog.text.count("Traceback") == 1
 
@@ -224,7 +224,7 @@ def test_a_plugin_that_fails_is_logged_once_and_not_told(caplog: pytest.LogCaptu
     application = serving(failing=True)
     for _ in range(2):
         status, _, text = ask(application, "GET", "/sd")
-        assert (status, text) == ("500 Internal Server Error", "internal error; see the log\n")
+        assert (status, text) == ("500 Internal Server Error", "internal error; the log says more\n")
     assert caplog.text.count("answering /sd failed: ZeroDivisionError") == 1
 
 

@@ -80,7 +80,7 @@ class Exchange:
             if begun:
                 raise CutError from error
             self.close()
-            return Sending([refusal(500, "internal error; see the log")], more=False, keeps_alive=False)
+            return Sending([refusal(500, "internal error; the log says more")], more=False, keeps_alive=False)
         if not more:
             self.close()
         return Sending(pieces, more, self._keeps_alive)
