@@ -1,1 +1,1 @@
-"""The nouns and the tools that every room uses; no input or output."""
+"""Data types and tools that all packages use; no input or output."""

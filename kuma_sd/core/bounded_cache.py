@@ -1,21 +1,21 @@
-"""Remembers results for short texts: a cache of texts from outside that is bounded by their number alone can grow."""
+"""Cache results for short texts only: the length of texts from outside is not bounded, so their number is no limit."""
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import TypeVar
 
 LONGEST_REMEMBERED = 1024
-"""How long the texts of one entry may be together, in characters. Longer ones are rare, and computed each time."""
+"""Maximum total length of the texts of one entry, in characters. Results for longer texts are computed each time."""
 
 Text = TypeVar("Text", str, tuple[str, ...])
 Result = TypeVar("Result")
 
 
 def remember_short(entries: int) -> Callable[[Callable[[Text], Result]], Callable[[Text], Result]]:
-    """Return a decorator for a function of a text, or of several, whose newest results are remembered.
+    """Return a decorator that caches the newest results of a function of one or more texts.
 
     Args:
-        entries: for how many arguments.
+        entries: the maximum number of cached results.
     """
 
     def decorate(function: Callable[[Text], Result]) -> Callable[[Text], Result]:

@@ -1,4 +1,4 @@
-"""One base error, one subclass per boundary. Each message is one clear line that says what to do about it."""
+"""Expected errors: one base class, one subclass per boundary. Each message is one line that says what to do."""
 
 from collections.abc import Callable
 from typing import ParamSpec, Self, TypeVar
@@ -52,13 +52,13 @@ class UsageError(ConfigError):
 
 
 class Mistakes:
-    """Collects mistakes in settings, so that a user is told all of them at once."""
+    """Collects mistakes in settings, so that all of them are reported at once."""
 
     def __init__(self) -> None:
         self._found: dict[str, None] = {}
 
     def attempt(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Do work, and return its result; None when it finds mistakes, which are collected."""
+        """Call a function and return its result; collect the mistakes that it raises and return None."""
         try:
             return work(*args, **kwargs)
         except ConfigError as error:
@@ -66,7 +66,7 @@ class Mistakes:
             return None
 
     def check(self) -> None:
-        """Raise what was collected.
+        """Raise the collected mistakes, if there are any.
 
         Raises:
             ConfigError: with every mistake, each once.
@@ -76,15 +76,15 @@ class Mistakes:
 
 
 class PluginError(KumaSDError):
-    """A plugin cannot be found, loaded or made. The message names its distribution."""
+    """A plugin cannot be found, loaded or created. The message names its distribution."""
 
 
 class SourceError(KumaSDError):
-    """A control plane cannot be reached, or what it says cannot be understood. The daemon backs off and tries again.
+    """A control plane cannot be reached, or its response cannot be read. The daemon retries with back-off.
 
     Args:
         message: what happened.
-        retry_after: how long the server wants to be left alone, in seconds.
+        retry_after: the minimum wait that the server asked for, in seconds.
     """
 
     def __init__(self, message: str, retry_after: float = 0.0) -> None:
@@ -93,11 +93,11 @@ class SourceError(KumaSDError):
 
 
 class TransformError(KumaSDError):
-    """A label set cannot be transformed or rendered. The target's previous result stays."""
+    """A label set cannot be transformed or rendered. The target keeps its previous result."""
 
 
 class NotReceivedError(TransformError):
-    """A target is known from what was published alone, so that there is nothing to convert.
+    """A target is only known from an earlier publication, so there is nothing to convert.
 
     Args:
         message: what happened.
@@ -110,4 +110,4 @@ class NotReceivedError(TransformError):
 
 
 class OutputError(KumaSDError):
-    """A publication cannot be delivered. The daemon backs off and tries the newest again."""
+    """A publication cannot be delivered. The daemon retries the newest one with back-off."""

@@ -1,4 +1,4 @@
-"""The one cache: unchanged work is never done twice."""
+"""Recompute values only for items that changed."""
 
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
@@ -12,16 +12,15 @@ V = TypeVar("V")
 
 
 class IncrementalCache(Generic[K, S, V]):
-    """Results by key, for exactly the keys of the last round, each valid while what it was computed from is equal.
+    """Caches a value for each key of the last round; it is valid while the item that it was computed from is equal.
 
-    Items that are the same and in the same order as in the last round are not even looked up.
+    Items that are the same objects, in the same order, as in the last round are not looked up.
 
     Args:
-        compute: makes a value of an item; must depend on nothing else.
-        key: returns what makes an item the same one over time; its ``key`` unless told otherwise.
+        compute: computes the value of an item; must depend on nothing else.
+        key: returns the identity of an item; by default its attribute ``key``.
 
-    A computation that raises keeps the key's previous value, if it has one, and is not tried again until the item
-    changes.
+    If a computation raises, the key keeps its previous value, if it has one; it is not retried until the item changes.
     """
 
     def __init__(self, compute: Callable[[S], V], key: Callable[[S], K] = attrgetter("key")) -> None:
@@ -36,11 +35,11 @@ class IncrementalCache(Generic[K, S, V]):
 
     @property
     def failures(self) -> Mapping[K, Exception]:
-        """What could not be computed in the last round, and why."""
+        """The keys whose values could not be computed in the last round, and the errors."""
         return self._failures
 
     def values_later(self) -> Callable[[], dict[K, V]]:
-        """Return what returns the values of the last round by key, also after further rounds."""
+        """Return a function that returns the values of this last round by key, even after further rounds."""
         items, values, fallback = self._items, self._values.copy(), self._fallback
 
         def by_key() -> dict[K, V]:
@@ -56,7 +55,7 @@ class IncrementalCache(Generic[K, S, V]):
         self._items, self._values, self._failures = [], [], {}
 
     def fall_back_on(self, values: Callable[[], Mapping[K, V]]) -> None:
-        """Use other values in the next round for what cannot be computed and had no value before.
+        """Set fallback values for the next round, for keys that cannot be computed and have no earlier value.
 
         Args:
             values: returns them by key; called at the first failure.
@@ -64,10 +63,10 @@ class IncrementalCache(Generic[K, S, V]):
         self._fallback = values
 
     def round(self, items: Iterable[S]) -> list[V]:
-        """Return the values of these items, in their order; keys that are not among them are forgotten.
+        """Return the values of these items, in their order, and forget all other keys.
 
         Args:
-            items: what values are computed from, each key once. One without any value is left out of the result.
+            items: the items, each key once. An item without a value is left out of the result.
         """
         before, after = self._items, list(items)
         ranges = changed_ranges(before, after)
@@ -77,20 +76,20 @@ class IncrementalCache(Generic[K, S, V]):
             known.update(zip(map(self._key, before[old]), results, strict=True))
         fresh = [[self._value(item, known) for item in after[new]] for _, new in ranges]
         self._fallback = None
-        # From the end, so that places do not move before they are used.
+        # From the end, so that earlier indexes stay valid.
         for (old, _), values in zip(reversed(ranges), reversed(fresh), strict=True):
             self._values[old] = values
         self._items = after
         if not self._failures:
-            # Each has a value then, which the type cannot say.
+            # Each has a value here, which the type cannot express.
             return cast("list[V]", self._values.copy())
-        # What is left of them was not asked for.
+        # The keys that are left do not occur in this round.
         for key in known:
             self._failures.pop(key, None)
         return [value for value in self._values if value is not None]
 
     def get(self, key: K) -> V | None:
-        """Return the value of a key of the last round, None for others; it is searched for."""
+        """Return the value of a key of the last round, None for others; takes linear time."""
         found = (value for item, value in zip(self._items, self._values, strict=True) if self._key(item) == key)
         return next(found, None)
 

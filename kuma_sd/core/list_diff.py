@@ -1,4 +1,4 @@
-"""What two rounds share: most items are the same objects, in the same order."""
+"""Find what differs between two lists that mostly hold the same objects in the same order."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -7,17 +7,17 @@ from typing import TypeVar, cast
 T = TypeVar("T")
 
 MOST_RANGES = 1000
-"""Up to how many changed ranges are told apart; looking up everything costs less than finding more of them."""
+"""Maximum number of changed ranges; beyond it, looking up every item is cheaper than finding more ranges."""
 
 WINDOW = 16
-"""How far is looked ahead for what two lists share again, after a change."""
+"""How many items after a change are searched for the next item that both lists share."""
 
 
 def changed_ranges(before: Sequence[T], after: Sequence[T]) -> list[tuple[slice, slice]]:
-    """Return where two lists, or tuples, differ: ranges of the one, and what stands there in the other.
+    """Return where two sequences differ: pairs of a range of the first and the range that replaces it in the second.
 
-    What is outside of them is equal, and in the same order. Comparing it in blocks looks at addresses only as long as
-    the objects are the same, thirty times faster than a loop.
+    Everything outside these ranges is equal and in the same order. Blocks are compared, which compares only addresses
+    while the objects are the same: 30 times faster than a loop.
     """
     ranges: list[tuple[slice, slice]] = []
     old = new = 0
@@ -35,7 +35,7 @@ def changed_ranges(before: Sequence[T], after: Sequence[T]) -> list[tuple[slice,
 
 
 def difference(before: Sequence[T], after: Sequence[T]) -> tuple[list[T], list[T]]:
-    """Return the objects that only the one has, and those that only the other has, each in their order."""
+    """Return the objects that are only in the first sequence, and those only in the second, each in order."""
     ranges = changed_ranges(before, after)
     old = list(itertools.chain.from_iterable(before[part] for part, _ in ranges))
     new = list(itertools.chain.from_iterable(after[part] for _, part in ranges))
@@ -44,9 +44,9 @@ def difference(before: Sequence[T], after: Sequence[T]) -> tuple[list[T], list[T
 
 
 def flattened(items: Iterable[T | tuple[T, ...]], kind: type[T]) -> list[T]:
-    """Return items in a row: those of this kind, which most are, and what is in the tuples among them.
+    """Flatten items, most of which are of this kind, and the rest tuples of them.
 
-    A tuple around each item would cost 48 bytes a target.
+    Items are not all tuples, since a tuple takes 48 bytes a target.
     """
     mixed = list(items)
     if set(map(type, mixed)) <= {kind}:
@@ -61,10 +61,10 @@ def flattened(items: Iterable[T | tuple[T, ...]], kind: type[T]) -> list[T]:
 
 
 def _shared(before: Sequence[T], after: Sequence[T], old: int, new: int) -> int:
-    """Return how many items from these places on are equal, at a cost that grows with them."""
+    """Return how many items are equal from these indexes on; the cost grows with that number."""
     rest = min(len(before) - old, len(after) - new)
     run, step, growing = 0, 1, True
-    # Blocks grow twofold until one differs, and shrink again until the place is found.
+    # The block size doubles until a block differs, then halves until the index is found.
     while step:
         end = run + step
         same = end <= rest and before[old + run : old + end] == after[new + run : new + end]
@@ -75,7 +75,7 @@ def _shared(before: Sequence[T], after: Sequence[T], old: int, new: int) -> int:
 
 
 def _skipped(before: Sequence[T], after: Sequence[T], old: int, new: int) -> tuple[int, int] | None:
-    """Return how far it is to the next object that both have, in each; None when it is not near."""
+    """Return the distances to the next object that both sequences have; None if it is not within `WINDOW`."""
     places = {id(item): place for place, item in enumerate(after[new : new + WINDOW])}
     near = enumerate(before[old : old + WINDOW])
     return next(((place, places[id(suggestion)]) for place, suggestion in near if id(suggestion) in places), None)

@@ -1,4 +1,4 @@
-"""Structured log events: what happened, in words that never change, and the facts of this time as fields."""
+"""Structured log events: a constant message, and the variable facts as fields."""
 
 import json
 import logging
@@ -9,7 +9,7 @@ Field = str | int | float | bool | None
 
 
 class Event(NamedTuple):
-    """The message of a log record. How it is written is up to the log's format.
+    """The message of a log record; the log format decides how it is written.
 
     Args:
         text: what happened.
@@ -34,15 +34,15 @@ class Logger:
         self._logger = logging.getLogger(name)
 
     def debug(self, text: str, /, **fields: object) -> None:
-        """Log what only somebody who searches for a fault wants to know."""
+        """Log a detail that helps to find a fault."""
         self._log(logging.DEBUG, text, fields)
 
     def info(self, text: str, /, **fields: object) -> None:
-        """Log what is normal."""
+        """Log a normal event."""
         self._log(logging.INFO, text, fields)
 
     def warning(self, text: str, /, error: BaseException | None = None, **fields: object) -> None:
-        """Log what somebody should look at.
+        """Log an event that an operator should look at.
 
         Args:
             text: what happened.
@@ -52,7 +52,7 @@ class Logger:
         self._log(logging.WARNING, text, fields, error)
 
     def error(self, text: str, /, error: BaseException | None = None, **fields: object) -> None:
-        """Log what does not work. The arguments are those of `warning`."""
+        """Log a failure. The arguments are those of `warning`."""
         self._log(logging.ERROR, text, fields, error)
 
     def _log(self, level: int, text: str, fields: Mapping[str, object], error: BaseException | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The queue between threads."""
+"""Pass the newest state from thread to thread."""
 
 import threading
 from collections.abc import Hashable
@@ -10,8 +10,8 @@ T = TypeVar("T")
 class Mailbox(Generic[T]):
     """A queue of depth one per sender: the newest item wins, because every item holds the whole state.
 
-    A longer queue would grow behind a slow reader and hand it stale lists. A sender is anything that has a hash; where
-    users choose some of the names, senders of our own are tuples, so that no name collides with them.
+    A longer queue would grow while a reader is slow, and give it stale lists. A sender is any hashable value. Where
+    some senders are names from the settings, internal senders are tuples, so that they cannot collide with a name.
     """
 
     def __init__(self) -> None:
@@ -27,22 +27,22 @@ class Mailbox(Generic[T]):
         return self._closed
 
     def put(self, sender: Hashable, item: T) -> None:
-        """Leave an item; one of the same sender that nobody took yet is superseded and counted."""
+        """Put an item; an earlier item of the same sender that was not taken yet is superseded and counted."""
         with self._changed:
             self.superseded += sender in self._items
-            # Taken out first, so that items lie in the order in which the newest of each sender came.
+            # Taken out first, so that items are ordered by the arrival of each sender's newest item.
             self._items.pop(sender, None)
             self._items[sender] = item
             self._changed.notify_all()
 
     def take(self, timeout: float | None = None) -> dict[Any, T]:
-        """Wait for items and take all that are new, by sender, in the order in which they came.
+        """Wait for items and take all of them, by sender, in the order of arrival.
 
         Args:
-            timeout: the longest wait in seconds; None waits until something comes.
+            timeout: the maximum wait in seconds; None waits until an item arrives.
 
         Returns:
-            Nothing when the time is over or the mailbox is closed.
+            The items; empty after the timeout or when the mailbox is closed.
 
         Raises:
             BaseException: the error with which the mailbox was closed.
@@ -57,10 +57,10 @@ class Mailbox(Generic[T]):
             return taken
 
     def close(self, error: BaseException | None = None) -> None:
-        """Wake every reader; from now on nothing is handed out.
+        """Close the mailbox and wake every reader; items are no longer handed out.
 
         Args:
-            error: why there is nothing more; every reader raises it.
+            error: why the mailbox was closed; every reader raises it.
         """
         with self._changed:
             self._closed = True

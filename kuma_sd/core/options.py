@@ -1,4 +1,4 @@
-"""Declaring options: name, type, default, help and secrecy of each are said once, in a frozen dataclass.
+"""Declare options: name, type, default, help and secrecy of each stand once, in a frozen dataclass.
 
 Flags, environment variables, the sample file, the documentation and all checks are derived from it.
 """
@@ -18,16 +18,16 @@ from kuma_sd.core.url import Url, parse_url
 
 @dataclass(frozen=True)
 class OptionType:
-    """How an option is written.
+    """The type of an option: how its values are parsed and written.
 
     Args:
-        name: what its values are called in help texts, like ``duration``.
+        name: the name of its values in help texts, like ``duration``.
         parse: turns text into a value; raises ValueError with a reason that follows the value in a sentence.
         show: turns a value into text that parse() reads back.
-        repeated: the text holds a list; as a flag it is given several times.
-        secret: its value is never shown, and there is no flag for it, since command lines can be read by others.
-        may_hold_secret: part of its value may be one, so that no message quotes it, and show() masks that part.
-        choices: the words it takes, if only these.
+        repeated: the text holds a list; the flag can be repeated.
+        secret: its value is never shown, and it has no flag, since other users can read command lines.
+        may_hold_secret: part of its value may be a secret: no message quotes it, and show() masks that part.
+        choices: the only words that are accepted; empty if any text may be.
     """
 
     name: str
@@ -41,7 +41,7 @@ class OptionType:
 
 @dataclass(frozen=True)
 class FileContent:
-    """The content of a file that an option names, so that options differ when somebody edited the file.
+    """The content of a file that an option names, so that options are unequal after the file was edited.
 
     Args:
         path: the file; None when the option is not set.
@@ -59,7 +59,7 @@ def option(default: Any, type_: OptionType, help_: str) -> Any:  # noqa: ANN401 
     """Declare a field of an options dataclass.
 
     Args:
-        default: the value when nothing is set; None for an option that may stay unset, which is written as nothing.
+        default: the value when nothing is set; None for an option that may stay unset, which is written as empty text.
         type_: one of the types of this module, or one of your own.
         help_: one sentence: what it does, and its unit where the type does not say it.
     """
@@ -68,11 +68,11 @@ def option(default: Any, type_: OptionType, help_: str) -> Any:  # noqa: ANN401 
 
 @dataclass(frozen=True)
 class NoOptions:
-    """For plugins that take none."""
+    """The options of plugins that have none."""
 
 
 class Option(NamedTuple):
-    """A declared option, as `options_of()` finds it."""
+    """A declared option, as returned by `options_of()`."""
 
     field: str
     type: OptionType
@@ -81,19 +81,19 @@ class Option(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its name as it is written in files, like ``min-interval``."""
+        """The name of the option in files, like ``min-interval``."""
         return self.field.replace("_", "-")
 
     def parse(self, text: str) -> Any:  # noqa: ANN401 (whatever its type makes)
-        """Turn text into a value.
+        """Parse text into a value.
 
         Raises:
-            ValueError: with a reason that follows the text in a sentence.
+            ValueError: the text is wrong; the message continues a sentence that begins with the text.
         """
         return None if self.default is None and not text else self.type.parse(text)
 
-    def show(self, value: Any) -> str:  # noqa: ANN401 (likewise)
-        """Turn a value into text that parse() reads back."""
+    def show(self, value: Any) -> str:  # noqa: ANN401 (any value of its type)
+        """Write a value as text that parse() reads back."""
         return "" if value is None else self.type.show(value)
 
 
@@ -106,7 +106,7 @@ def options_of(declaration: type) -> tuple[Option, ...]:
     if not dataclasses.is_dataclass(declaration) or not declaration.__dataclass_params__.frozen:  # type: ignore[attr-defined] # (typeshed lacks it)
         raise TypeError(f"{declaration!r} is not a frozen dataclass")
     own = inspect.get_annotations(declaration)
-    # What is special about a plugin comes before what it shares with others.
+    # A plugin's own options come before inherited ones.
     fields = sorted(dataclasses.fields(declaration), key=lambda field: field.name not in own)
     foreign = [field.name for field in fields if not isinstance(field.metadata.get("type"), OptionType)]
     if foreign:
@@ -134,12 +134,12 @@ def _parse_bool(text: str) -> bool:
     return words[text.lower()]
 
 
-# Prometheus's units and Go's; a month or year would be ambiguous in a daemon's settings.
+# The units of Prometheus and Go, without months and years, whose length is ambiguous.
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d|w))+")
 
 
-# What a thread can wait for ends somewhere; ten years are long enough to mean forever.
+# Python limits how long a thread can wait; ten years are below that limit.
 _LONGEST_DURATION = 3650 * 86400.0
 
 
@@ -160,7 +160,7 @@ def _parse_duration_or_forever(text: str) -> float:
 
 
 def show_duration(seconds: float) -> str:
-    """Write a duration the way it is set: ``90.0`` is ``1m30s``."""
+    """Write a duration as in settings: ``90.0`` is ``1m30s``."""
     if seconds == float("inf"):
         return "forever"
     milliseconds, shown = round(seconds * 1000), ""
@@ -212,7 +212,7 @@ def _parse_host(text: str) -> str:
 
 
 def _parse_host_and_port(text: str) -> str:
-    # An IPv6 address stands in brackets; without a host it means all addresses of the machine, as in Prometheus.
+    # An IPv6 address is in brackets; an empty host means all addresses of the machine, as in Prometheus.
     found = re.fullmatch(r"(\[[0-9a-fA-F:.]+(%[A-Za-z0-9._-]+)?\]|[A-Za-z0-9._-]*):([0-9]{1,5})", text)
     if not found or int(found[3]) > 65535:  # noqa: PLR2004 (the highest port)
         raise ValueError("is not HOST:PORT, like 127.0.0.1:9119, [::1]:9119 or :9119")
@@ -249,7 +249,7 @@ HOST_AND_PORT = OptionType("host:port", _parse_host_and_port)
 
 
 def choice(*words: str) -> OptionType:
-    """Return the type of an option that takes one of these words."""
+    """Return the type of an option that accepts one of these words."""
 
     def parse(text: str) -> str:
         if text not in words:
@@ -260,12 +260,12 @@ def choice(*words: str) -> OptionType:
 
 
 def list_of(item: OptionType) -> OptionType:
-    """Return the type of an option that takes several values, between blanks or on lines of their own."""
+    """Return the type of an option that accepts several values, separated by blanks or line ends."""
     return _several(item, str.split, " ")
 
 
 def lines_of(item: OptionType) -> OptionType:
-    """Return the type of an option that takes several values, one a line, which may hold blanks."""
+    """Return the type of an option that accepts several values, one per line, which may hold blanks."""
     return _several(item, lambda text: [line.strip() for line in text.splitlines() if line.strip()], "\n")
 
 
@@ -275,7 +275,7 @@ def _several(item: OptionType, split: Callable[[str], list[str]], between: str) 
             return item.parse(text)
         except ValueError as error:
             if item.secret or item.may_hold_secret:
-                # Without the context, which could show it.
+                # Without the context, which could show the secret.
                 raise ValueError(f"has an item, number {number}, that {error}") from None
             raise ValueError(f"has {text!r}, which {error}") from error
 

@@ -1,4 +1,4 @@
-"""All target groups, and how two publications differ."""
+"""Publications: all target groups, and the difference between two of them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from operator import attrgetter
 from kuma_sd.core.list_diff import difference
 from kuma_sd.core.target_group import TargetGroup
 
-# Groups are looked at by the hundred thousand, so in C.
+# In C, since there may be hundreds of thousands of groups.
 _LINE = attrgetter("json")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """How one publication differs from an earlier one; each part is sorted by key."""
+    """The difference between a publication and an earlier one; each part is sorted by key."""
 
     added: Sequence[TargetGroup]
     removed: Sequence[TargetGroup]
@@ -29,12 +29,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Publication:
-    """All target groups, in order. Holds no delta, so that one that was superseded takes nothing with it.
+    """All target groups, in order. It holds no delta, so nothing is lost when it is superseded.
 
     Args:
-        groups: sorted by key; of groups with equal lines only the one with the smallest key.
-        received: when the newest message in it came, in seconds of ``time.time()``.
-        duplicates: how many groups were left out because an equal line is in already.
+        groups: sorted by key; of groups with equal lines, only the one with the smallest key.
+        received: when the newest message in it was received, in seconds of ``time.time()``.
+        duplicates: the number of groups that were left out because an equal line is already in it.
     """
 
     groups: Sequence[TargetGroup]
@@ -43,7 +43,7 @@ class Publication:
 
     @classmethod
     def of(cls, groups: Iterable[TargetGroup], received: float) -> "Publication":
-        """Make a publication of groups that are sorted by key."""
+        """Create a publication from groups that are sorted by key."""
         ordered = tuple(groups)
         duplicates = len(ordered) - len(set(map(_LINE, ordered)))
         if duplicates:
@@ -52,10 +52,10 @@ class Publication:
         return cls(ordered, received, duplicates)
 
     def since(self, earlier: "Publication | None") -> Change:
-        """Compare with whatever an output published last.
+        """Compare with an earlier publication.
 
         Args:
-            earlier: any earlier publication, or None when nothing was published yet.
+            earlier: any earlier publication; None if nothing was published yet.
         """
         vanished, new = self.gone_and_new(earlier)
         fresh = {group.key: group for group in new}
@@ -69,12 +69,12 @@ class Publication:
     def gone_and_new(self, earlier: "Publication | None") -> tuple[list[TargetGroup], list[TargetGroup]]:
         """Return the groups that only an earlier publication has, and those that only this one has.
 
-        A group that changed is in both lists. Unchanged groups are the same objects, so they fall out by identity,
+        A group that changed is in both lists. Unchanged groups are the same objects and are skipped by identity,
         before any key is compared.
         """
         return difference(earlier.groups if earlier else (), self.groups)
 
     @cached_property
     def lines(self) -> tuple[bytes, ...]:
-        """The lines of JSON alone, in order."""
+        """The groups' lines of JSON, in order."""
         return tuple(map(_LINE, self.groups))

@@ -1,4 +1,4 @@
-"""Opening files that users name, without ever waiting: what is there may be a pipe that nobody writes into."""
+"""Open files that users name without blocking: the path may lead to a pipe without a writer."""
 
 import errno
 import os
@@ -8,12 +8,12 @@ from typing import BinaryIO
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading, if it is a regular one.
+    """Open a regular file for reading.
 
     Raises:
-        OSError: that does not work, or it is something else.
+        OSError: it cannot be opened, or is not a regular file.
     """
-    # Asked before it is opened, since opening a pipe would be noticed by its writer.
+    # Checked before it is opened, since opening a pipe would unblock its writer.
     _check(path.stat())
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     try:
@@ -25,14 +25,14 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_regular(path: Path, limit: int | None = None) -> bytes:
-    """Read a whole file, if it is a regular one.
+    """Read a whole regular file.
 
     Args:
         path: the file.
-        limit: how many bytes it may have.
+        limit: the maximum size in bytes.
 
     Raises:
-        OSError: that does not work, or it is something else, or larger.
+        OSError: it cannot be read, is not a regular file, or is too large.
     """
     with open_regular(path) as file:
         content = file.read(-1 if limit is None else limit + 1)

@@ -1,4 +1,4 @@
-"""Secrets: values that cannot be shown by any of the ways in which Python makes text of a value."""
+"""Secrets: values that no conversion to text in Python shows."""
 
 import base64
 import json
@@ -10,20 +10,20 @@ from typing import NoReturn
 from urllib.parse import quote
 
 MASK = "********"
-"""What is shown in a secret's place."""
+"""The text that replaces a secret."""
 
 SHORTEST_REDACTED = 4
-"""How long a secret is at least, in characters, to be looked for in texts."""
+"""Minimum length of a secret that is redacted in texts, in characters."""
 
 SHORTEST_IN_WORDS = 8
-"""How long it is at least, to be found within a word, too."""
+"""Minimum length of a secret that is redacted within words too, in characters."""
 
 _lock = threading.Lock()
 _known: "weakref.WeakSet[Secret]" = weakref.WeakSet()
 
 
 class Secret:
-    """A text that never shows itself; ``reveal()`` is the only way to it.
+    """A text that is never shown; only ``reveal()`` returns it.
 
     Args:
         text: the secret.
@@ -70,26 +70,26 @@ class Secret:
 
 
 NOTHING = Secret("")
-"""The secret of who has none."""
+"""The empty secret: none is set."""
 
 
 def redacted(text: str) -> str:
-    """Return a text that a library or a plugin wrote, without the secrets that this process knows.
+    """Redact the secrets that this process knows in a text of a library or plugin.
 
-    Our own texts need none of it, since they are never made of a secret.
+    Texts of kuma-sd itself need no redaction, since they are never built from a secret.
     """
     with _lock:
         known = list(_known)
     for form in sorted({form for secret in known for form in _forms(secret.reveal())}, key=len, reverse=True):
         if form in text:
-            # A short one may be part of a word that has nothing to do with it.
+            # A short secret may be part of an unrelated word.
             edge = r"\b" if len(form) < SHORTEST_IN_WORDS and form.isalnum() else ""
             text = re.sub(f"{edge}{re.escape(form)}{edge}", MASK, text)
     return text
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield how a secret may stand in a text."""
+    """Yield the forms in which a text may hold a secret."""
     yield secret
     yield quote(secret, safe="")
     yield repr(secret)[1:-1]
@@ -98,10 +98,11 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def parse_secret_file(content: bytes) -> Secret:
-    """Read the content of a file that holds a secret: one line of visible ASCII, with or without an end.
+    """Parse the content of a secret file: one line of visible ASCII, with or without a line end.
 
     Raises:
-        ValueError: something else is in it; the reason follows the file's name in a sentence and quotes nothing.
+        ValueError: it holds something else; the message continues a sentence that begins with the file's name, and
+            quotes nothing of the content.
     """
     line = re.fullmatch(rb"[ \t]*([!-~]+)[ \t]*(?:\r?\n)?", content)
     if not line:

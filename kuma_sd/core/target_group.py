@@ -1,4 +1,4 @@
-"""One target as Prometheus sees it: labels become a line of JSON."""
+"""Render a target as Prometheus sees it: labels become a line of JSON."""
 
 import re
 
@@ -9,16 +9,16 @@ from kuma_sd.core.model import Key, Labels
 
 
 class GroupKey(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
-    """The assignment's key, and the place among the results of its transforms."""
+    """The identity of a group: the key of its assignment, and its index among the results of the transforms."""
 
     assignment: Key
     place: int
 
 
-# JSON allows these, strict YAML readers refuse them or take them for line ends (go-yaml v2 as in Prometheus).
+# JSON allows these characters; strict YAML readers refuse them or read them as line ends (go-yaml v2 in Prometheus).
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 
-# YAML takes no longer plain key than 1,024 characters (YAML 1.1, 9.3.2), and one such name would cost the whole file.
+# YAML 1.1 (9.3.2) limits plain keys to 1,024 characters; Prometheus would refuse the whole file for one longer name.
 LONGEST_LABEL_NAME = 1000
 
 
@@ -27,12 +27,12 @@ class _GroupInJSON(msgspec.Struct, gc=False):
     labels: Labels
 
 
-# Sorts the labels.
+# With sorted labels.
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _DECODER = msgspec.json.Decoder(_GroupInJSON)
 
 _DELETE = 0x7F
-"""The only one of them in ASCII."""
+"""The code of DEL, the only such character in ASCII."""
 
 
 def _for_yaml(line: bytes) -> bytes:
@@ -40,16 +40,16 @@ def _for_yaml(line: bytes) -> bytes:
 
 
 def as_yaml(line: bytes) -> bytes:
-    """Return a line of JSON so that it is YAML too; it means the same."""
+    """Escape a line of JSON so that it is also YAML with the same meaning."""
     return line if line.isascii() and _DELETE not in line else _for_yaml(line)
 
 
 class TargetGroup(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
-    """One target as Prometheus will see it: its key and its line of JSON. Nothing else is kept.
+    """One target as Prometheus sees it: its key and its line of JSON, and nothing else.
 
     Args:
         key: its identity.
-        json: ``{"targets":[…],"labels":{…}}`` with sorted names; ``- `` in front of it makes it a line of YAML.
+        json: ``{"targets":[…],"labels":{…}}`` with sorted names; with ``- `` in front it is a line of YAML.
     """
 
     key: GroupKey
@@ -57,20 +57,20 @@ class TargetGroup(msgspec.Struct, frozen=True, order=True, gc=False, array_like=
 
     @classmethod
     def render(cls, key: GroupKey, labels: Labels) -> "TargetGroup":
-        """Render a label set; its ``__address__`` becomes the target, empty values are left out.
+        """Render a label set: ``__address__`` becomes the target, empty values are left out.
 
         Raises:
             TransformError: a name or value cannot be written.
         """
         present = labels.copy() if all(labels.values()) else {name: value for name, value in labels.items() if value}
         try:
-            # JSON would take numbers; joining is the cheapest way to ask whether everything is text.
+            # JSON would accept numbers; joining is the cheapest check that all values are text.
             "".join(present.values())
             address = present.pop("__address__", "")
             line = _ENCODER.encode(_GroupInJSON([address], present))
         except (TypeError, UnicodeEncodeError) as error:
             raise TransformError(f"labels must be valid Unicode text: {error}") from error
-        # No name is longer than the line, so that most are not looked at.
+        # A name cannot be longer than the line, so most lines need no check.
         if len(line) > LONGEST_LABEL_NAME and max(map(len, present), default=0) > LONGEST_LABEL_NAME:
             raise TransformError(f"a label name is longer than {LONGEST_LABEL_NAME} characters")
         return cls(key, as_yaml(line))

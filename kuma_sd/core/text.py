@@ -1,10 +1,10 @@
-"""Text for people: suggestions, counts, durations, sizes. Each is written here and nowhere else."""
+"""Write suggestions, counts, durations and sizes for people; no other module does."""
 
 from collections.abc import Iterable
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that looks most like this one, if any does."""
+    """Return the known word that is most similar to this one; None if none is."""
     import difflib  # noqa: PLC0415 (late, since most words are right)
 
     by_plain_form = {_plain(word): word for word in known}
@@ -18,7 +18,7 @@ def did_you_mean(word: str, known: Iterable[str], form: str = "'{}'") -> str:
     Args:
         word: what was written.
         known: what could have been written.
-        form: how a word is shown.
+        form: the format string that shows a word.
     """
     close = nearest(word, known)
     return f"; did you mean {form.format(close)}?" if close else ""
@@ -29,7 +29,7 @@ def _plain(word: str) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return ``1 target``, ``2,000 targets``."""
+    """Write a count with its noun: ``1 target``, ``2,000 targets``."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
@@ -50,14 +50,14 @@ def duration(seconds: float) -> str:
 
 
 def ago(when: float | None, now: float) -> str:
-    """Write how long ago a moment was; None is ``never``."""
+    """Write the time since a moment, like ``3m20s ago``; None is ``never``."""
     if when is None:
         return "never"
     return "now" if now - when < 1 else f"{duration(now - when)} ago"
 
 
 def size(count: int) -> str:
-    """Write a number of bytes with the unit that suits it: ``625 KiB``, ``1.5 GiB``."""
+    """Write a number of bytes with a suitable unit: ``625 KiB``, ``1.5 GiB``."""
     value = float(count)
     for unit in ("bytes", "KiB", "MiB"):
         if value < 1024:  # noqa: PLR2004 (the next unit)

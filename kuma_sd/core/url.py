@@ -1,4 +1,4 @@
-"""URLs that settings hold: taken apart once, and shown without what may be a secret in them."""
+"""Parse the URLs in settings, and show them without secrets."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 
 _HOST = re.compile(r"(?:\[[0-9a-zA-Z:.%_-]*\]|[^:\[\]]*)(?::[0-9]{0,5})?")
 
-# Numbers like those of a shard, which are too short for a secret.
+# Numbers, like that of a shard, are too short for a secret.
 _HARMLESS = re.compile(r"[a-z]+=[0-9]{1,4}(?:&[a-z]+=[0-9]{1,4})*")
 
 _ESCAPE = "write '/' in a user or password as %2F, '?' as %3F, '#' as %23 and '@' as %40"
@@ -18,14 +18,14 @@ _ESCAPE = "write '/' in a user or password as %2F, '?' as %3F, '#' as %23 and '@
 
 @dataclass(frozen=True, repr=False)
 class Url:
-    """A URL by its parts; as text, what may be a secret in it is masked.
+    """A parsed URL; as text, the parts that may be secrets are masked.
 
     Args:
         scheme: like ``https``.
-        user_info: ``user:password`` as it is written; empty when there is none.
-        hosts: one host, or several with commas between, each with its port if it has one.
-        path: with the slash that it begins with; of a URL without ``//`` all that stands behind the scheme.
-        query: what stands behind the question mark.
+        user_info: ``user:password`` as written; empty if there is none.
+        hosts: one or several hosts, separated by commas, each with its port if it has one.
+        path: with its leading slash; in a URL without ``//``, everything after the scheme.
+        query: everything after the question mark.
         has_hosts: whether it is written with ``//``.
     """
 
@@ -38,12 +38,12 @@ class Url:
 
     @property
     def user(self) -> str:
-        """The user, without percent signs."""
+        """The user, with percent-encoding resolved."""
         return unquote(self.user_info.reveal().partition(":")[0])
 
     @property
     def password(self) -> Secret:
-        """The password, without percent signs."""
+        """The password, with percent-encoding resolved."""
         return Secret(unquote(self.user_info.reveal().partition(":")[2]))
 
     def reveal(self) -> str:
@@ -63,10 +63,10 @@ class Url:
 
 
 def parse_url(text: str) -> Url:
-    """Take a URL apart.
+    """Parse a URL.
 
     Raises:
-        ValueError: it is none; the reason follows the URL in a sentence, and quotes nothing of it.
+        ValueError: it is not a URL; the message continues a sentence that begins with the URL, and quotes none of it.
     """
     scheme, colon, rest = text.partition(":")
     if not colon or not _SCHEME.fullmatch(scheme):

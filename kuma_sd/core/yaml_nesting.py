@@ -1,7 +1,7 @@
-"""How deeply a YAML document is nested, bounded before a YAML library composes it.
+"""Limit the nesting of a YAML document before a YAML library composes it.
 
-libyaml composes recursively and ends the process when the stack is full. Newer releases refuse deep nesting in words of
-their own, and earlier than their events show it, for a possible key is scanned 1,024 characters ahead
+libyaml composes recursively and crashes the process when the stack is full. Newer releases refuse deep nesting with
+their own message, before their events show it, since libyaml scans 1,024 characters ahead for a possible key
 (https://yaml.org/spec/1.1/#id934537).
 """
 
@@ -10,18 +10,18 @@ import re
 from typing import Any
 
 DEEPEST = 8
-"""The deepest nesting that is read: a list of mappings with lists takes three levels."""
+"""Maximum nesting, in levels: a list of mappings with lists takes three."""
 
-# What the text alone may hold: far more than DEEPEST, so that an odd scalar is never refused for its brackets, and far
-# fewer than the 1,000 that libyaml takes since PyYAML 6.0.4.
+# The limit for brackets in the text: far above DEEPEST, so that a scalar is never refused for its brackets, and far
+# below the 1,000 levels that libyaml accepts since PyYAML 6.0.4.
 _DEEPEST_IN_TEXT = 100
 
 _QUOTED = r""""(?:[^"\\]|\\.)*+"?|'(?:[^']|'')*+'?"""
-# Outside [] and {}, brackets inside a plain scalar are text: it ends with its line, before a comment, or as a key.
+# Outside [] and {}, brackets inside a plain scalar are text; the scalar ends at a line end, a comment, or as a key.
 _BLOCK_TOKEN = re.compile(
     rf"\s+|[-?:](?=\s)|\#[^\n]*|[!&*]\S*|(?P<quoted>{_QUOTED})|(?P<opens>[\[{{])|[^\n]+?(?=:\s|\s\#|\n|\Z)", re.DOTALL
 )
-# Inside them, every bracket outside quotes counts.
+# Inside [] and {}, every bracket outside quotes counts.
 _FLOW_TOKEN = re.compile(
     rf"[\s,:]+|\#[^\n]*|(?P<quoted>{_QUOTED})|(?P<opens>[\[{{])|(?P<closes>[\]}}])|[^\s,:\[\]{{}}]+", re.DOTALL
 )
@@ -36,7 +36,7 @@ def refuse_deep_nesting(content: bytes, loader: Any) -> None:  # noqa: ANN401 (P
 
     Raises:
         ValueError: it is nested too deeply.
-        yaml.YAMLError: it is no YAML, as far as it was read.
+        yaml.YAMLError: the part that was read is not YAML.
     """
     import yaml  # noqa: PLC0415 (most commands read no YAML)
 

@@ -1,7 +1,7 @@
-"""Why a target is published as it is, or not at all. Nothing here is asked by the hot path.
+"""Explain why a target is published as it is, or not at all. The pipeline does not use this package.
 
-The data are `ExplainInputs` of a running daemon or of snapshots: `find` finds, `explain` explains, `answer` does
-both.
+Build `ExplainInputs` from a running daemon or from snapshots; `find` yields the targets that match a selector,
+`explain` explains one target, `answer` does both.
 """
 
 from kuma_sd.explain.inputs import ExplainInputs

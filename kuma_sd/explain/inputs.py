@@ -1,4 +1,4 @@
-"""What explanations are made from: what was received, the ways it goes, and what was published."""
+"""Collect the inputs of explanations: received assignments, chains, and what was published."""
 
 import itertools
 from collections.abc import Collection, Iterable, Sequence
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ControlPlaneInput:
-    """A control plane.
+    """A control plane with its targets.
 
     Args:
-        assignments: what may be published of it, or might if it had not expired; sorted by key.
+        assignments: its targets, sorted by key; they are not published if `expired`.
         expired: it was not connected for longer than max-age.
-        held: the targets that the guard holds, which the control plane does not have any more.
+        held: the keys of targets that the guard holds, which the control plane no longer has.
     """
 
     assignments: Sequence[Assignment]
@@ -30,14 +30,14 @@ class ControlPlaneInput:
     held: Collection[Key] = ()
 
     def state(self, key: Key) -> str:
-        """Return how a target is, in a word."""
+        """Return the state of a target: ``present``, ``held`` or ``expired``."""
         if self.expired:
             return "expired"
         return "held" if key in self.held else "present"
 
 
 class NamedTransform(NamedTuple):
-    """A transform, its name in the settings, and its kind."""
+    """A transform with its name in the settings and its kind."""
 
     name: str
     plugin: str
@@ -46,13 +46,13 @@ class NamedTransform(NamedTuple):
 
 @dataclass(frozen=True)
 class OutputInput:
-    """An output at the end of a way.
+    """An output at the end of a chain.
 
     Args:
         name: its name in the settings.
         output: the output itself, which may offer ``explain(group)``.
-        publication: what it published last; None for nothing yet.
-        failing: why it does not publish; empty when it does.
+        publication: the last publication that it published; None if there is none yet.
+        failing: why the last attempt to publish failed; empty if it succeeded.
     """
 
     name: str
@@ -63,7 +63,7 @@ class OutputInput:
 
 @dataclass(frozen=True)
 class ChainInput:
-    """A branch with the names of its parts, and the outputs at its end."""
+    """A chain with the names of its parts, and the outputs at its end."""
 
     label_profile: str
     steps: tuple[NamedTransform, ...]
@@ -73,11 +73,11 @@ class ChainInput:
 
 @dataclass(frozen=True)
 class ExplainInputs:
-    """All that can be asked about.
+    """Everything that explanations are made from.
 
     Args:
-        control_planes: in the order of their keys.
-        chains: the ways that targets go.
+        control_planes: the control planes, in the order of their keys.
+        chains: the chains that targets go through.
     """
 
     control_planes: Sequence[ControlPlaneInput]
@@ -85,7 +85,7 @@ class ExplainInputs:
 
     @classmethod
     def of_daemon(cls, daemon: "Daemon") -> "ExplainInputs":
-        """Look at a running daemon, from any thread."""
+        """Collect the inputs from a running daemon; called in any thread."""
         components, workers = daemon.components, daemon.outputs
         status = daemon.pipeline.status
         views = [*status.control_planes.values(), *status.leaving]
@@ -103,7 +103,7 @@ class ExplainInputs:
 
     @classmethod
     def of_snapshots(cls, components: Components, snapshots: Sequence[Snapshot]) -> "ExplainInputs":
-        """Look at what would be published of snapshots, one of each control plane in the order of their names."""
+        """Collect what would be published from snapshots: one of each control plane, in the order of their names."""
         control_planes = [ControlPlaneInput(snapshot.assignments) for snapshot in snapshots]
         received = max((snapshot.received for snapshot in snapshots), default=0.0)
         chains = []

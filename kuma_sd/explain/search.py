@@ -1,4 +1,4 @@
-"""Finding targets by a selector, and explaining them."""
+"""Find targets by a selector, and explain them."""
 
 import difflib
 from bisect import bisect_left
@@ -16,33 +16,33 @@ from kuma_sd.explain.verdict import Outcome
 from kuma_sd.telemetry.explanation import ExplainedChain, Explanation, Identity, ReceivedAssignment, SearchResult, Trace
 
 MOST_COMPARED = 2000
-"""How many names are compared with one that is not found; each takes up to 0.1 ms."""
+"""Maximum number of names that are compared with one that was not found; each takes up to 0.1 ms."""
 
 
 def find(inputs: ExplainInputs, selector: Selector) -> Iterator[tuple[ControlPlaneInput, Assignment]]:
-    """Yield what a selector matches, in the order of keys, looking no further than is asked for.
+    """Yield the targets that a selector matches, in the order of keys; lazy, so that few matches cost little.
 
     Args:
-        inputs: where to look.
-        selector: what to look for.
+        inputs: the targets to search.
+        selector: chooses targets.
     """
-    for plane in inputs.control_planes:
-        for assignment in plane.assignments:
+    for control_plane in inputs.control_planes:
+        for assignment in control_plane.assignments:
             if selector.matches(assignment):
-                yield plane, assignment
+                yield control_plane, assignment
 
 
 def answer(
     inputs: ExplainInputs, selector: Selector, output: str = "", limit: int = 10, offset: int = 0
 ) -> SearchResult:
-    """Explain what a selector matches.
+    """Find and explain the targets that a selector matches.
 
     Args:
-        inputs: where to look.
-        selector: what to look for.
-        output: only the way to this output; empty for all.
-        limit: how many targets at most.
-        offset: how many to pass over.
+        inputs: the targets to search.
+        selector: chooses targets.
+        output: explain only this output; empty for all.
+        limit: the maximum number of targets.
+        offset: the number of matches to skip.
 
     Raises:
         KumaSDError: there is no such output.
@@ -52,17 +52,17 @@ def answer(
     chosen = selector.wider if selector.wider and nothing else selector
     found = list(islice(find(inputs, chosen), offset, offset + limit + 1))
     near = () if found or offset else tuple(_near(inputs, selector))
-    targets = tuple(explain(assignment, plane, inputs) for plane, assignment in found[:limit])
+    targets = tuple(explain(assignment, control_plane, inputs) for control_plane, assignment in found[:limit])
     return SearchResult(targets, len(found) > limit, near)
 
 
-def explain(assignment: Assignment, plane: ControlPlaneInput, inputs: ExplainInputs) -> Explanation:
-    """Explain what becomes of one assignment.
+def explain(assignment: Assignment, control_plane: ControlPlaneInput, inputs: ExplainInputs) -> Explanation:
+    """Explain whether and how one assignment is published.
 
     Args:
-        assignment: what was received.
-        plane: the control plane that it is of.
-        inputs: the ways that it goes.
+        assignment: the assignment.
+        control_plane: the control plane that it belongs to.
+        inputs: the chains that it goes through.
     """
     codec, size = assignment.codec.name, len(assignment.data)
     target: Target | None = None
@@ -80,7 +80,7 @@ def explain(assignment: Assignment, plane: ControlPlaneInput, inputs: ExplainInp
     except Exception as error:  # noqa: BLE001 (codecs are plugins')
         unread = failed("assignment", error)
         received = ReceivedAssignment(codec, size, unread.reason)
-    state, chains = plane.state(assignment.key), []
+    state, chains = control_plane.state(assignment.key), []
     for chain_input in inputs.chains:
         traced = [(Trace((unread,), None), None)] if target is None else trace(assignment, target, chain_input)
         outcome = Outcome.of(assignment.key, state, chain_input, traced)
@@ -102,8 +102,8 @@ def _leading_to(output: str, inputs: ExplainInputs) -> list[ChainInput]:
 
 
 def _near(inputs: ExplainInputs, selector: Selector) -> Iterator[str]:
-    """Yield what may have been meant: names that look alike, or other ports of a host."""
-    keys = [assignment.key for plane in inputs.control_planes for assignment in plane.assignments]
+    """Yield suggestions when nothing was found: similar names, or other ports of a host."""
+    keys = [assignment.key for control_plane in inputs.control_planes for assignment in control_plane.assignments]
     for label, word in selector.words.items():
         known = {key.mesh for key in keys} if label == "mesh" else {key.name for key in keys}
         if word not in known:
@@ -114,7 +114,7 @@ def _near(inputs: ExplainInputs, selector: Selector) -> Iterator[str]:
 
 
 def _candidates(word: str, known: Collection[str]) -> list[str]:
-    """Return those that are worth comparing, if there are too many: those that begin alike, or hold the word."""
+    """Return the names to compare with a word; of too many, those that begin similarly or contain the word."""
     if len(known) <= MOST_COMPARED:
         return sorted(known)
     ordered = sorted(known)

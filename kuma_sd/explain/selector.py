@@ -1,4 +1,4 @@
-"""What people ask for: label matchers, or a word."""
+"""Parse selectors: label matchers, a name or address, or words."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from kuma_sd.core.model import Assignment, Key, Target
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.prometheus.matchers import Matchers, parse_matchers
 
-# What no encoding of text into bytes that we know of escapes.
+# Characters that no known encoding of text into bytes escapes.
 _PLAIN = re.compile(r"[A-Za-z0-9._:\[\]-]*")
 
 _IS_MATCHERS = re.compile("[={}]|!~")
@@ -21,30 +21,30 @@ _IN_KEY: dict[str, Callable[[Key], str]] = {
     "dataplane": lambda key: key.name,
     "instance": lambda key: key.name,
 }
-"""Labels that are in the key already, unless they are empty there."""
+"""Labels whose values are in the key, unless they are empty there."""
 
 
 class Selector(Protocol):
     """Chooses targets."""
 
     def matches(self, assignment: Assignment) -> bool:
-        """Tell whether this is one.
+        """Tell whether the selector matches an assignment.
 
-        Most are refused by their keys and bytes alone, since reading 100,000 takes a second. So texts are not found
-        where they do not stand plainly in the bytes.
+        Most assignments are excluded by their key and bytes alone, since decoding 100,000 takes a second. So a text is
+        not found if the bytes hold it only in an encoded form.
         """
 
     @property
     def words(self) -> dict[str, str]:
-        """The texts that stand for a mesh or a dataplane, by that label, to look for others that are near."""
+        """The names of a mesh or a dataplane in the selector, by label; used to suggest similar names."""
 
     @property
     def wider(self) -> "Selector | None":
-        """What to choose by if this matches nothing at all."""
+        """The selector to use if this one matches nothing; None if there is none."""
 
 
 def parse_selector(text: str) -> Selector:
-    """Read what somebody asks for.
+    """Parse a selector.
 
     Args:
         text: label matchers in Prometheus's syntax, like ``mesh="payments", dataplane=~"web-.*"``; the name of a
@@ -61,10 +61,10 @@ def parse_selector(text: str) -> Selector:
 
 
 def containing(text: str) -> Selector:
-    """Return what chooses targets that have words in their name, mesh, service, address or any label's value.
+    """Return a selector of targets with these words in their name, mesh, service, address or any label's value.
 
     Args:
-        text: the words, in upper or lower case; a target has to have all of them.
+        text: the words, in upper or lower case; a target must have all of them.
     """
     return _ByWords(tuple(text.lower().split()))
 
@@ -77,7 +77,7 @@ class _ByMatchers:
 
     @cached_property
     def _received(self) -> list[str]:
-        """Values that must stand in what was received, unlike those of settings, keys and defaults."""
+        """Return the values that the received bytes must hold: those not from settings, keys and defaults."""
         elsewhere = (*_IN_KEY, "control_plane")
         equal = [matcher for matcher in self.matchers if matcher.operator == "=" and matcher.value]
         return [
@@ -155,5 +155,5 @@ def _may_hold(data: bytes, text: str) -> bool:
 def _read(assignment: Assignment) -> Target | None:
     try:
         return assignment.read()
-    except Exception:  # noqa: BLE001 (codecs are plugins'; what cannot be read is found by its key, and explained)
+    except Exception:  # noqa: BLE001 (codecs are plugins'; unreadable assignments are found by key, and explained)
         return None

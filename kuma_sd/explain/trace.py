@@ -1,4 +1,4 @@
-"""The way of a target through a branch, done again step by step."""
+"""Trace a target through a chain, step by step."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,24 +24,24 @@ Traced = tuple[Trace, TargetGroup | None]
 @runtime_checkable
 class _Explains(Protocol):
     def explain(self, labels: Labels, target: Target) -> Iterable[tuple[str, Labels | None]]:
-        """What a transform may offer: each of its rules, and the labels after it; None when that drops the target."""
+        """Yield each rule with the labels after it, None if it drops the target; optional method of transforms."""
 
 
 def trace(assignment: Assignment, target: Target, chain_input: ChainInput) -> list[Traced]:
-    """Do what a branch does with an assignment, and tell of each step.
+    """Repeat what a chain does with an assignment, and record each step.
 
     Args:
-        assignment: what was received.
-        target: the assignment, read.
-        chain_input: the branch.
+        assignment: the assignment.
+        target: the decoded assignment.
+        chain_input: the chain.
     """
-    # One of its own, for the branch's counts what it repairs.
+    # A separate profile, since that of the chain counts repairs.
     profile = LabelProfile(chain_input.label_profile)
     try:
         chain_input.chain.limits.check(target, len(assignment.data))
         given = PROFILES[chain_input.label_profile](target)
         labels = profile.made_valid(given)
-    except Exception as error:  # noqa: BLE001 (as a branch does: whatever is raised is a failure of this target)
+    except Exception as error:  # noqa: BLE001 (as in a chain: any exception is a failure of this target)
         return [(Trace((failed("limits", error),), None), None)]
     first = _compared(Step("label-profile", rule=chain_input.label_profile), target.labels, given)
     steps = (first, *_repairs(given, labels))
@@ -57,19 +57,19 @@ def trace(assignment: Assignment, target: Target, chain_input: ChainInput) -> li
 
 
 def failed(name: str, error: Exception, plugin: str = "") -> Step:
-    """Return the step that ends the way of a label set with an error."""
+    """Return the step that ends a trace with an error."""
     return Step(name, plugin, outcome="failed", reason=reason_of(error))
 
 
 def reason_of(error: Exception) -> str:
-    """Return why something failed, for people."""
+    """Return the reason of a failure as text."""
     return str(error) if isinstance(error, KumaSDError) else f"unexpected {type(error).__name__}: {error}"
 
 
 def _through(
     labels: Labels, steps: Steps, target: Target, rest: Sequence[NamedTransform]
 ) -> Iterator[tuple[Steps, Labels | None]]:
-    """Yield what comes out of the transforms that are left, and how; None for what does not come out."""
+    """Apply the remaining transforms; yields the steps and the result of each label set, None if it was dropped."""
     if not rest:
         yield steps, labels
         return
@@ -80,34 +80,34 @@ def _through(
         yield (*steps, failed(one.name, error, one.plugin)), None
         return
     if not results:
-        yield (*steps, *_told(one, labels, None, target)), None
+        yield (*steps, *_steps_within(one, labels, None, target)), None
     for result in results:
-        # What a transform tells of its rules is the way of one result.
-        told = _told(one, labels, result, target) if len(results) == 1 else [_step_of(one, labels, result)]
-        yield from _through(result, (*steps, *told), target, rest[1:])
+        # explain() of a transform describes a single result.
+        within = _steps_within(one, labels, result, target) if len(results) == 1 else [_step_of(one, labels, result)]
+        yield from _through(result, (*steps, *within), target, rest[1:])
 
 
-def _told(one: NamedTransform, labels: Labels, result: Labels | None, target: Target) -> list[Step]:
-    """Return the steps inside of a transform, as far as it tells of them; what it does counts, whatever it tells."""
-    told: list[Step] = []
+def _steps_within(one: NamedTransform, labels: Labels, result: Labels | None, target: Target) -> list[Step]:
+    """Return the steps within a transform, if its explain() gives them; its real result is what counts."""
+    steps: list[Step] = []
     now = labels
     for rule, after in _rules(one.transform, labels, target):
         if after is None:
-            return [*told, _dropped(one, rule)] if result is None else [_step_of(one, labels, result)]
-        told.append(_step_of(one, now, after, rule))
+            return [*steps, _dropped(one, rule)] if result is None else [_step_of(one, labels, result)]
+        steps.append(_step_of(one, now, after, rule))
         now = after
     if result is None:
-        return [*told, _dropped(one)]
-    return told if told and _present(now) == _present(result) else [*told, _step_of(one, now, result)]
+        return [*steps, _dropped(one)]
+    return steps if steps and _present(now) == _present(result) else [*steps, _step_of(one, now, result)]
 
 
 def _rules(transform: Transform, labels: Labels, target: Target) -> list[tuple[str, Labels | None]]:
     if not isinstance(transform, _Explains):
         return []
     try:
-        told = transform.explain(dict(labels), target)
-        return [(str(rule), None if after is None else dict(after)) for rule, after in told]
-    except Exception as error:  # noqa: BLE001 (the boundary to plugins; what it did is told without it)
+        explained = transform.explain(dict(labels), target)
+        return [(str(rule), None if after is None else dict(after)) for rule, after in explained]
+    except Exception as error:  # noqa: BLE001 (the boundary to plugins; the result is shown without it)
         _log.warning("explain() of %s fails: %s: %s", type(transform).__name__, type(error).__name__, error)
         return []
 
@@ -138,7 +138,7 @@ def _step_of(one: NamedTransform, before: Labels, after: Labels, rule: str = "")
 
 
 def _compared(step: Step, before: Labels, after: Labels) -> Step:
-    """Complete a step with what differs after it."""
+    """Add the labels that a step changed."""
     old, new = _present(before), _present(after)
     return replace(
         step,
@@ -150,7 +150,7 @@ def _compared(step: Step, before: Labels, after: Labels) -> Step:
 
 
 def _present(labels: Labels) -> Labels:
-    """Return what is not empty, as text that can be shown, whatever a transform made."""
+    """Return the labels that are not empty, as printable text, even if a transform returned other types."""
     return {_text(name): _text(value) for name, value in labels.items() if value}
 
 

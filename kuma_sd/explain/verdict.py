@@ -1,4 +1,4 @@
-"""What outputs do with a target, compared with what they published."""
+"""Compare what a chain makes of a target with what outputs published."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -20,19 +20,19 @@ _KEY: Callable[[TargetGroup], GroupKey] = attrgetter("key")
 @runtime_checkable
 class _Explains(Protocol):
     def explain(self, group: TargetGroup) -> tuple[str, bool]:
-        """What an output may offer: where it puts a group, like a file or a shard, and whether it does at all."""
+        """Return where the output puts a group, like a file or a shard, and whether it does; optional method."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a branch makes of a target.
+    """The result of a chain for one target.
 
     Args:
-        key: the target's.
-        state: how it is: present, held or expired.
-        groups: what comes out.
-        failure: why it cannot be converted; empty if it can.
-        drop: which step drops it; empty if none does.
+        key: the target's key.
+        state: its state: ``present``, ``held`` or ``expired``.
+        groups: the target groups that come out.
+        failure: why it is quarantined; empty if it is not.
+        drop: the step that drops it; empty if none does.
     """
 
     key: Key
@@ -43,18 +43,18 @@ class Outcome:
 
     @classmethod
     def of(cls, key: Key, state: str, chain_input: ChainInput, traced: Sequence[Traced]) -> "Outcome":
-        """Read it from the traces."""
+        """Create the outcome from traces."""
         outputs = [trace.steps[-1] for trace, _ in traced]
         reasons = {step.outcome: str(step) for step in reversed(outputs)}
         failure = reasons.get("failed", "")
         if not failure and (error := chain_input.chain.failure_of(key)):
-            # Not again: whatever failed is not tried anew before the target changes.
+            # Not tried again: a quarantined target is retried only after it changed.
             failure = reason_of(error)
         groups = [group for _, group in traced if group]
         return cls(key, state, () if failure else groups, failure, reasons.get("dropped", ""))
 
     def at(self, end: OutputInput) -> Verdict:
-        """Say what an output does with it."""
+        """Return what an output does with the target."""
         published, left_out = [], ""
         for group in _groups_of(self.key, end.publication):
             where, taken = _placed(end, group)
@@ -88,7 +88,7 @@ def _placed(end: OutputInput, group: TargetGroup) -> tuple[str, bool]:
         return "", True
     try:
         where, taken = end.output.explain(group)
-    except Exception as error:  # noqa: BLE001 (the boundary to plugins; that it is published is known without it)
+    except Exception as error:  # noqa: BLE001 (the boundary to plugins; the group is published in any case)
         return f"explain() of the output fails: {reason_of(error)}", True
     return str(where), bool(taken)
 
@@ -102,7 +102,7 @@ def _groups_of(key: Key, publication: Publication | None) -> list[TargetGroup]:
 
 
 def _twin(group: TargetGroup, publication: Publication | None) -> Identity | None:
-    """Return the target under which an equal group is published, if it is not there under its own key."""
+    """Return the target under whose key an equal group is published; None if it is published under its own key."""
     if publication is None or group in _groups_of(group.key.assignment, publication):
         return None
     try:

@@ -1,1 +1,1 @@
-"""What plugins implement, and how they are found."""
+"""The interfaces that plugins implement, and the manager that finds and loads plugins."""

@@ -1,4 +1,4 @@
-"""The three hooks. Each yields descriptions and does no work."""
+"""Hooks that plugins implement. Each yields descriptions and does no other work."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -16,9 +16,9 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def kuma_sd_sources() -> "Iterable[SourcePlugin]":
-    """Describe where assignments come from.
+    """Describe sources of assignments.
 
-    Register the module that implements it under ``source.SCHEME`` in the entry-point group ``kuma_sd.plugins``, once
+    Register the module with this hook as ``source.SCHEME`` in the entry-point group ``kuma_sd.plugins``, once
     for each scheme::
 
         from kuma_sd import SourcePlugin, hookimpl
@@ -32,9 +32,9 @@ def kuma_sd_sources() -> "Iterable[SourcePlugin]":
 
 @hookspec
 def kuma_sd_transforms() -> "Iterable[TransformPlugin]":
-    """Describe how label sets can be changed.
+    """Describe transforms of label sets.
 
-    Register the module that implements it under ``transform.NAME`` in the entry-point group ``kuma_sd.plugins``::
+    Register the module with this hook as ``transform.NAME`` in the entry-point group ``kuma_sd.plugins``::
 
         from kuma_sd import TransformPlugin, hookimpl
 
@@ -50,9 +50,9 @@ def kuma_sd_transforms() -> "Iterable[TransformPlugin]":
 
 @hookspec
 def kuma_sd_outputs() -> "Iterable[OutputPlugin]":
-    """Describe where target groups go.
+    """Describe outputs for target groups.
 
-    Register the module that implements it under ``output.NAME`` in the entry-point group ``kuma_sd.plugins``::
+    Register the module with this hook as ``output.NAME`` in the entry-point group ``kuma_sd.plugins``::
 
         from kuma_sd import OutputPlugin, hookimpl
 

@@ -1,4 +1,4 @@
-"""What plugins implement, and what they describe themselves with."""
+"""Interfaces that plugins implement, and descriptions that they yield from hooks."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from prometheus_client.registry import Collector
 
 Transform = Callable[[Labels, Target], Iterable[Labels]]
-"""A pure function of one label set: none, one or several come out.
+"""A pure function from one label set to none, one or several.
 
-It must not change its arguments and must depend on nothing else, for its results are remembered. A result without
-``__address__`` is dropped and counted. When it raises, the target keeps its previous result.
+It must not change its arguments and must depend on nothing else, since its results are cached. A result without
+``__address__`` is dropped and counted. If it raises, the target keeps its previous result.
 """
 
 
 @dataclass(frozen=True)
 class Context:
-    """All that a plugin gets from the daemon; it grows here and nowhere else.
+    """Everything that the daemon offers to an instance of a plugin.
 
-    What an instance hands over here lives as long as the instance: a reload that replaces it takes all of it away.
+    What an instance registers here lives as long as the instance: a reload that replaces the instance removes it.
 
     Args:
-        name: the instance's name in the settings; of a source the control plane's, empty for the only one.
+        name: the instance's name in the settings; for a source that of the control plane, empty for the only one.
     """
 
     name: str
@@ -41,66 +41,67 @@ class Context:
     acceptances: list[Callable[[], Iterable[str]]] = field(default_factory=list, init=False, repr=False)
 
     def serve(self, path: str, application: "WSGIApplication") -> None:
-        """Let the daemon's listeners answer a path.
+        """Serve a path on the daemon's listeners.
 
         Args:
-            path: all of it, like ``/sd``; no other instance may have it.
-            application: what answers; called in several threads at a time.
+            path: the whole path, like ``/sd``; no other instance may serve it.
+            application: answers the requests; called in several threads at a time.
 
         Raises:
-            ConfigError: it is not a path.
+            ConfigError: the path is not valid.
         """
         if not path.startswith("/") or set(path) & set("?#%\\ ") or "//" in path or {".", ".."} & set(path.split("/")):
             raise ConfigError(f"{path!r} is not a path that can be served; write it like /sd")
         self.served[path] = application
 
     def register(self, collector: "Collector") -> None:
-        """Add to what ``/metrics`` tells.
+        """Add metrics to ``/metrics``.
 
         Args:
-            collector: its ``collect()`` yields metric families of prometheus_client; called in any thread. No label
-                may have values that grow with the mesh.
+            collector: its ``collect()`` yields metric families of prometheus_client; called in any thread. The number
+                of values of a label must not grow with the mesh.
         """
         self.collectors.append(collector)
 
     def report(self, facts: Callable[[], Mapping[str, str]]) -> None:
-        """Add to what the status page and ``kuma-sd status`` tell of this instance.
+        """Add facts about this instance to the status page and ``kuma-sd status``.
 
         Args:
-            facts: returns a few facts by their names, like ``{"role": "leader"}``; called in any thread.
+            facts: returns a few facts by name, like ``{"role": "leader"}``; called in any thread.
         """
         self.facts.append(facts)
 
     def on_accept(self, acceptance: Callable[[], Iterable[str]]) -> None:
-        """Do something when an operator runs ``kuma-sd accept`` without a name, or with the name of this instance.
+        """Set what happens when an operator runs ``kuma-sd accept`` without a name, or with this instance's name.
 
         Args:
-            acceptance: ends whatever waits for an operator; returns a line for each such thing, which the operator is
-                shown; called in any thread.
+            acceptance: ends everything that waits for an operator and returns a line about each, which is shown to the
+                operator; called in any thread.
         """
         self.acceptances.append(acceptance)
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """What a source knows of its connection; replaced whole, never changed.
+    """The state of a source's connection; replaced whole, never changed.
 
     Args:
-        connected: a connection is open that brought an answer. It may be overdue to bring another, see `age()`.
-        last_response: when the last answer came, in seconds of ``time.time()``, for people; None before the first.
-        protocol: what is spoken, like ``v1 gRPC``, or was last; empty before anything was.
-        why: why it is that protocol; empty where there is nothing to say.
-        since: since when it is connected, in seconds of ``time.time()``; None while it is not.
-        responses: how many answers came so far, over all connections.
-        received: how many bytes they had.
-        unreadable: how many assignments of the last answer cannot be understood.
-        parse_errors: how many assignments, or whole answers, could not be understood so far.
+        connected: a connection is open and brought a response. The next response may be overdue, see `age()`.
+        last_response: the time of the last response, in seconds of ``time.time()``; None before the first.
+        protocol: the protocol of the current or last connection, like ``v1 gRPC``; empty before the first.
+        why: why this protocol was chosen; may be empty.
+        since: when the connection began, in seconds of ``time.time()``; None while not connected.
+        responses: the number of responses so far, over all connections.
+        received: the size of these responses, in bytes.
+        unreadable: the number of assignments in the last response that cannot be read.
+        parse_errors: the number of assignments, or whole responses, that could not be read so far.
         contact: the last moment in contact, in seconds of ``time.monotonic()``; None before the first.
-        due: until when the connection may stay silent, likewise; infinity where silence is no sign of trouble, since
-            something else shows that the other end is alive.
-        awaiting: since when a first answer is awaited, likewise; None while there is no attempt to connect.
-        endpoint: which server the connection leads to, like ``kuma.internal:5676``.
-        note: what is remarkable about the last answer; empty for nothing.
+        due: until when the connection may be silent, in seconds of ``time.monotonic()``; infinity if silence means no
+            trouble, because something else shows that the peer is alive.
+        awaiting: since when a first response is awaited, in seconds of ``time.monotonic()``; None while there is no
+            attempt to connect.
+        endpoint: the server that the connection leads to, like ``kuma.internal:5676``.
+        note: anything unusual about the last response; empty if there is nothing.
     """
 
     connected: bool = False
@@ -119,20 +120,20 @@ class SourceStatus:
     note: str = ""
 
     def age(self, now: float) -> float | None:
-        """Return how long ago the last moment in contact was, in seconds: 0 while in contact, None if there was none.
+        """Return the seconds since the last moment in contact: 0 while in contact, None if there was none.
 
         Args:
-            now: in seconds of ``time.monotonic()``.
+            now: the current time, in seconds of ``time.monotonic()``.
         """
         if self.connected and now <= self.due:
             return 0.0
         return None if self.contact is None else max(0.0, now - self.contact)
 
     def silence(self, now: float) -> float:
-        """Return for how long an answer has been awaited that should be there by now, in seconds; 0 for none.
+        """Return for how long a response has been overdue, in seconds; 0 if none is.
 
         Args:
-            now: in seconds of ``time.monotonic()``.
+            now: the current time, in seconds of ``time.monotonic()``.
         """
         if self.awaiting is not None:
             return max(0.0, now - self.awaiting)
@@ -142,76 +143,76 @@ class SourceStatus:
 class Source(Protocol):
     """Streams the snapshots of one control plane.
 
-    Iterating is one connection: it ends, or raises SourceError, when the connection does, and the daemon iterates
-    again with back-off. A source acknowledges once a message is parsed; what happens later never stops the stream.
+    Each iteration is one connection: it ends, or raises SourceError, when the connection ends, and the daemon iterates
+    again with back-off. A source acknowledges a message once it is parsed; later failures never stop the stream.
     """
 
     @property
     def status(self) -> SourceStatus:
-        """The present state, read by other threads."""
+        """The current state; read by other threads."""
 
     def __iter__(self) -> Iterator[Snapshot]:
-        """Connect and yield snapshots as they come."""
+        """Connect, and yield snapshots as they arrive."""
 
     def close(self) -> None:
-        """End the iteration from another thread, at once, whatever call it blocks in."""
+        """End the iteration immediately, from another thread, even if it blocks in a call."""
 
 
 class Output(Protocol):
-    """Publishes publications; each instance has a thread of its own."""
+    """Delivers publications; each instance has its own thread."""
 
     def start(self) -> None:
-        """Claim what only one may have, like a directory or a lock; `kuma-sd check` never calls this.
+        """Claim exclusive resources, like a directory or a lock; `kuma-sd check` never calls this.
 
         Raises:
-            OutputError: it cannot be had.
+            OutputError: a resource cannot be claimed.
         """
 
     def publish(self, publication: Publication) -> None:
-        """Make the world look like this publication.
+        """Deliver a publication, which replaces the one before.
 
         Raises:
-            OutputError: it did not work; the daemon retries the newest publication with back-off.
+            OutputError: it could not be delivered; the daemon retries the newest publication with back-off.
         """
 
     def close(self) -> None:
-        """Let go of what start() claimed. What is published stays."""
+        """Release what start() claimed. Published targets stay published."""
 
 
 @runtime_checkable
 class ReadByPrometheus(Protocol):
-    """What an output may offer besides: `kuma-sd prometheus-config` then prints the scrape job that reads it."""
+    """Optional interface of outputs: `kuma-sd prometheus-config` prints the scrape job that reads the output."""
 
     def service_discovery(self, shard: tuple[int, int] | None) -> Mapping[str, Any]:
-        """Return the service discovery of the job, as Prometheus spells it.
+        """Return the service discovery settings of the job, as in Prometheus's configuration.
 
         A URL that begins with ``/`` is a path of the daemon's listener.
 
         Args:
-            shard: which shard the job reads, and of how many; None for everything.
+            shard: the shard that the job reads, and the number of shards; None for all targets.
 
         Raises:
-            ConfigError: the output has no such shard, or has several and this is none of them.
+            ConfigError: the output has no such shard, or has several and none was chosen.
         """
 
 
 @runtime_checkable
 class WritesFiles(Protocol):
-    """What an output may offer besides: `kuma-sd diff` then compares with what stands in its files."""
+    """Optional interface of outputs: `kuma-sd diff` compares with the content of the output's files."""
 
     def files(self, publication: Publication) -> Mapping[Path, Sequence[bytes]]:
-        """Return the lines of JSON that each file would hold; any thread may ask, also before start()."""
+        """Return the lines of JSON that each file would hold; called in any thread, also before start()."""
 
 
 @runtime_checkable
 class GivesAdvice(Protocol):
-    """What an output may offer besides: sentences about its settings, before start()."""
+    """Optional interface of outputs: warnings and remarks about the settings, before start()."""
 
     def warnings(self) -> Iterable[str]:
-        """Return what the settings hardly mean; the daemon logs it at start, and `kuma-sd check` says it."""
+        """Return warnings about unlikely settings; the daemon logs them at start, and `kuma-sd check` prints them."""
 
     def remarks(self) -> Iterable[str]:
-        """Return what may be worth another setting; `kuma-sd check` alone says it."""
+        """Return suggestions for better settings; only `kuma-sd check` prints them."""
 
 
 @dataclass(frozen=True)
@@ -222,10 +223,10 @@ class SourcePlugin:
         name: its name in listings.
         schemes: the URL schemes of the addresses it takes.
         options: a frozen dataclass whose fields are made with `option()`.
-        open: makes a source of an address, options and context; reads files at most, and connects when iterated. As
-            text, the address has its secrets masked.
-        codec: returns the codec of a name, so that assignments that were saved can be read after a restart; raises
-            KeyError for an unknown one. Without it nothing is saved.
+        open: creates a source from an address, options and context; may read files, and connects when iterated. The
+            address as text has its secrets masked.
+        codec: returns the codec of a name, so that saved assignments can be read after a restart; raises KeyError for
+            an unknown name. Without it, nothing is saved.
     """
 
     name: str
@@ -242,7 +243,7 @@ class TransformPlugin:
     Args:
         name: its name in the settings.
         options: a frozen dataclass whose fields are made with `option()`.
-        make: makes a transform of the options; raises ConfigError when they do not fit together.
+        make: creates a transform from options; raises ConfigError if the options contradict each other.
     """
 
     name: str
@@ -257,7 +258,7 @@ class OutputPlugin:
     Args:
         name: its name in the settings.
         options: a frozen dataclass whose fields are made with `option()`.
-        open: makes an output of options and context; reads files at most, and claims nothing before start().
+        open: creates an output from options and context; may read files, and claims nothing before start().
     """
 
     name: str

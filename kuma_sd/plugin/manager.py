@@ -1,6 +1,6 @@
-"""Finding and loading plugins: only those that are asked for, and none can harm another.
+"""Find and load plugins: only those that are needed, and a broken one does not affect the others.
 
-pluggy's own loader stops at the first broken plugin and passes over a second one of the same name in silence.
+pluggy's own loader stops at the first broken plugin, and silently skips a second one of the same name.
 """
 
 import importlib.metadata
@@ -29,7 +29,7 @@ _HOOKS: dict[str, tuple[str, type[AnyPlugin]]] = {
 
 
 class EntryPoint(Protocol):
-    """What is used of `importlib.metadata.EntryPoint`."""
+    """The part of `importlib.metadata.EntryPoint` that is used here."""
 
     @property
     def name(self) -> str:
@@ -40,11 +40,11 @@ class EntryPoint(Protocol):
         """The distribution it belongs to."""
 
     def load(self) -> Any:  # noqa: ANN401 (any module or object)
-        """Import what it stands for."""
+        """Import the object that it names."""
 
 
 class Direct(NamedTuple):
-    """An entry point that is no installed one, but an object at hand; for tests."""
+    """An entry point for an existing object instead of an installed one; for tests."""
 
     name: str
     plugin: object
@@ -56,7 +56,7 @@ class Direct(NamedTuple):
 
 
 class Available(NamedTuple):
-    """A plugin that could be loaded. The name of a source is a URL scheme."""
+    """An installed plugin, not loaded yet. The name of a source is a URL scheme."""
 
     kind: str
     name: str
@@ -65,7 +65,7 @@ class Available(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A plugin that was loaded, or why it could not be: one of both is None."""
+    """A loaded plugin, or the error that prevented loading it: one of both is None."""
 
     available: Available
     plugin: AnyPlugin | None
@@ -73,10 +73,10 @@ class Loaded(NamedTuple):
 
 
 class Plugins:
-    """All plugins that are installed.
+    """All installed plugins.
 
     Args:
-        entry_points: what to choose from instead of the installed ones.
+        entry_points: the entry points to use instead of the installed ones.
     """
 
     def __init__(self, entry_points: Iterable[EntryPoint] | None = None) -> None:
@@ -87,7 +87,7 @@ class Plugins:
         """Load the source for a URL scheme.
 
         Raises:
-            PluginError: there is none, more than one, or it is broken.
+            PluginError: there is no such source, more than one, or it is broken.
         """
         return self._get(SourcePlugin, "source", scheme)
 
@@ -108,7 +108,7 @@ class Plugins:
         return self._get(OutputPlugin, "output", name)
 
     def available(self) -> list[Available]:
-        """List what is installed, sorted, without importing anything."""
+        """List the installed plugins, sorted, without importing them."""
         return sorted(map(_describe, self._entry_points))
 
     def provider(self, kind: str, name: str) -> str:
@@ -116,7 +116,7 @@ class Plugins:
         return " and ".join(_provider(entry) for entry in self._candidates(kind, name))
 
     def load_all(self) -> list[Loaded]:
-        """Load everything that is installed; what is broken is reported and harms nothing else."""
+        """Load all installed plugins; a broken one is reported and does not affect the others."""
         results = []
         for available in self.available():
             try:
@@ -159,13 +159,13 @@ def _load(entry: EntryPoint, description: type[P], kind: str, name: str) -> P:
         found = _find(described, description, name)
     except (Exception, SystemExit) as error:  # (the boundary to plugins: importing one may raise anything)
         reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
-        reason = " ".join(reason.split())  # pluggy's have several lines
+        reason = " ".join(reason.split())  # pluggy's messages have several lines
         raise PluginError(f"{kind} '{name}' of {_provider(entry)} cannot be loaded: {reason}") from error
     return found
 
 
 def _call_hook(implementation: object, hook: str) -> list[object]:
-    # A manager of its own for each plugin, so that what is wrong with one is not said of another.
+    # One manager for each plugin, so that an error names the right plugin.
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     manager.register(implementation)

@@ -1,1 +1,1 @@
-"""What Prometheus prescribes: labels, matchers, regular expressions, shards, files."""
+"""Formats and rules of Prometheus: labels, matchers, regular expressions, shards, files."""

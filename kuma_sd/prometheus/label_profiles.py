@@ -1,4 +1,4 @@
-"""Label profiles: how a target's facts and labels become the labels that Prometheus sees."""
+"""Label profiles: convert a target's facts and labels to the labels that Prometheus sees."""
 
 import re
 from collections.abc import Callable
@@ -10,23 +10,23 @@ from kuma_sd.core.model import Labels, Target
 _INVALID = re.compile("[^a-zA-Z0-9_]")
 
 
-# Tag names come from outside: remembering them is bounded.
+# Bounded, since tag names come from outside.
 @remember_short(10_000)
 def valid_name(name: str) -> str:
     """Make a label name valid for every Prometheus: ``[a-zA-Z_][a-zA-Z0-9_]*``.
 
-    A leading digit gets ``_`` in front. The Go program left it, and Prometheus 2 refused the whole file.
+    A leading digit gets ``_`` in front. The Go program left the digit, and Prometheus 2 refused the whole file.
     """
     valid = _INVALID.sub("_", name)
     return valid if valid and not valid[0].isdigit() else f"_{valid}"
 
 
 def is_valid(name: str) -> bool:
-    """Tell whether every Prometheus takes this label name."""
+    """Tell whether every version of Prometheus accepts this label name."""
     return valid_name(name) == name
 
 
-# Most targets have the same names as others.
+# Cached, since most targets share their label names.
 @remember_short(1000)
 def _are_valid(names: tuple[str, ...]) -> bool:
     return all(map(is_valid, names))
@@ -41,7 +41,7 @@ class _Repair(NamedTuple):
 @remember_short(1000)
 def _repair(names: tuple[str, ...]) -> _Repair:
     valid: dict[str, str] = {}
-    # Of names that become one, the one that was valid wins, else the smallest original.
+    # If several names become the same, the one that was valid wins, else the smallest original.
     for name in sorted(names, key=lambda name: (not is_valid(name), name)):
         valid.setdefault(valid_name(name), name)
     repaired = sum(name != original for name, original in valid.items())
@@ -79,7 +79,7 @@ def kuma_sd_configs(target: Target) -> Labels:
 
 
 def both(target: Target) -> Labels:
-    """Return the union of the two; where they share a name they agree."""
+    """Return the union of both profiles' labels; labels in both have equal values."""
     return kuma_prometheus_sd(target) | kuma_sd_configs(target)
 
 
@@ -91,7 +91,7 @@ PROFILES: dict[str, Callable[[Target], Labels]] = {
 
 
 class LabelProfile:
-    """Gives each target the labels of a profile, with valid names, and counts what it had to repair.
+    """Computes the labels of targets in a profile, with valid names, and counts repairs.
 
     Args:
         name: one of PROFILES.
@@ -107,7 +107,7 @@ class LabelProfile:
         return self.made_valid(self._labels(target))
 
     def made_valid(self, labels: Labels) -> Labels:
-        """Return labels with names that every Prometheus takes; one that it does not would cost the whole file."""
+        """Make label names valid: Prometheus would refuse the whole file for one invalid name."""
         if _are_valid(tuple(labels)):
             return labels
         present = {name: value for name, value in labels.items() if value}
@@ -122,7 +122,7 @@ def _named(label: str, target: Target) -> Labels:
 
 
 def _overlay(labels: Labels, facts: Labels, control_plane: Labels) -> Labels:
-    """Lay facts over labels over the control plane; what is empty is absent and covers nothing."""
+    """Merge labels: facts override labels, labels override the control plane's; empty values are skipped."""
     merged = control_plane | labels | facts if control_plane else labels | facts
     if all(merged.values()):
         return merged

@@ -1,4 +1,4 @@
-"""Label matchers in Prometheus's syntax, ``mesh="payments", env=~"prod|stage"``, and its regular expressions."""
+"""Parse label matchers in Prometheus's syntax, like ``mesh="payments", env=~"prod|stage"``."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 LABEL_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
-"""What every Prometheus takes for a label name, if it matches as a whole."""
+"""Matches, as a whole, the label names that every version of Prometheus accepts."""
 
 _BLANK = re.compile(r"\s*")
 _OPEN, _CLOSE, _COMMA, _END = map(re.compile, (r"\{", r"\}", ",", r"\Z"))
@@ -39,7 +39,7 @@ class Matcher:
     Args:
         name: the label.
         operator: ``=``, ``!=``, ``=~`` or ``!~``.
-        value: a text, or for the last two a regular expression that must match as a whole.
+        value: a text; for ``=~`` and ``!~`` a regular expression that must match the whole value.
     """
 
     name: str
@@ -47,13 +47,13 @@ class Matcher:
     value: str
 
     def matches(self, value: str) -> bool:
-        """Tell whether it holds.
+        """Tell whether the condition holds for a value.
 
         Args:
-            value: the label's; empty when the label is absent, which means the same.
+            value: the label's value; empty if the label is absent.
 
         Raises:
-            ValueError: the regular expression is wrong; `parse_matchers()` has made sure that it is not.
+            ValueError: the regular expression is wrong, which `parse_matchers()` refuses.
         """
         return self._equals(value) is not self.operator.startswith("!")
 
@@ -67,15 +67,15 @@ class Matcher:
 
 
 class Matchers(tuple[Matcher, ...]):
-    """Conditions that must all hold. Without any, everything matches."""
+    """Conditions that must all hold. An empty list matches everything."""
 
     __slots__ = ()
 
     def matches(self, lookup: Callable[[str], str | None]) -> bool:
-        """Tell whether all hold.
+        """Tell whether all conditions hold.
 
         Args:
-            lookup: returns the value of a label; None or an empty text when it is absent. ``labels.get`` will do.
+            lookup: returns the value of a label; None or an empty text if it is absent. For example ``labels.get``.
         """
         return all(matcher.matches(lookup(matcher.name) or "") for matcher in self)
 
@@ -87,10 +87,10 @@ def parse_matchers(text: str) -> Matchers:
     """Parse label matchers.
 
     Args:
-        text: conditions with commas between them, in braces or not; a plain word needs no quotes.
+        text: conditions separated by commas, with or without braces; a plain word needs no quotes.
 
     Raises:
-        ConfigError: it is wrong; the message says where and why.
+        ConfigError: the text is wrong; the message says where and why.
     """
     try:
         return _parse(text)
@@ -114,7 +114,7 @@ def _parse(text: str) -> Matchers:
 
 
 class _Reader:
-    """Goes through a text; blanks between its parts do not matter."""
+    """Reads a text part by part and ignores blanks between parts."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -172,4 +172,4 @@ def _text(reader: _Reader, value: re.Match[str]) -> str:
 
 
 MATCHERS = OptionType("matchers", _parse)
-"""The type of an option that holds matchers."""
+"""Type of an option that holds matchers."""

@@ -1,12 +1,12 @@
-r"""Regular expressions as Prometheus 3 takes them: RE2, anchored at both ends, with ``.`` matching newlines as well.
+r"""Regular expressions as in Prometheus 3: RE2, anchored at both ends, with ``.`` matching newlines as well.
 
-A match by google-re2 takes 5 to 17 µs with its groups, as much as everything else that is done for a target. So it is
-asked only where a regular expression has none of the shapes that can do without:
+A match by google-re2 takes 5 to 17 µs with its groups, as much as all other work for a target. So it is used only for
+regular expressions that have none of these shapes:
 
 - words: ``a|b|c``;
-- a beginning and an end: ``a(.*)b``;
-- a sequence in which no group is repeated: ``([^:]+)(?::\d+)?``. Python matches these as RE2 does, except that it may
-  try all ways to divide a text, so it gets short ones only.
+- a prefix and a suffix: ``a(.*)b``;
+- a sequence in which no group is repeated: ``([^:]+)(?::\d+)?``. Python matches these as RE2 does, but with
+  backtracking, so it is used for short texts only.
 """
 
 import re
@@ -18,18 +18,18 @@ from typing import Any, NamedTuple, Protocol
 from kuma_sd.core.bounded_cache import remember_short
 
 PATTERN_CACHE_SIZE = 1024
-"""For how many texts a result is remembered. Most labels have few values, and the values of others come by once."""
+"""Maximum number of texts with a cached result. Most labels have few values; the values of others occur once."""
 
-# All as text, which re compiles when it is first asked for and remembers: most settings need no regular expression.
+# As text, which re compiles on first use and caches: most settings need no regular expression.
 
-# What stands for itself: all but operators, and punctuation after a backslash. Letters after one are classes.
+# Literal characters: all but operators, and punctuation after a backslash. Letters after a backslash are classes.
 _LITERAL = r"(?:[^\\.+*?()|\[\]{}^$]|\\[!-/:-@\[-`{-~])"
 _WORDS = rf"(\(?)({_LITERAL}*(?:\|{_LITERAL}*)*)(\)?)"
 _WORD = rf"(?:^|\|)({_LITERAL}*)"
 _AROUND = rf"({_LITERAL}*)(\(?)\.([*+])(\)?)({_LITERAL}*)"
 _ESCAPED = r"\\(.)"
 
-# Without \s, which has \v in Python only, and without what Python warns of in classes.
+# Without \s, which includes \v in Python only, and without what Python warns about in classes.
 _CLASS = r"\[\^?(?:[0-9A-Za-z]-[0-9A-Za-z]|\\[dw./:\[\\\]-]|[^\\\[\]^&|~-])++-?\]"
 _NUMBER = "(?:0|[1-9][0-9]{0,2})"
 _REPEATED = rf"(?:[*+?]|\{{{_NUMBER}(?:,{_NUMBER}?)?\}})\??"
@@ -39,36 +39,36 @@ _SEQUENCE = rf"(?:{_ITEM}|\((?!\?){_BRANCHES}\)|\(\?:{_BRANCHES}\)\??+)*+"
 _CHOICE = r"([*+]|,\})|[?|]|\{(\d+),(\d+)\}"
 _MAX_TRIALS = 100_000
 
-# \C is one byte, which Go's engine does not have; between \Q and \E it is text.
+# \C matches one byte, which Go's engine does not support; between \Q and \E it is text.
 _ESCAPE_OR_QUOTE = r"(?s)\\Q.*?(?:\\E|\Z)|\\(.)"
 
-# Prometheus takes \pL{1000}; RE2's default of 8 MiB is too little for it.
+# Prometheus accepts \pL{1000}, for which RE2's default of 8 MiB is too little.
 _MEMORY = 32 << 20
 
 
 class Pattern(Protocol):
-    """A regular expression that must match the whole of a text."""
+    """A regular expression that must match a whole text."""
 
     @property
     def groups(self) -> int:
-        """How many groups it has."""
+        """The number of groups."""
 
     @property
     def names(self) -> Mapping[str, int]:
-        """The numbers of the groups that have names."""
+        """The numbers of the named groups."""
 
     def matches(self, text: str) -> bool:
-        """Tell whether it matches."""
+        """Tell whether a text matches."""
 
     def find(self, text: str) -> Sequence[str] | None:
-        """Return what it matches, then what each group takes, empty if it takes no part; None without a match."""
+        """Return the match, then the text of each group, empty if the group has no part in it; None without a match."""
 
 
 def parse_pattern(regex: str) -> Pattern:
     """Parse a regular expression.
 
     Args:
-        regex: in RE2's syntax; anchors are not needed.
+        regex: the regular expression in RE2's syntax; anchors are not needed.
 
     Raises:
         ValueError: Prometheus refuses it; the message says why.
@@ -78,7 +78,7 @@ def parse_pattern(regex: str) -> Pattern:
         return _Words(frozenset(map(_unescape, re.findall(_WORD, found[2]))), groups=len(found[1]))
     if (found := re.fullmatch(_AROUND, bare)) and len(found[2]) == len(found[4]):
         return _Around(_unescape(found[1]), _unescape(found[5]), some=found[3] == "+", groups=len(found[2]))
-    # An error, as in [z-a], is RE2's to explain.
+    # RE2 explains errors, as in [z-a].
     with suppress(re.error):
         if re.fullmatch(_SEQUENCE, bare):
             return _Sequence(bare)
@@ -86,7 +86,7 @@ def parse_pattern(regex: str) -> Pattern:
 
 
 class _Words(NamedTuple):
-    """One of these words, with or without a group around them all."""
+    """Matches one of several words, with or without a group around them all."""
 
     words: frozenset[str]
     groups: int
@@ -100,7 +100,7 @@ class _Words(NamedTuple):
 
 
 class _Around(NamedTuple):
-    """Anything between a beginning and an end, with or without a group around it; at least one character if `some`."""
+    """Matches any text between a prefix and a suffix, with or without a group; at least one character if `some`."""
 
     beginning: str
     end: str
@@ -122,7 +122,7 @@ class _Around(NamedTuple):
 
 
 class _Sequence:
-    """Characters, classes and groups one after the other, repeated or not, but for the groups."""
+    """Matches a sequence of characters, classes and groups, of which no group is repeated."""
 
     def __init__(self, regex: str) -> None:
         compiled = re.compile(regex, re.ASCII | re.DOTALL)
@@ -147,7 +147,7 @@ class _Sequence:
 
 
 def _longest(regex: str) -> float:
-    """Return the length of a text up to which all ways to divide it can be tried in about a millisecond."""
+    """Return the length of a text up to which backtracking takes at most about a millisecond."""
     unbounded, ways = 0, 1
     for star, low, high in re.findall(_CHOICE, regex):
         unbounded += bool(star)
@@ -158,7 +158,7 @@ def _longest(regex: str) -> float:
 
 
 class _RE2:
-    """Everything else."""
+    """Matches any regular expression with google-re2."""
 
     def __init__(self, regex: str) -> None:
         compiled = _compile(regex)
@@ -172,7 +172,7 @@ class _RE2:
         return self._search(text.encode()) is not None
 
     def find(self, text: str) -> Sequence[str] | None:
-        # Of bytes, because for text google-re2 counts characters up to each group.
+        # With bytes, because with text google-re2 counts the characters up to each group.
         found = self._search(text.encode())
         return found and [text, *[(found[group] or b"").decode() for group in self._numbers]]
 
@@ -184,7 +184,7 @@ def _compile(regex: str) -> Any:  # noqa: ANN401 (google-re2 has no types)
     options.log_errors = False
     options.max_mem = _MEMORY
     try:
-        # Alone for its errors, and so that "a)|(b" does not get round the anchors; then as Prometheus compiles it.
+        # First without anchors, for its errors and to refuse "a)|(b", which would evade them; then as Prometheus does.
         re2.compile(regex, options)
         compiled = re2.compile(f"^(?s:{regex})$", options)
     except re2.error as error:

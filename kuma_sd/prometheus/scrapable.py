@@ -1,6 +1,6 @@
-"""What Prometheus refuses of a target when it reads a file or answer: then not one target is at risk, but all of them.
+"""Refuse targets that Prometheus would refuse: it rejects the whole file or response for one of them.
 
-As `PopulateLabels` in scrape/target.go and `CheckTargetAddress` in config/config.go of Prometheus 2.29 to 3.14.
+Follows `PopulateLabels` in scrape/target.go and `CheckTargetAddress` in config/config.go of Prometheus 2.29 to 3.14.
 """
 
 import re
@@ -10,7 +10,7 @@ from kuma_sd.core.model import Labels
 
 INTERVAL, TIMEOUT = "__scrape_interval__", "__scrape_timeout__"
 
-# model.ParseDuration in prometheus/common: each unit at most once, from the largest to the smallest.
+# As model.ParseDuration in prometheus/common: each unit at most once, from the largest to the smallest.
 _DURATION = re.compile(
     r"(?:([0-9]+)y)?(?:([0-9]+)w)?(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?(?:([0-9]+)ms)?", re.ASCII
 )
@@ -18,17 +18,17 @@ _DURATION = re.compile(
 _MILLISECONDS = (31_536_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1000, 1)
 
 _LONGEST = (2**63 - 1) // 1_000_000
-"""The longest duration, in milliseconds: Go counts nanoseconds in 63 bits."""
+"""Maximum duration in milliseconds: Go counts nanoseconds in 63 bits."""
 
 
 def check_scrapable(labels: Labels) -> None:
-    """Refuse a label set that Prometheus would refuse, whatever its configuration says.
+    """Refuse a label set that Prometheus would refuse with any configuration.
 
     Args:
-        labels: with ``__address__``; all values are texts.
+        labels: the labels with ``__address__``; all values are texts.
 
     Raises:
-        TransformError: it would.
+        TransformError: Prometheus would refuse it.
     """
     check_address(labels["__address__"], labels.get("__scheme__", ""))
     if INTERVAL in labels or TIMEOUT in labels:
@@ -40,17 +40,17 @@ def check_address(address: str, scheme: str) -> None:
 
     Args:
         address: the value of ``__address__``.
-        scheme: that of ``__scheme__``; empty if there is none.
+        scheme: the value of ``__scheme__``; empty if there is none.
 
     Raises:
-        TransformError: it would.
+        TransformError: Prometheus would refuse it.
     """
     if "/" in address:
         raise TransformError(
             f"Prometheus takes no address with a scheme or path: {address!r}; put these into __scheme__ and "
             "__metrics_path__"
         )
-    # Prometheus 2 adds the port of the scheme to an address without one, and knows these two only.
+    # Prometheus 2 adds the port of the scheme to an address without one, and supports only these two schemes.
     if scheme not in ("", "http", "https") and not _has_port(address):
         raise TransformError(f"Prometheus knows no port for the scheme {scheme!r} of {address!r}")
 

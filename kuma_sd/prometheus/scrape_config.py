@@ -16,7 +16,7 @@ class ScrapeJob:
     Args:
         name: its ``job_name``.
         settings: everything else in it, as Prometheus spells it.
-        comments: sentences for the person who pastes it.
+        comments: sentences for the user who copies the job.
     """
 
     name: str
@@ -25,13 +25,13 @@ class ScrapeJob:
 
 
 def scrape_config(jobs: Iterable[ScrapeJob], *, jobs_only: bool = False) -> Iterator[str]:
-    """Yield the lines of a configuration file of Prometheus.
+    """Yield the lines of a Prometheus configuration file.
 
     Args:
-        jobs: those to write.
-        jobs_only: leave out the key ``scrape_configs``, to append to a file that ends with its list.
+        jobs: the jobs to write.
+        jobs_only: leave out the key ``scrape_configs``, to append to a file that ends with that list.
     """
-    # Late, since most commands need no YAML.
+    # Imported late, since most commands need no YAML.
     import yaml  # noqa: PLC0415
 
     if not jobs_only:

@@ -1,4 +1,4 @@
-"""What files in Prometheus's file_sd format hold, whoever wrote them, and what ours would."""
+"""Read target groups from files in Prometheus's file_sd format, written by any program."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -17,10 +17,10 @@ from kuma_sd.plugin.interfaces import Output, WritesFiles
 from kuma_sd.telemetry.publication_diff import NO_KEY
 
 LARGEST_FILE = 2**30
-"""The largest file that is read, in bytes."""
+"""Maximum size of a file that is read, in bytes."""
 
 MOST_TARGETS = 5_000_000
-"""How many targets a file may hold; with anchors, a small one of YAML could hold very many."""
+"""Maximum number of targets in a file; with anchors, a small YAML file could hold a huge number."""
 
 
 class _Group(msgspec.Struct):
@@ -29,7 +29,7 @@ class _Group(msgspec.Struct):
 
 
 def selected(output: Output, publication: Publication) -> Sequence[TargetGroup]:
-    """Return the groups that an output publishes: all of them, unless it says that only some are in its files."""
+    """Return the groups that an output publishes: those in its files if it writes files, else all of them."""
     if not isinstance(output, WritesFiles):
         return publication.groups
     lines = set(itertools.chain.from_iterable(output.files(publication).values()))
@@ -39,15 +39,15 @@ def selected(output: Output, publication: Publication) -> Sequence[TargetGroup]:
 def read_target_file(path: Path) -> list[TargetGroup]:
     """Read the groups in a file of JSON or YAML.
 
-    Each target is a group of its own, without a key and as kuma-sd would write it: labels sorted, empty ones left out.
-    Equal ones are there once.
+    Each target becomes a group without a key, as kuma-sd would write it: labels sorted, empty ones left out.
+    Duplicates are left out.
 
     Args:
         path: the file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        KumaSDError: it cannot be read, or is no such file.
+        KumaSDError: the file cannot be read, or has another format.
     """
     content = _content(path)
     try:
@@ -79,7 +79,7 @@ def _content(path: Path) -> bytes:
 
 def _is_yaml(path: Path, content: bytes) -> bool:
     extension = path.suffix.lower()
-    # Prometheus knows these three only; others belong to files that something else puts in place.
+    # Prometheus supports only these three extensions; other files are renamed by another program before it reads them.
     return extension in (".yml", ".yaml") or (extension != ".json" and content.lstrip()[:1] not in (b"", b"["))
 
 
@@ -98,20 +98,20 @@ def _json(content: bytes) -> list[_Group]:
 
 
 def _yaml(content: bytes) -> list[_Group]:
-    # As kuma-sd writes it: an item of JSON a line. That is much faster.
+    # The format that kuma-sd writes, one item of JSON a line, is much faster to read.
     lines = content.splitlines()
     if all(line.startswith(b"- {") for line in lines):
         try:
             return msgspec.json.Decoder(_Group).decode_lines(b"\n".join(line[2:] for line in lines))
         except (ValueError, msgspec.MsgspecError):
-            pass  # a YAML of another hand
+            pass  # YAML of another program
     return msgspec.convert(_parsed_yaml(content), list[_Group])
 
 
 def _parsed_yaml(content: bytes) -> Any:  # noqa: ANN401 (whatever it is)
     import yaml  # noqa: PLC0415 (only for files of others)
 
-    # Every scalar is a text, as for Prometheus, whose labels are texts.
+    # Every scalar is read as text, as Prometheus does for labels.
     loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
         refuse_deep_nesting(content, loader)

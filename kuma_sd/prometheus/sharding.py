@@ -1,4 +1,4 @@
-"""Dividing targets over several Prometheus servers: which shard each belongs to."""
+"""Compute the shard of each target, to divide targets among several Prometheus servers."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,33 +12,33 @@ from kuma_sd.core.target_group import TargetGroup
 
 __all__ = ["MOST_SHARDS", "SHARD", "SHARDING_METHODS", "SHARDS", "Shard", "Sharding", "consistent", "hashmod"]
 
-# A shard may be a file that stays locked, thus open, and most processes may open 1,024.
+# A shard may be a file that stays locked, and so open; most processes may open 1,024 files.
 MOST_SHARDS = 256
-"""How many shards there may be."""
+"""Maximum number of shards."""
 
 
 def hashmod(text: str, shards: int) -> int:
     """Return the shard that Prometheus's relabel action ``hashmod`` computes.
 
     Args:
-        text: what to divide by, most often the value of ``__address__``.
-        shards: how many there are; at least 1.
+        text: the value to hash, usually that of ``__address__``.
+        shards: the number of shards; at least 1.
 
     Returns:
-        A number from 0 to ``shards - 1``. When ``shards`` changes, nearly everything moves.
+        A number from 0 to ``shards - 1``. When ``shards`` changes, nearly all targets move to another shard.
     """
     return _hash(text) % shards
 
 
 def consistent(text: str, shards: int) -> int:
-    """Return a shard so that one more shard moves no more than its share: 1/(n+1) from n to n+1.
+    """Return a shard by consistent hashing: going from n to n+1 shards moves only 1/(n+1) of the targets.
 
-    This is the jump consistent hash of Lamping and Veach (https://arxiv.org/abs/1406.2294). Shards can be added and
-    removed at the end only.
+    This is the jump consistent hash of Lamping and Veach (https://arxiv.org/abs/1406.2294). Shards can only be added
+    and removed at the end.
 
     Args:
-        text: what to divide by, most often the value of ``__address__``.
-        shards: how many there are; at least 1.
+        text: the value to hash, usually that of ``__address__``.
+        shards: the number of shards; at least 1.
 
     Returns:
         A number from 0 to ``shards - 1``.
@@ -47,19 +47,19 @@ def consistent(text: str, shards: int) -> int:
 
 
 SHARDING_METHODS: Mapping[str, Callable[[str, int], int]] = {"hashmod": hashmod, "consistent": consistent}
-"""The functions by the names they have in settings."""
+"""The sharding functions by their names in settings."""
 
 
 class Sharding:
-    """Says to which of several shards a target group belongs; remembers nothing, so any thread may ask.
+    """Computes the shard of a target group. It has no state, so any thread may use it.
 
     Args:
-        count: how many shards there are, from 1 to `MOST_SHARDS`.
-        by: the label whose value decides; ``__address__`` is the group's target, and an absent label is empty.
+        count: the number of shards, from 1 to `MOST_SHARDS`.
+        by: the label whose value is hashed; ``__address__`` is the group's target, and an absent label is empty.
         method: a name in `SHARDING_METHODS`.
 
     Raises:
-        ConfigError: there cannot be so many shards, or no such method.
+        ConfigError: the number of shards is out of range, or there is no such method.
     """
 
     def __init__(self, count: int, by: str = "__address__", method: str = "hashmod") -> None:
@@ -75,8 +75,8 @@ class Shard(NamedTuple):
     """One of several shards, written ``2/8``.
 
     Args:
-        number: which one, from 0.
-        of: how many there are.
+        number: the number of this shard, from 0.
+        of: the number of all shards.
     """
 
     number: int
@@ -103,10 +103,10 @@ def _parse_count(text: str) -> int:
 
 
 SHARD = OptionType("i/n", _parse_shard)
-"""The type of an option that names one shard."""
+"""Type of an option that names one shard."""
 
 SHARDS = OptionType("number", _parse_count)
-"""The type of an option that says how many shards there are."""
+"""Type of an option for the number of shards."""
 
 
 class _Addressed(msgspec.Struct):
@@ -116,14 +116,14 @@ class _Addressed(msgspec.Struct):
 def _rule(count: int, by: str, method: Callable[[str, int], int]) -> Callable[[TargetGroup], int]:
     if by != "__address__":
         return lambda group: method(group.labels.get(by, ""), count)
-    # Reads nothing but the target, which at the start halves the time that all of them take.
+    # Decodes only the target of a group, which halves the time for all groups at the start.
     decoder = msgspec.json.Decoder(_Addressed)
     return lambda group: method(decoder.decode(group.json).targets[0], count)
 
 
 def _hash(text: str) -> int:
-    """Return what Prometheus does: the last 8 bytes of the MD5 sum, big-endian."""
-    import hashlib  # noqa: PLC0415 (late, since it loads OpenSSL, and most have no shards)
+    """Hash a text as Prometheus does: the last 8 bytes of the MD5 sum, big-endian."""
+    import hashlib  # noqa: PLC0415 (late, since it loads OpenSSL, and most settings have no shards)
 
     return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[8:], "big")
 

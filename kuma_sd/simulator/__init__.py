@@ -1,7 +1,7 @@
-"""A control plane to try things on: for users, the demo, tests and benchmarks.
+"""A simulated control plane, for users, the demo, tests and benchmarks.
 
-It speaks MADS as Kuma does, every version of it on one port or what one version of Kuma speaks. It serves a generated
-world, one made by hand, or a recording of a real control plane::
+It serves MADS as Kuma does: all versions on one port, or those of one Kuma version. It serves a generated world, one
+built by hand, or a recording of a real control plane::
 
     with SimulatedControlPlane(World([Dataplane("backend-01")]), refresh=0) as control_plane:
         print(control_plane.url)
@@ -11,7 +11,7 @@ world, one made by hand, or a recording of a real control plane::
 
 import os
 
-# gRPC would write to stderr on its own, of ports that are taken, for example. It reads this when it is first imported.
+# Without this, gRPC writes to stderr, about ports in use for example. gRPC reads the variable when it is imported.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from kuma_sd.simulator.api_server import ApiServer

@@ -1,4 +1,4 @@
-"""The API server of a control plane: the catalog, which says where MADS is, and lists of dataplanes and policies."""
+"""Serve the API of a control plane: the catalog, with the address of MADS, and lists of dataplanes and policies."""
 
 import json
 import ssl
@@ -13,23 +13,23 @@ from kuma_sd.simulator.port_mux import PortMux
 
 
 class ApiLists(Protocol):
-    """Answers requests for what a world holds."""
+    """Answers requests for the lists of a world."""
 
     def __call__(self, request: ServerRequest) -> ServerResponse | None:
-        """Answer a request; None where nothing is."""
+        """Answer a request; None for an unknown path."""
 
     def close(self) -> None:
-        """Follow the world no more."""
+        """Stop following the world."""
 
 
 class ApiServer:
     """Serves /catalog where Kuma did, and the lists of a world. A control plane starts and closes it.
 
     Args:
-        host: where to listen; an IPv6 address in brackets.
-        port: where to listen; 0 lets the kernel choose.
-        tls: the certificate to show, if it shall be encrypted.
-        advertised: the host that the catalog names. localhost as in Kuma, when nobody told it its name.
+        host: the host to listen at; an IPv6 address in brackets.
+        port: the port to listen at; 0 lets the kernel choose.
+        tls: the certificate, to serve HTTPS; None for HTTP.
+        advertised: the host in the catalog; localhost by default, as in Kuma.
         kubernetes: whether the control plane runs on Kubernetes.
         zones: the zones of a global control plane; empty for a control plane of one zone.
     """
@@ -61,7 +61,7 @@ class ApiServer:
 
     @property
     def url(self) -> str:
-        """What to give to ``--cp-address``."""
+        """The value for ``--cp-address``."""
         return f"{'https' if self._tls else 'http'}://{self.address}"
 
     def start(
@@ -74,10 +74,10 @@ class ApiServer:
         """Listen.
 
         Args:
-            line: which Kuma this is.
-            mads_port: where MADS is.
-            recorded: a catalog to serve in the place of an invented one; only the address of MADS is replaced.
-            lists: answers what is not the catalog; None where there is nothing to list.
+            line: the Kuma version to simulate.
+            mads_port: the port of MADS.
+            recorded: a recorded catalog to serve, with the address of MADS replaced; None for a generated one.
+            lists: answers requests for lists; None if there are none.
 
         Raises:
             ConfigError: it cannot listen there.

@@ -1,4 +1,4 @@
-"""What a simulated control plane can serve."""
+"""The content that a simulated control plane serves."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -10,25 +10,25 @@ F = TypeVar("F", bound=Encoder)
 
 
 class Content(ABC):
-    """Something that changes, and that each protocol can write."""
+    """Content that changes, and that each protocol can encode."""
 
     def __init__(self) -> None:
         self._listeners: tuple[Callable[[], None], ...] = ()
 
     @abstractmethod
     def renderer(self, format_: Encoder) -> Callable[[], list[bytes]]:
-        """Return a function that encodes the present resources; each call encodes only what is new to it."""
+        """Return a function that encodes the current resources; each call encodes only those that are new."""
 
     @property
     def catalog(self) -> Mapping[str, Any] | None:
-        """The catalog of the API server that belongs to it; None for an invented one."""
+        """The recorded catalog of the API server; None for a generated one."""
         return None
 
     def offered(self, formats: Mapping[str, F]) -> Mapping[str, F]:
-        """Return those protocols, by transport, that it can be served over.
+        """Return the protocols, by transport, over which the content can be served.
 
         Raises:
-            ConfigError: it can be served over none of them.
+            ConfigError: none of them can serve it.
         """
         return formats
 
@@ -37,7 +37,7 @@ class Content(ABC):
         self._listeners = (*self._listeners, listener)
 
     def unsubscribe(self, listener: Callable[[], None]) -> None:
-        """Call it no more."""
+        """Stop calling a listener."""
         self._listeners = tuple(other for other in self._listeners if other != listener)
 
     def _tell(self) -> None:

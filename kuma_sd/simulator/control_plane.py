@@ -1,4 +1,4 @@
-"""A simulated control plane."""
+"""Serve MADS and the API like a control plane of Kuma."""
 
 import socket
 import ssl
@@ -28,7 +28,7 @@ C = TypeVar("C", bound=Content)
 
 
 class _Running(NamedTuple):
-    """What there is between start() and close()."""
+    """The objects that exist between start() and close()."""
 
     cache: SnapshotCache
     grpc: GrpcServer | None
@@ -39,19 +39,21 @@ class _Running(NamedTuple):
 class SimulatedControlPlane(Generic[C]):
     """Serves a world as a Kuma control plane does.
 
-    It can be started and closed any number of times and comes back at the same port, with new version ids, like a
-    control plane that is restarted. As a context manager it is started and closed.
+    It can be closed and started again: it returns at the same port with new version ids, like a restarted control
+    plane. As a context manager it is started and closed.
 
     Args:
-        world: what to serve: a `World`, a `GeneratedWorld` or a `Recording`, of which only what was recorded is spoken.
-        host: where to listen; an IPv6 address in brackets.
-        port: where to listen; 0 lets the kernel choose.
-        refresh: seconds from one look at the world to the next; changes in between come together. 1 as in Kuma; with 0
-            a change is looked at before the call that made it returns.
-        line: which Kuma to be; see `kuma`. By default it speaks all versions of MADS over all transports.
-        tls: the certificate to show, if MADS shall be encrypted.
-        api: the API server, to be started and closed with it.
-        stale: whether, as in Kuma before 2.6, a gRPC stream after a time without any begins with the set of that time.
+        world: the content to serve: a `World`, a `GeneratedWorld` or a `Recording`, which limits the protocols to the
+            recorded ones.
+        host: the host to listen at; an IPv6 address in brackets.
+        port: the port to listen at; 0 lets the kernel choose.
+        refresh: the seconds between two snapshots of the world; changes in between are batched. 1 as in Kuma; with 0,
+            the snapshot is taken before the call that changed the world returns.
+        line: the Kuma version to simulate; see `kuma`. By default all versions of MADS over all transports.
+        tls: the certificate, to serve MADS over TLS; None for plain text.
+        api: the API server, which is started and closed with this control plane.
+        stale: whether the first gRPC stream after a time without streams begins with the set of that time, as in Kuma
+            before 2.6.
     """
 
     def __init__(  # noqa: PLR0913 (all but the first have a default)
@@ -88,14 +90,14 @@ class SimulatedControlPlane(Generic[C]):
 
     @property
     def url(self) -> str:
-        """What to give to ``--cp-address``."""
+        """The value for ``--cp-address``."""
         if self.api and not self.has_mads:
             return f"kuma-api+{self.api.url}"
         return f"{'grpc' if self.line.grpc else 'http'}{'s' if self._tls else ''}://{self.address}"
 
     @property
     def counts(self) -> TrafficCounts:
-        """What has happened so far."""
+        """The traffic so far."""
         return self._traffic.counts
 
     @property
@@ -105,7 +107,7 @@ class SimulatedControlPlane(Generic[C]):
             return list(self._traffic.requests)
 
     def start(self) -> str:
-        """Listen; returns host and port.
+        """Start listening; returns host and port.
 
         Raises:
             ConfigError: it cannot listen there, or the world cannot be served.
@@ -184,43 +186,43 @@ class SimulatedControlPlane(Generic[C]):
         self.close()
 
     def wait_for(self, condition: Callable[[TrafficCounts], bool], timeout: float = 10.0) -> TrafficCounts:
-        """Wait until enough has happened.
+        """Wait until the traffic counts fulfil a condition.
 
         Args:
-            condition: tells of counts whether they are as expected.
-            timeout: the longest wait, in seconds.
+            condition: returns whether the counts are as expected.
+            timeout: the maximum wait, in seconds.
 
         Raises:
-            TimeoutError: they were not in time; the message shows them.
+            TimeoutError: the condition was not fulfilled in time; the message shows the counts.
         """
         return self._traffic.wait_for(condition, timeout)
 
     def hold(self) -> None:
-        """Answer nothing from now on, as a control plane that hangs; requests are still taken."""
+        """Stop responding, like a control plane that hangs; requests are still accepted."""
         self._traffic.held = True
 
     def release(self) -> None:
-        """Answer again, at once where an answer is due."""
+        """Respond again, immediately where a response is due."""
         with self._traffic.changed:
             self._traffic.held = False
             self._traffic.changed.notify_all()
 
     def refuse(self, code: grpc.StatusCode | None, details: str = "") -> None:
-        """End every new stream with this status, and answer by what it is in HTTP there; None accepts them again."""
+        """Refuse new streams with this gRPC status, and HTTP requests with its equivalent; None accepts them again."""
         self._traffic.refusal = (code, details) if code else None
 
     def serve_only(self, *clients: str) -> None:
-        """Have MeshMetrics that name these clients and no other; without any name there is one for everybody.
+        """Serve MeshMetrics that name only these clients; without a name, one MeshMetric for all clients.
 
-        What others get depends on the version of Kuma; before 2.6 it is everything.
+        What other clients get depends on the version of Kuma; before 2.6 it is everything.
         """
         self._traffic.clients = frozenset(clients) or None
 
     def send(self, response: bytes) -> int:
-        """Send these bytes as a response over every open stream, outside of the protocol's course.
+        """Send bytes as a response over every open stream, outside the normal protocol.
 
         Returns:
-            How many streams there were.
+            The number of streams.
         """
         streams = self._streams
         for stream in streams:
@@ -228,10 +230,10 @@ class SimulatedControlPlane(Generic[C]):
         return len(streams)
 
     def end_streams(self, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE, details: str = "") -> int:
-        """End every open stream with this status, and leave the connections.
+        """End every open stream with a status, and leave the connections open.
 
         Returns:
-            How many streams there were.
+            The number of streams.
         """
         streams = self._streams
         for stream in streams:

@@ -1,4 +1,4 @@
-"""A dataplane, in no protocol's words."""
+"""A dataplane, independent of protocols."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -9,16 +9,16 @@ DataplaneKey = tuple[str, str]
 
 
 class Dataplane(NamedTuple):
-    """What every protocol writes in its own way; never changed, but replaced.
+    """The facts about a dataplane, which each protocol encodes differently; replaced, never changed.
 
     Args:
         name: unique within its mesh.
         mesh: the mesh it belongs to.
         service: the value of its first service tag.
-        address: host and port of its metrics. By default on loopback, so that nobody contacts a stranger.
+        address: host and port of its metrics. By default on loopback, so that no other machine is contacted.
         scheme: http or https.
-        metrics_path: where its metrics are.
-        labels: its tags, as Kuma makes labels of them; see `labels_of_tags`.
+        metrics_path: the path of its metrics.
+        labels: the labels that Kuma makes of its tags; see `labels_of_tags`.
     """
 
     name: str
@@ -31,5 +31,5 @@ class Dataplane(NamedTuple):
 
     @property
     def key(self) -> DataplaneKey:
-        """What makes it the same one over time."""
+        """Its identity."""
         return (self.mesh, self.name)

@@ -1,4 +1,4 @@
-"""Durations as Go writes them."""
+"""Parse durations as Go does."""
 
 import re
 
@@ -7,10 +7,10 @@ _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds that Go's time.ParseDuration reads, of ``1m30s`` for example.
+    """Parse a duration like ``1m30s`` as Go's time.ParseDuration does; returns seconds.
 
     Raises:
-        ValueError: it would not read it; a number without a unit, other than 0, is an example.
+        ValueError: Go refuses it, for example a number other than 0 without a unit.
     """
     unsigned = text.removeprefix("-") if text.startswith("-") else text.removeprefix("+")
     if unsigned == "0":

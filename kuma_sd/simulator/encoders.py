@@ -1,4 +1,4 @@
-"""How each MADS protocol writes what a control plane knows."""
+"""Encode resources and responses for each MADS protocol."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -18,10 +18,10 @@ _TYPE_URL = "type.googleapis.com/kuma.observability.{}.MonitoringAssignment"
 
 
 class Encoder(Protocol):
-    """One protocol's way to write resources and responses; resources are encoded once, and only joined afterwards.
+    """Encodes resources and responses of one protocol; each resource is encoded once, and joined to responses.
 
     Args:
-        transport: what recordings call it.
+        transport: its name in recordings.
         type_url: the type of its resources.
     """
 
@@ -29,14 +29,14 @@ class Encoder(Protocol):
     type_url: str
 
     def resource(self, dataplane: Dataplane) -> bytes:
-        """Encode one dataplane, as it will stand in a response."""
+        """Encode one dataplane as a part of a response."""
 
     def recorded(self, response: bytes) -> list[bytes]:
-        """Encode each resource of a recorded response, as it will stand in another."""
+        """Encode each resource of a recorded response as a part of another response."""
 
 
 class GrpcEncoder:
-    """What both versions over gRPC have in common."""
+    """The common base of both versions over gRPC."""
 
     transport: str
     type_url: str
@@ -81,10 +81,10 @@ class GrpcV1(GrpcEncoder):
 
 
 class GrpcV1alpha1(GrpcEncoder):
-    """MADS v1alpha1, served by Kuma 0.3.2 to 1.2.3: what are fields in v1 are labels.
+    """MADS v1alpha1, served by Kuma 0.3.2 to 1.2.3, with labels in place of the fields of v1.
 
     Args:
-        service_tag: what the label of the service's tag is called; another one before Kuma 0.7.
+        service_tag: the label of the service's tag; it has another name before Kuma 0.7.
     """
 
     transport = "grpc-v1alpha1"
@@ -114,14 +114,14 @@ class _Body(msgspec.Struct):
 
 
 _PIECE = 500
-"""How many resources are sent at once."""
+"""Number of resources in a piece of a response."""
 
 
 class HttpV1:
     """MADS v1 over HTTP, served by Kuma 1.2.0 and later: proto JSON with the original names, empty values left out.
 
     Args:
-        labels: whether labels are written, which Kuma 3 does not.
+        labels: whether labels are written; Kuma 3 writes none.
     """
 
     transport = "http-v1"
@@ -164,6 +164,6 @@ def _present(fields: Mapping[str, object]) -> dict[str, object]:
 
 
 def formats_of(line: KumaVersion) -> dict[str, GrpcEncoder | HttpV1]:
-    """Return what a line of Kuma writes, by transport."""
+    """Return the encoders of a Kuma version, by transport."""
     every = (GrpcV1(), GrpcV1alpha1(line.service_tag), HttpV1(labels=line.labels))
     return {format_.transport: format_ for format_ in every if format_.transport in line.transports}

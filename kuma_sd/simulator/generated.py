@@ -1,4 +1,4 @@
-"""A generated world, the same for the same seed."""
+"""Generate a world, the same for the same seed."""
 
 import functools
 import itertools
@@ -20,7 +20,7 @@ class _Mesh(NamedTuple):
 _MESHES = (
     _Mesh("default", 5670, "/metrics"),
     _Mesh("payments", 1234, "/non-standard-path"),
-    # As if on Kubernetes, where a dataplane is called after its pod and namespace.
+    # As on Kubernetes, where a dataplane is named after its pod and namespace.
     _Mesh("shop", 5670, "/metrics"),
 )
 _SERVICES = ("backend", "web", "orders_db", "redis", "gateway")
@@ -30,12 +30,12 @@ _ENVIRONMENTS = ("prod", "prod", "prod", "stage", "dev")
 class GeneratedWorld(World):
     """A world with several meshes, all kinds of dataplanes, and changes that keep its size.
 
-    The addresses are in 127.0.0.0/8 and in 2001:db8::/32, which is for documentation, so that nobody contacts a
-    stranger when a Prometheus reads them.
+    The addresses are in 127.0.0.0/8 and in 2001:db8::/32, which is reserved for documentation, so that a Prometheus
+    that reads them contacts no other machine.
 
     Args:
-        targets: how many dataplanes there are.
-        seed: equal seeds make equal worlds that change in equal ways.
+        targets: the number of dataplanes.
+        seed: equal seeds give equal worlds with equal changes.
     """
 
     def __init__(self, targets: int, seed: int = 1) -> None:
@@ -46,7 +46,7 @@ class GeneratedWorld(World):
 
     @property
     def meshes(self) -> int:
-        """How many meshes there are."""
+        """The number of meshes."""
         return len({dataplane.mesh for dataplane in self.dataplanes})
 
     def change(self) -> None:
@@ -91,10 +91,10 @@ class GeneratedWorld(World):
 
 
 def labels_of_tags(inbounds: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Make labels of the tags of a dataplane's inbounds by Kuma's rules.
+    """Convert the tags of a dataplane's inbounds to labels by Kuma's rules.
 
-    Each tag makes two: its first value, and in the plural all of them between commas. A tag that is called like
-    another one's plural wins.
+    Each tag gives two labels: its first value, and in the plural all values between commas. A tag whose name is the
+    plural of another one wins.
 
     Args:
         inbounds: the tags of each inbound.
@@ -136,5 +136,5 @@ def _address(number: int, port: int) -> str:
     if number % 8 == 0:
         high, low = divmod(number, 0x10000)
         return f"[2001:db8::{high:x}:{low:x}]:{port}" if high else f"[2001:db8::{low:x}]:{port}"
-    # From 127.1.0.0 on, because something may well listen at 127.0.0.1.
+    # From 127.1.0.0 on, because other programs may listen at 127.0.0.1.
     return f"127.{1 + (number >> 16) % 254}.{number >> 8 & 255}.{number & 255}:{port}"

@@ -1,4 +1,4 @@
-"""The gRPC side of a simulated control plane."""
+"""Serve MADS over gRPC."""
 
 import threading
 import uuid
@@ -16,10 +16,10 @@ from kuma_sd.simulator.stream import Stream
 from kuma_sd.simulator.traffic import Traffic
 
 MOST_STREAMS = 1000
-"""Each takes a thread."""
+"""Maximum number of streams; each takes a thread."""
 
 _OPTIONS = (
-    # What Kuma does since 1.0.8: it pings every 15 s, and lets clients ping as often.
+    # As Kuma since 1.0.8: it pings every 15 s, and allows clients to ping as often.
     ("grpc.keepalive_time_ms", 15_000),
     ("grpc.keepalive_timeout_ms", 15_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -28,16 +28,16 @@ _OPTIONS = (
 
 
 class GrpcServer(grpc.GenericRpcHandler):
-    """Serves MADS streams; every other method is UNIMPLEMENTED, the unary ones with which old Kumas crash included.
+    """Serves MADS streams; every other method is UNIMPLEMENTED, even the unary ones that crash old versions of Kuma.
 
-    It listens at an abstract Unix socket, to which connections are relayed: gRPC takes over none that others accepted.
+    It listens at an abstract Unix socket, to which connections are relayed, since gRPC cannot take over accepted ones.
 
     Args:
         encoders: the protocols to speak.
-        cache: has the snapshots.
-        traffic: counts, and says what is refused.
-        line: how this Kuma behaves.
-        stale: whether a stream after a time without any begins with the set of that time.
+        cache: holds the snapshots.
+        traffic: counts the traffic, and decides what is refused.
+        line: the Kuma version to simulate.
+        stale: whether the first stream after a time without streams begins with the set of that time.
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class GrpcServer(grpc.GenericRpcHandler):
 
     @property
     def streams(self) -> list[Stream]:
-        """Those that are open."""
+        """The open streams."""
         with self._traffic.changed:
             return list(self._streams)
 
     def service(self, details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes]":
-        """Choose what answers a call."""
+        """Return the handler of a call."""
         encoder = self._encoders.get(details.method)
 
         def serve(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
@@ -86,7 +86,7 @@ class GrpcServer(grpc.GenericRpcHandler):
         service, _, method = path.removeprefix("/").partition("/")
         is_known = any(known.startswith(f"/{service}/") for known in self._encoders)
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        # As grpc-go says it.
+        # In the words of grpc-go.
         context.set_details(
             f"unknown method {method} for service {service}" if is_known else f"unknown service {service}"
         )

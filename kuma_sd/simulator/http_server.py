@@ -1,4 +1,4 @@
-"""HTTP/1.1 as Go's net/http speaks it, one connection at a time."""
+"""Serve HTTP/1.1 like Go's net/http, one connection at a time."""
 
 import email.message
 import itertools
@@ -13,15 +13,15 @@ TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 
 _LARGE = 2048
-"""From here on net/http no longer knows the length when it sends the headers."""
+"""Size of a body, in bytes, from which net/http does not know the length when it sends the headers."""
 
 
 _LONGEST_LINE = 4096
-"""The longest line before, between or after chunks, in bytes; as in net/http."""
+"""Maximum length of a line before, between or after chunks, in bytes; as in net/http."""
 
 
 class ServerRequest(NamedTuple):
-    """An HTTP request, whole; of the path what follows the question mark is apart."""
+    """A complete HTTP request; the query is separate from the path."""
 
     method: str
     path: str
@@ -53,7 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def __init__(self, connection: socket.socket, service: Service) -> None:
         self._service = service
-        # The base class asks for a server and a peer's address, and uses both for its log only.
+        # The base class requires a server and a peer's address, and uses both only for its log.
         super().__init__(connection, ("", 0), None)  # type: ignore[arg-type]
 
     def do_POST(self) -> None:
@@ -81,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
         pieces = iter(answer.body)
         first = list(itertools.islice(pieces, 2))
         if not first:
-            # Only answers that have none by definition come without a body: 304.
+            # Only 304 has no body, by definition.
             self.end_headers()
             return
         self.send_header("Content-Type", answer.content_type)
@@ -128,7 +128,7 @@ def _sent_chunks(wire: BufferedIOBase) -> Iterator[bytes]:
         if wire.readline(_LONGEST_LINE).strip():
             raise _BadBodyError(400, "400 Bad Request")
     while wire.readline(_LONGEST_LINE).strip():
-        pass  # trailers, which nobody reads
+        pass  # trailers are ignored
 
 
 def _chunk_size(line: bytes) -> int:

@@ -1,4 +1,4 @@
-"""What each line of Kuma serves, as data: a change of behaviour is one row, in the release that made it."""
+"""The behaviour of each Kuma version as a table: one row for each release that changed it."""
 
 import bisect
 import re
@@ -12,7 +12,7 @@ Version = tuple[int, int, int]
 
 
 class Catalog(Enum):
-    """What GET /catalog of the API server answers."""
+    """The response of the API server to GET /catalog."""
 
     WITH_MADS = "the address of MADS is in it"
     WITHOUT_MADS = "it is there, without the address of MADS"
@@ -20,7 +20,7 @@ class Catalog(Enum):
 
 
 class Strangers(Enum):
-    """What a client gets that no MeshMetric names, when all of them name clients."""
+    """The response to a client that no MeshMetric names, if all of them name clients."""
 
     ALL = "everything: there are no groups of clients"
     EMPTY = "an empty set"
@@ -30,20 +30,20 @@ class Strangers(Enum):
 
 @dataclass(frozen=True)
 class KumaVersion:
-    """One line of Kuma.
+    """The behaviour of Kuma from one release on.
 
     Args:
-        since: its first release.
+        since: the first release.
         grpc: the versions of MADS over gRPC.
         http: whether MADS v1 is served over HTTP.
         tls: whether MADS can be encrypted.
-        catalog: what the API server says of MADS.
-        service_tag: what the label of the service's tag is called.
+        catalog: what the catalog of the API server holds.
+        service_tag: the label of the service's tag.
         labels: whether assignments have labels.
-        stale: whether a stream after a time without any begins with the set of that time.
+        stale: whether the first stream after a time without streams begins with the set of that time.
         node_required: whether a request without a node breaks the connection (kumahq/kuma#13730).
         wakes_all: whether a change ends the wait of every long poll, or only of the first client's (kumahq/kuma#8764).
-        strangers: what clients get that no MeshMetric names.
+        strangers: the response to clients that no MeshMetric names.
         mads_on_kubernetes: whether a control plane on Kubernetes has MADS.
     """
 
@@ -62,7 +62,7 @@ class KumaVersion:
 
     @property
     def transports(self) -> tuple[str, ...]:
-        """What recordings call its protocols."""
+        """The names of its protocols in recordings."""
         return (*(f"grpc-{version}" for version in self.grpc), *(("http-v1",) if self.http else ()))
 
 
@@ -82,7 +82,7 @@ _CHANGES: dict[Version, dict[str, Any]] = {
 }
 
 
-# As of August 2026; what later releases serve nobody has recorded.
+# As of August 2026; later releases were not recorded.
 _LAST_MINOR = {0: 7, 1: 8, 2: 14, 3: 0}
 """The last minor version of each major one."""
 
@@ -98,13 +98,13 @@ LINES = _lines()
 
 
 def kuma(version: str) -> KumaVersion:
-    """Return the line that a release belongs to.
+    """Return the behaviour of a release of Kuma.
 
     Args:
         version: the release, such as ``2.6.15``; of ``3.0`` the rest is 0.
 
     Raises:
-        ConfigError: it is no version, one without MADS, or one that does not exist.
+        ConfigError: it is not a version, or one without MADS, or one that does not exist.
     """
     parts = re.fullmatch(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
     if not parts:
@@ -120,4 +120,4 @@ def kuma(version: str) -> KumaVersion:
 
 
 EVERYTHING = kuma("1.2.3")
-"""The line that speaks all protocols, which is served when none is asked for."""
+"""A version that serves all protocols; the default."""

@@ -1,4 +1,4 @@
-"""MADS v1 over HTTP: a request is held until the version it names is no longer the present one."""
+"""Serve MADS v1 over HTTP: a request waits until the version that it names is no longer the current one."""
 
 import json
 import time
@@ -17,7 +17,7 @@ from kuma_sd.simulator.traffic import Traffic
 
 _DEFAULT_FETCH_TIMEOUT = 30.0
 
-# How refusals that are said in gRPC's words come over HTTP.
+# HTTP statuses of gRPC statuses.
 _HTTP_STATUS = {"UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403, "RESOURCE_EXHAUSTED": 429, "INTERNAL": 500}
 
 
@@ -26,9 +26,9 @@ class LongPollServer:
 
     Args:
         format_: writes the responses.
-        cache: has the snapshots.
-        traffic: counts, and says what is held back or refused.
-        line: how this Kuma behaves.
+        cache: holds the snapshots.
+        traffic: counts the traffic, and decides what is delayed or refused.
+        line: the Kuma version to simulate.
     """
 
     def __init__(self, format_: HttpV1, cache: SnapshotCache, traffic: Traffic, line: KumaVersion) -> None:
@@ -89,7 +89,7 @@ class LongPollServer:
         return ServerResponse(200, self._format.pieces(snapshot.version, resources))
 
     def _wait(self, asked: DiscoveryRequest, timeout: float, *, has_snapshot: bool) -> XdsSnapshot | None:
-        """Wait for another version than the client's; None when the time is over."""
+        """Wait for another version than the client's; None after the timeout."""
         deadline = time.monotonic() + timeout
         wakes = self._line.wakes_all or asked.node.id == self._first_client
         self._cache.use(self._format)
@@ -109,7 +109,7 @@ class LongPollServer:
 
 
 def not_found() -> ServerResponse:
-    """Return what Kuma answers where nothing is."""
+    """Return Kuma's response for an unknown path."""
     return ServerResponse(404, [b"404: Page Not Found"])
 
 
@@ -119,7 +119,7 @@ def _fetch_timeout(request: ServerRequest) -> float:
 
 
 def _parse(body: bytes) -> DiscoveryRequest:
-    # The library takes an empty list for an empty message.
+    # The library accepts an empty list as an empty message.
     if not body.lstrip().startswith(b"{"):
         raise ParseError("not an object")
     return Parse(body.decode(), DiscoveryRequest())

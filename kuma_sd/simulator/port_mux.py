@@ -1,4 +1,4 @@
-"""Several protocols on one port, told apart by a connection's first bytes, as cmux did in Kuma."""
+"""Serve several protocols on one port, chosen by the first bytes of a connection, like cmux in Kuma."""
 
 import contextlib
 import socket
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from kuma_sd.core.errors import ConfigError
 
 Serve = Callable[[socket.socket], None]
-"""Serves one connection until it ends; closing it is done by others."""
+"""Serves one connection until it ends; the caller closes it."""
 
 _TLS_HANDSHAKE = b"\x16"
 _HTTP_2 = b"PRI"
@@ -18,7 +18,7 @@ _ENOUGH_TO_TELL = 3
 _PIECE = 2**18
 _PATIENCE = 5.0
 
-# What Go's net/http answers to HTTP/2 that it did not ask for.
+# The response of Go's net/http to unexpected HTTP/2.
 _BAD_REQUEST = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
 )
@@ -28,9 +28,9 @@ class PortMux:
     """Listens at one port and hands each connection on; to be run in a thread.
 
     Args:
-        grpc: serves HTTP/2; None where it is not spoken.
-        http: serves HTTP/1.1; None where it is not spoken.
-        tls: when given, every connection must be encrypted. As with Kuma no ALPN is selected, so that it is HTTP/1.1.
+        grpc: serves HTTP/2; None if it is not served.
+        http: serves HTTP/1.1; None if it is not served.
+        tls: if given, every connection must use TLS. As in Kuma, no ALPN is selected, so it is HTTP/1.1.
     """
 
     def __init__(self, grpc: Serve | None, http: Serve | None, tls: ssl.SSLContext | None = None) -> None:
@@ -68,7 +68,7 @@ class PortMux:
             while True:
                 self._accept(listener.accept()[0])
         except OSError:
-            # How closing ends it; anything else, such as too many open files, must be seen.
+            # close() ends accept() this way; other errors, such as too many open files, must be raised.
             if not self._closed:
                 raise
 
@@ -78,7 +78,7 @@ class PortMux:
             self._closed = True
             connections = dict(self._connections)
         if self._listener:
-            # Closing it would not wake a thread that accepts.
+            # close() alone would not wake a thread in accept().
             with contextlib.suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
@@ -97,7 +97,7 @@ class PortMux:
             thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
-        # A client that goes away, or sends what is no TLS, ends its connection only.
+        # A client that disconnects, or does not send TLS, ends only its own connection.
         try:
             with contextlib.suppress(OSError):
                 self._split(connection)
@@ -110,7 +110,7 @@ class PortMux:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         start = connection.recv(_ENOUGH_TO_TELL, socket.MSG_PEEK | socket.MSG_WAITALL)
         if self._tls:
-            # A duplicate, since the one that is kept must stay a socket that can be cut.
+            # A duplicate, since the original must stay a socket that can be shut down.
             with self._tls.wrap_socket(connection.dup(), server_side=True) as encrypted:
                 self._serve_http(encrypted)
         elif start == _HTTP_2 and self._grpc:
@@ -128,16 +128,16 @@ class PortMux:
 
 
 def cut(connection: socket.socket) -> None:
-    """End a connection; threads that wait for it wake at once."""
+    """Shut down a connection, which wakes the threads that wait for it."""
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
 
 
 def relay(connection: socket.socket, address: str) -> None:
-    """Pass all bytes on to a server on this machine, and its bytes back, until one of them ends.
+    """Relay all bytes between a client and a server on this machine until one of them ends.
 
     Args:
-        connection: of the client.
+        connection: the client's connection.
         address: an abstract Unix socket, without the zero byte.
     """
     with socket.socket(socket.AF_UNIX) as server:
@@ -159,7 +159,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 def _refuse(connection: socket.socket) -> None:
     connection.sendall(_BAD_REQUEST)
-    # Unread bytes would make a reset of the end, and the client might never see the answer.
+    # With unread bytes, closing would reset the connection, and the client might never see the response.
     connection.shutdown(socket.SHUT_WR)
     connection.settimeout(_PATIENCE)
     while connection.recv(_PIECE):
@@ -167,5 +167,5 @@ def _refuse(connection: socket.socket) -> None:
 
 
 def _reset(connection: socket.socket) -> None:
-    # What a server for gRPC only makes of anything else.
+    # As a server for gRPC only does with other protocols.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,4 +1,4 @@
-"""Recorded traffic of a real control plane, as something to serve."""
+"""Serve recorded traffic of a real control plane."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -20,9 +20,9 @@ class RecordedStep(NamedTuple):
     """A state that the recorded control plane reached.
 
     Args:
-        name: what the recording calls it.
-        responses: by transport, the last response before it, as recorded.
-        restarted: whether the control plane was started anew since the step before, which ended all streams.
+        name: its name in the recording.
+        responses: the last recorded response before it, by transport.
+        restarted: whether the control plane was restarted since the step before, which ended all streams.
     """
 
     name: str
@@ -31,7 +31,7 @@ class RecordedStep(NamedTuple):
 
 
 class Recording(Content):
-    """The steps of a recording, one at a time; it begins with the first, and stays at the last.
+    """The steps of a recording, one at a time, from the first to the last.
 
     Each resource is served byte by byte as recorded; version ids, nonces and order are the simulator's own.
 
@@ -39,7 +39,7 @@ class Recording(Content):
         folder: holds events.jsonl and the recorded responses that it names.
 
     Raises:
-        ConfigError: the folder is no recording.
+        ConfigError: the folder is not a recording.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,7 +56,7 @@ class Recording(Content):
 
     @property
     def step(self) -> RecordedStep:
-        """The present step."""
+        """The current step."""
         return self.steps[self._position]
 
     @property

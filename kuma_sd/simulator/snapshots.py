@@ -1,4 +1,4 @@
-"""What a control plane believes to be the state of the world, encoded once for all streams."""
+"""Take snapshots of the content, encoded once for all streams."""
 
 import threading
 import uuid
@@ -10,11 +10,11 @@ from kuma_sd.simulator.encoders import Encoder
 
 
 class XdsSnapshot(NamedTuple):
-    """One state of the world.
+    """One state of the content.
 
     Args:
-        version: a random UUID, as Kuma makes them: equal states have other versions after a restart.
-        resources: all resources, encoded, by each transport in use.
+        version: a random UUID, as in Kuma: equal states have other versions after a restart.
+        resources: all encoded resources, by transport.
     """
 
     version: str
@@ -22,11 +22,11 @@ class XdsSnapshot(NamedTuple):
 
 
 class SnapshotCache:
-    """Keeps the newest snapshot of some content; to be run in a thread.
+    """Keeps the newest snapshot of some content; runs in a thread.
 
     Args:
-        content: what to take snapshots of.
-        refresh: seconds from one snapshot to the next; changes in between come together. With 0 the snapshot is taken
+        content: the content.
+        refresh: the seconds between two snapshots; changes in between are batched. With 0, the snapshot is taken
             before the call that changed the content returns.
         changed: notified after each new snapshot, and at the end.
     """
@@ -44,11 +44,11 @@ class SnapshotCache:
 
     @property
     def closed(self) -> bool:
-        """Whether the control plane ends."""
+        """Whether close() was called."""
         return self._closed.is_set()
 
     def use(self, format_: Encoder) -> None:
-        """Let snapshots from now on, the present one included, hold what a protocol needs; nothing else is encoded."""
+        """Encode snapshots for a protocol, from the current one on; others are not encoded."""
         with self._renewing:
             if format_.transport in self._renderers:
                 return
@@ -66,7 +66,7 @@ class SnapshotCache:
             self._closed.wait(self._refresh)
 
     def close(self) -> None:
-        """End run(), and the waiting of those who look at `closed`."""
+        """End run(), and wake the threads that wait for `closed`."""
         self._content.unsubscribe(self._on_change)
         self._closed.set()
         self._due.set()
@@ -82,7 +82,7 @@ class SnapshotCache:
     def _renew(self) -> None:
         with self._renewing:
             resources = {transport: render() for transport, render in self._renderers.items()}
-            # As in Kuma a new version means that something differs.
+            # As in Kuma, a new version means a change.
             if resources != self.snapshot.resources:
                 with self._changed:
                     self.snapshot = XdsSnapshot(str(uuid.uuid4()), resources)

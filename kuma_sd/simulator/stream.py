@@ -1,4 +1,4 @@
-"""One MADS stream as Kuma speaks it: state of the world, and one answer for each request."""
+"""Serve one MADS stream like Kuma: state of the world, and one response for each request."""
 
 import random
 from collections import deque
@@ -13,16 +13,16 @@ from kuma_sd.simulator.traffic import Traffic
 
 
 class Stream:
-    """A stream between being opened and ended: iterating yields responses, while others hand in requests.
+    """An open stream: iterating yields responses, while other threads add requests.
 
-    A request is answered as soon as the version differs from the one it names: an ACK waits for a change, a NACK gets
-    the same set again at once, and "", on a new stream, whatever there is.
+    A request gets its response as soon as the version differs from the one that it names: an ACK waits for a change, a
+    NACK gets the same set again at once, and "" on a new stream gets the current set.
 
     Args:
-        format_: writes the responses.
-        cache: has the snapshots.
-        traffic: counts, and says what is held back.
-        stale: what to answer first in the place of the present snapshot.
+        format_: encodes the responses.
+        cache: holds the snapshots.
+        traffic: counts the traffic, and decides what is delayed.
+        stale: the first response, in place of the current snapshot.
         groups: whether assignments are selected by the client's name.
     """
 
@@ -50,7 +50,7 @@ class Stream:
         self.status = (grpc.StatusCode.OK, "")
 
     def receive(self, request: DiscoveryRequest) -> None:
-        """Take a request; one that answers another response than the last is stale and ignored, as Kuma does."""
+        """Accept a request; one that refers to an older response is stale and ignored, as in Kuma."""
         with self._changed:
             self._traffic.took(request)
             # Later requests of a stream may leave it out.
@@ -63,13 +63,13 @@ class Stream:
                 self._asked = request.version_info
 
     def inject(self, response: bytes) -> None:
-        """Send bytes out of turn."""
+        """Send bytes outside the normal protocol."""
         with self._changed:
             self._injected.append(response)
             self._changed.notify_all()
 
     def end(self, code: grpc.StatusCode = grpc.StatusCode.OK, details: str = "") -> None:
-        """End the iteration; the first call says how."""
+        """End the iteration; the first call sets the status."""
         with self._changed:
             if not self._ended:
                 self._ended, self.status = True, (code, details)
@@ -103,7 +103,7 @@ class Stream:
 
 
 def shuffled(resources: Sequence[bytes]) -> Iterator[bytes]:
-    """Yield resources in random order, as Kuma does; of many only nearly so, which is ten times faster."""
+    """Yield resources in random order, as Kuma does; many resources only approximately, which is ten times faster."""
     count = min(len(resources), 1000)
     for start in random.sample(range(count), count):
         yield from resources[start::count]

@@ -1,4 +1,4 @@
-"""What goes over the wires of a simulated control plane, counted so that tests can wait for it."""
+"""Count the traffic of a simulated control plane, so that tests can wait for it."""
 
 import threading
 from collections import deque
@@ -12,17 +12,17 @@ from kuma_sd.proto.discovery_pb2 import DiscoveryRequest
 
 @dataclass(frozen=True)
 class TrafficCounts:
-    """What has happened since the control plane was made; restarts do not set it back.
+    """The traffic since the control plane was created; restarts do not reset it.
 
     Args:
-        streams: how many gRPC streams were opened, refused ones included.
-        open: how many of them are open now.
-        connections: how many connections over HTTP are open now.
-        requests: how many requests came over either; ACKs and NACKs are among them.
-        acks: how many of them accepted the last response of their stream.
-        nacks: how many of them refused it.
-        responses: how many responses with assignments were handed to the network.
-        unchanged: how many requests over HTTP were answered by 304.
+        streams: the number of gRPC streams opened, refused ones included.
+        open: the number of streams open now.
+        connections: the number of HTTP connections open now.
+        requests: the number of requests over both, ACKs and NACKs included.
+        acks: the number of requests that accepted the last response of their stream.
+        nacks: the number of requests that refused it.
+        responses: the number of responses with assignments that were sent.
+        unchanged: the number of HTTP requests answered with 304.
     """
 
     streams: int = 0
@@ -36,7 +36,7 @@ class TrafficCounts:
 
 
 class Traffic:
-    """The counts, and what disturbs the traffic on purpose. All waiting is done on its one condition."""
+    """The counts, and the disturbances that tests set. All threads wait on its one condition."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
@@ -45,7 +45,7 @@ class Traffic:
         self.requests: deque[DiscoveryRequest] = deque(maxlen=1000)
         self.held = False
         self.refusal: tuple[grpc.StatusCode, str] | None = None
-        # The clients that MeshMetrics name; None when there is one for everybody.
+        # The clients that MeshMetrics name; None if there is one MeshMetric for all clients.
         self.clients: frozenset[str] | None = None
 
     def serves(self, node_id: str) -> bool:
@@ -67,10 +67,10 @@ class Traffic:
             self.changed.notify_all()
 
     def wait_for(self, condition: Callable[[TrafficCounts], bool], timeout: float) -> TrafficCounts:
-        """Wait until the counts are as they should be.
+        """Wait until the counts fulfil a condition.
 
         Raises:
-            TimeoutError: they were not in time; the message shows them.
+            TimeoutError: the condition was not fulfilled in time; the message shows the counts.
         """
         with self.changed:
             if not self.changed.wait_for(lambda: condition(self.counts), timeout):

@@ -1,4 +1,4 @@
-"""A world of dataplanes."""
+"""Hold the dataplanes that a simulated control plane serves."""
 
 import functools
 import threading
@@ -12,17 +12,17 @@ from kuma_sd.simulator.encoders import Encoder
 
 
 class World(Content):
-    """Dataplanes that can be changed by hand, from any thread; each call is one change, however much it takes.
+    """Dataplanes that can be changed from any thread; each call is one change, whatever its size.
 
     Args:
-        dataplanes: what is there in the beginning.
+        dataplanes: the dataplanes at the beginning.
     """
 
     def __init__(self, dataplanes: Iterable[Dataplane] = ()) -> None:
         super().__init__()
         self._lock = threading.Lock()
         self._dataplanes = {dataplane.key: dataplane for dataplane in dataplanes}
-        # Each belongs to a control plane that may be gone tomorrow.
+        # Weak, since each belongs to a control plane that may be deleted.
         self._views: weakref.WeakSet[_View] = weakref.WeakSet()
 
     def __len__(self) -> int:
@@ -30,7 +30,7 @@ class World(Content):
 
     @property
     def dataplanes(self) -> list[Dataplane]:
-        """All that are there now."""
+        """The current dataplanes."""
         with self._lock:
             return list(self._dataplanes.values())
 
@@ -66,7 +66,7 @@ class World(Content):
         self._tell()
 
     def replace(self, dataplanes: Iterable[Dataplane]) -> None:
-        """Put other dataplanes in the place of all that are there, in one change."""
+        """Replace all dataplanes by others, in one change."""
         fresh = {dataplane.key: dataplane for dataplane in dataplanes}
         with self._lock:
             differing = {key: new for key, new in fresh.items() if self._dataplanes.get(key) != new}
@@ -96,7 +96,7 @@ class World(Content):
             return list(view.resources.values())
 
     def _put(self, changes: Mapping[DataplaneKey, Dataplane | None]) -> None:
-        """Change what differs; None removes. To be called with the lock."""
+        """Apply changes; None removes. The caller must have the lock."""
         for key, dataplane in changes.items():
             if dataplane is None:
                 del self._dataplanes[key]
@@ -107,7 +107,7 @@ class World(Content):
 
 
 class _View:
-    """The world as one protocol writes it, as of the last look."""
+    """The world as encoded by one protocol at the last call."""
 
     def __init__(self, format_: Encoder) -> None:
         self.format = format_

@@ -1,1 +1,1 @@
-"""The last good targets of each control plane, on disk."""
+"""Save the last good targets of each control plane on disk, and read them back."""

@@ -1,4 +1,4 @@
-"""Appending changes to a saved snapshot, so that one change among many does not write all of it again."""
+"""Append changes to a saved snapshot, so that a small change does not rewrite the whole file."""
 
 import contextlib
 import os
@@ -11,20 +11,20 @@ from kuma_sd.core.model import LastGoodTargets
 from kuma_sd.state import snapshot_file
 
 LARGEST_SHARE = 4
-"""The changes are at most this part of the snapshot that they are appended to; then all of it is written again."""
+"""Maximum size of appended changes, as 1/n of the snapshot; beyond it, the whole file is rewritten."""
 
 SMALLEST_LIMIT = 2**16
-"""However small the snapshot is, so many bytes of changes are appended."""
+"""Size of changes that may always be appended, in bytes, however small the snapshot is."""
 
 
 class AppendedFile:
-    """A saved snapshot that was written by this process, and what was appended to it.
+    """A saved snapshot that this process wrote, with appended changes.
 
     Args:
-        path: where it is.
-        written: its status as it was written.
-        checksum: that of everything in it.
-        last_good: what it holds.
+        path: its path.
+        written: the file's status after it was written.
+        checksum: the checksum of its content.
+        last_good: the targets that it holds.
     """
 
     def __init__(self, path: Path, written: os.stat_result, checksum: int, last_good: LastGoodTargets) -> None:
@@ -33,14 +33,14 @@ class AppendedFile:
         self._size = written.st_size
         self._limit = self._size + max(SMALLEST_LIMIT, self._size // LARGEST_SHARE)
         self._checksum = checksum
-        # What it holds once the changes are appended that wait for it.
+        # The content of the file after the waiting changes are appended.
         self._last_good = last_good
         self._waiting: list[bytes] = []
 
     def note(self, last_good: LastGoodTargets) -> bool:
-        """Take note of what it shall hold; tells whether that can be appended.
+        """Record the new content; returns whether the changes can be appended.
 
-        A change is encoded at once, so that what it replaced is not kept until it is written.
+        A change is encoded at once, so that the old assignments are not kept in memory until it is written.
         """
         before, self._last_good = self._last_good, last_good
         if _origin(before) != _origin(last_good):
@@ -53,7 +53,7 @@ class AppendedFile:
         return self._size + sum(map(len, self._waiting)) <= self._limit
 
     def append(self) -> bool:
-        """Append what waits for it; tells whether there was anything, and the file was as this process left it."""
+        """Append the waiting changes; returns False if there are none, or if another process changed the file."""
         if not self._waiting:
             return False
         with contextlib.suppress(OSError):
@@ -66,7 +66,7 @@ class AppendedFile:
 
     def _append(self, descriptor: int) -> bool:
         checksum, content = snapshot_file.frames(self._waiting, self._checksum)
-        # Counted before, so that what is left of a failure is not taken for ours.
+        # Counted before writing, so that after a failure the partial write is not mistaken for a whole one.
         self._size += len(content)
         rest = memoryview(content)
         while rest:

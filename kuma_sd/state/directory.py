@@ -1,4 +1,4 @@
-"""The directory in which state is kept: one file for each control plane, and nothing else is ever touched."""
+"""Manage the state directory: one file for each control plane; other files are never touched."""
 
 import contextlib
 import logging
@@ -19,15 +19,15 @@ _log = logging.getLogger(__name__)
 LOCK = "kuma-sd.lock"
 
 STOPPED = "kuma-sd.stopped"
-"""A file that is there while no process runs, and the last one saved everything."""
+"""Name of the file that exists while no process runs and the last one saved everything."""
 
 BAD_FILES = 3
-"""How many files that could not be read are kept for each control plane."""
+"""Number of unreadable files that are kept for each control plane."""
 
 _REMOVED_AGES_SECONDS = 86400.0
-"""How long what was saved of a control plane that is not in the settings any more is kept."""
+"""How long the file of a control plane that was removed from the settings is kept, in seconds."""
 
-# Whose it is; and when it was set aside if it could not be read, or removed.
+# The groups: the name of the control plane's file, and when it was set aside as unreadable or removed.
 _OURS = re.compile(
     r"(?P<name>(?:[a-z][a-z0-9_-]*|unnamed\.[0-9a-f]{16})(?:\.[0-9]+)?)\.snapshot"
     r"(?:\.(?P<state>bad|removed)-(?P<when>[0-9]+))?"
@@ -38,8 +38,8 @@ class SavedFile(NamedTuple):
     """A file in the directory.
 
     Args:
-        name: the name that it was written under.
-        path: where it is.
+        name: the name under which it was written.
+        path: its present path.
         removed: its control plane was removed from the settings.
     """
 
@@ -49,10 +49,10 @@ class SavedFile(NamedTuple):
 
 
 class StateDirectory:
-    """A directory that only one process uses at a time.
+    """A state directory, used by one process at a time.
 
     Args:
-        path: where it is; made if missing.
+        path: its path; created if missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,13 +60,13 @@ class StateDirectory:
         self._lock = FileLock(path / LOCK)
 
     def claim(self) -> bool:
-        """Take the directory; anew, if it was replaced since.
+        """Lock the directory; again, if it was replaced meanwhile.
 
         Returns:
-            Whether it had to be taken, so that nothing is known of what is in it.
+            Whether it was locked just now, so that its content is not known.
 
         Raises:
-            KumaSDError: it cannot be made or written, or another process has it.
+            KumaSDError: it cannot be created or written, or another process uses it.
         """
         try:
             self._path.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ class StateDirectory:
             raise KumaSDError(f"cannot write into the state directory {str(self._path)!r}: {error.strerror}") from error
 
     def release(self) -> None:
-        """Let others have it."""
+        """Unlock the directory."""
         self._lock.release()
 
     def file(self, name: str) -> Path:
@@ -87,7 +87,7 @@ class StateDirectory:
         return self._path / f"{name}.snapshot"
 
     def set_aside(self, file: SavedFile) -> Path | None:
-        """Rename a file, so that somebody can look at it; the oldest such files are removed.
+        """Rename an unreadable file, to keep it for inspection; the oldest such files are removed.
 
         Returns:
             Its new path; None if it could not be renamed.
@@ -102,12 +102,12 @@ class StateDirectory:
         return aside
 
     def remove_leftovers(self) -> None:
-        """Remove what a process that was killed left behind; before anything is written."""
+        """Remove temporary files of a process that was killed; call this before writing."""
         temporary = (self._path / STAGING).glob("*.snapshot.*.tmp")
         _remove(path for path in temporary if _OURS.fullmatch(path.name.rsplit(".", 2)[0]))
 
     def saved(self) -> list[SavedFile]:
-        """List the files that may be read back; those that were removed long ago are deleted."""
+        """List the files that may be read back, and delete those that were removed long ago."""
         found = []
         with contextlib.suppress(OSError):
             for path in sorted(self._path.iterdir()):
@@ -119,20 +119,20 @@ class StateDirectory:
         return found
 
     def remove(self, name: str) -> None:
-        """Keep a control plane's file under another name; it is deleted a day later."""
+        """Rename a control plane's file, to be deleted a day later."""
         path = self.file(name)
         with contextlib.suppress(OSError):
             path.rename(path.with_name(f"{path.name}.removed-{int(time.time())}"))
 
     def has(self, names: Iterable[str]) -> bool:
-        """Tell whether all these files are there."""
+        """Tell whether all these files exist."""
         try:
             return all(self.file(name).exists() for name in names)
         except OSError:
             return False
 
     def take_stopped(self) -> bool:
-        """Tell whether the last process that used it saved everything at its end; from now on it did not."""
+        """Tell whether the last process saved everything at its end, and clear that mark."""
         try:
             (self._path / STOPPED).unlink()
         except OSError:
@@ -140,19 +140,19 @@ class StateDirectory:
         return True
 
     def mark_stopped(self) -> None:
-        """Say that everything is saved, at the end of the process."""
+        """Mark that this process saved everything, at its end."""
         with contextlib.suppress(OSError):
             (self._path / STOPPED).touch(mode=0o600)
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading, if it is one.
+    """Open a regular file for reading.
 
     Raises:
-        OSError: that does not work; FileNotFoundError if there is none.
-        ValueError: it is something else; the reason follows its name in a sentence.
+        OSError: it cannot be opened; FileNotFoundError if it does not exist.
+        ValueError: it is not a regular file; the message continues a sentence that begins with its name.
     """
-    # Not blocking, since it may be anything: opening a pipe would wait for its writer.
+    # Non-blocking, since opening a pipe would wait for its writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -162,6 +162,6 @@ def open_regular(path: Path) -> BinaryIO:
 
 def _remove(paths: Iterable[Path]) -> None:
     for path in paths:
-        # What cannot be removed does no harm: its name says that it is not read.
+        # A file that cannot be removed does no harm: files of this name are not read.
         with contextlib.suppress(OSError):
             path.unlink()

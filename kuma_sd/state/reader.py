@@ -1,4 +1,4 @@
-"""Snapshots that a daemon saved under its state-dir, read back by whoever has the file."""
+"""Read a snapshot file that a daemon saved under its state-dir, from any program."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from kuma_sd.state.directory import open_regular
 __all__ = ["LARGEST", "read_snapshot"]
 
 LARGEST = 2**32
-"""The largest file that is read, in bytes; a million targets are half a gigabyte."""
+"""Maximum size of a file that is read, in bytes; a million targets take half a gigabyte."""
 
 
 def read_snapshot(path: Path, control_plane: str = "") -> Snapshot:
@@ -20,14 +20,14 @@ def read_snapshot(path: Path, control_plane: str = "") -> Snapshot:
 
     Args:
         path: the file.
-        control_plane: the name of the control plane that it becomes the snapshot of; empty for one without a name.
+        control_plane: the name to give the snapshot's control plane; empty for one without a name.
 
     Returns:
-        All of it. Its ``received`` is when it came originally; its ``connected`` lies infinitely far back.
+        The snapshot. Its ``received`` is when it was received originally; its ``connected`` lies infinitely far back.
 
     Raises:
-        SourceError: there is no such file, or it does not hold such a snapshot, or not all of it, or the source that
-            could read it is not installed.
+        SourceError: the file does not exist, does not hold a complete snapshot, or the source that can read it is not
+            installed.
     """
     try:
         with open_regular(path) as file:
@@ -45,7 +45,7 @@ def _check_size(size: int) -> None:
 
 
 def find_codec(name: str) -> Codec:
-    """Find a codec among those of all sources that are installed; one that cannot be loaded is passed over."""
+    """Find a codec by name among all installed sources; sources that cannot be loaded are skipped."""
     plugins = Plugins()
     for available in plugins.available():
         if available.kind == "source":

@@ -1,4 +1,4 @@
-"""The last good targets of each control plane, kept on disk, so that a restart begins with them."""
+"""Save the last good targets of each control plane on disk, so that a restart publishes them."""
 
 import logging
 import threading
@@ -20,27 +20,27 @@ from kuma_sd.system.durable_file import replace_file
 _log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.5
-"""The least time between two rounds of saving; what comes meanwhile is gathered."""
+"""Minimum time between two rounds of saving, in seconds; changes in between are batched."""
 
 SHARE = 4
-"""How many times as long as the last round took the next one waits, so that large lists do not take all the time."""
+"""Wait before the next round, as a multiple of the last one's duration, so that large lists do not take all the CPU."""
 
 LONGEST_RETRY_SECONDS = 30.0
-"""How long it takes at most until saving is tried again."""
+"""Maximum wait until a failed save is retried, in seconds."""
 
 CHECK_SECONDS = 10.0
-"""How often it is looked whether the files are still there."""
+"""Interval of the check that the files still exist, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateStatus:
-    """How saving goes; replaced whole, never changed.
+    """The state of saving; replaced whole, never changed.
 
     Args:
-        saved: when something was saved last, in seconds of ``time.time()``; None before the first time.
-        saves: how many lists were saved.
-        failures: how many attempts failed.
-        failing: why the last attempt failed; empty when all is well.
+        saved: the time of the last save, in seconds of ``time.time()``; None before the first.
+        saves: the number of lists saved.
+        failures: the number of failed attempts.
+        failing: why the last attempt failed; empty if it succeeded.
     """
 
     saved: float | None = None
@@ -51,12 +51,12 @@ class StateStatus:
 
 @dataclass(frozen=True)
 class Restored:
-    """What was found at start.
+    """The last good targets found at the start.
 
     Args:
-        last_good: what was published of each control plane.
-        removed: what was published of control planes that were removed from the settings within the last day.
-        exact: the last process saved everything at its end; otherwise what was published in its last second may differ.
+        last_good: those of each control plane in the settings.
+        removed: those of control planes that were removed from the settings within the last day.
+        exact: the last process saved everything at its end; otherwise its last second of changes may be missing.
     """
 
     last_good: tuple[LastGoodTargets, ...] = ()
@@ -65,14 +65,14 @@ class Restored:
 
 
 class State:
-    """Saves the last good targets in a thread of its own, and restores them at start.
+    """Saves the last good targets in its own thread, and restores them at the start.
 
-    What is saved of a control plane lies in the mailbox under the name of its file; None for one that was removed. A
-    directory that cannot be used is tried again and again; it delays nobody.
+    The mailbox holds the newest targets of each control plane by the name of its file; None for a removed one. A
+    directory that cannot be used is retried until it can; this delays no publication.
 
     Args:
-        path: where files are kept; made if missing.
-        pause: the least time between two rounds of saving, in seconds.
+        path: the directory of the files; created if missing.
+        pause: the minimum time between two rounds of saving, in seconds.
     """
 
     def __init__(self, path: Path, pause: float = PAUSE_SECONDS) -> None:
@@ -80,25 +80,25 @@ class State:
         self.status = StateStatus()
         self._directory = StateDirectory(path)
         self._pause = pause
-        # What is to be in each file, and what is known to be in it: mostly the same objects.
+        # The wanted content of each file, and its known content: mostly the same objects.
         self._newest: dict[str, LastGoodTargets] = {}
         self._written: dict[str, LastGoodTargets] = {}
-        # The files that changes can be appended to.
+        # The files to which changes can be appended.
         self._appended: dict[str, AppendedFile] = {}
         self._last: dict[str, LastGoodTargets | None] = {}
         self._retry = 0.0
         self._closing = threading.Event()
 
     def save(self, last_good: LastGoodTargets) -> None:
-        """Save what is published of a control plane, from any thread."""
+        """Save the published targets of a control plane; called from any thread."""
         self.mailbox.put(last_good.file, last_good)
 
     def remove(self, name: str) -> None:
-        """Remove the file of a control plane that is not in the settings any more, from any thread."""
+        """Remove the file of a control plane that is no longer in the settings; called from any thread."""
         self.mailbox.put(name, None)
 
     def restore(self, names: Collection[str], codec: Callable[[str], Codec]) -> Restored:
-        """Claim the directory, and read back what was saved; a file that cannot be read is set aside, which is logged.
+        """Lock the directory and read the saved targets; unreadable files are set aside and logged.
 
         Args:
             names: the names of the control planes in the settings.
@@ -125,7 +125,7 @@ class State:
         return Restored(tuple(last_good.values()), tuple(removed.values()), exact)
 
     def run(self) -> None:
-        """Save what comes, until closed, and then what is left."""
+        """Save targets until closed, then save what is left."""
         due = check = 0.0
         while not self._closing.is_set():
             self._note(self.mailbox.take(max(0.0, (due if self._pending else check) - time.monotonic())))
@@ -142,7 +142,7 @@ class State:
         self._directory.release()
 
     def close(self) -> None:
-        """End run() once the newest is saved, from any thread."""
+        """End run() once the newest targets are saved; called from any thread."""
         self._last = self.mailbox.take(timeout=0)
         self._closing.set()
         self.mailbox.close()
@@ -152,7 +152,7 @@ class State:
         return [name for name in self._newest if name not in self._written]
 
     def _note(self, changes: dict[str, LastGoodTargets | None]) -> None:
-        """Take note of what has to be saved: what differs from what the file holds."""
+        """Record which files have to be saved: those whose content differs from the targets."""
         for name, last_good in changes.items():
             written = self._written.pop(name, None)
             if last_good is None:
@@ -163,12 +163,12 @@ class State:
             self._newest[name] = last_good
             if name in self._appended and not self._appended[name].note(last_good):
                 del self._appended[name]
-            # The newest objects are kept, so that equal old ones are not kept alive; once they differ, none.
+            # Keep the newest objects, so that equal older ones are freed; keep none once they differ.
             if written and _content(written) == _content(last_good):
                 self._written[name] = last_good
 
     def _check(self) -> None:
-        """Save everything again if somebody emptied or replaced the directory."""
+        """Save everything again if the directory was emptied or replaced."""
         if not self._directory.has(self._written):
             self._written.clear()
 
@@ -177,7 +177,7 @@ class State:
         began = time.monotonic()
         try:
             if self._pending and self._directory.claim():
-                # It is another one than before.
+                # The directory was replaced.
                 self._written.clear()
             for name in self._pending:
                 self._write_file(name, self._newest[name])
@@ -221,7 +221,7 @@ class State:
         if not file.removed:
             count, age = counted(len(found.assignments), "target"), max(0, round(time.time() - found.received))
             title = found.name or "(unnamed)"
-            _log.info("control plane %s: begins with %s, received %s ago", title, count, show_duration(age))
+            _log.info("control plane %s: restored %s, received %s ago", title, count, show_duration(age))
         return found
 
     def _set_aside(self, file: SavedFile, error: Exception) -> None:
@@ -240,12 +240,12 @@ class State:
 
 
 def _content(last_good: LastGoodTargets) -> tuple[object, ...]:
-    """Return what of it makes a difference; that the same was received again does not."""
+    """Return the parts whose change requires a save; the time of the last response is not one of them."""
     return last_good.name, last_good.endpoints, last_good.configured, list(last_good.assignments)
 
 
 def _is_ours(file: SavedFile, names: Collection[str]) -> bool:
-    """Tell whether a file belongs to a control plane of the settings, or at least looks like a saved snapshot."""
+    """Tell whether a file belongs to a control plane in the settings, or begins like a saved snapshot."""
     if file.name in names or file.name.startswith(snapshot_file.UNNAMED):
         return True
     try:

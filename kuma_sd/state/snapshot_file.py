@@ -1,19 +1,20 @@
-"""The file that holds a saved snapshot: read back whole, or not at all.
+"""Write and read the file of a saved snapshot, which is read back whole or not at all.
 
-It begins with the line ``kuma-sd snapshot 1``: what it is, and the version of its format. Then frames follow::
+It begins with the line ``kuma-sd snapshot 1``, which ends with the version of the format. Then frames follow::
 
     size of the payload: 8 bytes | checksum: 4 bytes | payload
 
-Both numbers are little-endian. The checksum is the CRC-32 of everything so far that is payload, and of the first line,
-so that a frame that is missing, repeated or moved is noticed like one that is damaged.
+Both numbers are little-endian. The checksum is the CRC-32 of the first line and all payloads so far, so that it also
+detects frames that are missing, repeated or moved.
 
-The payload of the first frame is a header in JSON: whose snapshot it is, where it came from, when it was received, and
-how many assignments follow. Each further frame holds up to 256 of them in msgpack: an array of ``[[control plane, mesh,
-name, ordinal], data, name of the codec]``. So neither writer nor reader ever has the whole file in memory.
+The payload of the first frame is a header in JSON: the control plane's identity and endpoints, when the snapshot was
+received, and the number of assignments. Each further frame holds up to 256 assignments in msgpack: an array of
+``[[control plane, mesh, name, ordinal], data, name of the codec]``. So neither writer nor reader ever has the whole
+file in memory.
 
-After the last of them may stand frames of changes, each ``[received, keys that are gone, assignments that are new]`` in
-msgpack: they are appended one by one, so that a process that is killed may leave half of the last one, which does not
-count. Everything else that is not right makes the whole file unreadable.
+After them, frames of changes may follow, each ``[received, removed keys, new assignments]`` in msgpack. They are
+appended one by one; an incomplete last one, left by a process that was killed, is ignored. Any other damage makes the
+whole file unreadable.
 """
 
 import functools
@@ -33,10 +34,10 @@ MAGIC = b"kuma-sd snapshot "
 FIRST_LINE = MAGIC + b"1\n"
 
 UNNAMED = "unnamed."
-"""How the file of a control plane without a name begins; names have no dots, so that none looks like this."""
+"""Beginning of the file name of a control plane without a name; names have no dots, so none is equal to it."""
 
 ASSIGNMENTS_IN_A_FRAME = 256
-"""Small enough that the memory of one frame serves the next; larger ones are not faster."""
+"""Number of assignments in a frame; small enough to reuse the memory of a frame, and larger ones are not faster."""
 
 _FRAME = struct.Struct("<QI")
 
@@ -58,7 +59,7 @@ class _Header(msgspec.Struct):
     identity: str
     received: float
     assignments: int
-    # Older versions of this program neither write these nor mind them.
+    # Older versions do not write these fields, and ignore them.
     name: str | None = None
     endpoints: list[str] = []
     configured: list[str] = []
@@ -74,11 +75,11 @@ def write(
     """Yield the content of a file, in pieces of bounded size.
 
     Args:
-        snapshot: what to save.
-        identity: whose it is; reading asks for the same.
-        endpoints: where it came from.
-        configured: where the settings say that it comes from.
-        done: called at the end with the checksum, which `frames()` goes on from.
+        snapshot: the snapshot to save.
+        identity: identifies the control plane; `read()` compares it.
+        endpoints: the endpoints that the snapshot came from.
+        configured: the endpoints in the settings.
+        done: called at the end with the checksum, from which `frames()` continues.
     """
     yield FIRST_LINE
     checksum = zlib.crc32(FIRST_LINE)
@@ -90,28 +91,28 @@ def write(
 
 
 def write_last_good(last_good: LastGoodTargets, identity: str, done: Callable[[int], None]) -> Iterator[bytes]:
-    """Yield the content of a file with what is saved of a control plane, as `write()` does."""
+    """Yield the content of a file with last good targets, as `write()` does."""
     snapshot = Snapshot(last_good.name, last_good.assignments, last_good.received, 0.0)
     return write(snapshot, identity, last_good.endpoints, last_good.configured, done)
 
 
 def change(gone: Iterable[Assignment], new: Iterable[Assignment], received: float) -> bytes:
-    """Return the payload of a change.
+    """Encode a change as a payload.
 
     Args:
-        gone: what is not there any more, or not as it was.
-        new: what came, and how what changed is now.
-        received: when the newest answer came, in seconds of ``time.time()``.
+        gone: the assignments that were removed, and the old form of those that changed.
+        new: the assignments that were added, and the new form of those that changed.
+        received: when the newest response came, in seconds of ``time.time()``.
     """
     return msgspec.msgpack.encode((received, [assignment.key for assignment in gone], _encodable(new)))
 
 
 def frames(payloads: Iterable[bytes], checksum: int) -> tuple[int, bytes]:
-    """Return what is appended for these payloads, and the checksum after it.
+    """Encode payloads as frames to append; returns the checksum after them, and the frames.
 
     Args:
-        payloads: what `change()` returned.
-        checksum: that of everything in the file so far.
+        payloads: payloads that `change()` returned.
+        checksum: the checksum of the file so far.
     """
     content = []
     for payload in payloads:
@@ -124,17 +125,18 @@ def read(file: BinaryIO, identity: str | None, control_plane: str, codec: Callab
     """Read a snapshot back.
 
     Args:
-        file: where it is.
-        identity: whose it must be; None for anybody's.
-        control_plane: the name of the control plane that it becomes the snapshot of.
+        file: the open file.
+        identity: the expected identity of the control plane; None for any.
+        control_plane: the name to give the snapshot's control plane.
         codec: returns the codec of a name; raises KeyError for an unknown one.
 
     Returns:
         The snapshot, which belongs to no connection: its ``connected`` lies infinitely far back.
 
     Raises:
-        ValueError: the file does not hold such a snapshot, or not all of it; the reason follows its name in a sentence.
-        OSError: it cannot be read.
+        ValueError: the file does not hold a complete snapshot of this control plane; the message continues a sentence
+            that begins with the file's name.
+        OSError: the file cannot be read.
     """
     header, assignments = _read(file, control_plane, codec)
     if identity not in (None, header.identity):
@@ -143,16 +145,16 @@ def read(file: BinaryIO, identity: str | None, control_plane: str, codec: Callab
 
 
 def read_last_good(file: BinaryIO, name: str, codec: Callable[[str], Codec]) -> LastGoodTargets:
-    """Read back what was saved of a control plane, whichever it is.
+    """Read back the last good targets of any control plane.
 
     Args:
-        file: where it is.
-        name: the name of the file, as far as it says whose it is.
+        file: the open file.
+        name: the part of the file's name that identifies the control plane.
         codec: returns the codec of a name; raises KeyError for an unknown one.
 
     Raises:
-        ValueError: as for read().
-        OSError: it cannot be read.
+        ValueError: as for `read()`.
+        OSError: the file cannot be read.
     """
     header, assignments = _read(file, None, codec)
     endpoints, configured = frozenset(header.endpoints), frozenset(header.configured)
@@ -188,7 +190,7 @@ def _changed(header: _Header, changes: list[_Change]) -> _Header:
 def _after(
     changes: list[_Change], assignments: list[Assignment], control_plane: str, codec: Callable[[str], Codec]
 ) -> list[Assignment]:
-    """Return the assignments after the changes that were appended."""
+    """Apply the appended changes to the assignments."""
     if not changes:
         return assignments
     present = {assignment.key: assignment for assignment in assignments}
@@ -224,10 +226,10 @@ def _check_first_line(line: bytes) -> None:
 
 
 class _Frames:
-    """The payloads of a file, each checked before it is handed out.
+    """Iterates over the payloads of a file; each is checked before it is returned.
 
     Args:
-        file: where they are.
+        file: the open file.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -236,7 +238,7 @@ class _Frames:
         file.seek(position)
         self._file = file
         self._checksum = zlib.crc32(FIRST_LINE)
-        # Whether what is not whole is the end, because a process was killed while it appended.
+        # Whether an incomplete frame is the end of the file: a process may be killed while it appends.
         self.may_end_early = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -247,7 +249,7 @@ class _Frames:
         self._rest -= len(head)
         if not head or (self.may_end_early and not any(head)):
             raise StopIteration
-        # The size is compared with what there is before anything of that size is allocated.
+        # Compare the size with the rest of the file before allocating memory of that size.
         if len(head) < _FRAME.size or (size := _FRAME.unpack(head)[0]) > self._rest:
             if self.may_end_early:
                 raise StopIteration
@@ -262,7 +264,7 @@ class _Frames:
 
 def _decode(assignments: _Coded, control_plane: str, codec: Callable[[str], Codec]) -> list[Assignment]:
     return [
-        # Interned as decoders do it, so that a name that stands in every key is there once.
+        # Interned as decoders do, so that a name in many keys is in memory once.
         Assignment(Key(control_plane, sys.intern(key.mesh), key.name, key.ordinal), data, codec(codec_name))
         for key, data, codec_name in assignments
     ]

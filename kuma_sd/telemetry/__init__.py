@@ -1,1 +1,1 @@
-"""What operators see, as data."""
+"""Status, history, metrics and explanations as data; other packages render them."""

@@ -1,4 +1,4 @@
-"""What becomes of one target, and why: plain data, for `kuma-sd explain`, the status page, and JSON."""
+"""Explanation of one target as plain data, for `kuma-sd explain`, the status page, and JSON."""
 
 from dataclasses import dataclass, field, replace
 
@@ -7,7 +7,7 @@ from kuma_sd.core.model import Key, Labels
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What tells one target from another; see `kuma_sd.core.model.Key`."""
+    """The identity of a target; see `kuma_sd.core.model.Key`."""
 
     control_plane: str
     mesh: str
@@ -16,7 +16,7 @@ class Identity:
 
     @classmethod
     def of(cls, key: Key) -> "Identity":
-        """Spell out a key."""
+        """Create the identity from a key."""
         return cls(key.control_plane, key.mesh, key.name, key.ordinal)
 
     def __str__(self) -> str:
@@ -31,9 +31,9 @@ class ReceivedAssignment:
     """An assignment as it was received.
 
     Args:
-        codec: the name of what reads it.
-        size: how many bytes it has.
-        failure: why it cannot be read; then all that follows is empty.
+        codec: the name of its codec.
+        size: its size in bytes.
+        failure: why it cannot be read; then all other fields are empty.
         labels: its labels, before any label profile.
     """
 
@@ -49,18 +49,18 @@ class ReceivedAssignment:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a label set, and what it changed.
+    """One step in the conversion of a label set, and what it changed.
 
     Args:
-        name: the name of the transform, or of a step of kuma-sd's own: ``limits``, ``label-profile``, ``label-names``,
+        name: the name of the transform, or of a built-in step: ``limits``, ``label-profile``, ``label-names``,
             ``address``, ``target-group``.
-        plugin: the kind of transform; empty for kuma-sd's own steps.
-        rule: which of its rules, where it has several; of ``label-profile`` the profile.
-        outcome: ``changed``, ``unchanged``, ``dropped`` or ``failed``; after the last two nothing follows.
-        reason: why, where ``rule`` does not say it.
-        added: labels that were not there before.
-        removed: labels that are there no more.
-        changed: the values of other labels before and after.
+        plugin: the kind of transform; empty for built-in steps.
+        rule: the rule, if the transform has several; the profile for ``label-profile``.
+        outcome: ``changed``, ``unchanged``, ``dropped`` or ``failed``; ``dropped`` and ``failed`` are the last step.
+        reason: the reason, if ``rule`` does not say it.
+        added: the added labels.
+        removed: the removed labels.
+        changed: the values of changed labels, before and after.
     """
 
     name: str
@@ -84,8 +84,8 @@ class ExplainedGroup:
     Args:
         targets: the addresses.
         labels: the labels without ``__address__``.
-        where: where the output puts it, if it says so: a file, a shard.
-        same_as: the target under which the same group is published already, if it is another one.
+        where: where the output puts it, like a file or a shard; empty if the output does not say.
+        same_as: the other target for which an equal group is already published; None if there is none.
     """
 
     targets: list[str]
@@ -96,11 +96,11 @@ class ExplainedGroup:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The way of one label set; there are several only where a transform makes several of one.
+    """The steps of one label set; there are several traces only if a transform returns several label sets.
 
     Args:
-        steps: in their order.
-        group: what came out; None if it was dropped or failed.
+        steps: the steps, in order.
+        group: the resulting group; None if the label set was dropped or failed.
     """
 
     steps: tuple[Step, ...]
@@ -112,13 +112,13 @@ class Verdict:
     """What an output does with a target.
 
     Args:
-        output: its name.
-        verdict: ``published``; ``kept``: conversion fails, and what it was before stays published; ``duplicate``: the
-            same group is published for another target; ``dropped`` by a step; ``failed``: conversion fails, and there
-            is nothing to keep; ``expired``: its control plane was not connected within max-age; ``waiting``: the
+        output: the output's name.
+        verdict: ``published``; ``kept``: it is quarantined and its last good groups stay published; ``duplicate``: an
+            equal group is published for another target; ``dropped`` by a step; ``failed``: it is quarantined and has
+            no last good groups; ``expired``: its control plane was not connected within max-age; ``waiting``: the
             output has not published it yet.
-        why: the reason; empty if it is published as it should be.
-        groups: what is published of it.
+        why: the reason; empty if it is published normally.
+        groups: its published groups.
     """
 
     output: str
@@ -129,13 +129,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedChain:
-    """What outputs with the same label profile and transforms make of a target.
+    """The result of a chain for a target, and the verdicts of the outputs at its end.
 
     Args:
-        label_profile: the profile.
+        label_profile: the label profile.
         transforms: the names of the transforms.
-        outputs: what becomes of it in each of the outputs.
-        traces: how.
+        outputs: the verdict of each output.
+        traces: the traces of the target through the chain.
     """
 
     label_profile: str
@@ -146,13 +146,13 @@ class ExplainedChain:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything about one target.
+    """The complete explanation of one target.
 
     Args:
-        target: which it is.
-        state: ``present``; ``held``: its control plane does not have it any more, but the guard holds it; ``expired``.
-        received: what was received.
-        chains: what became of it.
+        target: its identity.
+        state: ``present``; ``held``: its control plane no longer has it, but the guard holds it; ``expired``.
+        received: the received assignment.
+        chains: its result in each chain.
     """
 
     target: Identity
@@ -162,12 +162,12 @@ class Explanation:
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """What each output does with it."""
+        """The verdict of each output."""
         return [verdict for chain in self.chains for verdict in chain.outputs]
 
     @property
     def results(self) -> "list[tuple[str, Verdict]]":
-        """What outputs do with it: the names of those that do the same for the same reason, and what that is."""
+        """The verdicts, each with the names of the outputs that share it."""
         found: list[tuple[list[str], Verdict]] = []
         for verdict in self.verdicts:
             same = [names for names, other in found if replace(other, output=verdict.output) == verdict]
@@ -179,7 +179,7 @@ class Explanation:
 
     @property
     def paths(self) -> "list[tuple[str, tuple[Trace, ...]]]":
-        """How that came about: the names of outputs to which the steps are equal, and the steps."""
+        """The traces, each with the names of the outputs that share them."""
         found: list[tuple[list[str], tuple[Trace, ...]]] = []
         for chain in self.chains:
             outputs = [verdict.output for verdict in chain.outputs]
@@ -193,12 +193,12 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What is found for a selector.
+    """The targets that match a selector.
 
     Args:
-        targets: those that match, sorted.
-        more: there are further ones behind these.
-        near: if none matches, what may have been meant.
+        targets: the matching targets, sorted.
+        more: more targets match than are listed.
+        near: suggestions if none matches.
     """
 
     targets: tuple[Explanation, ...]

@@ -1,4 +1,4 @@
-"""What ``/metrics`` tells. Importing this loads prometheus_client, so it is done late."""
+"""Render ``/metrics``. Import this late, since it loads prometheus_client."""
 
 import logging
 import platform
@@ -29,7 +29,7 @@ class Metrics(Collector):
 
     Args:
         status: returns the status.
-        collectors: returns what plugins registered.
+        collectors: returns the collectors that plugins registered.
     """
 
     def __init__(self, status: Callable[[], Status], collectors: Callable[[], Iterable[Collector]] = tuple) -> None:
@@ -42,19 +42,19 @@ class Metrics(Collector):
         """Return all metrics, and their content type.
 
         Args:
-            accept: what the client takes, as in the header of that name; it may be OpenMetrics.
+            accept: the header ``Accept`` of the request; it may ask for OpenMetrics.
         """
         encode, content_type = choose_encoder(accept)
         return encode(_registry(self)), content_type
 
     def collect(self) -> Iterator[Family]:
-        """Yield the families, as prometheus_client wants it."""
+        """Yield the metric families, as prometheus_client requires."""
         yield from _of_kuma_sd(self._status())
         yield from self._process.collect()
         yield from self._of_plugins()
 
     def _of_plugins(self) -> Iterator[Family]:
-        """Yield what plugins tell; several instances of one add to the same families."""
+        """Yield the metric families of plugins; several instances of a plugin add to the same families."""
         families: dict[str, Family] = {}
         for collector in self._collectors():
             try:
@@ -67,7 +67,7 @@ class Metrics(Collector):
         yield from families.values()
 
     def _report(self, collector: Collector, error: Exception) -> None:
-        # Once, since it is scraped again and again.
+        # Only once, since every scrape would log it.
         kind = f"{type(collector).__module__}.{type(collector).__qualname__}"
         if kind not in self._reported:
             self._reported.add(kind)
@@ -83,14 +83,14 @@ class _Collected(Collector):
 
 
 def _registry(collector: Collector) -> CollectorRegistry:
-    # Not the global one, which is open to every library.
+    # Not the global registry, where any library may register.
     registry = CollectorRegistry()
     registry.register(collector)
     return registry
 
 
 def _checked(collector: Collector) -> list[Family]:
-    """Return what a collector of a plugin tells, if it can be shown: one bad sample would cost all others."""
+    """Return the metric families of a plugin's collector; raises if they cannot be rendered, to protect the others."""
     families = list(collector.collect())
     generate_latest(_registry(_Collected(families)))
     for family in families:
@@ -104,11 +104,13 @@ def _of_kuma_sd(status: Status) -> Iterator[Family]:
     yield _family(catalog.BUILD_INFO, [(build, status)])
     for metric in catalog.PROCESS:
         yield _family(metric, [({}, status)])
-    planes = [({"control_plane": control_plane.title}, control_plane) for control_plane in status.control_planes]
-    spoken = [({**labels, "protocol": plane.protocol, "source": plane.plugin}, plane) for labels, plane in planes]
-    yield _family(catalog.CONTROL_PLANE_INFO, spoken)
+    control_planes = [({"control_plane": each.title}, each) for each in status.control_planes]
+    protocols = [
+        ({**labels, "protocol": each.protocol, "source": each.plugin}, each) for labels, each in control_planes
+    ]
+    yield _family(catalog.CONTROL_PLANE_INFO, protocols)
     for of_control_plane in catalog.CONTROL_PLANE:
-        yield _family(of_control_plane, planes)
+        yield _family(of_control_plane, control_planes)
     outputs = [({"output": output.name}, output) for output in status.outputs]
     for of_output in catalog.OUTPUT:
         yield _family(of_output, outputs)

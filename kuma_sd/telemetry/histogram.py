@@ -1,21 +1,21 @@
-"""How long something took, over and over: counted in buckets, as Prometheus wants it."""
+"""Count durations in buckets, as in a Prometheus histogram."""
 
 from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import accumulate
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-"""The upper ends of the buckets; what took longer is in one more."""
+"""Upper bounds of the buckets, in seconds; one more bucket holds longer durations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Observations so far; replaced whole, never changed.
+    """Counts the observations so far; replaced whole, never changed.
 
     Args:
-        counts: how many fell into each bucket, not cumulated; the last is for what is beyond all.
-        total: the sum of all, in seconds.
-        last: the last one, in seconds; None before the first.
+        counts: the number of observations in each bucket, not cumulated; the last bucket has no upper bound.
+        total: the sum of all observations, in seconds.
+        last: the last observation, in seconds; None before the first.
     """
 
     counts: tuple[int, ...] = (0,) * (len(SECONDS) + 1)
@@ -23,13 +23,13 @@ class Histogram:
     last: float | None = None
 
     def observe(self, seconds: float) -> "Histogram":
-        """Return what it is with one more."""
+        """Return the histogram with one more observation."""
         place = bisect_left(SECONDS, seconds)
         counts = (*self.counts[:place], self.counts[place] + 1, *self.counts[place + 1 :])
         return Histogram(counts, self.total + seconds, seconds)
 
     @property
     def cumulated(self) -> list[tuple[str, float]]:
-        """How many took at most so long, by the end of the bucket as Prometheus writes it."""
+        """The cumulated counts, each with the upper bound of its bucket as Prometheus writes it."""
         ends = [*map(str, SECONDS), "+Inf"]
         return [(end, float(count)) for end, count in zip(ends, accumulate(self.counts), strict=True)]

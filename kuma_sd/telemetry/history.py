@@ -1,4 +1,4 @@
-"""What each output published over the last hour and day; kept in memory, and bounded."""
+"""Record what each output published in the last hour and day; in memory, of bounded size."""
 
 import itertools
 from collections import deque
@@ -9,28 +9,28 @@ from itertools import islice
 from kuma_sd.core.publication import Change, Publication
 
 FINE, FINE_POINTS = 10.0, 360
-"""An hour, in steps of seconds."""
+"""Step of the history of the last hour, in seconds, and number of steps."""
 
 COARSE, COARSE_POINTS = 300.0, 288
-"""A day, likewise."""
+"""Step of the history of the last day, in seconds, and number of steps."""
 
 RECENT = 50
-"""How many changes are told one by one."""
+"""Maximum number of recent changes that are listed."""
 
 EXAMPLES = 5
-"""How many dataplanes of a change are named."""
+"""Maximum number of dataplanes that are named in a change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What was so at the end of a step, and what happened in it.
+    """The number of groups at the end of a step, and the changes in it.
 
     Args:
         when: the end of the step, in seconds of ``time.time()``.
-        groups: how many target groups were published.
-        added: how many came in this step.
-        removed: how many went.
-        changed: how many have other labels.
+        groups: the number of published target groups.
+        added: the number of groups added in this step.
+        removed: the number removed.
+        changed: the number whose labels changed.
     """
 
     when: float
@@ -42,15 +42,15 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class RecentChange:
-    """A change that was published.
+    """A published change.
 
     Args:
-        when: when it was, in seconds of ``time.time()``.
+        when: the time of the change, in seconds of ``time.time()``.
         output: the instance that published it.
-        groups: how many target groups there were after it.
-        added: how many came.
-        removed: how many went.
-        changed: how many have other labels.
+        groups: the number of target groups after the change.
+        added: the number of groups added.
+        removed: the number removed.
+        changed: the number whose labels changed.
         examples: a few of the dataplanes, as MESH/NAME with ``+``, ``-`` or ``~`` in front.
     """
 
@@ -65,14 +65,14 @@ class RecentChange:
 
 @dataclass(frozen=True, slots=True)
 class ChangeTotals:
-    """How much the publications of an output changed so far; replaced whole, never changed.
+    """Sums of the changes that an output published so far; replaced whole, never changed.
 
-    Counted when something is published, so that nobody has to keep what was published before, to compare it later.
+    Changes are counted at publication, so that earlier publications need not be kept for a later comparison.
 
     Args:
-        added: how many groups came.
-        removed: how many went.
-        changed: how many got other labels.
+        added: the number of groups added.
+        removed: the number removed.
+        changed: the number whose labels changed.
         examples: a few of the dataplanes of the last change, as in `RecentChange`.
         began: when counting began, in seconds of ``time.time()``.
     """
@@ -87,10 +87,10 @@ class ChangeTotals:
         """Return the totals after one more publication.
 
         Args:
-            publication: what was published.
-            before: what was published before; None if it is the first, which is all new.
+            publication: the new publication.
+            before: the publication before it; None if it is the first, in which all groups are new.
         """
-        # Comparing the first with nothing would take longer than all others.
+        # Not compared, since comparing the first with nothing would take longer than any other comparison.
         change = publication.since(before) if before else Change(publication.groups, (), ())
         return ChangeTotals(
             self.added + len(change.added),
@@ -117,7 +117,7 @@ class Series:
 
     @property
     def day(self) -> Sequence[Point]:
-        """The last day, the oldest first; its last point may be of a step that is not over."""
+        """The last day, the oldest first; the last step may be incomplete."""
         present = (_sum(self._pending),) if self._pending else ()
         return (*self._day, *present)
 
@@ -126,13 +126,13 @@ class Series:
         if self._pending and point.when // COARSE > self._pending[0].when // COARSE:
             self._day.append(_sum(self._pending))
             self._pending = []
-        # Replaced whole, for others read it at any time.
+        # Replaced whole, since other threads read it at any time.
         self._pending = [*self._pending, point]
         self._hour.append(point)
 
 
 class History:
-    """Follows what outputs publish. One thread notes, others read."""
+    """Records what outputs publish. One thread writes, others read."""
 
     def __init__(self) -> None:
         self._series: dict[str, Series] = {}
@@ -140,7 +140,7 @@ class History:
 
     @property
     def outputs(self) -> Sequence[str]:
-        """The outputs that there is a history of."""
+        """The outputs that have a history."""
         return tuple(self._series)
 
     @property
@@ -149,7 +149,7 @@ class History:
         return tuple(reversed(self._recent.copy()))
 
     def series(self, output: str) -> Series:
-        """Return the history of an output; empty if there is none."""
+        """Return the history of an output; an empty one if it has none."""
         return self._series.get(output, Series())
 
     def keep_only(self, outputs: Sequence[str]) -> None:
@@ -157,20 +157,20 @@ class History:
         self._series = {name: series for name, series in self._series.items() if name in outputs}
 
     def note(self, output: str, groups: int, totals: ChangeTotals, published: float, now: float) -> None:
-        """Note how much an output has published; called every FINE seconds, changed or not.
+        """Record what an output has published; called at each step, even without a change.
 
         Args:
             output: the instance's name.
-            groups: how many groups it published last.
-            totals: how much its publications changed so far.
+            groups: the number of groups in its last publication.
+            totals: its changes so far.
             published: when it published last, in seconds of ``time.time()``.
-            now: likewise.
+            now: the current time, in seconds of ``time.time()``.
         """
         series = self._series.get(output)
         if series is None:
             series = Series()
             self._series = {**self._series, output: series}
-        # An instance that took the place of another one published again what that one had, and that is no change.
+        # An instance that replaced another one republished the same groups, which is no change.
         before = series.noted if series.noted.began in (0.0, totals.began) else totals
         added, removed = totals.added - before.added, totals.removed - before.removed
         changed = totals.changed - before.changed
@@ -192,7 +192,7 @@ def _sum(points: Sequence[Point]) -> Point:
 
 
 def _examples(change: Change) -> tuple[str, ...]:
-    # What goes missing is what people look for first.
+    # Removed targets first: operators look for these first.
     parts = (("-", change.removed), ("+", change.added), ("~", change.changed))
     named = (
         f"{sign}{group.key.assignment.mesh}/{group.key.assignment.name}" for sign, groups in parts for group in groups

@@ -1,4 +1,4 @@
-"""Which metrics there are, what each is, and where it comes from. No label of theirs grows with the mesh."""
+"""Define all metrics of kuma-sd: name, help and value. The number of values of a label never grows with the mesh."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Metric(Generic[T]):
-    """A metric of something.
+    """The definition of a metric.
 
     Args:
-        name: without the prefix that all have; that of a counter ends in ``_total``.
-        help: what it is.
-        value: returns it; None when there is none yet.
+        name: its name without the common prefix; the name of a counter ends in ``_total``.
+        help: its help text.
+        value: returns its value; None if there is none yet.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Metric(Generic[T]):
 
     @property
     def full_name(self) -> str:
-        """Its name as it is scraped."""
+        """The name with the prefix, as it is scraped."""
         return f"kuma_sd_{self.name}"
 
 

@@ -1,4 +1,4 @@
-"""What needs a look, and why. Decided here; the status page, `kuma-sd status` and the health checks show it."""
+"""Derive the problems from a status; the status page, `kuma-sd status` and the health checks only show them."""
 
 from collections.abc import Iterator
 
@@ -6,16 +6,16 @@ from kuma_sd.core.text import ago, counted, duration
 from kuma_sd.telemetry.status import ControlPlaneStatus, OutputStatus, Problem, Status, TargetCounts
 
 SLOW_SECONDS = 5.0
-"""From when on an attempt to publish deserves a look."""
+"""Duration from which an attempt to publish counts as slow, in seconds."""
 
 MOST_PARTS = 5
-"""How many meshes are named."""
+"""Maximum number of meshes or services that are named."""
 
 ERROR, WARNING = "error", "warning"
 
 
 def problems_of(status: Status) -> list[Problem]:
-    """Return what needs a look, errors first."""
+    """Return the problems of a daemon, errors first."""
     found = [*_of_daemon(status)]
     for control_plane in status.control_planes:
         found += _of_control_plane(control_plane, status.now)
@@ -27,7 +27,7 @@ def problems_of(status: Status) -> list[Problem]:
 def summary(counts: TargetCounts) -> str:
     """Name the meshes or services with the most targets, like ``payments 138, default 2 and 7 more``.
 
-    A service whose name stands in several meshes is named with its mesh, like ``redis (default) 5``.
+    A service name that occurs in several meshes is written with its mesh, like ``redis (default) 5``.
     """
     names = [count.name for count in counts.top]
     shown = [
@@ -58,7 +58,7 @@ def _of_control_plane(one: ControlPlaneStatus, now: float) -> Iterator[Problem]:
         what = f"Control plane {one.title} sends {counted(one.assignments, 'target')}"
         yield Problem("note", WARNING, what, one.note, control_plane=one.name)
     if one.guard.suspicious:
-        until = "until somebody accepts"
+        until = "until an operator accepts"
         if one.guard.until is not None:
             until = f"for {duration(max(0.0, one.guard.until - now))} more"
         what = f"The guard holds {counted(one.guard.targets, 'target')} that vanished from {one.title}, {until}"
@@ -69,7 +69,7 @@ def _of_control_plane(one: ControlPlaneStatus, now: float) -> Iterator[Problem]:
         kept = f"{counted(one.guard.doubtful, 'target')} that may be among them stay published; " * bool(
             one.guard.doubtful
         )
-        yield Problem("unreadable", WARNING, what, f"{kept}the log says more", control_plane=one.name)
+        yield Problem("unreadable", WARNING, what, f"{kept}see the log", control_plane=one.name)
 
 
 def _fate(one: ControlPlaneStatus) -> str:

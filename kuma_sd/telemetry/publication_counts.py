@@ -1,4 +1,4 @@
-"""What is in a publication; found out when somebody asks, never on its way to an output."""
+"""Count what a publication holds; on request only, never while it is being published."""
 
 import threading
 import time
@@ -16,18 +16,18 @@ from kuma_sd.core.publication import Publication
 from kuma_sd.telemetry.status import Count, TargetCounts
 
 SHARE = 0.05
-"""How much of the time may go into finding out, when publications follow one another and somebody always asks."""
+"""Maximum share of the time that counting may take under constant requests and new publications."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much it is.
+    """The size of a publication.
 
     Args:
-        targets: how many targets of the mesh its groups stand for.
-        bytes: how large its groups are as JSON.
+        targets: the number of targets of the mesh in it; a target may have several groups.
+        bytes: the size of its groups as JSON.
     """
 
     targets: int = 0
@@ -37,14 +37,14 @@ class Size:
     def of(cls, publication: Publication) -> "Size":
         """Measure a publication."""
         groups = publication.groups
-        # The groups of one target stand side by side, and share its key.
+        # The groups of a target are adjacent, and share its key object.
         keys = list(map(attrgetter("key.assignment"), groups))
         targets = sum(map(is_not, keys, islice(keys, 1, None))) + bool(keys)
         return cls(targets, sum(map(len, map(attrgetter("json"), groups))))
 
 
 class _Labels(msgspec.Struct, gc=False):
-    # By the label profiles: what is asked for is decoded, the rest is passed over.
+    # Only the labels needed are decoded, in the names of all label profiles; the rest is skipped.
     service: str = ""
     job: str = ""
     kuma_sd_configs: str = msgspec.field(default="", name="__meta_kuma_service")
@@ -59,11 +59,11 @@ _DECODER = msgspec.json.Decoder(_Group)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Whose it is.
+    """The number of groups in a publication by mesh and by service.
 
     Args:
-        meshes: how many groups each mesh has.
-        services: how many groups each service has.
+        meshes: the number of groups of each mesh.
+        services: the number of groups of each service.
     """
 
     meshes: TargetCounts = field(default_factory=TargetCounts)
@@ -85,26 +85,26 @@ class Parts:
 
 
 class Measured(Generic[T]):
-    """Remembers what was found out about the last publication; from any thread.
+    """Caches a measurement of the last publication; any thread may use it.
 
-    When finding out is slow, the last answer stands for a while, so that asking again and again costs no more than
-    SHARE of the time.
+    If measuring is slow, the last result is reused for a while, so that constant requests take at most SHARE of the
+    time.
 
     Args:
-        measure: finds out.
-        nothing: what holds without a publication.
+        measure: measures a publication.
+        nothing: the result without a publication.
     """
 
     def __init__(self, measure: Callable[[Publication], T], nothing: T) -> None:
         self._measure = measure
         self._value = self._nothing = nothing
-        # Weak, since nobody may ask again for a long time, and a publication is large.
+        # Weak, since a publication is large, and the next request may come much later.
         self._last: Callable[[], Publication | None] = lambda: None
         self._good_until = float("-inf")
         self._lock = threading.Lock()
 
     def of(self, publication: Publication | None) -> T:
-        """Return what holds for a publication, or did for an earlier one a moment ago."""
+        """Return the measurement of a publication, or that of an earlier one if it is recent."""
         if publication is None:
             return self._nothing
         with self._lock:

@@ -1,4 +1,4 @@
-"""How two lists of target groups differ, also where they have no keys in common: files hold none."""
+"""Compare two lists of target groups, even without common keys, since files hold no keys."""
 
 import sys
 from collections import defaultdict, deque
@@ -13,11 +13,11 @@ from kuma_sd.core.model import Key, Labels
 from kuma_sd.core.target_group import GroupKey, TargetGroup
 
 NO_KEY = GroupKey(Key("", "", "", 0), 0)
-"""The key of groups whose identity is not known."""
+"""Key of groups whose identity is not known."""
 
 
 class _MetaLabels(msgspec.Struct, rename=lambda field: field.replace("meta_", "__meta_kuma_")):
-    """The labels of all label profiles that tell what a target belongs to."""
+    """The labels, in all label profiles, that identify a target."""
 
     mesh: str = ""
     meta_mesh: str = ""
@@ -38,13 +38,13 @@ _DECODER = msgspec.json.Decoder(_Group)
 
 
 class Described(NamedTuple):
-    """A target group, and what it belongs to; empty where nothing tells it. They sort in this order.
+    """A target group with the facts that identify it, empty if unknown; sorts by these in this order.
 
     Args:
         mesh: its mesh.
         service: its service.
         name: its dataplane.
-        address: where it is scraped.
+        address: the address that is scraped.
         group: the group itself.
     """
 
@@ -56,13 +56,13 @@ class Described(NamedTuple):
 
     @classmethod
     def of(cls, group: TargetGroup) -> "Described":
-        """Read a group; as little of it as will do, for there may be very many."""
+        """Read a group; decodes as little as possible, since there may be very many."""
         read, key = _DECODER.decode(group.json), group.key.assignment
-        told = read.labels
+        labels = read.labels
         return cls(
-            sys.intern(told.mesh or told.meta_mesh or key.mesh),
-            sys.intern(told.service or told.meta_service or told.job),
-            told.dataplane or told.meta_dataplane or told.instance or key.name,
+            sys.intern(labels.mesh or labels.meta_mesh or key.mesh),
+            sys.intern(labels.service or labels.meta_service or labels.job),
+            labels.dataplane or labels.meta_dataplane or labels.instance or key.name,
             read.targets[0],
             group,
         )
@@ -74,21 +74,21 @@ class Described(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """One target before and after; None where it is not there."""
+    """One target before and after; None where it does not exist."""
 
     before: Described | None
     after: Described | None
 
     @property
     def target(self) -> Described:
-        """What it is called by: as it will be, or as it was if it goes."""
+        """The target as it will be, or as it was if it is removed."""
         one = self.after or self.before
         assert one is not None
         return one
 
     @property
     def labels(self) -> Iterator[tuple[str, str | None, str | None]]:
-        """The labels that differ: name, value before, value after; None where there is none."""
+        """The labels that differ: name, value before, value after; None for a missing label."""
         before, after = (group.labels if group else {} for group in self)
         for name in sorted(before.keys() | after.keys()):
             if before.get(name) != after.get(name):
@@ -96,7 +96,7 @@ class Pair(NamedTuple):
 
 
 class DiffCounts(NamedTuple):
-    """How many targets are added, removed and changed."""
+    """The numbers of added, removed and changed targets."""
 
     added: int = 0
     removed: int = 0
@@ -104,13 +104,13 @@ class DiffCounts(NamedTuple):
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The sum of all three."""
         return sum(self)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What turns one list of groups into another; each part is sorted by mesh, service, dataplane and address."""
+    """The difference between two lists of groups; each part is sorted by mesh, service, dataplane and address."""
 
     added: list[Pair]
     removed: list[Pair]
@@ -118,12 +118,12 @@ class Difference:
 
     @property
     def counts(self) -> DiffCounts:
-        """How many of each."""
+        """The numbers of added, removed and changed targets."""
         return DiffCounts(len(self.added), len(self.removed), len(self.changed))
 
     @property
     def services(self) -> Mapping[tuple[str, str], DiffCounts]:
-        """How many of each by mesh and service, the largest first."""
+        """The numbers of added, removed and changed targets by mesh and service, the largest first."""
         found: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
         for place, pairs in enumerate((self.added, self.removed, self.changed)):
             for pair in pairs:
@@ -132,15 +132,14 @@ class Difference:
 
 
 def compare(before: Iterable[TargetGroup], after: Iterable[TargetGroup]) -> Difference:
-    """Compare what is published with what would be.
+    """Compare what is published with what would be published.
 
-    Equal lines fall out, whatever their keys: Prometheus sees no difference. What is left is paired, so that a target
-    that has other labels now is not shown as one that goes and one that comes: by key where there are keys, then by
-    what the labels tell.
+    Equal lines are skipped, whatever their keys: Prometheus sees no difference. The rest is paired, by key if there are
+    keys, then by identifying labels, so that a target whose labels changed is not shown as removed and added.
 
     Args:
-        before: those of now, each line once.
-        after: those of then, likewise.
+        before: the groups published now, each line once.
+        after: the groups that would be published, each line once.
     """
     old, new = ({group.json: group for group in groups} for groups in (before, after))
     gone = [Described.of(old[line]) for line in old.keys() - new.keys()]
@@ -158,11 +157,11 @@ def compare(before: Iterable[TargetGroup], after: Iterable[TargetGroup]) -> Diff
 def _paired(
     gone: list[Described], come: list[Described], identity: Callable[[Described], Hashable]
 ) -> tuple[list[Pair], list[Described], list[Described]]:
-    """Pair those of equal identity in their order; returns the pairs, and what is left on both sides."""
+    """Pair groups of equal identity, in order; returns the pairs, and the unpaired groups of both sides."""
     waiting: dict[Hashable, deque[Described]] = defaultdict(deque)
     for group in gone:
         waiting[identity(group)].append(group)
-    # What has no identity waits in vain.
+    # Groups without an identity stay unpaired.
     hopeless = waiting.pop(None, deque())
     pairs, alone = [], []
     for group in come:

@@ -1,6 +1,6 @@
-"""How a daemon is: all that an operator asks first. Plain data, for JSON, metrics, the page and the terminal.
+"""The status of a daemon as plain data, for JSON, metrics, the status page and the terminal.
 
-Times are seconds of ``time.time()``; what is None is not known, or has not happened.
+Times are in seconds of ``time.time()``; None means not known, or not happened yet.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,18 +10,18 @@ import msgspec
 from kuma_sd.telemetry.histogram import Histogram
 
 MOST_NAMES = 20
-"""How many meshes, services or dataplanes are named; a mesh may have any number."""
+"""Maximum number of meshes, services or dataplanes that are named; there may be any number."""
 
 
 class Reloads(msgspec.Struct, frozen=True):
-    """How reading the settings again went; replaced whole, never changed.
+    """The reloads of the settings; replaced whole, never changed.
 
     Args:
-        count: how often they were read again since the start, with or without success.
-        failures: how often that failed, so that the old settings stayed.
-        last: when they were read again last.
-        succeeded: when settings were last taken: at the start, or by a reload.
-        failing: why the last reload failed; empty when it did not.
+        count: the number of reloads since the start, successful or not.
+        failures: the number of failed reloads, after which the old settings stayed.
+        last: the time of the last reload.
+        succeeded: when settings were last applied: at the start, or by a reload.
+        failing: why the last reload failed; empty if it succeeded.
     """
 
     count: int = 0
@@ -32,12 +32,12 @@ class Reloads(msgspec.Struct, frozen=True):
 
 
 class Count(msgspec.Struct, frozen=True):
-    """How many there are of one name.
+    """The number of target groups of one name.
 
     Args:
-        name: of a mesh or a service; empty when there is none.
-        count: how many target groups.
-        mesh: of a service, the mesh it is in.
+        name: the name of a mesh or a service; empty for groups without one.
+        count: the number of target groups.
+        mesh: the mesh of a service; empty for a mesh.
     """
 
     name: str
@@ -46,12 +46,12 @@ class Count(msgspec.Struct, frozen=True):
 
 
 class TargetCounts(msgspec.Struct, frozen=True):
-    """The most frequent names; what is beyond MOST_NAMES is summed up.
+    """The MOST_NAMES names with the most target groups, and a sum of the others.
 
     Args:
-        top: the largest first.
-        names: how many different names there are, those in ``top`` included.
-        others: how many target groups have names that are not in ``top``.
+        top: the counts, the largest first.
+        names: the number of different names, those in ``top`` included.
+        others: the number of target groups with other names.
     """
 
     top: tuple[Count, ...] = ()
@@ -60,22 +60,22 @@ class TargetCounts(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, counts: Iterable[Count]) -> "TargetCounts":
-        """Choose the largest."""
+        """Choose the largest counts and sum up the others."""
         ordered = sorted(counts, key=lambda one: (-one.count, one.mesh, one.name))
         return cls(tuple(ordered[:MOST_NAMES]), len(ordered), sum(count.count for count in ordered[MOST_NAMES:]))
 
 
 class HeldStatus(msgspec.Struct, frozen=True):
-    """What the guard of a control plane holds back.
+    """The targets that the guard of a control plane holds.
 
     Args:
-        targets: how many vanished targets stay published.
+        targets: the number of vanished targets that stay published.
         meshes: the same by mesh.
-        why: what made the guard hold them; empty while it holds none.
-        until: when the first of them is let go; None while it holds none, or when they stay until somebody accepts.
-        engaged: how often it began to hold something.
-        doubtful: how many of them stay because something that cannot be read may be one of them.
-        suspicious: somebody should look: it is more than a few targets after a reconnect.
+        why: why the guard holds them; empty while it holds none.
+        until: when the first of them is released; None while it holds none, or if they stay until an operator accepts.
+        engaged: how often it began to hold targets.
+        doubtful: the number of held targets that may be among the unreadable assignments.
+        suspicious: an operator should check: more than a few targets vanished after a reconnect.
     """
 
     targets: int = 0
@@ -88,34 +88,34 @@ class HeldStatus(msgspec.Struct, frozen=True):
 
 
 class ControlPlaneStatus(msgspec.Struct, frozen=True):
-    """A control plane, and what is known of it.
+    """The status of a control plane.
 
     Args:
-        name: in the settings; empty for the only one.
-        title: what people call it: its name, or its address without a password.
+        name: its name in the settings; empty for the only one.
+        title: its name, or its address without a password if it has no name.
         address: its address without a password.
-        plugin: the kind of source that speaks to it.
+        plugin: the kind of source.
         connected: whether it is connected now.
-        protocol: what is spoken, or was last, like ``v1 gRPC``; empty before anything was.
-        why: where it leads, and why it is this protocol.
-        since: since when it is connected; None while it is not.
-        last_response: when it answered last; now, while it is connected.
-        age: how long ago that was, in seconds; from the start if there was none.
+        protocol: the protocol of the current or last connection, like ``v1 gRPC``; empty before the first.
+        why: the server of the connection, and why this protocol was chosen.
+        since: when the connection began; None while not connected.
+        last_response: the time of the last response; now, while it is connected.
+        age: the seconds since then; since the start if there was no response.
         changed: when its targets changed last.
-        failing: why the last connection ended, or that the present one is silent; empty while all is well.
-        silent: for how long a connection that is open owes an answer, in seconds; 0 while it does not.
-        note: what is remarkable about the last answer; empty for nothing.
-        attempts: how many connections were tried.
-        responses: how many answers came.
-        snapshots: how many of them made a snapshot.
-        received: how many bytes came.
-        unreadable: how many assignments of the last answer cannot be understood.
-        parse_errors: how many assignments, or whole answers, could not be understood so far.
-        assignments: how many are published.
-        restored: they are from before a restart; it has not answered yet.
+        failing: why the last connection ended, or that the current one is silent; empty if there is no failure.
+        silent: for how long a response has been overdue on the open connection, in seconds; 0 if none is.
+        note: anything unusual about the last response; empty if there is nothing.
+        attempts: the number of connection attempts.
+        responses: the number of responses.
+        snapshots: the number of responses that gave a snapshot.
+        received: the size of all responses in bytes.
+        unreadable: the number of assignments in the last response that cannot be read.
+        parse_errors: the number of assignments, or whole responses, that could not be read so far.
+        assignments: the number of published assignments.
+        restored: its targets are from before a restart; it has not responded yet.
         expired: it was not connected for longer than max-age, so its targets were dropped.
-        guard: what is held back.
-        facts: what its plugin reports.
+        guard: the targets that its guard holds.
+        facts: the facts that its plugin reports.
     """
 
     name: str
@@ -146,13 +146,13 @@ class ControlPlaneStatus(msgspec.Struct, frozen=True):
 
 
 class Quarantined(msgspec.Struct, frozen=True):
-    """A target that could not be converted: it keeps its last good labels, or is left out if it has none.
+    """A quarantined target: it cannot be converted, and keeps its last good labels, or is left out if it has none.
 
     Args:
         control_plane: the name of its control plane.
         mesh: its mesh.
-        name: the dataplane.
-        why: what went wrong.
+        name: the name of the dataplane.
+        why: why it cannot be converted.
     """
 
     control_plane: str
@@ -162,33 +162,33 @@ class Quarantined(msgspec.Struct, frozen=True):
 
 
 class OutputStatus(msgspec.Struct, frozen=True):
-    """An output, and what it published.
+    """The status of an output.
 
     Args:
         name: the instance's name in the settings.
-        plugin: what kind it is, like ``file_sd``.
-        label_profile: which labels its targets have.
-        transforms: the names of what each label set goes through, in this order.
-        publications: how many it published.
-        failures: how many attempts failed.
-        failing: why the last attempt failed; empty when it did not.
+        plugin: the kind of output, like ``file_sd``.
+        label_profile: the label profile of its targets.
+        transforms: the names of its transforms, in order.
+        publications: the number of publications it published.
+        failures: the number of failed attempts.
+        failing: why the last attempt failed; empty if it succeeded.
         published: when it published last.
-        busy: how long the attempt under way takes so far, in seconds; 0 when there is none.
-        groups: how many target groups its last publication has; each is one target for Prometheus.
-        targets: how many targets of the mesh these stand for; transforms may make several groups of one, or none.
-        bytes: how large they are as JSON.
-        duplicates: how many groups were left out because an equal one is in.
-        superseded: how many publications were passed over for newer ones.
-        seconds: how long it took from response received to published.
-        quarantined: how many targets could not be converted.
-        quarantine: some of them, and why.
-        without_address: how many results of transforms were dropped so far because they have no address.
-        labels_repaired: how many label names were made valid so far.
-        labels_collided: how many labels were lost so far because another has the same name once it is valid.
-        meshes: how many groups each mesh has.
-        services: how many groups each service has.
-        paths: what it serves on the daemon's listeners.
-        facts: what its plugin reports.
+        busy: the duration of the current attempt so far, in seconds; 0 if there is none.
+        groups: the number of target groups in its last publication; each is one target for Prometheus.
+        targets: the number of targets of the mesh in it; a transform may return several groups for one, or none.
+        bytes: the size of these groups as JSON.
+        duplicates: the number of groups left out because an equal one is published.
+        superseded: the number of publications that a newer one replaced before the output took them.
+        seconds: the time from receiving a response to having published it.
+        quarantined: the number of quarantined targets.
+        quarantine: some of the quarantined targets, and why.
+        without_address: the number of results of transforms dropped so far because they have no address.
+        labels_repaired: the number of label names made valid so far.
+        labels_collided: the number of labels lost so far because another has the same name once it is valid.
+        meshes: the number of groups by mesh.
+        services: the number of groups by service.
+        paths: the paths it serves on the daemon's listeners.
+        facts: the facts that its plugin reports.
     """
 
     name: str
@@ -218,13 +218,13 @@ class OutputStatus(msgspec.Struct, frozen=True):
 
 
 class StateSaving(msgspec.Struct, frozen=True):
-    """How saving the last good targets goes.
+    """The status of saving the last good targets.
 
     Args:
-        saved: when something was saved last.
-        saves: how many snapshots were saved.
-        failures: how many attempts failed.
-        failing: why the last attempt failed, or why there is no state at all; empty when all is well.
+        saved: the time of the last save.
+        saves: the number of snapshots saved.
+        failures: the number of failed attempts.
+        failing: why the last attempt failed, or why nothing is saved; empty if saving works.
     """
 
     saved: float | None = None
@@ -234,16 +234,16 @@ class StateSaving(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Something that needs a look; `kuma_sd.telemetry.problems` decides what does.
+    """A problem that an operator should look at; created by `kuma_sd.telemetry.problems`.
 
     Args:
-        kind: what kind of problem: ``unhealthy``, ``unready``, ``reload``, ``state``, ``disconnected``, ``note``,
+        kind: the kind of problem: ``unhealthy``, ``unready``, ``reload``, ``state``, ``disconnected``, ``note``,
             ``held``, ``unreadable``, ``failing``, ``slow`` or ``quarantined``.
         level: ``error`` or ``warning``.
-        what: what is the case.
-        why: the reason; empty if there is none to tell.
-        control_plane: the name of the control plane that it concerns; None for others.
-        output: the name of the output that it concerns; None for others.
+        what: a description of the problem.
+        why: the reason; empty if there is none.
+        control_plane: the name of the control plane that it concerns; None if it concerns none.
+        output: the name of the output that it concerns; None if it concerns none.
     """
 
     kind: str
@@ -255,20 +255,20 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """How a daemon is.
+    """The status of a daemon.
 
     Args:
-        version: of kuma-sd.
-        now: when this was put together.
+        version: the version of kuma-sd.
+        now: when this status was created.
         started: when the daemon started.
-        stuck: the threads that died or do not move, each with the reason.
-        problems: what needs a look, errors first.
-        reloads: how reading the settings again went.
-        control_planes: in the order of their names.
-        outputs: in the order of the settings.
-        rounds: how often the pipeline put publications together.
-        round_seconds: how long it took the last time.
-        state: how saving goes.
+        stuck: the threads that died or make no progress, each with the reason.
+        problems: the problems, errors first.
+        reloads: the reloads of the settings.
+        control_planes: the control planes, in the order of their names.
+        outputs: the outputs, in the order of the settings.
+        rounds: the number of rounds of the pipeline; each builds publications.
+        round_seconds: the duration of the last round.
+        state: the status of saving.
     """
 
     version: str
@@ -285,12 +285,12 @@ class Status(msgspec.Struct, frozen=True):
 
     @property
     def unhealthy(self) -> tuple[str, ...]:
-        """What keeps the daemon from being healthy; empty when it is."""
+        """The reasons why the daemon is not healthy; empty if it is."""
         return tuple(problem.why for problem in self.problems if problem.kind == "unhealthy")
 
     @property
     def unready(self) -> tuple[str, ...]:
-        """What keeps the daemon from being ready; empty when it is."""
+        """The reasons why the daemon is not ready; empty if it is."""
         return tuple(
             f"output {problem.output}: {problem.why}" for problem in self.problems if problem.kind == "unready"
         )
@@ -306,10 +306,10 @@ class Status(msgspec.Struct, frozen=True):
 
     @property
     def assignments(self) -> int:
-        """How many targets all control planes have together."""
+        """The number of targets of all control planes."""
         return sum(control_plane.assignments for control_plane in self.control_planes)
 
     @property
     def held(self) -> int:
-        """How many of them the guards hold."""
+        """The number of targets that the guards hold."""
         return sum(control_plane.guard.targets for control_plane in self.control_planes)

@@ -1,4 +1,4 @@
-"""The kit for plugin authors: builders, contract tests, and a control plane to connect to.
+"""Test kit for plugin authors: builders, contract tests, and a simulated control plane.
 
 A plugin's tests begin like this::
 
@@ -22,7 +22,7 @@ A plugin's tests begin like this::
                 yield f"mine://127.0.0.1:{port}"
 
 ``SourceContract`` and the fixture ``kuma_control_plane`` need pytest; ``pytest_plugins = ["kuma_sd.testing"]`` in the
-topmost conftest.py makes the fixture known.
+topmost conftest.py registers the fixture.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Targets, assignments, groups, snapshots and publications with good defaults."""
+"""Build targets, assignments, groups, snapshots and publications with useful defaults."""
 
 from collections.abc import Iterable
 from typing import TypedDict, Unpack
@@ -9,7 +9,7 @@ from kuma_sd import Assignment, GroupKey, Key, Labels, Publication, Snapshot, Ta
 
 
 class Facts(TypedDict, total=False):
-    """What can be said of a target beside its name; everything has a default."""
+    """The facts of a target besides its name; all have a default."""
 
     control_plane: str
     mesh: str
@@ -25,7 +25,7 @@ def target(name: str = "backend-01", **facts: Unpack[Facts]) -> Target:
 
     Args:
         name: the name of the dataplane.
-        **facts: what should differ from the defaults.
+        **facts: the facts that differ from the defaults.
     """
     labels = {"env": "prod", "envs": ",prod,", "kuma_io_service": "backend", "kuma_io_services": ",backend,"}
     default = Target("", "default", "backend", name, "192.0.2.1:5670", "http", "/metrics", labels)
@@ -33,12 +33,12 @@ def target(name: str = "backend-01", **facts: Unpack[Facts]) -> Target:
 
 
 class JSONCodec:
-    """Reads the assignments that are built here: their bytes are the target's facts as JSON."""
+    """Decodes the assignments of `assignment()`: their bytes are the target's facts as JSON."""
 
     name = "testing"
 
     def read(self, key: Key, data: bytes) -> Target:
-        """Read one target; bytes that are no such JSON raise, as with every codec."""
+        """Decode one target; raises if the bytes are not such JSON, as every codec does."""
         del key  # the facts are all in the bytes
         return msgspec.json.decode(data, type=Target)
 
@@ -47,12 +47,12 @@ CODEC = JSONCodec()
 
 
 def assignment(name: str = "backend-01", *, index: int = 0, **facts: Unpack[Facts]) -> Assignment:
-    """Build an assignment, whose bytes `CODEC` reads; equal facts make equal bytes.
+    """Build an assignment that `CODEC` decodes; equal facts give equal bytes.
 
     Args:
         name: the name of the dataplane.
-        index: its place among assignments of the same control plane, mesh and name.
-        **facts: what should differ from the defaults.
+        index: its index among assignments of the same control plane, mesh and name.
+        **facts: the facts that differ from the defaults.
     """
     built = target(name, **facts)
     key = Key(built.control_plane, built.mesh, built.name, index)
@@ -67,12 +67,12 @@ def snapshot(
     complete: bool = True,
     unreadable: Iterable[bytes] = (),
 ) -> Snapshot:
-    """Build a snapshot; the assignments are sorted as a source must.
+    """Build a snapshot; the assignments are sorted, as in every source.
 
     Args:
-        *assignments: what it holds; a text is the name of a default assignment of this control plane.
+        *assignments: its assignments; a text is the name of a default assignment of this control plane.
         control_plane: its name; empty for the only one.
-        received: when the message came, in seconds.
+        received: when the message was received, in seconds.
         connected: when its connection was made, in seconds.
         complete: False when one resource, always the same, cannot be read.
         unreadable: digests of resources that cannot be read.
@@ -83,12 +83,12 @@ def snapshot(
 
 
 def group(name: str = "backend-01", *, place: int = 0, **facts: Unpack[Facts]) -> TargetGroup:
-    """Build the target group that the default label profile makes of a target.
+    """Build the target group that the default label profile gives for a target.
 
     Args:
         name: the name of the dataplane.
-        place: its place among the results of its transforms.
-        **facts: what should differ from the defaults.
+        place: its index among the results of the transforms.
+        **facts: the facts that differ from the defaults.
     """
     built = target(name, **facts)
     key = GroupKey(Key(built.control_plane, built.mesh, built.name, 0), place)
@@ -96,7 +96,7 @@ def group(name: str = "backend-01", *, place: int = 0, **facts: Unpack[Facts]) -
 
 
 def labels_of(built: Target) -> Labels:
-    """Return a target's labels as the default label profile makes them, simplified: names are taken as they are."""
+    """Return the labels that the default label profile gives for a target, without making names valid."""
     where = {"__address__": built.address, "__scheme__": built.scheme, "__metrics_path__": built.metrics_path}
     what = {"mesh": built.mesh, "service": built.service, "job": built.service}
     return built.labels | where | what | {"dataplane": built.name, "instance": built.name}
@@ -106,8 +106,8 @@ def publication(*groups: TargetGroup | str, received: float = 1.0) -> Publicatio
     """Build a publication; its groups are sorted.
 
     Args:
-        *groups: what it holds; a text is the name of a default group.
-        received: when the newest message in it came, in seconds.
+        *groups: its groups; a text is the name of a default group.
+        received: when the newest message in it was received, in seconds.
     """
     built = [group(g) if isinstance(g, str) else g for g in groups]
     return Publication.of(sorted(built), received)

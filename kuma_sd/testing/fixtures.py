@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def kuma_control_plane() -> "Iterator[SimulatedControlPlane[World]]":
-    """Run a control plane with an empty world, which the test fills."""
+    """Run a simulated control plane with an empty world, to be filled by the test."""
     with control_plane() as running:
         yield running

@@ -1,4 +1,4 @@
-"""What every output must do."""
+"""Contract tests for outputs."""
 
 import contextlib
 from collections import Counter
@@ -13,26 +13,26 @@ from kuma_sd.testing.builders import group, publication
 
 
 class OutputContract:
-    """What every output must do. Subclass it as ``TestSomething``, name the plugin, and run pytest.
+    """Tests what every output must do. Subclass it as ``TestSomething``, set ``plugin``, and run pytest.
 
-    Override `options()` when the defaults write outside the test's directory, `broken()` and `published()` for
-    outputs that can fail on purpose and whose work can be read back: more is tested then.
+    Override `options()` if the defaults write outside the test's directory. Override `broken()` if the output can be
+    made to fail, and `published()` if its result can be read back: then more is tested.
     """
 
     plugin: OutputPlugin
 
     def options(self, directory: Path) -> Any:  # noqa: ANN401 (each plugin has its own class)
-        """Return options for one instance; whatever it writes belongs into this empty directory."""
+        """Return options for one instance, which must write only into this empty directory."""
         del directory
         return self.plugin.options()
 
-    def broken(self, directory: Path) -> Any:  # noqa: ANN401 (likewise)
-        """Return options with which start() or publish() must fail; None when there are none."""
+    def broken(self, directory: Path) -> Any:  # noqa: ANN401 (each plugin has its own class)
+        """Return options with which start() or publish() must fail; None if there are none."""
         del directory
         return None
 
-    def published(self, options: Any) -> Iterable[Any] | None:  # noqa: ANN401 (likewise)
-        """Read back what is published, ``{"targets": […], "labels": {…}}`` for each group; None when it cannot be."""
+    def published(self, options: Any) -> Iterable[Any] | None:  # noqa: ANN401 (each plugin has its own class)
+        """Read back the published groups as ``{"targets": […], "labels": {…}}``; None if that is not possible."""
         del options
         return None
 
@@ -52,7 +52,7 @@ class OutputContract:
                 self._assert_published(options, each)
 
     def test_closing_takes_nothing_away_nor_does_closing_twice(self, tmp_path: Path) -> None:
-        """The end of the daemon takes no target away."""
+        """Published targets stay when the daemon ends."""
         options, last = self.options(tmp_path), publication("backend-01", "backend-02")
         with self._started(options) as output:
             output.publish(last)
@@ -60,7 +60,7 @@ class OutputContract:
         self._assert_published(options, last)
 
     def test_a_new_instance_takes_over(self, tmp_path: Path) -> None:
-        """At a reload the new instance is opened beside the old one, and started after the old one's close()."""
+        """A reload opens the new instance while the old one runs, and starts it after the old one's close()."""
         options, last = self.options(tmp_path), publication("backend-02")
         new = self._open(options)
         with self._started(options) as old:
@@ -79,10 +79,10 @@ class OutputContract:
         assert error, "neither start() nor publish() raised an OutputError with the options of broken()"
         assert len(str(error).splitlines()) == 1, "an OutputError's message is one line that says what to do about it"
 
-    def _open(self, options: Any) -> Output:  # noqa: ANN401 (likewise)
+    def _open(self, options: Any) -> Output:  # noqa: ANN401 (each plugin has its own class)
         return self.plugin.open(options, Context(name=self.plugin.name))
 
-    def _failure(self, options: Any) -> OutputError | None:  # noqa: ANN401 (likewise)
+    def _failure(self, options: Any) -> OutputError | None:  # noqa: ANN401 (each plugin has its own class)
         try:
             with self._started(options) as output:
                 output.publish(publication("backend-01"))
@@ -91,12 +91,12 @@ class OutputContract:
         return None
 
     @contextlib.contextmanager
-    def _started(self, options: Any) -> Iterator[Output]:  # noqa: ANN401 (likewise)
+    def _started(self, options: Any) -> Iterator[Output]:  # noqa: ANN401 (each plugin has its own class)
         with contextlib.closing(self._open(options)) as output:
             output.start()
             yield output
 
-    def _assert_published(self, options: Any, expected: Publication) -> None:  # noqa: ANN401 (likewise)
+    def _assert_published(self, options: Any, expected: Publication) -> None:  # noqa: ANN401 (each plugin has its own class)
         found = self.published(options)
         if found is not None:
             encode = msgspec.json.Encoder(order="sorted").encode

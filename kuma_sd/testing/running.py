@@ -1,4 +1,4 @@
-"""A control plane to connect to."""
+"""Run a simulated control plane in a test."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def control_plane(*dataplanes: "Dataplane | str", refresh: float = 0.0) -> "Iterator[SimulatedControlPlane[World]]":
-    """Run a control plane on loopback while the block runs; ``.url`` is its address, ``.world`` what it serves.
+    """Run a simulated control plane on loopback in a block; ``.url`` is its address, ``.world`` what it serves.
 
     Args:
-        *dataplanes: what its world holds; a text is the name of a default dataplane.
-        refresh: seconds from one look at the world to the next; with 0 each change is sent at once.
+        *dataplanes: the dataplanes in its world; a text is the name of a default dataplane.
+        refresh: the seconds between two checks of the world for changes; with 0 each change is sent at once.
     """
     from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World  # noqa: PLC0415 (loads gRPC)
 

@@ -1,4 +1,4 @@
-"""What every source must do."""
+"""Contract tests for sources."""
 
 import contextlib
 import threading
@@ -12,32 +12,32 @@ import pytest
 from kuma_sd import Context, Snapshot, Source, SourceError, SourcePlugin, parse_url
 
 AT_ONCE = 2.0
-"""How soon an iteration must end once the source is closed, in seconds; half of it would do on a calm machine."""
+"""Maximum time until an iteration ends after close(), in seconds; twice what an idle machine needs."""
 
 LONG = 30.0
-"""How long a first snapshot may take, in seconds."""
+"""Maximum wait for the first snapshot, in seconds."""
 
 
 class SourceContract:
-    """What every source must do. Subclass it as ``TestSomething``, name the plugin, and run pytest.
+    """Tests what every source must do. Subclass it as ``TestSomething``, set ``plugin``, and run pytest.
 
-    Override `address()` to run what it connects to, and `unreachable()` to have a failure tried.
+    Override `address()` to run a server for it, and `unreachable()` to test a failure.
     """
 
     plugin: SourcePlugin
 
     def options(self, directory: Path) -> Any:  # noqa: ANN401 (each plugin has its own class)
-        """Return the options to open it with; files they name belong into this empty directory."""
+        """Return the options to open it with; put files that they name into this empty directory."""
         del directory
         return self.plugin.options()
 
     @contextlib.contextmanager
     def address(self, directory: Path) -> Iterator[str]:
-        """Run something with at least one target while the block runs, and yield its address."""
+        """Run a server with at least one target while the block runs, and yield its address."""
         raise NotImplementedError
 
     def unreachable(self) -> str | None:
-        """Return an address at which nothing answers; None when there is none."""
+        """Return an address at which no server answers; None if there is none."""
         return None
 
     def test_opening_connects_to_nothing(self, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ class SourceContract:
             )
 
     def test_what_it_hands_out_can_be_read_again(self, tmp_path: Path) -> None:
-        """Labels are decoded when somebody asks, and again after a restart."""
+        """Labels are decoded on demand, and again after a restart."""
         with self._first(tmp_path) as (_, snapshot):
             for assignment in snapshot.assignments:
                 assert assignment.read() == assignment.read()
@@ -70,7 +70,7 @@ class SourceContract:
                     )
 
     def test_an_unknown_codec_is_a_key_error(self) -> None:
-        """What an older or newer version saved may have been read by another one."""
+        """An older or newer version may have saved assignments with another codec."""
         if self.plugin.codec:
             with pytest.raises(KeyError):
                 self.plugin.codec("no codec has this name")
@@ -85,7 +85,7 @@ class SourceContract:
             assert snapshot.received
 
     def test_closing_ends_the_iteration_at_once(self, tmp_path: Path) -> None:
-        """The daemon ends within a second, whatever the source waits for."""
+        """The daemon must be able to stop within a second, whatever the source waits for."""
         with self._first(tmp_path) as (source, _):
             source.close()
         assert not source.status.connected

@@ -1,4 +1,4 @@
-"""What every transform must do."""
+"""Contract tests for transforms."""
 
 import copy
 import time
@@ -10,19 +10,19 @@ from kuma_sd.testing.builders import labels_of, target
 
 
 class TransformContract:
-    """What every transform must do. Subclass it as ``TestSomething``, name the plugin, and run pytest."""
+    """Tests what every transform must do. Subclass it as ``TestSomething``, set ``plugin``, and run pytest."""
 
     plugin: TransformPlugin
 
     seconds_per_call = 0.0005  # at the start every target is transformed once: 100,000 of them take 50 s then
 
     def options(self, directory: Path) -> Any:  # noqa: ANN401 (each plugin has its own class)
-        """Return the options to make it with; files they name belong into this empty directory."""
+        """Return the options to make it with; put files that they name into this empty directory."""
         del directory
         return self.plugin.options()
 
     def examples(self) -> list[Target]:
-        """Return targets to try it on; add those that your transform treats specially."""
+        """Return targets to test it with; add those that your transform treats specially."""
         return [
             target(),
             target("web-01", mesh="payments", service="web", address="[2001:db8::1]:5670", scheme="https"),
@@ -31,7 +31,7 @@ class TransformContract:
         ]
 
     def test_it_changes_none_of_its_arguments(self, tmp_path: Path) -> None:
-        """The same target goes through several branches."""
+        """The same target goes through several chains."""
         transform = self._make(tmp_path)
         for example in self.examples():
             labels, before = labels_of(example), (labels_of(example), copy.deepcopy(example))
@@ -39,7 +39,7 @@ class TransformContract:
             assert (labels, example) == before, f"the arguments for {example.name} were changed; return new label sets"
 
     def test_its_results_are_label_sets(self, tmp_path: Path) -> None:
-        """A dictionary from text to text each; none, one or several."""
+        """Each result is a dictionary from text to text; there may be none, one or several."""
         transform = self._make(tmp_path)
         for example in self.examples():
             for result in transform(labels_of(example), example):
@@ -49,7 +49,7 @@ class TransformContract:
                 )
 
     def test_the_same_in_gives_the_same_out(self, tmp_path: Path) -> None:
-        """Results are remembered, so they depend on nothing but the arguments: not on calls before, nor on time."""
+        """Results are cached, so they must depend only on the arguments: not on earlier calls, nor on time."""
         one, other = self._make(tmp_path), self._make(tmp_path)
         examples = self.examples()
         first = [_results(one, example) for example in examples]
@@ -59,7 +59,7 @@ class TransformContract:
         assert first == elsewhere, "made again of equal options, it gave other results"
 
     def test_it_is_fast(self, tmp_path: Path) -> None:
-        """It runs once for each changed target, in the one thread that all targets go through."""
+        """It runs once for each changed target, in the single thread that converts all targets."""
         transform = self._make(tmp_path)
         arguments = [(labels_of(example), example) for example in self.examples()] * 250
         started = time.process_time()

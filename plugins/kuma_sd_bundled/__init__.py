@@ -1,1 +1,1 @@
-"""Plugins that come with kuma-sd. They import its public API only, like those of strangers."""
+"""Plugins that come with kuma-sd. Like third-party plugins, they import only its public API."""

@@ -26,7 +26,7 @@ class SavedSnapshot:
 
     Args:
         path: the file.
-        control_plane: the name of the control plane that it stands for.
+        control_plane: the name to give the snapshot's control plane.
     """
 
     def __init__(self, path: Path, control_plane: str) -> None:
@@ -37,17 +37,17 @@ class SavedSnapshot:
         self._closed = False
 
     def __iter__(self) -> Iterator[Snapshot]:
-        """Read the file, and wait for it to change.
+        """Yield the snapshot, and again each time the file changes.
 
         Raises:
-            SourceError: it is not there, or cannot be understood.
+            SourceError: the file does not exist, or cannot be read.
         """
         watcher = FileWatcher([self._path], lambda _changed: self._changed.set())
         threading.Thread(target=watcher.run, name=f"watch {self._path.name}", daemon=True).start()
         connected = time.monotonic()
         try:
             while True:
-                # Before it is asked whether to go on, so that close() is not missed.
+                # Before the check for close(), so that none is missed.
                 self._changed.clear()
                 if self._closed:
                     return
@@ -63,7 +63,7 @@ class SavedSnapshot:
             self.status = dataclasses.replace(self.status, connected=False, protocol="", contact=time.monotonic())
 
     def close(self) -> None:
-        """End the iteration at once, from any thread."""
+        """End the iteration immediately; called from any thread."""
         self._closed = True
         self._changed.set()
 

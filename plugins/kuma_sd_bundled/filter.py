@@ -16,7 +16,7 @@ _FACTS: dict[str, Callable[[Target], str]] = {
 
 @dataclass(frozen=True)
 class FilterOptions:
-    """Which targets to keep."""
+    """The options of ``filter``: which targets to keep."""
 
     match: Matchers = option(
         Matchers(),

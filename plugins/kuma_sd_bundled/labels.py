@@ -61,7 +61,7 @@ RENAMING = OptionType("old=new", _parse_renaming, _show_pairs)
 
 @dataclass(frozen=True)
 class LabelsOptions:
-    """What to change. First labels are removed, then renamed, then added."""
+    """The options of ``labels``. Labels are first removed, then renamed, then added."""
 
     add: Pairs = option(
         (),
@@ -109,7 +109,7 @@ class ChangeLabels:
             labels = kept | labels
             yield f"rename {', '.join(f'{old}={new}' for old, new in options.rename)}", labels
         if options.add:
-            # As they stand in the settings: what the environment holds shows in the labels.
+            # As written in the settings: the values of environment variables show in the labels.
             yield f"add {', '.join(f'{name}={value}' for name, value in options.add)}", labels | self._added
 
 

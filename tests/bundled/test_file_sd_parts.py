@@ -218,7 +218,7 @@ def test_more_parts_leave_the_targets_in_the_old_ones_until_somebody_accepts(
         # They are kept current meanwhile.
         output.publish(publication(*GROUPS[1:]))
         assert read_by(tmp_path, 2) == read_by(tmp_path, 5) == ALL - addresses_of(GROUPS[:1])
-        assert output.accept() == ["targets leave the 2 parts before: 5 parts are read now"]
+        assert output.accept() == ["the overlap with 2 parts is over: targets are only in the 5 parts"]
         eventually(lambda: read_by(tmp_path, 2) != read_by(tmp_path, 5), "the old parts hold their share alone")
         assert read_by(tmp_path, 5) == ALL - addresses_of(GROUPS[:1])
         eventually(lambda: output.facts() == {"parts": "5"}, "the overlap is over")

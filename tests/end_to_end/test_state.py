@@ -22,7 +22,7 @@ def test_a_restart_without_a_control_plane_begins_with_the_last_good_targets(tmp
         kuma.close()
         path.unlink()
         with kuma_sd(*arguments) as daemon:
-            daemon.wait_for_line(": begins with ")
+            daemon.wait_for_line(": restored ")
             daemon.wait_for_line('published" output=file_sd targets=2')
             assert names(path) == ["a", "b"]
             kuma.world.remove("a")

@@ -1,4 +1,4 @@
-"""What each path of the API answers."""
+"""Answer the requests for each path of the API."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,12 +25,12 @@ _MATCHES = re.compile(r"/meshes/(?P<mesh>[^/]+)/meshmetrics/(?P<name>[^/]+)/_res
 
 
 class ApiAnswers:
-    """Answers as the API server of one version of Kuma.
+    """Answers requests like the API server of one Kuma version.
 
     Args:
-        world: what there is.
-        kuma_version: which Kuma this is.
-        clients: returns the clients that MeshMetrics name; empty for one MeshMetric for everybody.
+        world: the world to serve.
+        kuma_version: the Kuma version to simulate.
+        clients: returns the clients that MeshMetrics name; empty for one MeshMetric for all clients.
         kubernetes: whether it runs on Kubernetes.
         zones: the zones of a global control plane; empty for a control plane of one zone.
     """
@@ -51,11 +51,11 @@ class ApiAnswers:
         self._store = ApiStore(world, flavour, self._by_mesh_metric, bare_matches=bare)
 
     def close(self) -> None:
-        """Follow the world no more."""
+        """Stop following the world."""
         self._store.close()
 
     def __call__(self, request: ServerRequest) -> ServerResponse | None:
-        """Answer a request; None where this Kuma has nothing."""
+        """Answer a request; None for a path that this version of Kuma does not have."""
         if request.method != "GET":
             return None
         if request.path == "/":
@@ -79,7 +79,7 @@ class ApiAnswers:
         return None
 
     def _by_mesh_metric(self) -> bool:
-        # As the simulator's MADS: the labels that it sends before Kuma 3 are those of Mesh.metrics.
+        # As in the simulator's MADS: before Kuma 3, it sends the labels of Mesh.metrics.
         return self._version >= _THIRD or (self._version >= _MESH_METRIC_SINCE and bool(list(self._clients())))
 
     def _policies(self, mesh: str) -> list[Document]:
@@ -148,7 +148,7 @@ class ApiAnswers:
             page = PageRequest.of(request.query)
         except ValueError as error:
             return _json(400, error_document(400, "Could not retrieve resources", str(error)))
-        # As Kuma does, of whatever the client says that it asked.
+        # As Kuma does, from the host that the client sent.
         url = f"http://{request.headers.get('Host', 'localhost')}{request.path}"
         return ServerResponse(200, [page.cut(items, url, always_next=always_next)], JSON)
 

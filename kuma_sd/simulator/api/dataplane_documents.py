@@ -1,4 +1,4 @@
-"""A dataplane as the API server shows it."""
+"""Build the documents of dataplanes in the API."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ class ApiFlavour(NamedTuple):
     """How a control plane describes dataplanes.
 
     Args:
-        third: whether it is Kuma 3, which has labels in the place of tags.
+        third: whether it is Kuma 3, which has labels in place of tags.
         kubernetes: whether it runs on Kubernetes, where names are ``POD.NAMESPACE``.
         zones: the zones that a global control plane knows; empty for a control plane of one zone.
     """
@@ -35,14 +35,14 @@ class ApiFlavour(NamedTuple):
         return self.zones[_digest(dataplane)[0] % len(self.zones)] if self.zones else "zone-1"
 
     def name_in_zone(self, dataplane: Dataplane) -> str:
-        """Return what a dataplane is called in its zone."""
-        # Where there is MADS too, both call it the same.
+        """Return the name of a dataplane in its zone."""
+        # If MADS is served too, both use the same name.
         if self.kubernetes and self.third and "." not in dataplane.name:
             return f"{dataplane.name}.{dataplane.mesh}"
         return dataplane.name
 
     def name(self, dataplane: Dataplane) -> str:
-        """Return what the API calls a dataplane."""
+        """Return the name of a dataplane in the API."""
         in_zone = self.name_in_zone(dataplane)
         if not self.on_global:
             return in_zone
@@ -50,11 +50,11 @@ class ApiFlavour(NamedTuple):
 
 
 def dataplane_document(dataplane: Dataplane, flavour: ApiFlavour, modified: str) -> Document:
-    """Return a dataplane as a document.
+    """Build the document of a dataplane.
 
     Args:
-        dataplane: what to describe.
-        flavour: how to describe it.
+        dataplane: the dataplane.
+        flavour: how the control plane describes dataplanes.
         modified: when it was changed last.
     """
     inbounds = inbound_tags(dataplane)
@@ -75,7 +75,7 @@ def dataplane_document(dataplane: Dataplane, flavour: ApiFlavour, modified: str)
 
 
 def meta_labels(dataplane: Dataplane, flavour: ApiFlavour) -> dict[str, str]:
-    """Return the labels of a dataplane: in Kuma 3, what was a tag before is one."""
+    """Return the labels of a dataplane; Kuma 3 has labels in place of tags."""
     in_zone = flavour.name_in_zone(dataplane)
     namespace = dataplane.labels.get("k8s_kuma_io_namespace", "")
     if flavour.kubernetes and "." in in_zone:
@@ -97,9 +97,9 @@ def meta_labels(dataplane: Dataplane, flavour: ApiFlavour) -> dict[str, str]:
 
 
 def inbound_tags(dataplane: Dataplane) -> list[dict[str, str]]:
-    """Return the tags of each inbound, made of labels, since those are what a world knows.
+    """Return the tags of each inbound, derived from labels, since a world holds only labels.
 
-    A tag makes two labels, ``NAME`` and ``NAMEs``; the names are as near to the original ones as can be told.
+    A tag gives two labels, ``NAME`` and ``NAMEs``; the original name of a tag can only be guessed.
     """
     values = {_tag(name): _values(dataplane.labels, name) for name in dataplane.labels}
     values = {name: several for name, several in values.items() if several}

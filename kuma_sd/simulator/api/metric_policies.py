@@ -1,7 +1,7 @@
-"""Which settings of a mesh lead to the metrics of its dataplanes: Mesh.metrics, or MeshMetric policies.
+"""Derive the settings of a mesh from the metrics endpoints of its dataplanes: Mesh.metrics, or MeshMetric policies.
 
-A world knows only where the metrics of each dataplane are. The first place of a mesh is set for the whole mesh; other
-places are set by dataplanes themselves (Mesh.metrics) or by a policy of their own (MeshMetric).
+A world holds only the metrics endpoint of each dataplane. The first endpoint of a mesh is set for the whole mesh;
+others are set by dataplanes themselves (Mesh.metrics) or by a separate policy (MeshMetric).
 """
 
 import re
@@ -12,11 +12,11 @@ from kuma_sd.simulator.api.dataplane_documents import Document
 from kuma_sd.simulator.dataplane import Dataplane
 
 BEGINNING = "2026-01-01T00:00:00Z"
-"""When whatever does not change was made."""
+"""Creation time of everything that does not change."""
 
 
 class MetricsPlace(NamedTuple):
-    """Where metrics are on a dataplane."""
+    """The metrics endpoint of a dataplane."""
 
     scheme: str
     port: int
@@ -24,7 +24,7 @@ class MetricsPlace(NamedTuple):
 
     @classmethod
     def of(cls, dataplane: Dataplane) -> "MetricsPlace":
-        """Return where a dataplane has its metrics."""
+        """Return the metrics endpoint of a dataplane."""
         return cls(dataplane.scheme, int(dataplane.address.rpartition(":")[2]), dataplane.metrics_path)
 
     @property
@@ -34,7 +34,7 @@ class MetricsPlace(NamedTuple):
 
 
 class MetricPolicies:
-    """The settings of one mesh; places that were needed once stay, so that they do not come and go with dataplanes.
+    """The settings of one mesh; endpoints stay once they were used, so that they do not come and go with dataplanes.
 
     Args:
         mesh: the name of the mesh.
@@ -47,7 +47,7 @@ class MetricPolicies:
         self._places: list[MetricsPlace] = []
 
     def note(self, dataplanes: Iterable[Dataplane]) -> None:
-        """See to it that every place is set."""
+        """Add settings for the endpoints of these dataplanes."""
         for place in map(MetricsPlace.of, dataplanes):
             if place not in self._places:
                 self._places.append(place)
@@ -62,7 +62,7 @@ class MetricPolicies:
         return policy in self.names(dataplane)
 
     def conf(self, place: MetricsPlace, clients: Sequence[str]) -> Document:
-        """Return what sets a place: for certain clients, or for everybody."""
+        """Return the settings of an endpoint, for certain clients or for all."""
         tls = {"mode": "ProvidedTLS" if place.scheme == "https" else "Disabled"}
         prometheus = {"port": place.port, "path": place.path, "tls": tls}
         each = [{**prometheus, "clientId": client} for client in clients] or [prometheus]

@@ -1,4 +1,4 @@
-"""Lists in pages, as Kuma's API server cuts them: each page of the moment at which it is asked for."""
+"""Divide lists into pages like Kuma's API server: each page shows the list at the time of its request."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,17 +11,17 @@ MOST_SIZE = 1000
 
 
 class PageRequest(NamedTuple):
-    """Which part of a list is wanted."""
+    """The requested part of a list."""
 
     size: int
     offset: int
 
     @classmethod
     def of(cls, query: str) -> "PageRequest":
-        """Read it from a query.
+        """Parse a query.
 
         Raises:
-            ValueError: Kuma refuses it; the reason is a sentence.
+            ValueError: Kuma refuses it; the message is a sentence.
         """
         parameters = parse_qs(query, keep_blank_values=True)
         size = _number(parameters.get("size", [str(DEFAULT_SIZE)])[0], "size")
@@ -35,8 +35,8 @@ class PageRequest(NamedTuple):
 
         Args:
             items: the whole list, encoded.
-            url: of the list, as the client calls it.
-            always_next: whether the last page says that there is no next one, or says nothing.
+            url: the URL of the list, as the client sent it.
+            always_next: whether the last page has a field for the next one, which is null.
         """
         end = self.offset + self.size
         following = b"null" if always_next else b""

@@ -1,4 +1,4 @@
-"""What the API server lists, encoded once and again only where it changed."""
+"""Hold the encoded lists of the API server; only what changed is encoded again."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from kuma_sd.simulator.world import World
 
 
 class Row(NamedTuple):
-    """One dataplane: what it is, and how it is written in the list and in the lists of what policies match."""
+    """One dataplane, with its encodings in the list of dataplanes and in the lists of matched dataplanes."""
 
     dataplane: Dataplane
     document: bytes
@@ -25,9 +25,9 @@ class ApiStore:
     """Dataplanes and policies of a world, in order of mesh and name.
 
     Args:
-        world: what there is.
-        flavour: how dataplanes are described.
-        mesh_metric: tells whether policies set where metrics are, or meshes.
+        world: the world to list.
+        flavour: how the control plane describes dataplanes.
+        mesh_metric: returns whether policies, and not meshes, set metrics endpoints.
         bare_matches: whether matched dataplanes are listed without their labels (Kuma 2.6).
     """
 
@@ -47,11 +47,11 @@ class ApiStore:
         world.subscribe(self._note_change)
 
     def close(self) -> None:
-        """Follow the world no more."""
+        """Stop following the world."""
         self._world.unsubscribe(self._note_change)
 
     def rows(self) -> dict[DataplaneKey, Row]:
-        """Return the dataplanes by mesh and name as the API calls them, in order."""
+        """Return the dataplanes by mesh and name in the API, in order."""
         with self._lock:
             if self._changed or self._by_mesh_metric != self._mesh_metric():
                 self._changed = False
@@ -65,11 +65,11 @@ class ApiStore:
             return [self._meshes[name] for name in sorted(self._meshes)]
 
     def cached(self, name: str, items: Callable[[], Iterable[bytes]]) -> Sequence[bytes]:
-        """Return a list that is made anew only after a change.
+        """Return a list that is built again only after a change.
 
         Args:
-            name: what tells it from others.
-            items: makes it.
+            name: the name of the list in the cache.
+            items: builds the list.
         """
         self.rows()
         lists = self._lists

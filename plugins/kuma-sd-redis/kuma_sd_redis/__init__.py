@@ -1,6 +1,6 @@
-"""The relay: an output that publishes into Redis, and a source that follows it, at as many edges as there are.
+"""The relay: an output that publishes into Redis, and a source that follows it, at any number of edges.
 
-What they leave there is described in layout.py. This module declares options and loads nothing.
+layout.py describes the data in Redis. This module declares options and loads nothing else.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""One connection to a relay: reads what is there, and then what is sent."""
+"""Follow a relay over one connection: read the buckets, then apply the changes that are sent."""
 
 import logging
 import threading
@@ -14,22 +14,22 @@ from kuma_sd_redis.replica import Replica, jitter
 _log = logging.getLogger(__name__)
 
 SETTLE = 0.02
-"""How long to wait for more after the first of several news, in seconds: one publication changes many buckets."""
+"""Wait for further messages after the first, in seconds: one publication changes many buckets."""
 
 PACE = 0.5
-"""How often the targets are handed on at most, in a storm; in seconds."""
+"""Minimum time between two snapshots under constant changes, in seconds."""
 
 AGAIN = 0.5
-"""After how long to look again at buckets that change while they are read, in seconds."""
+"""Wait before buckets that changed while they were read are read again, in seconds."""
 
 
 MOVES = 5
-"""How often to ask a Cluster who has what before that counts as a failure."""
+"""Number of attempts to learn the slots of a Cluster before that counts as a failure."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How an edge spares Redis.
+    """Limits the load of an edge on Redis.
 
     Args:
         look_interval: how often to see whether a notification was lost, in seconds.
@@ -46,11 +46,11 @@ class Follower:
     """Follows a relay until it is closed or Redis is gone, in a thread of its own.
 
     Args:
-        title: what the relay is called in the log.
-        connection: to Redis; used by this object alone.
-        replica: what the edge has, from earlier connections.
-        pace: how to spare Redis.
-        deliver: called when there is something new, and once at the beginning.
+        title: the name of the relay in the log.
+        connection: the connection to Redis; used only by this object.
+        replica: the edge's data from earlier connections.
+        pace: limits the load on Redis.
+        deliver: called for each change, and once at the beginning.
     """
 
     def __init__(
@@ -75,17 +75,17 @@ class Follower:
 
     @property
     def heard(self) -> float:
-        """When the server that was silent for longest said something last, in seconds of ``time.time()``; 0 before."""
+        """The oldest of the servers' last responses, in seconds of ``time.time()``; 0 before all have responded."""
         return min((listener.heard for listener in self._listeners), default=0.0)
 
     @property
     def sent(self) -> int:
-        """How many bytes went to Redis."""
+        """The number of bytes sent to Redis."""
         return self._connection.sent
 
     @property
     def received(self) -> int:
-        """How many bytes came."""
+        """The number of bytes received."""
         return (
             self._connection.received + self._received_before + sum(listener.received for listener in self._listeners)
         )

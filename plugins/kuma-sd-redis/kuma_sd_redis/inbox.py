@@ -1,22 +1,22 @@
-"""What was heard and not looked at yet, from all servers."""
+"""Queue received messages from all servers until they are processed."""
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 MOST_BYTES = 2**24
-"""How much is kept before it is forgotten, and read again instead."""
+"""Maximum size of the queued messages, in bytes; beyond it they are dropped, and the buckets are read again."""
 
 
 @dataclass
 class News:
-    """What was heard.
+    """The received messages.
 
     Args:
-        entries: what was sent for each bucket, in order.
-        doubtful: buckets whose news were too many to keep.
-        moved: whether a bucket went to another server of the Cluster.
-        error: why nothing will be heard any more.
+        entries: the entries received for each bucket, in order.
+        doubtful: the buckets whose entries were dropped because there were too many.
+        moved: whether a bucket moved to another server of the Cluster.
+        error: why no more messages will be received.
     """
 
     entries: dict[int, list[bytes]] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class News:
 
 
 class Inbox:
-    """Between those who listen and the one who reads: while he reads, it drains what Redis would not keep for long."""
+    """The queue between listeners and follower: it drains what Redis would not keep while the follower reads."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -38,7 +38,7 @@ class Inbox:
         self._closed = False
 
     def put(self, bucket: int, data: bytes) -> None:
-        """Leave an entry."""
+        """Add an entry."""
 
         def add(news: News) -> None:
             if self._size > MOST_BYTES:
@@ -52,27 +52,27 @@ class Inbox:
         self._change(add)
 
     def move(self) -> None:
-        """Tell that a bucket moved."""
+        """Record that a bucket moved."""
         self._change(lambda news: setattr(news, "moved", True))
 
     def fail(self, error: Exception) -> None:
-        """Tell that somebody hears nothing any more."""
+        """Record that a listener failed."""
         self._change(lambda news: setattr(news, "error", news.error or error))
 
     def close(self) -> None:
-        """Wake the reader; from now on there are no news."""
+        """Wake the reader; no more messages are delivered."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def wait(self, timeout: float) -> bool:
-        """Wait until there are news; returns whether there are."""
+        """Wait for messages; returns whether there are any."""
         with self._changed:
             self._changed.wait_for(lambda: self._news or self._closed, timeout)
             return bool(self._news)
 
     def take(self) -> News:
-        """Take all there are."""
+        """Take all messages."""
         with self._changed:
             taken, self._news, self._size = self._news, News(), 0
             return taken

@@ -1,7 +1,7 @@
-"""What lies in Redis, and nothing about how it gets there.
+"""Layout of the relay's data in Redis.
 
-Targets are independent of each other, so they are cut into 1,024 buckets by a hash of their key. Everything of a bucket
-carries the same hash tag, so that a Cluster keeps it in one slot and a script can change it as a whole::
+Targets are independent of each other, so they are divided into 1,024 buckets by a hash of their key. All keys of a
+bucket have the same hash tag, so that a Cluster keeps them in one slot and a script can change them atomically::
 
     {PREFIX:417}:head     text: format, token, leader, epoch, revision, digest
     {PREFIX:417}:groups   hash: the group's key -> its line of JSON
@@ -56,9 +56,9 @@ class Head(NamedTuple):
     """The head of a bucket.
 
     Args:
-        token: the fencing token of who wrote last; nobody with an older one may write.
-        leader: who that was.
-        position: which content there is.
+        token: the fencing token of the last write; a publisher with an older one must not write.
+        leader: the publisher of the last write.
+        position: the position of the bucket's content.
     """
 
     token: int

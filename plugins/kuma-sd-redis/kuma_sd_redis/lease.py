@@ -1,4 +1,4 @@
-"""The lease: who of several publishers publishes."""
+"""Obtain the lease, which decides which of several publishers writes."""
 
 import logging
 import os
@@ -15,22 +15,22 @@ _log = logging.getLogger(__name__)
 
 
 def identity() -> str:
-    """Return a name for this publisher: host, process id, and something that no other has."""
+    """Return a unique name for this publisher: host, process id, and a unique suffix."""
     host = "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in socket.gethostname())
     return f"{host}/{os.getpid()}/{secrets.token_hex(4)}"
 
 
 class Lease:
-    """Takes the lease when it can be had and keeps it, in a thread of its own.
+    """Takes the lease when it is free, and renews it, in its own thread.
 
-    With it comes a fencing token, greater than all before: what Redis compares when something is written, since a clock
-    here proves nothing there.
+    Each lease comes with a fencing token, greater than all before, which Redis compares at each write, since a local
+    clock proves nothing there.
 
     Args:
-        title: what this publisher is called in the log.
-        connection: to Redis; used by this object alone.
-        keys: of the relay.
-        duration: how long the lease is held without being renewed, in seconds.
+        title: the name of this publisher in the log.
+        connection: the connection to Redis; used only by this object.
+        keys: the keys of the relay.
+        duration: how long the lease lasts without being renewed, in seconds.
     """
 
     def __init__(self, title: str, connection: Connection, keys: Keys, duration: float) -> None:
@@ -57,10 +57,10 @@ class Lease:
         return time.monotonic() < self._until
 
     def decided(self, timeout: float) -> bool:
-        """Wait until it is known whether it can be had.
+        """Wait until it is known whether the lease was obtained.
 
         Args:
-            timeout: how long to wait, in seconds.
+            timeout: the maximum wait, in seconds.
         """
         return self._decided.wait(timeout)
 
@@ -71,7 +71,7 @@ class Lease:
         self._again.set()
 
     def run(self) -> None:
-        """Take and renew it until closed, and then give it back."""
+        """Take and renew the lease until closed, then release it."""
         while not self._closing:
             wait = self._attempt()
             self._decided.set()
@@ -83,15 +83,15 @@ class Lease:
         self._connection.close()
 
     def close(self) -> None:
-        """End run(), from any thread."""
+        """End run(); called from any thread."""
         self._closing = True
         self._again.set()
-        # Whoever waits learns nothing any more.
+        # Wake all waiting threads.
         self._decided.set()
         self.changed.set()
 
     def _attempt(self) -> float:
-        """Ask once; returns how long to wait until the next time."""
+        """Request the lease once; returns the wait until the next request."""
         asked = time.monotonic()
         arguments: list[Word] = [self.identity, int(self._duration * 1000), self.token, self._floor]
         try:

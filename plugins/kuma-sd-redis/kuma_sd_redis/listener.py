@@ -1,4 +1,4 @@
-"""Listens to one server, in a thread of its own."""
+"""Receive messages from one server, in a separate thread."""
 
 import contextlib
 import threading
@@ -12,18 +12,18 @@ from kuma_sd_redis.inbox import Inbox
 from kuma_sd_redis.layout import Keys
 
 TICK = 1.0
-"""How often it looks up from listening, in seconds."""
+"""Interval at which the listener checks the connection, in seconds."""
 
 
 class Listener:
-    """Puts what one server sends into the inbox, and makes sure that it is still there.
+    """Puts the messages of one server into the inbox, and checks that the server still responds.
 
     Args:
-        subscription: what to listen to.
-        awaited: how many confirmations come first.
-        keys: of the relay.
-        inbox: where everything goes.
-        timeout: how long the server may take to answer, in seconds.
+        subscription: the subscription to read.
+        awaited: the number of confirmations that come first.
+        keys: the keys of the relay.
+        inbox: the queue for received messages.
+        timeout: the maximum time for a response of the server, in seconds.
     """
 
     def __init__(self, subscription: PubSub, awaited: int, keys: Keys, inbox: Inbox, timeout: float) -> None:
@@ -58,7 +58,7 @@ class Listener:
                     began, pinged = time.time(), False
                     self.heard = began if self._ready.is_set() else 0.0
                 elif pinged and silence > 2 * self._timeout:
-                    self._inbox.fail(RelayError(f"Redis said nothing for {silence:.0f} s"))
+                    self._inbox.fail(RelayError(f"no response from Redis for {silence:.0f} s"))
                     return
                 elif silence > self._timeout and not pinged:
                     pinged = True

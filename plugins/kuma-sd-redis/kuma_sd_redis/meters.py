@@ -1,4 +1,4 @@
-"""What both ends of the relay tell of themselves."""
+"""Metrics of both ends of the relay."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reading:
-    """How one end of a relay is.
+    """The state of one end of a relay.
 
     Args:
-        positions: where its buckets are.
-        lag: how long the newest change took from the control plane to here, in seconds; None before the first.
-        sent: how many bytes went to Redis, without what the protocol adds.
-        received: how many came from there, likewise.
-        reloads: how many buckets were read, or written, as a whole.
+        positions: the positions of its buckets.
+        lag: the time that the newest change took from the control plane to here, in seconds; None before the first.
+        sent: the number of bytes sent to Redis, without protocol overhead.
+        received: the number of bytes received from Redis, without protocol overhead.
+        reloads: the number of buckets that were read, or written, as a whole.
         leader: whether it publishes; None at an edge.
     """
 
@@ -42,7 +42,7 @@ class Reading:
 
 
 class Meters:
-    """Turns readings into metrics; a collector of prometheus_client.
+    """Collects readings as metrics, for prometheus_client.
 
     Args:
         kind: output or source.
@@ -56,7 +56,7 @@ class Meters:
 
     def collect(self) -> Iterator["Metric"]:
         """Yield the present values."""
-        # Late: whoever calls this has loaded it.
+        # Imported late: the caller has already loaded it.
         from prometheus_client.core import Metric  # noqa: PLC0415
 
         reading = self._read()

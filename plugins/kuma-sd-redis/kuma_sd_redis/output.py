@@ -1,4 +1,4 @@
-"""The output ``redis``: publishes into the relay, or stands by while another does."""
+"""The output ``redis``: publish into the relay, or stand by while another publisher does."""
 
 import logging
 import threading
@@ -18,18 +18,18 @@ from kuma_sd_redis.writer import StaleError, Writer
 _log = logging.getLogger(__name__)
 
 LOOK_INTERVAL = 5.0
-"""How often the one who leads sees whether Redis still has what was written, in seconds."""
+"""Interval at which the leader checks whether Redis still has what was written, in seconds."""
 
 RETRY_INTERVAL = 1.0
-"""After how long it tries again when that failed, in seconds."""
+"""Wait before a failed check is retried, in seconds."""
 
 
 class RedisOutput:
-    """Publishes into Redis while it has the lease; else it keeps the newest publication, and counts as ready.
+    """Publishes into Redis while it has the lease; otherwise it keeps the newest publication, and counts as ready.
 
     Args:
-        options: where to publish, and how to share the work.
-        context: the daemon's side.
+        options: the options of the output.
+        context: the interface to the daemon.
 
     Raises:
         ConfigError: the options cannot be used.
@@ -58,13 +58,13 @@ class RedisOutput:
         context.report(self._facts)
 
     def start(self) -> None:
-        """Do nothing yet: who has nothing to publish must not keep the lease from others that have."""
+        """Do nothing yet: a publisher without a publication must not take the lease from one that has one."""
 
     def publish(self, publication: Publication) -> None:
-        """Make Redis look like this publication, if we lead.
+        """Write a publication to Redis if this publisher leads.
 
         Raises:
-            OutputError: Redis cannot be reached, or does not do what it is asked to.
+            OutputError: Redis cannot be reached, or a command failed.
         """
         self._newest = publication
         if not self._threads and not self._closing.is_set():
@@ -92,14 +92,14 @@ class RedisOutput:
             connection.close()
 
     def _begin(self) -> None:
-        """Begin to ask for the lease; Redis may come later."""
+        """Begin to request the lease; Redis may be unreachable at first."""
         for what, run in (("lease", self._lease.run), ("relay", self._run)):
             thread = threading.Thread(target=run, name=f"output {self._title} {what}", daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def _run(self) -> None:
-        """Take over when the lease comes, and look after what was written, until closed."""
+        """Take over when the lease is obtained, and check what was written, until closed."""
         wait = LOOK_INTERVAL
         while not self._closing.is_set():
             self._lease.changed.wait(wait)
@@ -116,16 +116,20 @@ class RedisOutput:
 
     def _write(self, *, tend: bool = False) -> None:
         with self._writing:
-            # The newest, which may have come while we waited for the other thread.
+            # The newest publication, which may have come while this thread waited for the other.
             newest, token = self._newest, self._lease.token
             assert newest
             before = self._writer.published
-            # What is there at the beginning, or is taken over, may be old without having lost any time here.
+            # A publication at the start or a takeover may be old although it was not delayed here.
             timely = token == self._writer.token and before is not None and before is not newest
             try:
                 (self._writer.tend if tend else self._writer.write)(newest, token)
             except StaleError as error:
-                _log.warning("output %s: refused, since somebody with token %d writes", self._title, error.token)
+                _log.warning(
+                    "output %s: write refused: another publisher writes with the newer token %d",
+                    self._title,
+                    error.token,
+                )
                 self._lease.outrank(error.token)
             else:
                 self._lag = time.time() - newest.received if timely else self._lag

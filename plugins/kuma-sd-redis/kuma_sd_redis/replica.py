@@ -1,4 +1,4 @@
-"""What an edge has of the relay: buckets whose digests were checked, and the assignments in them."""
+"""Keep an edge's copy of the relay: buckets with checked digests, and the assignments in them."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,13 +11,13 @@ from kuma_sd_redis.connection import Connection
 from kuma_sd_redis.layout import Entry, Head, Keys, Position, decode, digest_of, mesh_of, total, weight
 
 READ_TOGETHER = 64
-"""How many buckets are read at once."""
+"""Number of buckets that are read at once."""
 
 SCANNED_TOGETHER = 1000
-"""How many groups of a bucket are read at once."""
+"""Number of groups of a bucket that are read at once."""
 
 ATTEMPTS = 3
-"""How often a bucket is read that changes while it is."""
+"""Maximum number of attempts to read a bucket that changes meanwhile."""
 
 
 class Replica:

@@ -1,4 +1,4 @@
-"""What Redis does as a whole: each script changes one bucket, or the lease, or nothing."""
+"""Lua scripts that Redis runs atomically: each changes one bucket or the lease, or nothing."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Script:
-    """A Lua script, by its text and the name that Redis gives it."""
+    """A Lua script with its text and its hash in Redis."""
 
     text: str
     sha: str = field(init=False)
@@ -15,7 +15,7 @@ class Script:
         object.__setattr__(self, "sha", hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest())
 
 
-# Format, token and leader stand first in the head of every format, so that a newer publisher is respected by an older.
+# Format, token and leader come first in the head of every format, so that older publishers can check newer heads.
 _REFUSE_THE_STALE = """
 local head = redis.call('GET', KEYS[1])
 local format, token, leader, position
@@ -38,13 +38,13 @@ end
 return {'done', head or ''}
 """
 )
-"""Put a token into a bucket's head, so that whoever has an older one cannot write any more, and return the head.
+"""Put a token into a bucket's head, so that publishers with an older one cannot write any more, and return the head.
 
 Keys: head. Arguments: token, leader.
 """
 
 WHOLE = "*"
-"""What is expected of a bucket that is replaced: anything."""
+"""Expected position when a bucket is replaced whole: any."""
 
 APPLY = Script(
     _REFUSE_THE_STALE
@@ -72,7 +72,7 @@ redis.call(ARGV[9], ARGV[10], ARGV[8])
 return {'done', ARGV[4]}
 """
 )
-"""Lead a bucket from one position to another, with everything that belongs to it, or refuse.
+"""Move a bucket, with all its data, from one position to another, or refuse.
 
 Keys: head, groups, log. Arguments: token, leader, the expected position (WHOLE for any), the new head, the new
 revision, the most entries in the log, the entry for the log, what is sent to those who follow, the command to send it
@@ -96,10 +96,11 @@ end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return {token, ARGV[1], tonumber(ARGV[2])}
 """)
-"""Take the lease, or renew it, or tell who has it.
+"""Take the lease, renew it, or return its holder.
 
 Keys: lease, token. Arguments: who asks, for how many milliseconds, the token that they have (0 if none), and a token
-that theirs must be greater than. Returns the token (0 if somebody else has the lease), who has it, and for how long.
+that theirs must be greater than. Returns the token (0 if another publisher has
+the lease), the holder, and the milliseconds that are left.
 """
 
 RELEASE = Script("""

@@ -1,4 +1,4 @@
-"""The source ``redis://``: follows a relay, as if it were a control plane."""
+"""The source ``redis://``: follow a relay like a control plane."""
 
 import logging
 import threading
@@ -24,13 +24,13 @@ SENDER = "follower"
 class RedisSource:
     """Follows a relay.
 
-    All that talks to Redis runs in a thread of its own, so that close() ends the iteration at once, even while a name
-    is looked up or a connection is made, which nothing can cut.
+    All communication with Redis runs in its own thread, so that close() ends the iteration immediately, even during a
+    name lookup or a connection attempt, which cannot be interrupted.
 
     Args:
-        address: where it is.
-        options: how to follow it.
-        context: the daemon's side.
+        address: the address of the relay.
+        options: the options of the source.
+        context: the interface to the daemon.
 
     Raises:
         ConfigError: the address or the options cannot be used.
@@ -42,7 +42,7 @@ class RedisSource:
         self._keys = Keys(options.relay_prefix)
         self._access = Access.of(options)
         self._pace = Pace(options.relay_look_interval, options.relay_jitter, options.relay_timeout)
-        # Kept over connections, so that a reconnect reads nothing that did not change.
+        # Kept across connections, so that a reconnect reads only what changed.
         self._replica = Replica(context.name, self._keys, self._address.buckets)
         self._follower: Follower | None = None
         self._snapshots: Mailbox[Snapshot] | None = None
@@ -52,14 +52,14 @@ class RedisSource:
         self._contact: float | None = None
         self._lag: float | None = None
         self._counted = [0, 0]
-        # So that what cannot be used is refused now.
+        # Refuses unusable options now.
         Connection(self._address, self._access)
         context.register(Meters("source", context.name, self._read))
         context.report(self._facts)
 
     @property
     def status(self) -> SourceStatus:
-        """The present state; connected while Redis answers and the subscription holds."""
+        """The current state; connected while Redis responds and the subscription holds."""
         follower = self._follower
         heard = (follower and follower.heard) or self._heard
         which = f"{len(self._replica.numbers)} of {BUCKETS} buckets of {self._keys.prefix}"
@@ -89,7 +89,7 @@ class RedisSource:
             while taken := snapshots.take():
                 snapshot = taken.pop(SENDER)
                 yield snapshot
-                # While the next one is awaited, nothing of this one may stay.
+                # Free this snapshot while waiting for the next one.
                 del snapshot
         except KumaSDError as error:
             raise SourceError(str(error)) from error
@@ -97,7 +97,7 @@ class RedisSource:
             self._end(follower, connection)
 
     def close(self) -> None:
-        """End the iteration at once, from any thread."""
+        """End the iteration immediately; called from any thread."""
         with self._lock:
             self._closed = True
             if self._snapshots and self._follower:
@@ -141,7 +141,7 @@ class RedisSource:
 def _follow(follower: Follower, snapshots: Mailbox[Snapshot]) -> None:
     try:
         follower.run()
-    except BaseException as error:  # noqa: BLE001 (whoever iterates raises it)
+    except BaseException as error:  # noqa: BLE001 (raised again by the iterating thread)
         snapshots.close(error)
     else:
         snapshots.close()

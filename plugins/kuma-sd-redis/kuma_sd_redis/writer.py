@@ -1,4 +1,4 @@
-"""Makes the buckets in Redis look like a publication."""
+"""Write a publication to the buckets in Redis."""
 
 import secrets
 from bisect import bisect_left
@@ -27,26 +27,26 @@ from kuma_sd_redis.layout import (
 from kuma_sd_redis.scripts import APPLY, CLAIM, WHOLE
 
 BATCH = 2**20
-"""About how many bytes are sent before an answer is waited for."""
+"""Approximate size of the commands sent before waiting for a response, in bytes."""
 
 READ_TOGETHER = 16
-"""How many buckets are read before anything is made of them."""
+"""Number of buckets that are read at a time."""
 
 LARGEST_NOTIFICATION = 2**14
-"""Up to how many bytes an entry is sent along with a notification."""
+"""Maximum size of an entry that is sent in a notification, in bytes."""
 
 LONGEST_LOG = 128
-"""How many entries a bucket's log may have, however small they are."""
+"""Maximum number of entries in a bucket's log, however small they are."""
 
 ROUNDS = 3
-"""How often to look again at buckets that somebody else changed meanwhile."""
+"""Number of retries for buckets that another publisher changed meanwhile."""
 
 
 class StaleError(Exception):
-    """Somebody with a newer token writes.
+    """Another publisher writes with a newer token.
 
     Args:
-        token: theirs.
+        token: the other publisher's token.
     """
 
     def __init__(self, token: int) -> None:
@@ -56,16 +56,16 @@ class StaleError(Exception):
 
 @dataclass
 class Delta:
-    """What changes in one bucket.
+    """The change of one bucket.
 
     Args:
-        bucket: its number.
-        epoch: the epoch it will be in.
-        revision: the revision it will have.
-        expected: where it must be before; None to replace all of it.
-        set: keys and their lines.
-        remove: keys.
-        digest: the digest after it.
+        bucket: the number of the bucket.
+        epoch: its epoch after the change.
+        revision: its revision after the change.
+        expected: its position before the change; None to replace the whole bucket.
+        set: the keys to set, with their lines.
+        remove: the keys to remove.
+        digest: its digest after the change.
     """
 
     bucket: int
@@ -78,30 +78,30 @@ class Delta:
 
     @classmethod
     def after(cls, bucket: int, position: Position) -> "Delta":
-        """Begin one that follows a position."""
+        """Create an empty change that follows a position."""
         return cls(bucket, position.epoch, position.revision + 1, position, digest=position.digest)
 
     @property
     def position(self) -> Position:
-        """Where it leads."""
+        """The position after the change."""
         return Position(self.epoch, self.revision, self.digest)
 
     @property
     def size(self) -> int:
-        """About how many bytes it has."""
+        """Its approximate size in bytes."""
         return 500 + sum(map(len, self.set)) + sum(map(len, self.set.values())) + sum(map(len, self.remove))
 
 
 class Writer:
-    """Publishes what changed, and remembers where each bucket is, so that a change costs one script and no reading.
+    """Publishes changes, and records the position of each bucket, so that a change takes one script and no reading.
 
-    For one thread at a time.
+    Only one thread may use it at a time.
 
     Args:
-        connection: to Redis.
-        keys: of the relay.
-        leader: who writes.
-        log_size: how many bytes of changes are kept for each bucket.
+        connection: the connection to Redis.
+        keys: the keys of the relay.
+        leader: the name of this publisher.
+        log_size: the size of the changes that are kept for each bucket, in bytes.
     """
 
     def __init__(self, connection: Connection, keys: Keys, leader: str, log_size: int) -> None:
@@ -113,15 +113,15 @@ class Writer:
         self._keys = keys
         self._leader = leader
         self._log_size = log_size
-        # What failed half-way may have happened or not: then everything is looked at again.
+        # After a failure it is not known what was written: then all buckets are checked again.
         self._certain = False
 
     def write(self, publication: Publication, token: int) -> None:
-        """Make Redis look like a publication.
+        """Write a publication to Redis.
 
         Raises:
-            StaleError: somebody has a newer token.
-            RelayError: it failed; some buckets may have been changed, each of them wholly.
+            StaleError: another publisher has a newer token.
+            RelayError: writing failed; some buckets may have been changed, each completely.
         """
         known = self._certain and token == self.token
         self.token, self._certain = token, False
@@ -134,10 +134,10 @@ class Writer:
         self.published, self._certain = publication, True
 
     def tend(self, publication: Publication, token: int) -> None:
-        """See whether Redis still has this publication, for after a fail-over it may not, and write what differs.
+        """Check whether Redis still has this publication, since a failover may lose it, and write what differs.
 
         Raises:
-            StaleError: somebody has a newer token.
+            StaleError: another publisher has a newer token.
             RelayError: it failed.
         """
         if not self._certain or token != self.token or publication is not self.published:
@@ -151,7 +151,7 @@ class Writer:
         self._certain = True
 
     def _reconcile(self, buckets: Collection[int], publication: Publication) -> None:
-        """Look at buckets that may hold anything, and write what differs."""
+        """Compare buckets of unknown content with the publication, and write what differs."""
         for _ in range(ROUNDS):
             if not buckets:
                 return
@@ -164,15 +164,17 @@ class Writer:
             )
             buckets = self._apply(deltas, publication.received)
         if buckets:
-            raise RelayError(f"{len(buckets)} buckets are changed by somebody else all the time; give them a prefix")
+            raise RelayError(
+                f"another publisher keeps changing {len(buckets)} buckets; set another prefix for one of both"
+            )
 
     def _claim(self, buckets: Collection[int]) -> dict[int, Position | None]:
-        """Put our token into heads, and return where the buckets are."""
+        """Put our token into the heads of buckets, and return their positions."""
         calls: list[Call] = [([self._keys.head(bucket)], [self.token, self._leader]) for bucket in buckets]
         heads: dict[int, Position | None] = {}
         for bucket, (answer, head) in zip(buckets, self._connection.evaluate(CLAIM, calls), strict=True):
             _check(answer, head)
-            # What another version wrote is replaced: whoever holds the lease decides.
+            # Data of another version is replaced: the holder of the lease decides.
             heads[bucket] = Head.parse(head).position if head.startswith(b"%d " % FORMAT) else None
         return heads
 
@@ -200,9 +202,9 @@ class Writer:
                 yield delta
 
     def _fell_back(self, bucket: int, head: Position) -> bool:
-        """Tell whether a bucket is not where it was left, nor further: a fail-over lost what was written last.
+        """Tell whether a bucket is behind the position that was written: a failover lost the last writes.
 
-        Revisions would be given a second time then, hence a new epoch.
+        Revisions would be used twice then, so a new epoch begins.
         """
         left = self.positions.get(bucket)
         return left is not None and left != head and not (head.epoch == left.epoch and head.revision > left.revision)
@@ -239,7 +241,7 @@ class Writer:
         return deltas.values()
 
     def _apply(self, deltas: Iterable[Delta], time: float) -> set[int]:
-        """Write deltas in bounded batches; returns the buckets that were not where they were expected."""
+        """Write deltas in bounded batches; returns the buckets that were not at the expected position."""
         differing: set[int] = set()
         for batch in _bounded(deltas):
             calls = [self._call(delta, time) for delta in batch]

@@ -1,4 +1,4 @@
-"""What dividing a list into parts saves, and what it needs: said by `kuma-sd check` and `kuma-sd status`."""
+"""Advise on dividing a list into parts: what it saves and needs, for `kuma-sd check` and `kuma-sd status`."""
 
 import math
 import time
@@ -9,13 +9,13 @@ from kuma_sd_bundled.file_sd.layout import DEFAULT_PARTS, Layout
 from kuma_sd_bundled.file_sd.parts_overlap import PartCounts
 
 MANY_TARGETS = 5_000
-"""From how many targets on a single file is worth a remark."""
+"""Number of targets from which a single file gets a remark."""
 
 PROMETHEUS_SECONDS_PER_TARGET = 45e-6
-"""The CPU that Prometheus takes for each target of an entry that it reads again (measured with 2.42 and 3.14)."""
+"""CPU time that Prometheus needs to reread one target of an entry, in seconds (measured with 2.42 and 3.14)."""
 
 SPARE_INSTANCES = 16
-"""How many inotify instances are left to whatever else the user of Prometheus runs."""
+"""Number of inotify instances left for other programs of the user that runs Prometheus."""
 
 INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
 
@@ -42,7 +42,7 @@ def on_parts(layout: Layout) -> Iterator[str]:
 
 
 def facts(layout: Layout, counts: PartCounts, targets: int) -> Mapping[str, str]:
-    """Return what the status shows."""
+    """Return the facts for the status."""
     if layout.has_parts:
         overlaps = "".join(f"; targets stay in the {count} before {_until(counts, count)}" for count in counts.former)
         return {"parts": f"{counts.current}{overlaps}"}
@@ -51,7 +51,7 @@ def facts(layout: Layout, counts: PartCounts, targets: int) -> Mapping[str, str]
 
 
 def instances_of_a_user() -> float:
-    """Return how many inotify instances a user may have; infinite where nobody says."""
+    """Return how many inotify instances a user may have; infinite if the system has no limit to read."""
     try:
         return int(INSTANCES.read_text())
     except (OSError, ValueError):

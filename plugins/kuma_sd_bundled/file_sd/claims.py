@@ -1,4 +1,4 @@
-"""The right to write an output's files, which only one process has."""
+"""Claim the files of an output, so that only one process writes them."""
 
 import threading
 from collections.abc import Iterable
@@ -8,10 +8,10 @@ from kuma_sd import FileClaim, OutputError
 
 
 class Claims:
-    """One claim for each shard, however many parts it has. Several threads may use it.
+    """Locks for the files of each shard, with all their parts. Several threads may use it.
 
     Args:
-        paths: what is claimed.
+        paths: the paths to claim.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
@@ -23,7 +23,7 @@ class Claims:
         """Claim all or none.
 
         Raises:
-            OutputError: that cannot be had.
+            OutputError: a path cannot be claimed.
         """
         try:
             for path in self._paths:
@@ -33,7 +33,7 @@ class Claims:
             raise
 
     def renew(self) -> None:
-        """Make sure that they hold, since somebody may have removed a directory and the lock with it.
+        """Renew the claims, since another program may have removed a directory with its lock.
 
         Raises:
             OutputError: another process has one.
@@ -43,7 +43,7 @@ class Claims:
                 claim.renew()
 
     def release(self) -> None:
-        """Let others have them."""
+        """Release the claims."""
         with self._renewing:
             for claim in self._claims:
                 claim.release()

@@ -1,4 +1,4 @@
-"""What each file holds, brought up to date by what changed alone."""
+"""Keep the content of each file up to date, from changes alone."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ _NOTHING: frozenset[Place] = frozenset()
 
 
 class Undivided:
-    """The same for one file that holds everything."""
+    """Keeps the content of one file that holds all targets."""
 
     def __init__(self) -> None:
         self.publication: Publication | None = None
@@ -23,7 +23,7 @@ class Undivided:
         return self.publication.lines if self.publication else ()
 
     def update(self, publication: Publication, found: object = None) -> None:  # noqa: ARG002 (as above)
-        """Take another publication."""
+        """Replace the publication."""
         self.publication = publication
 
     def settle(self) -> None:
@@ -31,13 +31,13 @@ class Undivided:
 
 
 class Division:
-    """Divides publications over files. What did not change is neither hashed nor looked at.
+    """Divides publications among files. Unchanged groups are neither hashed nor compared.
 
     A target that moves to another file, because its address or label changed, stays in its former one too, with its new
-    labels, until `settle()`: whoever reads both finds it all the time.
+    labels, until `settle()`: a server that reads both finds it at any time.
 
     Args:
-        rule: says which files a group belongs to.
+        rule: returns the files that a group belongs to.
     """
 
     def __init__(self, rule: Rule) -> None:

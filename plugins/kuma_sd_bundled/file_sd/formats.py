@@ -52,5 +52,5 @@ def chunks_of(path: Path, format_: str) -> Chunks:
     """
     name = path.suffix.lower() if format_ == "auto" else format_
     if name not in _FORMATS:
-        raise ConfigError(f"the format of {str(path)!r} cannot be told; end it in .json, .yml or .yaml, or set format")
+        raise ConfigError(f"the name {str(path)!r} shows no format; end it in .json, .yml or .yaml, or set format")
     return _FORMATS[name]

@@ -1,4 +1,4 @@
-"""Which files there are: one, or one for each shard, or one for each part of each; and which targets go in which."""
+"""Compute the files of an output: one, one per shard, or one per part of each; and the targets in each."""
 
 import zlib
 from collections.abc import Callable, Collection, Sequence
@@ -10,19 +10,19 @@ from kuma_sd import MOST_SHARDS, STAGING, ConfigError, Sharding, TargetGroup, re
 from kuma_sd_bundled.file_sd.options import FileSDOptions
 
 NUMBER_OF_SHARD = "{shard}"
-"""Where the number of a shard goes in a path."""
+"""Placeholder for the number of a shard in a path."""
 
 NUMBER_OF_PART = "{part}"
-"""Where the number of a part goes in a path."""
+"""Placeholder for the number of a part in a path."""
 
 DEFAULT_PARTS = 16
-"""How many parts there are unless told otherwise: each costs Prometheus an inotify instance, and a user has 128."""
+"""Default number of parts; each takes one of the 128 inotify instances that a user has by default."""
 
 MOST_PARTS = MOST_SHARDS
-"""How many parts there may be."""
+"""Maximum number of parts."""
 
 MOST_FILES = 4096
-"""How many files one output writes at most, shards times parts."""
+"""Maximum number of files of one output, shards times parts."""
 
 
 class Place(NamedTuple):
@@ -41,10 +41,10 @@ class Layout:
     """The files of one output.
 
     Args:
-        options: of the output.
+        options: the options of the output.
         shards: the shards that are written here; 0 where there are no shards.
-        parts: how many parts each shard has.
-        sharding: says to which shard a group belongs; None where there are no shards.
+        parts: the number of parts of each shard.
+        sharding: computes the shard of a group; None if there are no shards.
     """
 
     options: FileSDOptions
@@ -57,7 +57,7 @@ class Layout:
         """Return the layout that options describe.
 
         Raises:
-            ConfigError: they do not fit together.
+            ConfigError: the options contradict each other.
         """
         shards, parts, sharding = _shards(options), _parts(options), _sharding(options)
         if len(shards) * parts > MOST_FILES:
@@ -75,7 +75,7 @@ class Layout:
         return not (self.has_parts or self.options.shard or self.options.shards)
 
     def places(self, parts: int) -> list[Place]:
-        """Return the files that there are with so many parts, in the order of shards and parts."""
+        """Return the files for this number of parts, in the order of shards and parts."""
         return [Place(shard, part) for shard in self.shards for part in range(parts)]
 
     def path(self, place: Place) -> Path:
@@ -84,22 +84,22 @@ class Layout:
 
     @property
     def claimed(self) -> list[Path]:
-        """What is locked to write each shard: its file, or a name beside the directories of its parts."""
+        """The paths that are locked to write each shard: its file, or a path next to the directories of its parts."""
         return [self._claimed(shard) for shard in self.shards]
 
     @property
     def record(self) -> Path:
-        """Where the numbers of parts are saved."""
+        """The path of the record of the numbers of parts."""
         claimed = self._claimed(self.shards[0])
         return claimed.parent / STAGING / f"{claimed.name}.parts"
 
     @property
     def roots(self) -> list[Path]:
-        """The directories in which the directories of parts are."""
+        """The directories that contain the directories of parts."""
         return [self._root(shard) for shard in self.shards] if self.has_parts else []
 
     def count_targets(self) -> int:
-        """Return how many targets the first file holds."""
+        """Return the number of targets in the first file."""
         try:
             return read_regular(self.path(Place(self.shards[0], 0))).count(b'"targets":')
         except OSError:
@@ -111,7 +111,7 @@ class Layout:
         return next(numbers, -1) + 1
 
     def rule(self, counts: Collection[int]) -> Rule:
-        """Return what says to which files a group belongs.
+        """Return a function that returns the files of a group.
 
         Args:
             counts: numbers of parts; a group is in its part of each of them.
@@ -143,16 +143,16 @@ class Layout:
 
 
 def part_hash(group: TargetGroup) -> int:
-    """Return a number that stays the same while a target exists, wherever it moves and whichever server it comes from.
+    """Return a number that stays the same while a target exists, even if its address or control plane changes.
 
-    The transforms' results of one target have the same one.
+    All results of the transforms of one target have the same number.
     """
     key = group.key.assignment
     return zlib.crc32(f"{key.mesh}\0{key.name}\0{key.ordinal}".encode())
 
 
 def leftovers_of(layout: Layout) -> list[Path]:
-    """Return the files that exist of shards which there are no more."""
+    """Return the existing files of removed shards."""
     if layout.options.shards is None:
         return []
     higher = (layout.path(Place(shard, 0)) for shard in range(layout.options.shards, MOST_SHARDS))

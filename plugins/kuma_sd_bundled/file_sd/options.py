@@ -1,4 +1,4 @@
-"""What can be set for file_sd, and which files that means."""
+"""The options of the output ``file_sd``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ MODE = OptionType("mode", _parse_mode, lambda mode: f"{mode:04o}")
 
 @dataclass(frozen=True)
 class FileSDOptions:
-    """Where and how to write the file, or the files."""
+    """The options of ``file_sd``: where and how to write the files."""
 
     path: Path = option(
         Path("/var/run/kuma-prometheus-sd/kuma.file_sd.json"),

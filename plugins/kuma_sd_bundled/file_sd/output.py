@@ -1,4 +1,4 @@
-"""The output that Prometheus's ``file_sd_configs`` reads."""
+"""The output for Prometheus's ``file_sd_configs``."""
 
 import logging
 import threading
@@ -18,17 +18,17 @@ from kuma_sd_bundled.file_sd.writer import Writer, division_of
 _log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 30.0
-"""When the end of an overlap is tried again if a file cannot be written."""
+"""Wait before the end of an overlap is retried if a file cannot be written, in seconds."""
 
 
 class FileSD:
-    """Writes files, each whole or not at all, and only when its content changes; restores what somebody else changes.
+    """Writes files atomically, and only when their content changes; restores files that other programs change.
 
     Args:
-        options: where and how.
+        options: the options of the output.
 
     Raises:
-        ConfigError: the options do not fit together.
+        ConfigError: the options contradict each other.
     """
 
     def __init__(self, options: FileSDOptions) -> None:
@@ -36,7 +36,7 @@ class FileSD:
         self._layout = Layout.of(options)
         self._claims = Claims(self._layout.claimed)
         self._counts, self._writer, self._restorer = self._opened()
-        # Held while files are written: with each publication, and at the end of an overlap.
+        # Locked while files are written: at each publication, and at the end of an overlap.
         self._writing = threading.Lock()
         self._timer: threading.Timer | None = None
 
@@ -44,7 +44,7 @@ class FileSD:
         """Claim the files, make their directories and watch them."""
         self._claims.take()
         try:
-            # Anew: whoever wrote them until now may have changed how many there are.
+            # Opened again, since the last writer may have changed the number of parts.
             self._counts, self._writer, self._restorer = self._opened()
             self._writer.prepare()
         except BaseException:
@@ -54,20 +54,20 @@ class FileSD:
         self._restorer.start(f"restore {self._options.path.name}")
 
     def publish(self, publication: Publication) -> None:
-        """Bring the files up to date; one that cannot be written keeps none of the others from it."""
+        """Update the files; one that cannot be written does not keep the others from being updated."""
         with self._writing:
             self._writer.publish(publication)
             self._wait(self._counts.next_end)
 
     def files(self, publication: Publication) -> Mapping[Path, Sequence[bytes]]:
-        """Return the lines that each file would hold; any thread may ask."""
+        """Return the lines that each file would hold; called in any thread."""
         counts = self._counts.all
         division = division_of(self._layout, counts)
         division.update(publication)
         return {self._layout.path(place): division.lines(place) for place in self._layout.places(max(counts))}
 
     def service_discovery(self, shard: tuple[int, int] | None) -> Mapping[str, Any]:
-        """Return what lets Prometheus read the file, or that of one shard; each part is an entry of its own."""
+        """Return the Prometheus settings that read the file, or that of one shard, with one entry for each part."""
         count, mine = self._options.shards, self._options.shard
         if count is not None and (shard is None or shard[1] != count):
             choices = f"from 0/{count} to {count - 1}/{count}"
@@ -79,7 +79,7 @@ class FileSD:
         return {"file_sd_configs": [{"files": [str(path.absolute())]} for path in paths]}
 
     def explain(self, group: TargetGroup) -> tuple[str, bool]:
-        """Return the file that a group is written to and True, or why it is written to none and False."""
+        """Return the file of a group and True, or why it is written to no file and False."""
         layout, mine = self._layout, self._options.shard
         places = layout.rule({layout.parts})(group)
         if places:
@@ -94,12 +94,12 @@ class FileSD:
         yield from advice.on_parts(self._layout)
 
     def remarks(self) -> Iterator[str]:
-        """Yield what a single file costs that is there and large."""
+        """Yield a remark about the cost of a single large file."""
         if self._layout.is_one_file:
             yield from advice.on_single_file(self._layout.count_targets())
 
     def facts(self) -> Mapping[str, str]:
-        """Return how many parts there are, and what a single large file costs."""
+        """Return the number of parts, or the cost of a single large file."""
         return advice.facts(self._layout, self._counts, self._writer.targets)
 
     def accept(self) -> list[str]:
@@ -107,10 +107,13 @@ class FileSD:
         with self._writing:
             ended = self._counts.end_early()
             self._wait(0.0 if ended else self._counts.next_end)
-        return [f"targets leave the {count} parts before: {self._counts.current} parts are read now" for count in ended]
+        return [
+            f"the overlap with {count} parts is over: targets are only in the {self._counts.current} parts"
+            for count in ended
+        ]
 
     def close(self) -> None:
-        """Leave the files to others; they stay."""
+        """Release the files, which stay as they are."""
         self._restorer.close()
         with self._writing:
             self._wait(None)
@@ -127,7 +130,7 @@ class FileSD:
         return counts, writer, restorer
 
     def _wait(self, seconds: float | None) -> None:
-        """Let overlaps be ended after some time, and not before; None for never."""
+        """Schedule the end of overlaps after some seconds; None for never."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -139,7 +142,7 @@ class FileSD:
     def _end_overlaps(self) -> None:
         with self._writing:
             if self._timer is not threading.current_thread():
-                # Closed, or told to wait for another time, since this began to wait for the lock.
+                # Closed or rescheduled while this thread waited for the lock.
                 return
             try:
                 self._writer.end_overlaps()

@@ -1,4 +1,4 @@
-"""How many parts there are, and how many there were that Prometheus may still be configured for."""
+"""Track the number of parts, and former numbers that Prometheus may still be configured for."""
 
 import logging
 import math
@@ -15,21 +15,21 @@ from kuma_sd_bundled.file_sd.layout import MOST_PARTS
 _log = logging.getLogger(__name__)
 
 FEWER_OVERLAP_SECONDS = 30.0
-"""How long targets stay in parts that are no more: Prometheus reads the other parts as soon as they are written."""
+"""How long targets stay in removed parts, in seconds: Prometheus reads the other parts as soon as they are written."""
 
 RECORD_MODE = 0o600
 
 LARGEST_RECORD = 2**16
-"""How much of the record is read, in bytes."""
+"""Maximum size of the record that is read, in bytes."""
 
 
 _Count = Annotated[int, msgspec.Meta(ge=1, le=MOST_PARTS)]
 
 
 class _Record(msgspec.Struct):
-    """What is saved: how many parts there are, and former numbers.
+    """The saved record: the number of parts, and former numbers.
 
-    Each former number has the end of its overlap in seconds of ``time.time()``; None while that has not begun.
+    Each former number has the end of its overlap in seconds of ``time.time()``; None if the overlap has not begun.
     """
 
     parts: _Count
@@ -39,12 +39,12 @@ class _Record(msgspec.Struct):
 class PartCounts:
     """The number of parts, and former numbers by which targets stay in their old parts for a while.
 
-    An overlap begins when every target is in its part of each number, so that nothing that cannot be written is taken
-    out of its old part.
+    An overlap begins when every target is written to its part for each number, so that no target leaves its old part
+    before it is in its new one.
 
     Args:
-        current: how many parts there are.
-        overlap: how long targets stay in their old parts when there are more parts than before, in seconds.
+        current: the number of parts.
+        overlap: how long targets stay in their old parts when the number of parts grows, in seconds.
         clock: like ``time.monotonic()``.
         wall_clock: like ``time.time()``; decides about what was saved by another process only.
     """
@@ -60,7 +60,7 @@ class PartCounts:
         self._overlap = overlap
         self._clock = clock
         self._wall_clock = wall_clock
-        # Each with the end of its overlap on the clock; infinite while that has not begun.
+        # The end of each overlap on the clock; infinite if it has not begun.
         self._former: dict[int, float] = {}
 
     @property
@@ -81,12 +81,12 @@ class PartCounts:
 
     @property
     def state(self) -> object:
-        """What would be saved differs when this does."""
+        """A value that changes whenever the record to save changes."""
         return self.current, frozenset(self._former.items())
 
     @property
     def next_end(self) -> float | None:
-        """In how many seconds the next overlap is over; None when none has begun that is not over."""
+        """The seconds until the next overlap is over; None if none is running."""
         now = self._clock()
         return min((until - now for until in self._former.values() if now < until < math.inf), default=None)
 
@@ -99,14 +99,14 @@ class PartCounts:
         return max(0.0, self._former[count] - self._clock())
 
     def begin(self) -> list[int]:
-        """Let the overlaps begin that have not, because everything is written; returns their numbers."""
+        """Begin the pending overlaps, since everything is written; returns their numbers."""
         begun = [count for count, until in self._former.items() if until == math.inf]
         for count in begun:
             self._former[count] = self._clock() + self._length(count)
         return begun
 
     def end_early(self) -> list[int]:
-        """Let the overlaps be over that give time to configure more parts in Prometheus; returns their numbers."""
+        """End the overlaps that give time to configure more parts in Prometheus; returns their numbers."""
         ended = [count for count in self._former if count < self.current]
         for count in ended:
             self._former[count] = -math.inf
@@ -121,17 +121,17 @@ class PartCounts:
         """Save the numbers.
 
         Raises:
-            OutputError: that does not work.
+            OutputError: the record cannot be written.
         """
         former = {count: None if until == math.inf else self.until(count) for count, until in self._former.items()}
         replace_file(path, [msgspec.json.encode(_Record(self.current, former))], RECORD_MODE)
 
     def load(self, path: Path, existing: Callable[[], int]) -> None:
-        """Go on from what was saved, or from the files that there are.
+        """Load the saved numbers, or derive them from the existing files.
 
         Args:
-            path: where `save()` left it.
-            existing: returns how many parts have files; asked when nothing was saved.
+            path: the path of the record.
+            existing: returns how many parts have files; called if nothing was saved.
         """
         record = _read(path) or _Record(existing())
         for count, until in {**record.former, record.parts: None}.items():
@@ -139,7 +139,7 @@ class PartCounts:
                 self._former[count] = math.inf if until is None else self._clock() + self._left(count, until)
 
     def _left(self, count: int, until: float) -> float:
-        # A clock that was set back makes it no longer.
+        # A clock that was set back must not make the overlap longer.
         return min(max(0.0, until - self._wall_clock()), self._length(count))
 
     def _length(self, count: int) -> float:

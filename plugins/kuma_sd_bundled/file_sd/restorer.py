@@ -1,4 +1,4 @@
-"""Restores files that somebody else changed or deleted."""
+"""Restore files that another program changed or deleted."""
 
 import queue
 import threading
@@ -12,16 +12,16 @@ from kuma_sd_bundled.file_sd.target_file import TargetFile
 _log = Logger(__name__)
 
 FIRST_PAUSE = 1.0
-"""How long to wait before a file is restored a second time, in seconds; doubled each time, until there was a calm."""
+"""Wait before a file is restored a second time, in seconds; doubled each time until no change came for a while."""
 
 LONGEST_PAUSE = 300.0
 
 
 class Restorer:
-    """Sees that files are as we left them; the more often somebody else changes one, the later.
+    """Watches files and restores those that another program changed; later, the more often one is changed.
 
     Args:
-        under: directories, each of which is watched with all below it at once.
+        under: directories that are watched recursively.
     """
 
     def __init__(self, under: Iterable[Path] = ()) -> None:
@@ -31,7 +31,7 @@ class Restorer:
         self._closing = threading.Event()
 
     def saw(self, file: TargetFile) -> None:
-        """Take a file for seen as we wrote it."""
+        """Record that the present state of a file is our own."""
         if file.written:
             self._watcher.saw(file.path, file.written)
 
@@ -43,11 +43,11 @@ class Restorer:
     def start(self, name: str) -> None:
         """Watch and restore in threads of this name, until closed."""
         HelperThread(name, self._run, self._closing).start()
-        # Apart from the other thread, in which one file may have to wait while another is changed.
+        # Separate from the restoring thread, in which a file may have to wait while another one is changed.
         HelperThread(f"watch for {name}", self._watcher.run, self._closing).start()
 
     def close(self) -> None:
-        """End run(), from any thread."""
+        """End both threads; called from any thread."""
         self._closing.set()
         self._watcher.close()
         self._changed.put(frozenset())
@@ -56,7 +56,7 @@ class Restorer:
         due: dict[_Restoration, float] = {}
         while not self._closing.is_set():
             for path in self._wait_until(min(due.values(), default=None)):
-                # One that is not followed any more may have been seen to change before.
+                # A change may have been reported for a file that is no longer followed.
                 if restoration := self._restorations.get(path):
                     due.setdefault(restoration, time.monotonic() + restoration.pause())
             for restoration in [each for each, when in due.items() if when <= time.monotonic()]:
@@ -80,19 +80,19 @@ class _Restoration:
         self._failing = False
 
     def pause(self) -> float:
-        """Return how long it has to wait, in seconds."""
+        """Return how long the next restoration has to wait, in seconds."""
         if time.monotonic() - self._restored > LONGEST_PAUSE and not self._failing:
             self._pause = 0.0
         return self._pause
 
     def attempt(self) -> bool:
-        """Restore the file if that is needed; tells whether it is right then."""
+        """Restore the file if needed; returns whether it is correct afterwards."""
         try:
             restored = self._file.restore()
         except OutputError as error:
             if not self._failing:
                 _log.warning(
-                    "a file that somebody else changed or deleted cannot be restored; trying again", reason=error
+                    "a file that another program changed or deleted cannot be restored; trying again", reason=error
                 )
             self._failing, self._pause = True, _longer(self._pause)
             return False
@@ -105,7 +105,9 @@ class _Restoration:
     def _say_restored(self) -> None:
         again = f"after {_longer(self._pause):g} s" if self._pause else None
         _log.warning(
-            "somebody else changed or deleted a file; it was restored", path=self._file.path, restored_again_only=again
+            "another program changed or deleted a file; it was restored",
+            path=self._file.path,
+            restored_again_only=again,
         )
         self._restored, self._pause = time.monotonic(), _longer(self._pause)
 

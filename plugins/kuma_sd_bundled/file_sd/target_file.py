@@ -1,4 +1,4 @@
-"""One file of target groups."""
+"""Write one file of target groups."""
 
 import os
 import threading
@@ -19,15 +19,15 @@ from kuma_sd_bundled.file_sd.options import FileSDOptions
 
 
 class TargetFile:
-    """Written whole or not at all, and only when its content changes. Several threads may use it.
+    """A file that is written atomically, and only when its content changes. Several threads may use it.
 
     Args:
-        path: where it is.
+        path: the path of the file.
         options: how to write it.
         renew: makes sure that no other process writes it; raises OutputError if one does.
 
     Raises:
-        ConfigError: the format cannot be told from the path, or no file can be replaced there.
+        ConfigError: the path does not show the format, or no file can be replaced there.
     """
 
     def __init__(self, path: Path, options: FileSDOptions, renew: Callable[[], None]) -> None:
@@ -41,11 +41,11 @@ class TargetFile:
         self._renew = renew
         self._lines: Sequence[bytes] | None = None
         self.written: os.stat_result | None = None
-        """Its status when it was written last; None if it never was."""
+        """The file's status after the last write; None before the first."""
         self._writing = threading.Lock()
 
     def make(self) -> None:
-        """Make it, and its directory, empty if it is missing; remove what a process that was killed left of it.
+        """Create the file, empty, and its directory if missing; remove temporary files of a process that was killed.
 
         Raises:
             OutputError: it cannot be written.
@@ -57,7 +57,7 @@ class TargetFile:
                 self._write(())
 
     def content(self) -> bytes:
-        """Return what is in it.
+        """Return the content of the file.
 
         Raises:
             OSError: it cannot be read.
@@ -65,12 +65,12 @@ class TargetFile:
         return read_regular(self.path)
 
     def release(self) -> None:
-        """Leave it to others, as it is."""
+        """Release the file, which stays as it is."""
         with self._writing:
             self._lines = None
 
     def publish(self, lines: Sequence[bytes]) -> bool:
-        """Bring it up to date; tells whether there was anything to do.
+        """Update the file; returns whether it had to be written.
 
         Raises:
             OutputError: it cannot be written; it stays as it was.
@@ -78,14 +78,14 @@ class TargetFile:
         with self._writing:
             if lines == self._lines:
                 return False
-            # Before the first publication it may hold just this already: another process wrote it.
+            # Before the first publication, the file may already hold these lines, written by another process.
             if self._lines is not None or not self._holds(lines):
                 self._write(lines)
             self._lines = lines
             return True
 
     def restore(self) -> bool:
-        """Write it again if it is not as we left it; tells whether it was not.
+        """Write the file again if another program changed it; returns whether it had.
 
         Raises:
             OutputError: it cannot be written.

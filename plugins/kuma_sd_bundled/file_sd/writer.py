@@ -1,4 +1,4 @@
-"""The one writer of all files of an output."""
+"""Write all files of an output."""
 
 import contextlib
 import logging
@@ -16,13 +16,15 @@ _log = logging.getLogger(__name__)
 
 
 class Writer:
-    """Brings files up to date; no target is taken out of a file before it is in the other. For one thread at a time.
+    """Updates files; a target that moves is removed from its old file only after it is in the new one.
+
+    Only one thread may use it at a time.
 
     Args:
-        layout: which files there are.
-        counts: the number of parts, and former ones.
-        renew: called before a file is written, to make sure that nobody else writes it.
-        saw: called with each file that was written.
+        layout: the files of the output.
+        counts: the number of parts, and former numbers.
+        renew: called before a file is written, to make sure that no other process writes it.
+        saw: called with each written file.
     """
 
     def __init__(
@@ -38,18 +40,17 @@ class Writer:
 
     @property
     def targets(self) -> int:
-        """How many target groups were published last."""
+        """The number of target groups in the last publication."""
         publication = self._division.publication
         return len(publication.groups) if publication else 0
 
     def prepare(self) -> None:
-        """Make the files of parts that are missing, empty.
+        """Create the missing files of parts, empty.
 
-        Prometheus sees a file that appears in a directory which it watches at once, but a directory only when it reads
-        everything again.
+        Prometheus sees a new file in a watched directory at once, but a new directory only when it rereads everything.
 
         Raises:
-            OutputError: one cannot be made.
+            OutputError: a file cannot be created.
         """
         if self._layout.has_parts:
             for file in self.files.values():
@@ -57,7 +58,7 @@ class Writer:
             self._save()
 
     def publish(self, publication: Publication) -> None:
-        """Bring the files up to date; one that cannot be written keeps none of the others from it.
+        """Update the files; one that cannot be written does not keep the others from being updated.
 
         Raises:
             OutputError: a file cannot be written; it stays as it was.
@@ -72,15 +73,15 @@ class Writer:
         self.end_overlaps()
 
     def end_overlaps(self) -> None:
-        """Take targets out of their old parts where it is time to.
+        """Remove targets from their old parts where the overlap is over.
 
         Raises:
-            OutputError: a file cannot be written; it is tried again with the next publication.
+            OutputError: a file cannot be written; it is retried with the next publication.
         """
         due, publication = self._counts.due, self._division.publication
         if not due or publication is None:
             return
-        # An overlap that an operator ended may not have begun, because something could not be written.
+        # An overlap that an operator ended may not have begun, because a file could not be written.
         self._write()
         self._division = division_of(self._layout, self._counts.all - due)
         self._division.update(publication)
@@ -92,7 +93,7 @@ class Writer:
         _log.info("targets are in %d parts alone", self._counts.current)
 
     def release(self) -> None:
-        """Leave the files to others, as they are."""
+        """Release the files, which stay as they are."""
         for file in self.files.values():
             file.release()
 
@@ -101,7 +102,7 @@ class Writer:
 
     def _write(self) -> None:
         failures = []
-        # The last shard first: when there is one more, a target that moves there is for a moment in two, not in none.
+        # The last shard first, so that a target that moves to a new shard is briefly in two shards, not in none.
         for place, file in reversed(self.files.items()):
             try:
                 if file.publish(self._division.lines(place)):
@@ -113,7 +114,7 @@ class Writer:
             raise OutputError(f"{failures[0]}{others}") from failures[0]
 
     def _found(self) -> Mapping[Place, Collection[bytes]]:
-        """Return what stands in the files of shards, which may have been divided in another way."""
+        """Return the lines in the files of shards, which may have been divided in another way."""
         if self._layout.options.shards is None:
             return {}
         found = {}
@@ -130,7 +131,7 @@ class Writer:
     def _say_begun(self, count: int) -> None:
         current, until = self._counts.current, time.strftime("%H:%M:%S", time.localtime(self._counts.until(count)))
         if count < current:
-            # Somebody has to do something until then.
+            # The operator has to configure Prometheus until then.
             _log.warning(
                 "targets are divided into %d parts now, and stay in the %d parts before until %s: configure Prometheus "
                 "until then for all %d, as `kuma-sd prometheus-config` prints it; `kuma-sd accept` ends this earlier",
@@ -146,5 +147,5 @@ class Writer:
 
 
 def division_of(layout: Layout, counts: Collection[int]) -> Division | Undivided:
-    """Return what divides publications by these numbers of parts."""
+    """Return an object that divides publications by these numbers of parts."""
     return Undivided() if layout.is_one_file else Division(layout.rule(counts))

@@ -9,7 +9,7 @@ from kuma_sd_bundled.http_sd.output import HTTPSD
 
 @dataclass(frozen=True)
 class HTTPSDOptions:
-    """Where the list is."""
+    """The options of ``http_sd``."""
 
     path: str = option("/sd", TEXT, "Path of the list, at each listen-address in [web].")
 

@@ -1,4 +1,4 @@
-"""What one list of targets is over HTTP: made when somebody asks for it, and once."""
+"""Build the HTTP bodies of a list of targets: on request, and each once."""
 
 import contextlib
 import hashlib
@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 from kuma_sd import GroupKey, IncrementalCache, Publication, TargetGroup, hashmod
 
 LINES_IN_A_CHUNK = 4096
-"""How many lines are joined at a time: few enough that nobody else waits for the interpreter."""
+"""Number of lines that are joined at a time; few enough that other threads do not wait for the interpreter."""
 
 MOST_DIVISIONS = 4
-"""For how many numbers of shards it is remembered which line is in which."""
+"""Maximum number of shard counts for which the division of the lines is cached."""
 
-# Targets differ little: more than this takes twice the time for a tenth of the bytes.
+# Targets are similar: a higher level takes twice the time to save a tenth of the bytes.
 GZIP_LEVEL = 3
 
 WHOLE_HASH = 2**64
-"""By so many shards the number of a shard is the hash itself."""
+"""Number of shards at which the number of a shard is the hash itself."""
 
 
 class Shard(NamedTuple):
@@ -32,7 +32,7 @@ class Shard(NamedTuple):
 
 
 class Hashes:
-    """The hashes by which targets are divided; remembered for those that did not change."""
+    """Computes the hashes that divide targets into shards; cached for unchanged targets."""
 
     def __init__(self) -> None:
         self._memo: IncrementalCache[GroupKey, TargetGroup, int] = IncrementalCache(
@@ -42,11 +42,11 @@ class Hashes:
 
     @property
     def computed(self) -> int:
-        """How many were computed so far."""
+        """The number of hashes computed so far."""
         return self._memo.computed
 
     def of(self, publication: Publication) -> Sequence[int]:
-        """Return them in the order of the publication."""
+        """Return the hashes of a publication's groups, in their order."""
         with self._lock:
             return self._memo.round(publication.groups)
 
@@ -60,18 +60,18 @@ class _Body(NamedTuple):
 class ServedTargets:
     """The bodies of one publication, whole, in shards, and compressed.
 
-    The whole list stays; of everything else the last used stay, up to twice its bytes. Whoever asks for what is being
-    made waits for it.
+    The whole list stays in memory; of the other bodies, the last used stay, up to twice its size. Requests for a body
+    that is being built wait for it.
 
     Args:
         publication: the list.
-        hashes: by what it is divided.
+        hashes: computes the hashes that divide it.
     """
 
     def __init__(self, publication: Publication, hashes: Hashes) -> None:
         self.lines = publication.lines
         self.made = 0
-        """How many bodies were made so far."""
+        """Number of bodies built so far."""
         self._publication = publication
         self._hashes = hashes
         self._making = threading.RLock()
@@ -88,7 +88,7 @@ class ServedTargets:
 
         Args:
             shard: which part of the list; None for the whole.
-            coding: how it is compressed: one of `CODINGS`, or ``identity``.
+            coding: the compression: one of `CODINGS`, or ``identity``.
         """
         return self._body(shard, coding).chunks
 
@@ -141,7 +141,7 @@ class ServedTargets:
 
 
 def _etag(plain: str, coding: str) -> str:
-    # A strong tag says that all bytes are equal.
+    # A strong tag means that all bytes are equal.
     return plain if coding == "identity" else f'{plain[:-1]}-{coding}"'
 
 
@@ -156,14 +156,14 @@ def _json_chunks(lines: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def _gzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    # With a header of gzip, in which there is no time: equal lists stay equal.
+    # With a gzip header that holds no time, so that equal lists give equal bodies.
     compressor = zlib.compressobj(GZIP_LEVEL, wbits=16 + zlib.MAX_WBITS)
     yield from filter(None, map(compressor.compress, chunks))
     yield compressor.flush()
 
 
 def _zstd_compressor() -> Callable[[], Any] | None:
-    """Return what makes a compressor: of Python 3.14 and later, or of what the extra "zstd" installs; None without."""
+    """Return a factory of zstd compressors, from Python 3.14 or the extra "zstd"; None without both."""
     with contextlib.suppress(ImportError):
         compressor: Callable[[], Any] = importlib.import_module("compression.zstd").ZstdCompressor
         return compressor
@@ -185,4 +185,4 @@ _ZSTD = _zstd_compressor()
 # The best first: zstd takes a third of gzip's time for half its bytes.
 _ALL: Mapping[str, Callable[[Iterable[bytes]], Iterator[bytes]]] = {"zstd": _zstd, "gzip": _gzip}
 CODINGS = {name: coding for name, coding in _ALL.items() if name != "zstd" or _ZSTD}
-"""What compresses a body, by the name of the content coding."""
+"""Compressors by the name of the content coding, the best first."""

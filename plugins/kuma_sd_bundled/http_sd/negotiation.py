@@ -1,4 +1,4 @@
-"""What HTTP clients accept, and what they know already (RFC 9110, 12.5.3 and 13.1.2)."""
+"""Negotiate content codings and conditional requests (RFC 9110, 12.5.3 and 13.1.2)."""
 
 import re
 from collections.abc import Collection
@@ -15,8 +15,8 @@ def choose_coding(accepted: str, offered: Collection[str]) -> str | None:
         offered: what there is besides ``identity``, the best first.
 
     Returns:
-        One that is asked for by its name, unless it is wanted less than ``identity``; ``identity`` else, for some
-        clients do not understand anything else; None if that is not accepted either.
+        A coding that the client names, unless it prefers ``identity``; otherwise ``identity``, since some clients
+        support nothing else; None if that is not accepted either.
     """
     weights: dict[str, float] = {}
     for item in accepted.lower().split(","):
@@ -34,7 +34,7 @@ def choose_coding(accepted: str, offered: Collection[str]) -> str | None:
 
 
 def is_known(etag: str, if_none_match: str) -> bool:
-    """Tell whether a client has what has this entity tag; tags are compared weakly.
+    """Tell whether a client already has the body with this entity tag; tags are compared weakly.
 
     Args:
         etag: a strong tag, with its quotes.

@@ -1,4 +1,4 @@
-"""Answers requests for the list, as Prometheus's HTTP SD wants it."""
+"""Serve the list of targets as Prometheus's HTTP SD requires."""
 
 import logging
 import re
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MOST_SHARDS = 1024
-"""How many shards the list may be divided into."""
+"""Maximum number of shards."""
 
-# The body depends on it, and a cache has to ask whether there is news.
+# The body depends on Accept-Encoding, and caches must revalidate.
 _ALWAYS = {"Vary": "Accept-Encoding", "Cache-Control": "no-cache"}
 
 
@@ -30,10 +30,10 @@ class _RefusedError(Exception):
 
 
 class HTTPSD:
-    """Holds the newest list and answers those who ask for it, in several threads at a time.
+    """Serves the newest list, in several threads at a time.
 
     Args:
-        path: where the daemon serves it.
+        path: the path at which the daemon serves it.
     """
 
     def __init__(self, path: str) -> None:
@@ -45,20 +45,20 @@ class HTTPSD:
         """Claim nothing: the path is the daemon's."""
 
     def publish(self, publication: Publication) -> None:
-        """Answer with this list from now on."""
+        """Serve this list from now on."""
         if self._content is None or self._content.lines != publication.lines:
             self._content = ServedTargets(publication, self._hashes)
 
     def close(self) -> None:
-        """Let go of nothing."""
+        """Do nothing: nothing was claimed."""
 
     def service_discovery(self, shard: tuple[int, int] | None) -> Mapping[str, Any]:
-        """Return what lets Prometheus read the list, or one shard of it."""
+        """Return the Prometheus settings that read the list, or one shard of it."""
         query = f"?shard={shard[0]}&of={shard[1]}" if shard else ""
         return {"http_sd_configs": [{"url": self._path + query}]}
 
     def __call__(self, environment: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Answer a request, as WSGI wants it."""
+        """Answer a WSGI request."""
         method = environment["REQUEST_METHOD"]
         try:
             status, headers, chunks = self._answer(environment)
@@ -79,11 +79,11 @@ class HTTPSD:
             raise _RefusedError("406 Not Acceptable", f"none of these is accepted: {offered}", **_ALWAYS)
         content = self._content
         if content is None:
-            # An empty list would take all targets away; after a failure Prometheus keeps those it has.
+            # An empty list would remove all targets from Prometheus; after an error it keeps those it has.
             raise _RefusedError("503 Service Unavailable", "no targets are known yet", Retry_After="5")
         etag = content.etag(shard, coding)
         headers = _ALWAYS | {"ETag": etag}
-        # To nobody else: Prometheus takes 304 for a failure unless it asked for it.
+        # Only for conditional requests: Prometheus treats any other 304 as a failure.
         if is_known(etag, environment.get("HTTP_IF_NONE_MATCH", "")):
             return "304 Not Modified", headers, ()
         chunks = content.chunks(shard, coding)
@@ -92,7 +92,7 @@ class HTTPSD:
 
 
 def _shard(query: str) -> Shard | None:
-    """Return which shard is asked for; None for the whole list."""
+    """Parse which shard a query asks for; None for the whole list."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=10)
     except ValueError as error:

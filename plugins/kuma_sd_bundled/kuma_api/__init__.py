@@ -1,4 +1,4 @@
-"""The source ``kuma-api``: targets from the API server of a control plane, where there is no MADS."""
+"""The source ``kuma-api``: targets from the API server of a control plane without MADS."""
 
 from collections.abc import Iterable
 
@@ -7,22 +7,22 @@ from kuma_sd_bundled.kuma_api.options import ApiOptions
 
 
 def open_source(address: Url, options: ApiOptions, context: Context) -> Source:
-    """Make the source of a control plane; it connects when it is iterated.
+    """Create the source for a control plane; it connects when iterated.
 
     Raises:
         ConfigError: the address or the options cannot be used.
     """
-    # Late, so that declaring options loads no more than that.
+    # Imported late, so that declaring options loads nothing else.
     from kuma_sd_bundled.kuma_api.source import ApiSource  # noqa: PLC0415
 
     return ApiSource(address, options, context)
 
 
 def codec(name: str) -> Codec:
-    """Return the codec of targets that come from the API.
+    """Return the codec of targets from the API.
 
     Raises:
-        KeyError: there is none of that name.
+        KeyError: there is no codec of that name.
     """
     from kuma_sd_bundled.kuma_api.api_codec import API_CODEC  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Whether dataplanes that a list lacks are gone, where the list itself proves nothing."""
+"""Check whether dataplanes that are missing in a list are gone, if the list itself proves nothing."""
 
 import contextlib
 from collections.abc import Callable, Collection
@@ -14,15 +14,15 @@ from kuma_sd_bundled.kuma_api.policies import quoted
 T = TypeVar("T")
 
 MOST_QUESTIONS = 100
-"""How many dataplanes are asked for one by one in a poll."""
+"""Maximum number of dataplanes that are requested individually in a poll."""
 
 
 class Answers(NamedTuple):
-    """What was asked.
+    """The results of individual requests for dataplanes.
 
     Args:
-        present: the answers of those that are there.
-        gone: those that are not.
+        present: the responses about existing dataplanes.
+        gone: the dataplanes that do not exist.
     """
 
     present: dict[ResourceKey, bytes]
@@ -30,18 +30,18 @@ class Answers(NamedTuple):
 
 
 class Absences:
-    """Asks for dataplanes one by one; those that were asked for longest ago come first."""
+    """Requests dataplanes individually, beginning with those requested longest ago."""
 
     def __init__(self) -> None:
         self._asked: dict[ResourceKey, int] = {}
         self._count = 0
 
     def ask(self, get: Get, missing: Collection[ResourceKey]) -> Answers:
-        """Ask for some of the missing.
+        """Request some of the missing dataplanes.
 
         Args:
-            get: asks the API server.
-            missing: the dataplanes that were there and that a list lacks.
+            get: sends a request to the API server.
+            missing: known dataplanes that are missing in a list.
 
         Raises:
             SourceError: the API server fails.
@@ -61,7 +61,7 @@ class Absences:
 def read_answers(
     present: dict[ResourceKey, bytes], read: Callable[[bytes], tuple[ResourceKey, T]]
 ) -> dict[ResourceKey, T]:
-    """Read the dataplanes that are there; an answer that is about something else proves nothing, and is left out."""
+    """Decode the existing dataplanes; a response about another dataplane proves nothing, and is left out."""
     found: dict[ResourceKey, T] = {}
     for asked, body in present.items():
         with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""Addresses of API servers: those of HTTP with a word in front."""
+"""Parse addresses of API servers: HTTP URLs with the prefix ``kuma-api+``."""
 
 import re
 from dataclasses import replace
@@ -15,10 +15,10 @@ def api_address(url: Url) -> Address:
     """Return the replicas of a control plane's API.
 
     Args:
-        url: like ``kuma-api+http://host:5681``; without a port it is the one where Kuma serves its API.
+        url: a URL like ``kuma-api+http://host:5681``; the default port is that of Kuma's API.
 
     Raises:
-        ConfigError: it is no such address.
+        ConfigError: it is not such a URL.
     """
     scheme = url.scheme.removeprefix(PREFIX)
     port = _DEFAULT_PORTS[scheme]

@@ -1,7 +1,7 @@
-"""How a target is kept until it is read: where its metrics are, and what is known of its dataplane.
+"""Encode and decode targets of the source kuma-api.
 
-The bytes of an assignment are two lines of JSON, so that a policy that moves the metrics of every dataplane leaves what
-is known of each as it is.
+The bytes of an assignment are two lines of JSON: the endpoint of the metrics, and the facts about the dataplane. So a
+policy that moves the metrics of every dataplane leaves the facts unchanged.
 """
 
 import ipaddress
@@ -18,15 +18,15 @@ _MOST_PORT = 65535
 
 
 class DataplaneFacts(msgspec.Struct, omit_defaults=True):
-    """What is known of a dataplane.
+    """The facts about a dataplane.
 
     Args:
         name: its name in its zone.
-        host: its address; checked when it is read.
+        host: its address; checked when the assignment is decoded.
         service: its service.
-        job: what Prometheus calls it; empty for its service.
+        job: the value of Prometheus's label ``job``; empty for the service.
         labels: its labels.
-        problem: why it cannot be understood; then nothing else is known.
+        problem: why it cannot be read; then all other fields are empty.
     """
 
     name: str = ""
@@ -43,25 +43,25 @@ _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
 def encode(facts: DataplaneFacts) -> bytes:
-    """Write what is known of a dataplane, as yet without an endpoint; equal facts make equal bytes."""
+    """Encode the facts about a dataplane, without an endpoint; equal facts give equal bytes."""
     return b"\n" + _ENCODER.encode(facts)
 
 
 def at_endpoint(data: bytes, endpoint: MetricsEndpoint) -> bytes:
-    """Return the bytes of the same dataplane with its metrics at another endpoint."""
+    """Return the bytes of a dataplane with its metrics at an endpoint."""
     return _ENCODER.encode(endpoint) + data[data.index(b"\n") :]
 
 
 class ApiCodec:
-    """Reads assignments that were made of what the API server says."""
+    """Decodes assignments that were built from responses of the API server."""
 
     name = "kuma-api"
 
     def read(self, key: Key, data: bytes) -> Target:
-        """Read one target.
+        """Decode one target.
 
         Raises:
-            TransformError: it has no address, or something else that cannot be.
+            TransformError: it has no address, or another invalid value.
         """
         endpoint_line, _, facts_line = data.partition(b"\n")
         try:

@@ -1,4 +1,4 @@
-"""Asks an API server for one document after the other, and counts what that takes."""
+"""Request documents from an API server, and count requests and bytes."""
 
 import time
 
@@ -6,38 +6,38 @@ from kuma_sd import HttpClient, SourceError, refused
 from kuma_sd_bundled.kuma_api.errors import NotFoundError
 
 ANSWER_TIMEOUT_SECONDS = 30.0
-"""How long a page may be awaited, as long as no answer took longer."""
+"""Initial timeout for a page, in seconds."""
 
 LONGEST_TIMEOUT_SECONDS = 300.0
-"""How long at most, after answers that did not come in time."""
+"""Maximum timeout for a page, after responses that did not come in time, in seconds."""
 
 _OK = 200
 _NOT_FOUND = 404
 
 
 class Asking:
-    """Asks over one connection.
+    """Sends requests over one connection.
 
     Args:
-        client: asks the server.
-        timeout: how long a page may be awaited, in seconds.
+        client: the HTTP client.
+        timeout: the timeout for a page, in seconds.
     """
 
     def __init__(self, client: HttpClient, timeout: float = ANSWER_TIMEOUT_SECONDS) -> None:
         self._client = client
         self._timeout = timeout
         self.silent = False
-        """Whether an answer did not come in time."""
+        """Whether a response did not come in time."""
         self.requests = 0
         self.received = 0
         self.answered_seconds = 0.0
 
     def __call__(self, path: str) -> bytes:
-        """Return the body of a good answer.
+        """Request a path and return the body of the response.
 
         Raises:
-            NotFoundError: nothing is there.
-            SourceError: there is no answer, or it is a refusal.
+            NotFoundError: the server has no such document.
+            SourceError: there is no response, or the server refused the request.
         """
         began = time.monotonic()
         self.requests += 1

@@ -1,4 +1,4 @@
-"""Says, once, that lists never fit together."""
+"""Warn, once, if the lists of the API stay inconsistent."""
 
 import logging
 from collections.abc import Sequence
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 _log = logging.getLogger(__name__)
 
 SAY_AFTER_POLLS = 3
-"""After how many polls in a row whose lists do not fit it is said."""
+"""Number of consecutive polls with inconsistent lists after which a warning is logged."""
 
 
 class Consistency:
-    """Counts polls whose lists do not fit together.
+    """Counts polls with inconsistent lists.
 
     Args:
-        title: what the control plane is called in the log.
+        title: the name of the control plane in the log.
     """
 
     def __init__(self, title: str) -> None:

@@ -1,4 +1,4 @@
-"""The dataplanes of one control plane, recognised by their bytes: one that did not change is not converted again."""
+"""Convert the dataplanes of one control plane; those whose bytes did not change are not converted again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ _DIGEST_SIZE = 16
 
 
 class KnownDataplane(msgspec.Struct, gc=False):
-    """What is kept of a dataplane between two polls.
+    """A dataplane as kept between two polls.
 
     Args:
-        key: its mesh, and its name as the API has it.
-        data: what its assignment holds; shared with it, since it is most of what is kept.
-        zone: its zone; empty where nothing says it.
+        key: its mesh, and its name in the API.
+        data: the bytes of its assignment; shared with the assignment to save memory.
+        zone: its zone; empty if not known.
         remote: whether it belongs to a zone of a global control plane.
-        metrics: what it sets for itself (Kuma 2).
+        metrics: its own metrics settings (Kuma 2).
     """
 
     key: ResourceKey
@@ -36,11 +36,11 @@ class KnownDataplane(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True)
 class ReadingRules:
-    """How dataplanes are read.
+    """The settings for reading dataplanes.
 
     Args:
-        service_labels: what to name a job by where the service is unknown.
-        third: whether they are those of Kuma 3; None where nobody knows.
+        service_labels: the labels that name the job of a dataplane without a service.
+        third: whether the dataplanes are those of Kuma 3; None if not known.
     """
 
     service_labels: Sequence[str]
@@ -48,10 +48,10 @@ class ReadingRules:
 
 
 class DataplaneReader:
-    """Reads items of lists of dataplanes, and remembers those of the last round.
+    """Decodes items of lists of dataplanes, and caches those of the last round.
 
     Args:
-        service_labels: what to name a job by where the service is unknown.
+        service_labels: the labels that name the job of a dataplane without a service.
     """
 
     def __init__(self, service_labels: Sequence[str]) -> None:
@@ -61,10 +61,10 @@ class DataplaneReader:
         self.converted = 0
 
     def begin(self, *, third: bool | None) -> None:
-        """Begin a round; what the last one had is known.
+        """Begin a round; the results of the last round are reused.
 
         Args:
-            third: whether the dataplanes are those of Kuma 3; None where nobody knows.
+            third: whether the dataplanes are those of Kuma 3; None if not known.
         """
         rules = ReadingRules(self._rules.service_labels, third)
         if rules != self._rules:
@@ -73,14 +73,14 @@ class DataplaneReader:
         self._round = {}
 
     def end(self) -> None:
-        """Forget what was not in this round."""
+        """Forget the dataplanes that were not in this round."""
         self._known, self._round = self._round, {}
 
     def __call__(self, raw: msgspec.Raw | bytes) -> tuple[ResourceKey, KnownDataplane]:
-        """Read one dataplane.
+        """Decode one dataplane.
 
         Raises:
-            msgspec.MsgspecError: not even its name can be understood.
+            msgspec.MsgspecError: not even its name can be read.
         """
         digest = blake2b(raw, digest_size=_DIGEST_SIZE).digest()
         known = self._known.get(digest)
@@ -94,7 +94,7 @@ class DataplaneReader:
         try:
             dataplane = _DATAPLANE.decode(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            # As long as it says its name, its target is known to be there.
+            # If the name can be read, the target is known to exist.
             identity = _IDENTITY.decode(raw)
             facts = DataplaneFacts(name=identity.name, problem=str(error))
             return KnownDataplane(identity.key, encode(facts), "", remote=False, metrics=None)

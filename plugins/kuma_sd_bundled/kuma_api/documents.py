@@ -1,4 +1,4 @@
-"""What Kuma's API server answers, as far as it matters for targets; everything else in a document is skipped."""
+"""Types of the documents of Kuma's API, with the fields that matter for targets; others are skipped."""
 
 from typing import NamedTuple
 
@@ -8,14 +8,14 @@ Tags = dict[str, str]
 
 
 class ResourceKey(NamedTuple):
-    """What tells one resource of a kind from the others."""
+    """The identity of a resource among those of its kind."""
 
     mesh: str
     name: str
 
 
 class Index(msgspec.Struct):
-    """What ``GET /`` answers."""
+    """The response to ``GET /``."""
 
     version: str = ""
     based_on_kuma: str = msgspec.field(default="", name="basedOnKuma")
@@ -31,7 +31,7 @@ class Page(msgspec.Struct):
 
 
 class ItemIdentity(msgspec.Struct):
-    """What every item of a list has. Meshes belong to no mesh."""
+    """The fields that identify an item of a list. Meshes have no mesh."""
 
     name: str
     mesh: str = ""
@@ -39,18 +39,18 @@ class ItemIdentity(msgspec.Struct):
 
     @property
     def key(self) -> ResourceKey:
-        """What tells it from the others."""
+        """Its identity."""
         return ResourceKey(self.mesh, self.name)
 
 
 class Tls(msgspec.Struct):
-    """How metrics are encrypted: a mode of MeshMetric, or one of Mesh.metrics."""
+    """The TLS mode of metrics, of MeshMetric or Mesh.metrics."""
 
     mode: str | None = None
 
 
 class Prometheus(msgspec.Struct, frozen=True):
-    """Where a MeshMetric lets Prometheus find metrics."""
+    """The Prometheus endpoint that a MeshMetric sets."""
 
     port: int = 5670
     path: str = "/metrics"
@@ -59,14 +59,14 @@ class Prometheus(msgspec.Struct, frozen=True):
 
 
 class Backend(msgspec.Struct, frozen=True):
-    """One backend of a MeshMetric; of kinds other than Prometheus only the kind is read."""
+    """One backend of a MeshMetric; for other types than Prometheus, only the type is read."""
 
     type: str
     prometheus: Prometheus | None = None
 
 
 class MetricConf(msgspec.Struct, frozen=True):
-    """What a MeshMetric sets. Backends that are absent leave those of other policies as they are."""
+    """The settings of a MeshMetric. Absent backends do not override those of other policies."""
 
     backends: list[Backend] | None = None
 
@@ -86,22 +86,22 @@ class Policy(msgspec.Struct):
 
     @property
     def key(self) -> ResourceKey:
-        """What tells it from the others."""
+        """Its identity."""
         return ResourceKey(self.mesh, self.name)
 
     @property
     def backends(self) -> list[Backend] | None:
-        """What it sets."""
+        """Its settings."""
         return self.spec.default.backends if self.spec.default else None
 
     @property
     def shadow(self) -> bool:
-        """Whether it is there to be looked at only."""
+        """Whether it is a shadow policy, which has no effect."""
         return (self.labels or {}).get("kuma.io/effect") == "shadow"
 
 
 class MeshBackendConf(msgspec.Struct):
-    """Where Mesh.metrics lets Prometheus find metrics; a dataplane's own replaces what it sets."""
+    """The Prometheus endpoint of Mesh.metrics; a dataplane's own settings override its fields."""
 
     port: int | None = None
     path: str | None = None
@@ -135,7 +135,7 @@ class Inbound(msgspec.Struct):
 
 
 class Networking(msgspec.Struct):
-    """Where a dataplane is, and what its tags are."""
+    """The address and the tags of a dataplane."""
 
     address: str = ""
     advertised_address: str = msgspec.field(default="", name="advertisedAddress")
@@ -163,13 +163,13 @@ class _ProxyRule(msgspec.Struct):
 
 
 class PolicyRule(msgspec.Struct):
-    """What all policies of one kind together mean for a dataplane."""
+    """The merged result of all policies of one kind for a dataplane."""
 
     type: str = ""
     proxy_rule: _ProxyRule | None = msgspec.field(default=None, name="proxyRule")
 
 
 class Rules(msgspec.Struct):
-    """What all policies mean for a dataplane."""
+    """The merged results of all policies for a dataplane."""
 
     rules: list[PolicyRule]

@@ -1,4 +1,4 @@
-"""Where the metrics of a dataplane are: what policies and meshes set, for one client."""
+"""Compute the metrics endpoint of a dataplane, from policies and meshes, for one client."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from kuma_sd_bundled.kuma_api.documents import Backend, Mesh, MeshBackend, MeshB
 
 
 class MetricsEndpoint(NamedTuple):
-    """Where the metrics of dataplanes are, on each one's own address."""
+    """The metrics endpoint of dataplanes, at the address of each."""
 
     scheme: str
     port: int
@@ -15,10 +15,10 @@ class MetricsEndpoint(NamedTuple):
 
 
 class Client(NamedTuple):
-    """Whose targets are wanted.
+    """The client that requests targets.
 
     Args:
-        name: its name, which backends may have as their ``clientId``.
+        name: its name, which backends may have as ``clientId``.
         shares: whether it also gets the backends that name no client (Kuma 2.5 and 2.6).
     """
 
@@ -38,11 +38,11 @@ class Client(NamedTuple):
 
 
 class PolicyEndpoints:
-    """What MeshMetric policies mean for one client.
+    """Computes the effect of MeshMetric policies for one client.
 
     Args:
-        policies: all that there are, those that match nothing too.
-        client: whose targets are wanted.
+        policies: all policies, also those that match nothing.
+        client: the client.
     """
 
     def __init__(self, policies: Iterable[Policy], client: Client) -> None:
@@ -55,7 +55,7 @@ class PolicyEndpoints:
         """Whether these policies switch off what meshes set: in every mesh, as soon as there is one for Prometheus."""
 
     def endpoint(self, backends: Sequence[Backend] | None) -> MetricsEndpoint | None:
-        """Return where metrics are under these backends; of several for the client, the last one counts."""
+        """Return the metrics endpoint that these backends set; of several for the client, the last one counts."""
         chosen = [found for found in _prometheus(backends or ()) if self._client.takes(found, named=self._named)]
         if not chosen:
             return None
@@ -64,11 +64,11 @@ class PolicyEndpoints:
 
 
 def mesh_endpoint(mesh: Mesh | None, own: MeshBackend | None) -> MetricsEndpoint | None:
-    """Return where metrics are by what the mesh sets (Kuma 2); None if it sets nothing for Prometheus.
+    """Return the metrics endpoint that a mesh sets (Kuma 2); None if it sets none for Prometheus.
 
     Args:
         mesh: the mesh of the dataplane.
-        own: what the dataplane sets for itself.
+        own: the dataplane's own settings.
     """
     metrics = mesh.metrics if mesh else None
     if not metrics or not metrics.enabled:

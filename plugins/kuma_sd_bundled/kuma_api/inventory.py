@@ -1,4 +1,4 @@
-"""From one look at everything to the targets of a client, without converting what did not change."""
+"""Build the targets of a client from the lists of a poll; unchanged dataplanes are not converted again."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -15,14 +15,14 @@ from kuma_sd_bundled.kuma_api.policies import PolicySet
 
 @dataclass(frozen=True)
 class Lists:
-    """What was read in one poll; no more is needed to say what the targets are.
+    """The lists read in one poll, from which the targets are built.
 
     Args:
         meshes: the meshes, by name.
-        policies: what the policies mean for the client.
+        policies: the effect of the policies for the client.
         dataplanes: all dataplanes.
-        matched: which policies match each dataplane.
-        merged: what each set of policies makes together.
+        matched: the policies that match each dataplane.
+        merged: the merged result of each set of policies.
     """
 
     meshes: Mapping[str, Mesh]
@@ -32,7 +32,7 @@ class Lists:
     merged: Mapping[PolicySet, Sequence[Backend]]
 
     def endpoints(self) -> Callable[[KnownDataplane], MetricsEndpoint | None]:
-        """Return what says where the metrics of a dataplane are."""
+        """Return the settings that decide where the metrics of a dataplane are."""
         if not self.policies.replace_mesh_metrics:
             return lambda dataplane: mesh_endpoint(self.meshes.get(dataplane.key.mesh), dataplane.metrics)
         by_policies = {policies: self.policies.endpoint(backends) for policies, backends in self.merged.items()}
@@ -50,7 +50,7 @@ class Inventory:
 
     Args:
         control_plane: its name, which becomes part of each key.
-        zones: the zones whose dataplanes are wanted; all where it is empty.
+        zones: the zones whose dataplanes are published; empty for all.
     """
 
     def __init__(self, control_plane: str, zones: Collection[str]) -> None:
@@ -67,8 +67,8 @@ class Inventory:
         """Return the targets after a poll, sorted by key.
 
         Args:
-            lists: what was read.
-            kept: the dataplanes whose absence is not believed: they stay as they were.
+            lists: the lists of the poll.
+            kept: the dataplanes whose absence is not proved: their targets stay as they were.
         """
         endpoint_of = lists.endpoints()
         made = {}

@@ -1,4 +1,4 @@
-"""What differs between versions of Kuma."""
+"""Differences between releases of Kuma."""
 
 import re
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class KumaRelease:
     """A version of Kuma, as far as it is known.
 
     Args:
-        number: major and minor; None for one built from source, which does not say.
-        third: whether it is Kuma 3 or later; None where nobody knows.
+        number: major and minor version; None for a build from source, which does not report it.
+        third: whether it is Kuma 3 or later; None if not known.
     """
 
     number: tuple[int, int] | None = None
@@ -41,7 +41,7 @@ UNKNOWN = KumaRelease()
 def release_of(index: Index) -> KumaRelease:
     """Return what ``GET /`` says. Where it does not say a version, Kuma 2 has a tagline and Kuma 3 has none."""
     found = _VERSION.match(index.based_on_kuma) or _VERSION.match(index.version)
-    # Kuma calls what is built between releases 0.0.0-preview.
+    # Builds between releases report the version 0.0.0-preview.
     if found and int(found[1]):
         return KumaRelease((int(found[1]), int(found[2])), third=int(found[1]) >= 3)  # noqa: PLR2004 (the major version)
     return KumaRelease(None, third=index.tagline is None)

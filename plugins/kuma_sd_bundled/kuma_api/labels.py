@@ -1,4 +1,4 @@
-"""What a dataplane is called and labelled, as MADS does it where MADS says it."""
+"""Compute the name, service and labels of a dataplane, equal to those in MADS as far as MADS has them."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from kuma_sd import Labels
 from kuma_sd_bundled.kuma_api.documents import DataplaneDocument, Tags
 
 UNKNOWN_SERVICE = "unknown"
-"""What Kuma calls the service of a dataplane that has none."""
+"""Kuma's name for the service of a dataplane without one."""
 
 SERVICE_TAG = "kuma.io/service"
 WORKLOAD = "kuma.io/workload"
@@ -21,13 +21,13 @@ _INVALID = re.compile("[^a-zA-Z0-9_]")
 
 
 class DataplaneDescription(NamedTuple):
-    """What is known of a dataplane beside where its metrics are.
+    """The facts about a dataplane, without its metrics endpoint.
 
     Args:
         name: its name in its zone.
-        service: its service as MADS says it.
-        job: what Prometheus calls it.
-        zone: its zone; empty where nothing says it.
+        service: its service, as in MADS.
+        job: the value of Prometheus's label ``job``.
+        zone: its zone; empty if not known.
         labels: its labels.
     """
 
@@ -44,9 +44,9 @@ def describe(
     """Describe a dataplane.
 
     Args:
-        dataplane: as the API has it.
-        service_labels: what to name its job by where its service is unknown; the first that is there counts.
-        third: whether it is one of Kuma 3, whose labels say what tags said before; None where nobody knows.
+        dataplane: its document in the API.
+        service_labels: the labels that name its job if its service is not known; the first present one counts.
+        third: whether it is one of Kuma 3, which has labels in place of tags; None if not known.
     """
     own = dataplane.labels or {}
     inbounds = [inbound.tags or {} for inbound in dataplane.networking.inbound or ()]
@@ -66,11 +66,11 @@ def describe(
 
 
 def name_in_zone(name: str, display_name: str, namespace: str) -> str:
-    """Return the name of a dataplane in its zone; on a global control plane it has a hash at its end.
+    """Return the name of a dataplane in its zone; a global control plane appends a hash to the name.
 
     Args:
-        name: as the API has it.
-        display_name: the label that says the name in the zone, on Kubernetes without the namespace.
+        name: its name in the API.
+        display_name: the label with its name in the zone, on Kubernetes without the namespace.
         namespace: the namespace on Kubernetes; empty elsewhere.
     """
     qualified = f"{display_name}.{namespace}" if namespace else display_name
@@ -104,9 +104,9 @@ def _values(several: Iterable[Tags]) -> dict[str, list[str]]:
 
 
 def _labels(values: Mapping[str, list[str]]) -> Labels:
-    """Make two labels of each tag: its first value, and in the plural all of them between commas."""
+    """Convert each tag to two labels: its first value, and in the plural all values between commas."""
     labels: Labels = {}
-    # In this order a tag that is called like another one's plural wins.
+    # In this order, a tag whose name is another one's plural wins.
     for name in sorted(values):
         labels[_valid(name)] = values[name][0]
         labels[_valid(f"{name}s")] = f",{','.join(values[name])},"

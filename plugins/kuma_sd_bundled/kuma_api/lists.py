@@ -1,4 +1,4 @@
-"""Lists of the API server: read in pages, each of its own moment, and whether the pages fit together."""
+"""Read lists of the API server in pages, and check whether the pages are consistent."""
 
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -16,38 +16,38 @@ from kuma_sd_bundled.kuma_api.documents import Page, ResourceKey
 T = TypeVar("T")
 
 PAGE_SIZE = 1000
-"""How many items a page holds; Kuma refuses more."""
+"""Number of items in a page; Kuma refuses more."""
 
 OVERLAP = 50
-"""By how many items pages overlap while a list changes: as many may be deleted between two pages without a gap."""
+"""Number of items by which pages overlap while a list changes: so many may be deleted between pages without a gap."""
 
 MARGIN = 10 * PAGE_SIZE
-"""How many more items than its total a list may have before it counts as endless."""
+"""Number of items beyond its total from which a list counts as endless."""
 
 _PAGE = msgspec.json.Decoder(Page)
 
 
 class Get(Protocol):
-    """Asks the API server for JSON."""
+    """Requests JSON from the API server."""
 
     def __call__(self, path: str) -> bytes:
-        """Return the body of a good answer.
+        """Request a path and return the body of the response.
 
         Raises:
-            SourceError: there is none; NotFoundError where nothing is there.
+            SourceError: the request failed; NotFoundError if the server has no such document.
         """
 
 
 @dataclass
 class Listing(Generic[T]):
-    """What a list holds.
+    """The content of a list.
 
     Args:
-        items: what was made of each item, by its key.
-        consistent: whether what is not in the list is not there.
-        unreadable: the items of which not even the name can be understood.
-        fits: whether the numbers are right: no item twice, and as many as every page says that there are.
-        pages: how many pages it had.
+        items: the result for each item, by key.
+        consistent: whether the list is complete, so that what is missing in it does not exist.
+        unreadable: the items of which not even the name can be read.
+        fits: whether the numbers are right: no item twice, and as many items as every page reports.
+        pages: the number of pages.
     """
 
     items: dict[ResourceKey, T] = field(default_factory=dict)
@@ -58,11 +58,11 @@ class Listing(Generic[T]):
 
 
 ReadItem = Callable[[msgspec.Raw], tuple[ResourceKey, T]]
-"""Makes something of an item, and says its key; raises msgspec.MsgspecError if it has none."""
+"""Converts an item and returns its key and the result; raises msgspec.MsgspecError if it has no key."""
 
 
 class ListReader:
-    """Reads lists, and remembers those that changed while they were read."""
+    """Reads lists, and records which of them changed while they were read."""
 
     def __init__(self) -> None:
         self.restless: set[str] = set()
@@ -73,17 +73,17 @@ class ListReader:
     ) -> Listing[T]:
         """Read all pages of a list; in overlapping pages if it changes meanwhile, or did so the last time.
 
-        An addition behind a page and a deletion before it leave the numbers as they are, so numbers that fit prove only
-        for a single page that something is not there.
+        An addition after a page and a deletion before it leave the numbers unchanged. So matching numbers prove the
+        absence of an item only if the list has a single page.
 
         Args:
-            get: asks the API server.
-            path: of the list.
-            read_item: makes something of each item.
-            expected: what was in the list before.
+            get: sends a request to the API server.
+            path: the path of the list.
+            read_item: converts an item.
+            expected: the keys that were in the list before.
 
         Raises:
-            SourceError: a page cannot be had, or is none.
+            SourceError: a page cannot be read.
         """
         if path not in self.restless:
             listing, _ = _read_once(get, path, read_item)
@@ -98,7 +98,7 @@ class ListReader:
 
 
 class _Coverage:
-    """Whether pages that overlap leave no gap between them.
+    """Checks whether overlapping pages leave no gap.
 
     A page is a piece of the list in order, as it was at one moment. If each page begins no later than the one before it
     ended, and the last one reaches the end of the list, what was there all the time stands in one of them.

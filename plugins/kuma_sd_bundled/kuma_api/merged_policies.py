@@ -1,4 +1,4 @@
-"""What several policies make together for one dataplane: asked once for each set of policies that occurs."""
+"""Request the merged result of several policies for a dataplane, once for each set of policies."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
@@ -14,11 +14,11 @@ from kuma_sd_bundled.kuma_api.policies import PolicySet, ReadPolicy, quoted
 _RULES = msgspec.json.Decoder(Rules)
 
 SAMPLES = 3
-"""How many dataplanes of a set are tried, since any may have been deleted a moment ago."""
+"""Maximum number of dataplanes that are tried for a set, since any may have just been deleted."""
 
 
 class MergedPolicies:
-    """Knows what sets of policies make together, as long as no policy of the set changes."""
+    """Caches the merged result of sets of policies until a policy of the set changes."""
 
     def __init__(self) -> None:
         self._known: dict[PolicySet, tuple[tuple[ReadPolicy, ...], Sequence[Backend]]] = {}
@@ -26,15 +26,15 @@ class MergedPolicies:
     def backends(
         self, get: Get, policies: Mapping[ResourceKey, ReadPolicy], sets: Mapping[PolicySet, Iterable[ResourceKey]]
     ) -> dict[PolicySet, Sequence[Backend]]:
-        """Return the backends of each set of policies; a set is missing if nobody could be asked.
+        """Return the backends of each set of policies; a set is missing if no dataplane could be requested.
 
         Args:
-            get: asks the API server.
+            get: sends a request to the API server.
             policies: all policies.
-            sets: those that occur, each with dataplanes that it matches.
+            sets: the sets that occur, each with dataplanes that it matches.
 
         Raises:
-            SourceError: an answer is wrong.
+            SourceError: a response is wrong.
         """
         found: dict[PolicySet, Sequence[Backend]] = {}
         known = {}
@@ -56,7 +56,7 @@ class MergedPolicies:
 
     @staticmethod
     def _ask(get: Get, names: PolicySet, dataplanes: Iterable[ResourceKey]) -> tuple[Sequence[Backend] | None, bool]:
-        """Return the backends, and whether they are of exactly these policies."""
+        """Return the backends, and whether they come from exactly these policies."""
         wanted = {name.name for name in names}
         for dataplane in islice(dataplanes, SAMPLES):
             path = f"/meshes/{quoted(dataplane.mesh)}/dataplanes/{quoted(dataplane.name)}/_rules"

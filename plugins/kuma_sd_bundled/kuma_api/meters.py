@@ -1,4 +1,4 @@
-"""What polling the API costs, as metrics."""
+"""Metrics of polling the API."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PollCounts:
-    """What polling took so far; replaced whole, never changed.
+    """Counts of polling so far; replaced whole, never changed.
 
     Args:
-        polls: how many polls were finished.
-        requests: how many requests were sent.
-        received: how many bytes came.
-        seconds: how long the last poll took; None before the first.
-        size: how many bytes the last poll had; None before the first.
-        inconsistent: how many polls had lists that did not fit together.
-        converted: how many dataplanes were converted.
+        polls: the number of finished polls.
+        requests: the number of requests.
+        received: the number of bytes received.
+        seconds: the duration of the last poll; None before the first.
+        size: the number of bytes received in the last poll; None before the first.
+        inconsistent: the number of polls with inconsistent lists.
+        converted: the number of dataplanes converted.
     """
 
     polls: int = 0
@@ -32,11 +32,11 @@ class PollCounts:
 
 
 class ApiMeters:
-    """Turns counts into metrics; a collector of prometheus_client.
+    """Collects the counts as metrics, for prometheus_client.
 
     Args:
         name: the control plane's name; empty for the only one.
-        read: returns the present counts; called in any thread.
+        read: returns the current counts; called in any thread.
     """
 
     def __init__(self, name: str, read: Callable[[], PollCounts]) -> None:
@@ -44,8 +44,8 @@ class ApiMeters:
         self._read = read
 
     def collect(self) -> Iterator["Metric"]:
-        """Yield the present values."""
-        # Late: whoever calls this has loaded it.
+        """Yield the current values."""
+        # Imported late: the caller has already loaded it.
         from prometheus_client.core import Metric  # noqa: PLC0415
 
         counts = self._read()

@@ -1,4 +1,4 @@
-"""What can be set for control planes that are asked over their API."""
+"""The options of the source kuma-api."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ SERVICE_LABELS = ("kuma.io/workload", "kuma.io/service", "app", "k8s-app", "app.
 
 @dataclass(frozen=True)
 class ApiOptions(ClientOptions):
-    """How to ask the API server of a control plane (``kuma-api+http://``)."""
+    """The options for polling the API server of a control plane (``kuma-api+http://``)."""
 
     name: str = option("kuma_sd", TEXT, "The client's name (node id); Kuma 2.6 and later select assignments by it.")
     api_interval: float = option(30.0, INTERVAL, "How often the API is polled; less often where a poll takes long.")

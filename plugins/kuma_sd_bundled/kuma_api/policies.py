@@ -1,4 +1,4 @@
-"""What is asked of the API server beside dataplanes: its version, meshes, policies, and what policies match."""
+"""Read the version of the API server, meshes, policies, and the dataplanes that policies match."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -23,7 +23,7 @@ _MESH_METRIC_SINCE = (2, 6)
 
 
 class ReadPolicy(NamedTuple):
-    """A policy, and its bytes, by which one that was edited is recognised."""
+    """A policy with its bytes, which are compared to detect edits."""
 
     document: Policy
     raw: bytes
@@ -35,10 +35,10 @@ PolicySet = tuple[ResourceKey, ...]
 
 @dataclass(frozen=True)
 class Matches:
-    """What policies match.
+    """The dataplanes that policies match.
 
     Args:
-        listings: the dataplanes that each policy matches, of those that have a say in where metrics are.
+        listings: the dataplanes that each policy matches, for policies that set where metrics are.
         bare: whether matched dataplanes are listed without their labels, as Kuma 2.6 does.
     """
 
@@ -47,7 +47,7 @@ class Matches:
 
     @property
     def inconsistent(self) -> list[ResourceKey]:
-        """The policies whose lists do not fit together."""
+        """The policies whose lists are inconsistent."""
         return [key for key, listing in self.listings.items() if not listing.consistent or listing.unreadable]
 
     def by_dataplane(self) -> dict[ResourceKey, PolicySet]:
@@ -63,14 +63,14 @@ class Matches:
 
 
 def ask_release(get: Get, before: KumaRelease) -> KumaRelease:
-    """Return which Kuma it is.
+    """Request the release of Kuma.
 
     Args:
-        get: asks the API server.
-        before: what it was before, which counts where a gateway does not let us ask.
+        get: sends a request to the API server.
+        before: the last known release, used if a gateway blocks the request.
 
     Raises:
-        SourceError: there is no answer.
+        SourceError: there is no response.
     """
     try:
         return release_of(_INDEX.decode(get("/")))
@@ -88,7 +88,7 @@ def read_meshes(lists: ListReader, get: Get) -> Listing[Mesh]:
 
 
 def read_policies(lists: ListReader, get: Get, release: KumaRelease) -> Listing[ReadPolicy]:
-    """Read the MeshMetric policies of all meshes; in an old Kuma there is no such thing.
+    """Read the MeshMetric policies of all meshes; releases of Kuma before 2.6 have none.
 
     Raises:
         SourceError: they cannot be had.
@@ -131,13 +131,13 @@ def read_matches(
         try:
             listings[key] = lists.read(get, path, reader, expected.get(key, frozenset()))
         except NotFoundError:
-            # It was deleted since policies were listed.
+            # The policy was deleted after policies were listed.
             listings[key] = Listing(consistent=False, fits=False)
     return Matches(listings, bare=reader.read and not reader.labelled)
 
 
 def quoted(name: str) -> str:
-    """Return a name as it stands in a path."""
+    """Quote a name for a path."""
     return quote(name, safe="")
 
 

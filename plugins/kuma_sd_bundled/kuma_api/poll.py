@@ -1,4 +1,4 @@
-"""One poll: everything is read, and what does not fit together takes nothing away."""
+"""Poll the API once: read all lists; inconsistent lists remove no targets."""
 
 from collections.abc import Container, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -26,21 +26,21 @@ from kuma_sd_bundled.kuma_api.policies import (
 )
 
 DATAPLANES = "dataplanes"
-"""The list whose doubts are settled by asking for what it lacks."""
+"""The list whose missing items are requested individually."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a poll found.
+    """The result of a poll.
 
     Args:
         assignments: the targets, sorted by key.
-        unreadable: digests of the dataplanes of which not even the name can be understood.
-        doubts: the lists that do not fit together, in words.
+        unreadable: digests of the dataplanes of which not even the name can be read.
+        doubts: the inconsistent lists, as text.
         zones: the zones of the dataplanes.
-        remote: whether dataplanes are those of other zones, so that this is a global control plane.
-        dataplanes: how many dataplanes there are.
-        policies: how many policies there are.
+        remote: whether dataplanes belong to other zones, so that this is a global control plane.
+        dataplanes: the number of dataplanes.
+        policies: the number of policies.
     """
 
     assignments: Sequence[Assignment]
@@ -53,7 +53,7 @@ class Findings:
 
 
 class Poller:
-    """Polls one control plane for one client; what did not change between two polls is not computed again.
+    """Polls one control plane for one client; only what changed since the last poll is computed again.
 
     Args:
         client: the client's name.
@@ -72,13 +72,13 @@ class Poller:
         self._matched: Mapping[ResourceKey, PolicySet] = {}
 
     def poll(self, get: Get) -> Findings:
-        """Read everything once.
+        """Read all lists once.
 
         Args:
-            get: asks the API server.
+            get: sends a request to the API server.
 
         Raises:
-            SourceError: something cannot be had, or is no answer of Kuma's API.
+            SourceError: a request failed, or a response is not one of Kuma's API.
         """
         release = self._release = ask_release(get, self._release)
         meshes = read_meshes(self._lists, get)
@@ -103,7 +103,7 @@ class Poller:
     def _read_dataplanes(
         self, get: Get, *, third: bool | None
     ) -> tuple[Listing[KnownDataplane], AbstractSet[ResourceKey]]:
-        """Read the dataplanes; returns also which of the targets are gone for sure."""
+        """Read the dataplanes; also returns which targets are certainly gone."""
         self._reader.begin(third=third)
         dataplanes = self._lists.read(get, "/dataplanes", self._reader, self._inventory.targets)
         if dataplanes.unreadable and not dataplanes.items:
@@ -113,7 +113,7 @@ class Poller:
         return dataplanes, gone
 
     def _settle_absences(self, get: Get, dataplanes: Listing[KnownDataplane]) -> set[ResourceKey]:
-        """Add the missing that turn out to be there; returns those that are gone."""
+        """Add missing dataplanes that still exist; returns those that are gone."""
         missing = self._inventory.targets - dataplanes.items.keys()
         proved = dataplanes.consistent and not dataplanes.unreadable
         if proved and dataplanes.fits:
@@ -125,8 +125,8 @@ class Poller:
     def _read_matches(
         self, get: Get, policies: Mapping[ResourceKey, ReadPolicy], dataplanes: Listing[KnownDataplane]
     ) -> Matches:
-        everybody = Client(self._client, shares=False)
-        if not PolicyEndpoints([policy.document for policy in policies.values()], everybody).replace_mesh_metrics:
+        client = Client(self._client, shares=False)
+        if not PolicyEndpoints([policy.document for policy in policies.values()], client).replace_mesh_metrics:
             return Matches()
         expected: dict[ResourceKey, set[ResourceKey]] = {}
         for dataplane, names in self._matched.items():
@@ -138,14 +138,14 @@ class Poller:
     def _believed(
         self, matches: Matches, dataplanes: Listing[KnownDataplane], policies: Listing[ReadPolicy]
     ) -> Mapping[ResourceKey, PolicySet]:
-        """Return what matches each dataplane; where a list proves no absence, what it said before still counts."""
+        """Return the policies that match each dataplane; earlier matches count where a list proves no absence."""
         listed, doubtful = matches.by_dataplane(), set(matches.inconsistent)
         unproved = bool(_doubts_of(policies, "policies"))
         matched = {}
         for dataplane in dataplanes.items.values():
-            # By the keys of dataplanes, so that those of the lists need not be kept.
+            # With the keys of dataplanes, so that the keys in the lists need not be kept.
             now, before = listed.get(dataplane.key, ()), self._matched.get(dataplane.key, ())
-            # Also of a policy that is missing in a list of policies that proves nothing: then its targets stay.
+            # Also for a policy that is missing in a list that proves nothing: then its targets stay.
             missed = {name for name in before if name in doubtful or (unproved and name not in policies.items)}
             if now or missed:
                 matched[dataplane.key] = tuple(sorted({*now, *missed})) if missed.difference(now) else now
@@ -154,7 +154,7 @@ class Poller:
     def _kept(
         self, dataplanes: Listing[KnownDataplane], gone: AbstractSet[ResourceKey], doubts: Sequence[str]
     ) -> set[ResourceKey]:
-        """Return the targets that may not vanish, since nothing proves that they are gone."""
+        """Return the targets that must stay, since nothing proves that they are gone."""
         only_dataplanes = set(doubts) <= {DATAPLANES}
         unproved = self._inventory.targets - gone
         return set(unproved - dataplanes.items.keys() if only_dataplanes else unproved)
@@ -176,7 +176,7 @@ def _doubts_of(listing: Listing[Any], name: str) -> list[str]:
 def _sets(
     matched: Mapping[ResourceKey, PolicySet], policies: Container[ResourceKey]
 ) -> dict[PolicySet, list[ResourceKey]]:
-    """Return the sets of policies that occur, each with the dataplanes that it matches."""
+    """Collect the sets of policies that occur, each with the dataplanes that it matches."""
     sets: dict[PolicySet, list[ResourceKey]] = {}
     for dataplane, names in matched.items():
         sets.setdefault(names, []).append(dataplane)

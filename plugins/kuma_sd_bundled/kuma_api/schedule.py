@@ -1,19 +1,19 @@
-"""When to poll: as often as was asked for, but never so often that the control plane does little else."""
+"""Schedule polls at the configured interval, but not so often that they keep the control plane busy."""
 
 import random
 import time
 
 REST = 10
-"""How many times as long as it took, a poll is followed by none."""
+"""Minimum pause after a poll, as a multiple of its duration."""
 
 _JITTER = 0.1
 
 
 class Schedule:
-    """Says when the next poll may begin.
+    """Computes when the next poll may begin.
 
     Args:
-        interval: how often to poll, in seconds.
+        interval: the configured interval, in seconds.
     """
 
     def __init__(self, interval: float) -> None:
@@ -22,23 +22,23 @@ class Schedule:
 
     @property
     def wait(self) -> float:
-        """How long to wait for the next poll, in seconds."""
+        """The wait until the next poll, in seconds."""
         return max(0.0, self._due - time.monotonic())
 
     def finished(self, seconds: float) -> None:
-        """Note a poll that just ended.
+        """Record a poll that just ended.
 
         Args:
-            seconds: how long it took.
+            seconds: its duration.
         """
-        # Jitter, so that several of us do not ask at the same moment for ever.
+        # Jitter, so that several daemons do not poll at the same moment forever.
         interval = self._interval * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 (no secret)
         self._due = time.monotonic() + max(interval - seconds, seconds * REST)
 
     def failed(self, seconds: float) -> None:
-        """Note a poll that just failed; whoever tries again has a back-off of its own.
+        """Record a poll that just failed; the caller retries with its own back-off.
 
         Args:
-            seconds: how long the control plane worked for us.
+            seconds: the time that the control plane spent on the poll.
         """
         self._due = time.monotonic() + seconds * REST

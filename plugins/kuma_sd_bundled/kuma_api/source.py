@@ -1,4 +1,4 @@
-"""The source of one control plane that is asked over its API."""
+"""Poll the API of one control plane as a source."""
 
 import contextlib
 import logging
@@ -22,16 +22,16 @@ from kuma_sd_bundled.kuma_api.schedule import Schedule
 _log = logging.getLogger(__name__)
 
 LISTS = b"lists that do not fit together"
-"""What cannot be read as long as no poll was complete: anything may be missing."""
+"""Digest that marks a snapshot as incomplete until a poll was complete: any target may be missing."""
 
 
 class ApiSource:
     """Polls the API of one control plane.
 
     Args:
-        address: its URL; replicas stand behind commas.
-        options: how to ask it.
-        context: the daemon's side.
+        address: its URL; replicas are separated by commas.
+        options: the options of the source.
+        context: the interface to the daemon.
 
     Raises:
         ConfigError: the address or the options cannot be used.
@@ -57,7 +57,7 @@ class ApiSource:
         self.counts = PollCounts()
         self.status = SourceStatus()
         for replica in parsed.replicas:
-            # Refuses what cannot be used; what files lack may be there later.
+            # Refuses unusable options; missing content of files may appear later.
             with contextlib.suppress(SourceError):
                 HttpClient(replica, options, self._access).close()
         if options.tls_insecure_skip_verify:
@@ -66,10 +66,10 @@ class ApiSource:
         context.report(self._facts)
 
     def __iter__(self) -> Iterator[Snapshot]:
-        """Poll one replica, the next one each time, and yield a snapshot for each poll.
+        """Poll one replica, the next one for each connection, and yield a snapshot for each poll.
 
         Raises:
-            SourceError: it cannot be reached, or what it says is no answer of Kuma's API.
+            SourceError: it cannot be reached, or a response is not one of Kuma's API.
         """
         replica = self._replicas[self._connections % len(self._replicas)]
         self._connections += 1
@@ -96,7 +96,7 @@ class ApiSource:
             self.status = replace(self.status, connected=False, awaiting=None, since=None)
 
     def close(self) -> None:
-        """End the iteration at once, from any thread."""
+        """End the iteration immediately; called from any thread."""
         with self._lock:
             self._closing.set()
             if self._client:
@@ -143,14 +143,14 @@ class ApiSource:
     def _snapshot(self, findings: Findings, connected: float) -> Snapshot:
         unreadable = findings.unreadable
         if findings.doubts and not self._consistency.complete_once:
-            # Later on, what a list lacks is known here and stays by itself.
+            # Later, targets that a list lacks are known here and stay anyway.
             unreadable |= {LISTS}
         return Snapshot(self._name, findings.assignments, time.time(), connected, unreadable)
 
     def _answered(self, findings: Findings, replica: Endpoint) -> SourceStatus:
         before, now = self.status, time.time()
         self._findings = findings
-        # The next poll may take twice as long, and one of its answers as long as it is awaited.
+        # The next poll may take twice as long, and one of its responses as long as the timeout.
         within = self._schedule.wait + 2 * (self.counts.seconds or 0.0) + self._timeout
         return replace(
             before,
@@ -190,7 +190,7 @@ class ApiSource:
 
 
 def described(findings: Findings) -> str:
-    """Say whose API it is, and how much there is."""
+    """Describe the control plane and the number of items in its lists."""
     whose = "of a global control plane" if findings.remote else "of a control plane"
     counts = [(len(findings.zones), "zone"), (findings.dataplanes, "dataplane")]
     parts = [f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in counts]
@@ -199,7 +199,7 @@ def described(findings: Findings) -> str:
 
 
 def _stamps(files: list[Path]) -> list[tuple[int, int] | None]:
-    """Return what tells one version of each file from another."""
+    """Return a stamp of each file that changes with its content."""
     stamps: list[tuple[int, int] | None] = []
     for file in files:
         try:

@@ -28,7 +28,7 @@ RULES = OptionType("file|YAML", _parse, lambda rules: str(rules) or rules.conten
 
 @dataclass(frozen=True)
 class RelabelOptions:
-    """What to do."""
+    """The options of ``relabel``."""
 
     rules: FileContent = option(
         FileContent(None),

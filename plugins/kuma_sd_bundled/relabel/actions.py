@@ -1,4 +1,4 @@
-"""What rules do. Each becomes a function that changes a label set, or says that the target is dropped."""
+"""Compile rules: each becomes a function that changes a label set or drops the target."""
 
 from collections.abc import Callable
 
@@ -18,9 +18,9 @@ class OrderMattersError(Exception):
 
 
 class LabelsInOrder(Labels):
-    """Labels in the order in which Prometheus goes through them: by name, then those that rules have set.
+    """Labels in the order in which Prometheus iterates over them: by name, then those that rules have set.
 
-    Keeping it costs as much as applying five rules, so it is kept only where it matters.
+    Keeping the order costs as much as applying five rules, so it is only kept where it matters.
     """
 
     def __init__(self, labels: Labels) -> None:
@@ -35,12 +35,12 @@ class LabelsInOrder(Labels):
 
 
 def step(rule: Rule) -> Step:
-    """Return what a rule does."""
+    """Return the function that applies a rule."""
     return _ACTIONS[rule.action](rule)
 
 
 def _source(rule: Rule) -> Callable[[Labels], str]:
-    """Return what joins the values of the source labels."""
+    """Return a function that joins the values of the source labels."""
     names, separator = rule.source_labels or (), rule.separator
     if len(names) == 1:
         (name,) = names
@@ -96,7 +96,7 @@ def _drop_equal(rule: Rule) -> Step:
 
 
 def _setting(change: Callable[[str], str]) -> Callable[[Rule], Step]:
-    """Return an action that sets the target to what a function makes of the joined values."""
+    """Return an action that sets the target label to a function of the joined values."""
 
     def action(rule: Rule) -> Step:
         source, target = _source(rule), rule.target_label
@@ -120,7 +120,7 @@ def _label_map(rule: Rule) -> Step:
     @_remember
     def copies(names: tuple[str, ...]) -> tuple[list[tuple[str, str]], bool]:
         found = [(name, pattern.find(name)) for name in names]
-        # The new name is not checked; Prometheus does not either.
+        # The new name is not checked, as in Prometheus.
         pairs = [(name, replacement.expand(groups)) for name, groups in found if groups is not None]
         return pairs, len({copy for _, copy in pairs}) < len(pairs)
 
@@ -136,7 +136,7 @@ def _label_map(rule: Rule) -> Step:
 
 
 def _dropping(surplus: Callable[[str], bool]) -> Step:
-    """Return what drops all labels whose name a function tells from those that stay."""
+    """Return a step that drops all labels whose names a function selects."""
 
     @_remember
     def dropped(names: tuple[str, ...]) -> list[str]:

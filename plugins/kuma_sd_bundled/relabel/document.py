@@ -1,7 +1,7 @@
-"""Rules in YAML: safely and within bounds, as far as the texts, numbers and names in their fields.
+"""Read rules from YAML safely and within limits, down to the texts, numbers and names in their fields.
 
-The nodes are read, not what a YAML library makes of them: Prometheus takes ``regex: yes`` and ``regex: 1.50`` as they
-are written.
+Nodes are read, not the values that a YAML library makes of them: Prometheus takes ``regex: yes`` and ``regex: 1.50``
+literally.
 """
 
 import re
@@ -26,12 +26,12 @@ _NUMBER = re.compile(r"\+?[0-9][0-9a-fA-FxobXOB_]*", re.ASCII)
 
 @dataclass(frozen=True)
 class Place:
-    """Where a rule stands.
+    """The position of a rule.
 
     Args:
-        file: the file; empty when the rules stand in the settings.
+        file: the file; empty if the rules are in the settings.
         line: the line on which it begins, from 1.
-        number: the how-manieth it is, from 1.
+        number: its number in the list, from 1.
     """
 
     file: str
@@ -39,20 +39,20 @@ class Place:
     number: int
 
     def error(self, field: str, reason: str) -> ConfigError:
-        """Return an error in one of its fields."""
+        """Create an error about one of the rule's fields."""
         where = f"{self.file}:{self.line}: " if self.file else ""
         return ConfigError(f"{where}rule {self.number}, {field}: {reason}")
 
 
 def read_rules(content: bytes, file: str) -> Iterator[tuple[Place, dict[str, Any]]]:
-    """Read the rules in a document: the place of each, and the values of the fields that it sets.
+    """Yield the rules in a document: the position of each, and the values of the fields that it sets.
 
     Args:
         content: the document.
-        file: where it is from, for errors; empty for the settings.
+        file: the name of its file, for errors; empty for the settings.
 
     Raises:
-        ConfigError: it is no list of rules.
+        ConfigError: it is not a list of rules.
     """
     document = _compose(content, file)
     if not isinstance(document, yaml.SequenceNode):

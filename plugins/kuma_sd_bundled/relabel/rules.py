@@ -1,4 +1,4 @@
-"""What a rule says, checked as Prometheus checks it under its legacy validation of names."""
+"""Parse rules, and check them as Prometheus does with its legacy validation of names."""
 
 import dataclasses
 import json
@@ -23,7 +23,7 @@ _NOTHING_BUT = {
     "labelkeep": ("regex",),
 }
 
-# Prometheus's relabelTargetLegacy, written so that a wrong name takes no exponential time.
+# Prometheus's relabelTargetLegacy, written so that a wrong name does not take exponential time.
 _NAME_TEMPLATE = re.compile(r"(?:[a-zA-Z_]|\$\w|\$\{\w+\})(?:\w|\$\w|\$\{\w+\})*", re.ASCII)
 
 
@@ -32,10 +32,10 @@ class Rule:
     """One rule. Its fields are those of Prometheus's ``relabel_config``, with its defaults.
 
     Args:
-        number: the how-manieth it is.
-        pattern: the regular expression, parsed.
-        regex: None if it is not set; some actions must not have one, not even the default.
-        source_labels: None if they are not set; likewise.
+        number: its number in the list, from 1.
+        pattern: the parsed regular expression.
+        regex: None if not set; some actions must not have one, not even the default.
+        source_labels: None if not set; some actions must not have them, not even the default.
     """
 
     number: int
@@ -54,11 +54,11 @@ class Rule:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The labels that it looks at; of a labelmap its pattern, which stands for their names."""
+        """The labels that the rule reads; for labelmap its pattern, which matches their names."""
         return (self.regex or "",) if self.action == "labelmap" else self.source_labels or ()
 
     def settings(self) -> Iterator[tuple[str, object]]:
-        """Yield the fields that say something else than their defaults, but for the action."""
+        """Yield the fields that differ from their defaults, without the action."""
         for field in dataclasses.fields(self)[3:]:
             if getattr(self, field.name) != field.default:
                 yield field.name, getattr(self, field.name)
@@ -69,7 +69,7 @@ def parse_rules(content: bytes, file: str) -> list[Rule]:
 
     Args:
         content: a list in YAML.
-        file: where it is from, for errors; empty for the settings.
+        file: the name of its file, for errors; empty for the settings.
 
     Raises:
         ConfigError: Prometheus would refuse them; the message names the rule and the field.

@@ -1,4 +1,4 @@
-"""Templates as Go's regexp package expands them: ``$1``, ``${1}``, ``$name``, ``${name}``, and ``$$`` for ``$``."""
+"""Expand templates as Go's regexp package does: ``$1``, ``${1}``, ``$name``, ``${name}``, and ``$$`` for ``$``."""
 
 import re
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ _NUMBER = re.compile("0|[1-9][0-9]{0,8}")
 
 
 class Template:
-    """A text with places for what the groups of a pattern take.
+    """A text with references to the groups of a pattern.
 
     Args:
-        text: the template. What is no reference stands for itself; a group that does not exist is empty.
+        text: the template. Other text is literal; a group that does not exist is empty.
         pattern: the pattern whose groups it refers to.
     """
 
@@ -23,7 +23,7 @@ class Template:
         self.constant = "$" not in text
 
     def expand(self, found: Sequence[str]) -> str:
-        """Fill in what `Pattern.find()` found."""
+        """Replace the references by what `Pattern.find()` found."""
         return self._format(*found)
 
     def _parts(self, text: str) -> list[str]:

@@ -77,9 +77,9 @@ STATES = {
     ),
     "the guard holds for ever": (
         (plane(guard=HeldStatus(1, TargetCounts.of([Count("", 1)]), "it is new", None, 1, suspicious=True)),),
-        "The guard holds 1 target that vanished from east, until somebody accepts it is new; in (none) 1 Show them",
+        "The guard holds 1 target that vanished from east, until an operator accepts it is new; in (none) 1 Show them",
     ),
-    "something is not understood": ((plane(unreadable=3),), "3 assignments of east cannot be read the log says more"),
+    "something is not understood": ((plane(unreadable=3),), "3 assignments of east cannot be read see the log"),
     "a list that is empty": (
         (plane(assignments=0, note="no policy (MeshMetric) names the client 'me'"),),
         "Control plane east sends 0 targets no policy (MeshMetric) names the client 'me'",
