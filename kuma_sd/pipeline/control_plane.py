@@ -18,7 +18,10 @@ from kuma_sd.pipeline.ordinals import has_namesakes, with_stable_ordinals
 _log = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 1.0
-"""When to look again at a hold whose time is over while an answer is overdue."""
+"""When to look again at a hold whose time is over while an answer is overdue, or that we are late for.
+
+Who stood still (SIGSTOP, a paused machine) is late, and is told only then that the contact was lost meanwhile.
+"""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class ControlPlane:
         self._empty_since: float | None = None
         self._contact: float | None = None
         self._lost_at = -FOREVER
+        self._late_at: float | None = None
         self._namesakes = False
         self._log = HoldLog(config.title)
 
@@ -213,8 +217,9 @@ class ControlPlane:
         """Do what is due."""
         if self._age(now) > self.config.max_age and not self.expired:
             self._expire()
+        may_release = self._is_in_time(now)
         if self._contact is not None and self.config.age(now) == 0:
-            if not self._moved:
+            if may_release and not self._moved:
                 self.guard.release(now)
             if self._empty_since is not None and now - self._empty_since >= self.config.hold:
                 self.known = True
@@ -231,6 +236,15 @@ class ControlPlane:
     def _moved(self) -> bool:
         """Whether the settings name other endpoints than those that the published targets came from."""
         return bool(self._origin and self.published) and self._origin.isdisjoint(self.config.endpoints)
+
+    def _is_in_time(self, now: float) -> bool:
+        """Tell whether a loss of contact before the end of the hold would be known by now."""
+        late = now - self.guard.deadline
+        if late < 0:
+            self._late_at = None
+        elif self._late_at is None:
+            self._late_at = now if late > LOOK_AGAIN_SECONDS else -FOREVER
+        return self._late_at is None or now - self._late_at >= LOOK_AGAIN_SECONDS
 
     def _age(self, now: float) -> float:
         """Return how long ago the last contact was; from the start if there was none since."""

@@ -319,3 +319,23 @@ def test_namesakes_are_held_one_by_one_and_nothing_is_published_twice() -> None:
     assert line.route.last
     addresses = [group.targets for group in line.route.last.groups if group.key.assignment.name == "db"]
     assert addresses == [["192.0.2.1:1"], ["192.0.2.2:1"]]
+
+
+class TestAProcessThatStoodStillWhileAHoldEnded:
+    def test_hears_first_whether_the_contact_was_lost_meanwhile(self) -> None:
+        line = Line(hold=5.0)
+        line.step(snapshot("a", "b"), now=0.0)
+        line.step(snapshot(connected=0.0), now=10.0)
+        assert line.step(now=60.0) is None
+        line.step(ContactLost("", 12.0), now=60.1)
+        assert line.step(now=61.0) is None
+        assert line.step(snapshot("a", connected=61.0), now=62.0) is None
+        assert line.step(now=67.0) == ["a"]
+
+    def test_ends_the_hold_a_second_later_if_it_was_not(self) -> None:
+        line = Line(hold=5.0)
+        line.step(snapshot("a", "b"), now=0.0)
+        line.step(snapshot(connected=0.0), now=10.0)
+        assert line.step(now=60.0) is None
+        assert line.pipeline.deadline(60.0) == 61.0
+        assert line.step(now=61.0) == []
