@@ -1,4 +1,4 @@
-"""How much 200 clients that poll the list over HTTP delay the publishing of a file.
+"""Measure how much 200 clients that poll the list over HTTP delay the publishing of a file.
 
 A simulated control plane changes one of 20,000 targets now and then; a daemon publishes them to a file and at /sd. How
 long it takes from the change to the file is measured without clients, with them, and without them again. Each client
@@ -84,7 +84,7 @@ def publishing(world: GeneratedWorld, path: Path, changes: int, pause: float) ->
 
 def listening(daemon: Process) -> int:
     """Return the port of a daemon that was just started."""
-    found = re.search(r"listening on http://127.0.0.1:([0-9]+)/", daemon.wait_for_line("listening on"))
+    found = re.search(r"url=http://127.0.0.1:([0-9]+)/", daemon.wait_for_line('msg="listening"'))
     assert found
     return int(found[1])
 

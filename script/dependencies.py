@@ -1,4 +1,4 @@
-"""Check what a release brings along, by what cyclonedx-py (SBOM) and pip-audit (AUDIT) wrote.
+"""Check the dependencies of a release: licences from cyclonedx-py (SBOM), vulnerabilities from pip-audit (AUDIT).
 
 Exits with 1 if a licence is not among those that we may pass on, or a vulnerability is known; with 3 if something could
 not be audited. With --unaudited that is no failure, and NOTE says it.
@@ -21,7 +21,7 @@ OURS = re.compile(r"kuma[-_.]sd\b")
 
 
 def main() -> int:
-    """Check both; returns the exit status."""
+    """Check both; return the exit status."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--unaudited", type=Path)
     parser.add_argument("sbom", type=Path)

@@ -1,4 +1,4 @@
-"""Attacks the daemon's listener with a scraper beside it: how long scrapes take, and whether changes are published."""
+"""Attack the daemon's listener while a scraper reads it; measure scrape times, and whether changes are published."""
 
 import argparse
 import base64
@@ -28,10 +28,10 @@ ATTACKERS = Path(__file__).with_name("attackers.py")
 CREDENTIALS = base64.b64encode(b"prometheus:right").decode()
 
 LONGEST_SCRAPE = 1.0
-"""How long 99 of 100 scrapes may take at most, in seconds."""
+"""Limit of the 99th percentile of scrape times, in seconds."""
 
 LONGEST_CHANGE = 5.0
-"""How long a change may take to the file at most, in seconds; min-interval is one of them."""
+"""Limit of the time from a change to the file, in seconds, including min-interval of 1 s."""
 
 SCENARIOS: dict[str, dict[str, int]] = {
     "nobody attacks": {},
@@ -45,7 +45,7 @@ SCENARIOS: dict[str, dict[str, int]] = {
 
 @dataclass
 class Outcome:
-    """What was measured in one scenario, in seconds."""
+    """The measurements of one scenario, in seconds."""
 
     scrapes: dict[str, list[float]] = field(default_factory=lambda: {"/metrics": [], "/sd": []})
     changes: list[float] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether it is as it should be."""
+        """Whether all limits are met."""
         slowest = max(_percentile(times, 99) for times in self.scrapes.values())
         return not self.failures and slowest < LONGEST_SCRAPE and max(self.changes) < LONGEST_CHANGE
 
@@ -67,7 +67,7 @@ class Outcome:
 
 
 def main() -> int:
-    """Run the scenarios; returns the exit status."""
+    """Run the scenarios; return the exit status."""
     parser = argparse.ArgumentParser("script/bench attack", description=__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="how long each lasts (default: 20)")
     parser.add_argument("--targets", type=int, default=5000, help="how many targets there are (default: 5000)")
@@ -86,7 +86,7 @@ def main() -> int:
 
 @dataclass(frozen=True)
 class Daemon:
-    """A daemon that is attacked."""
+    """A daemon under attack."""
 
     process: Process
     port: int
@@ -118,7 +118,7 @@ def _attacked(port: int, attackers: dict[str, int]) -> Iterator[None]:
             command = [sys.executable, ATTACKERS, kind, str(count), str(port), CREDENTIALS]
             process = stack.enter_context(subprocess.Popen(command))  # noqa: S603 (our own)
             stack.callback(process.kill)
-        # Until all are at it.
+        # Wait until all attackers are running.
         time.sleep(3 if attackers else 0)
         yield
 
@@ -127,7 +127,7 @@ def _measured(daemon: Daemon, world: World, seconds: float) -> Outcome:
     outcome, ending = Outcome(), threading.Event()
     changing = threading.Thread(target=_change, args=(daemon.path, world, outcome, ending))
     changing.start()
-    # Like a scraper that has been there before, so that its password is known.
+    # A returning scraper: the daemon has its password in the cache.
     for path in outcome.scrapes:
         _scraped(daemon.port, path, outcome)
     deadline = time.monotonic() + seconds
@@ -146,7 +146,7 @@ def _scraped(port: int, path: str, outcome: Outcome) -> float:
     )
     begun = time.monotonic()
     try:
-        with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310 (likewise)
+        with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310 (as above)
             answer.read()
     except (OSError, http.client.HTTPException) as error:
         outcome.failures.append(f"{path}: {error}")

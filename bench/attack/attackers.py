@@ -1,4 +1,4 @@
-"""Attackers of a listener, in a process of their own: ``attackers.py KIND COUNT PORT CREDENTIALS``."""
+"""Attack a listener, in a separate process: ``attackers.py KIND COUNT PORT CREDENTIALS``."""
 
 import base64
 import contextlib
@@ -22,7 +22,7 @@ def slow(number: int, port: int, _credentials: str) -> None:
 
 
 def reader(number: int, port: int, credentials: str) -> None:
-    """Ask for a list and take a byte of it a second."""
+    """Request a list and read one byte of it a second."""
     with _connected(number, port) as client:
         client.sendall(HEAD.format(path="/sd", credentials=credentials).encode())
         while client.recv(1):
@@ -30,7 +30,7 @@ def reader(number: int, port: int, credentials: str) -> None:
 
 
 def guesser(number: int, port: int, _credentials: str) -> None:
-    """Try a password after the other, each from another address."""
+    """Try passwords, each from another address."""
     with _connected(number, port) as client:
         guess = base64.b64encode(f"prometheus:{number}-{time.monotonic_ns()}".encode()).decode()
         client.sendall(HEAD.format(path="/metrics", credentials=guess).encode())
@@ -38,7 +38,7 @@ def guesser(number: int, port: int, _credentials: str) -> None:
 
 
 def explainer(number: int, port: int, credentials: str) -> None:
-    """Ask for an explanation that looks at every target."""
+    """Request an explanation that searches every target."""
     with _connected(number, port) as client:
         path = f"/-/explain?selector=%7Bx%3D~%22.%2A{number}%22%7D&limit=1000"
         client.sendall(HEAD.format(path=path, credentials=credentials).encode())
@@ -50,7 +50,7 @@ ATTACKS: dict[str, Attack] = {attack.__name__: attack for attack in (slow, reade
 
 
 def _connected(number: int, port: int) -> socket.socket:
-    # Of the many addresses that this machine has for itself.
+    # One of the many loopback addresses.
     address = f"127.{1 + number // 250 % 250}.{time.monotonic_ns() % 250}.{1 + number % 250}"
     return socket.create_connection(("127.0.0.1", port), 30, (address, 0))
 
@@ -59,7 +59,7 @@ def _again_and_again(attack: Attack, number: int, port: int, credentials: str) -
     while True:
         with contextlib.suppress(OSError):
             attack(number, port, credentials)
-        # Those that are slow are patient, too, when they are cut off.
+        # Slow clients wait before they reconnect.
         time.sleep(1 if attack in (slow, reader) else 0.01)
 
 

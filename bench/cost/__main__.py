@@ -1,4 +1,4 @@
-"""Speed and memory: what the real daemon costs beside the least that anything could; prints tables.
+"""Measure speed and memory of the real daemon, and compare with the minimum for any program; print tables.
 
 A simulated control plane serves generated targets from a process of its own. The daemon runs with its defaults (one
 file_sd output, state on), except that it does not listen for Prometheus.
@@ -31,7 +31,7 @@ PARTS = ("steps", "naive", "starts", "tail", "idle", "instructions", "large")
 
 
 def main() -> None:
-    """Measure what was asked for."""
+    """Run the requested measurements."""
     arguments = _parser().parse_args()
     arguments.only = arguments.only or PARTS
     sections = {}
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _sections(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """Measure one part after the other; yields what stands between the markers of the page."""
+    """Run the measurements in turn; yield the text between the page's markers."""
     yield "when", _when()
     if "steps" in arguments.only:
         costs = _steps(arguments)
@@ -144,7 +144,7 @@ def _large(protocol: str, size: int) -> Passed:
 
 
 def _note(text: str) -> None:
-    """Say what is next, and how many minutes it all took so far."""
+    """Print the next step and the minutes so far."""
     print(f"{(time.monotonic() - _BEGUN) / 60:5.1f} {text} ...", file=sys.stderr, flush=True)
 
 

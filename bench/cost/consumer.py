@@ -1,4 +1,4 @@
-"""What a change costs all the way into Prometheus: kuma-sd and Prometheus together, for each way to hand targets over.
+"""Measure the cost of a change until Prometheus has it, kuma-sd and Prometheus together, for each discovery mechanism.
 
 One of the generated targets changes. Prometheus drops every target by relabelling, so that only discovery costs. CPU is
 that of both processes from outside, without what they take while nothing changes.
@@ -32,17 +32,17 @@ NOT_SCRAPED = """
 """
 
 CALM_SECONDS = 3.0
-"""For how long both processes must do next to nothing to be done."""
+"""Both processes are done once they were idle for this many seconds."""
 
 SECONDS_BETWEEN_CHANGES = 7.0
-"""Prometheus hands on what it discovered every five seconds."""
+"""Prometheus applies discovered targets every five seconds."""
 
 IDLE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Spent:
-    """What one change costs.
+    """The cost of one change.
 
     Args:
         targets: how many there are.
@@ -90,7 +90,7 @@ class Pair:
         return [cpu(process.pid) for process in self.processes]
 
     def settle(self) -> None:
-        """Wait until they do next to nothing; one that fetches again and again is waited for as long as it takes."""
+        """Wait until both are idle."""
         for _ in range(20):
             before = sum(self.spent())
             time.sleep(CALM_SECONDS)
@@ -140,7 +140,7 @@ class Pair:
 
 
 def measured(program: str, targets: int, way: str, changes: int) -> Spent:
-    """Return what a change costs, on the average of some."""
+    """Return the average cost of a change."""
     protocol = "HTTP" if way == "native" else "gRPC"
     with tempfile.TemporaryDirectory() as folder, serving(targets, protocol) as plane:
         pair = Pair(Path(folder), program, way, plane.url)
@@ -161,7 +161,7 @@ def _measured(pair: Pair, plane: Plane, targets: int, way: str, changes: int) ->
     costs = [
         (after - used - share * took) / changes for after, used, share in zip(pair.spent(), before, idle, strict=True)
     ]
-    # Over http_sd, what a change costs is lost in what polling costs all the time.
+    # Over http_sd the cost of a change is small compared with the constant cost of polling.
     costs = [max(0.0, cost) for cost in costs]
     ours = costs[0] if len(costs) > 1 else 0.0
     peaks = [0.0, *pair.memory()][-2:]
@@ -185,10 +185,10 @@ def ways(program: str) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "prometheus.yml"
         config.write_text("scrape_configs: [{job_name: a, kuma_sd_configs: [{server: 'http://127.0.0.1:1'}]}]\n")
-        # It reads the configuration first, and ends because it can store nothing.
+        # It reads the configuration first, then exits because it cannot store anything.
         flags = [f"--config.file={config}", "--storage.tsdb.path=/dev/null/tsdb", "--web.listen-address=127.0.0.1:0"]
-        told = subprocess.run([program, *flags], capture_output=True, text=True, check=False)  # noqa: S603 (Prometheus)
-    return [way for way in WAYS if way != "native" or "kuma_sd_configs" not in told.stdout + told.stderr]
+        output = subprocess.run([program, *flags], capture_output=True, text=True, check=False)  # noqa: S603 (Prometheus)
+    return [way for way in WAYS if way != "native" or "kuma_sd_configs" not in output.stdout + output.stderr]
 
 
 def _port() -> int:

@@ -1,4 +1,4 @@
-"""The floor: what any program has to do at least, to compare with."""
+"""Measure the floor: the minimum work of any program, for comparison."""
 
 import os
 import time
@@ -17,7 +17,7 @@ _DECODER = msgspec.json.Decoder(_Body)
 
 
 def floor(protocol: str, response: bytes, content: bytes, path: Path) -> float:
-    """Parse a response from memory, and write these bytes; returns how long it took, in seconds."""
+    """Parse a response from memory, and write these bytes; return the duration in seconds."""
     begun = time.monotonic()
     if protocol == "gRPC":
         DiscoveryResponse.FromString(response)

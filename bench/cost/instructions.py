@@ -1,4 +1,4 @@
-"""How many instructions each stage takes, as callgrind counts them: the same whatever else the machine does."""
+"""Count the instructions of each stage with callgrind, independently of the machine's load."""
 
 import os
 import random
@@ -17,7 +17,7 @@ COMMANDS = {"`kuma-sd version`": ["version"], "`kuma-sd check`": ["check", "--cp
 
 
 def available() -> bool:
-    """Whether callgrind is there."""
+    """Whether callgrind is installed."""
     return shutil.which("valgrind") is not None
 
 
@@ -35,11 +35,11 @@ def stages() -> dict[str, dict[str, float]]:
 
 
 def commands() -> dict[str, int]:
-    """Return all instructions of commands that end soon."""
+    """Return the instruction counts of short commands."""
     counts = {}
     for name, command in COMMANDS.items():
         program = ["-m", "kuma_sd", *command]
-        # What it imports is compiled when it is run for the first time.
+        # The first run compiles the imported modules.
         subprocess.run([sys.executable, *program], stdout=subprocess.DEVNULL, check=True)  # noqa: S603 (kuma-sd)
         with tempfile.TemporaryDirectory() as folder:
             _, parts = _counted(Path(folder), program)

@@ -1,4 +1,4 @@
-"""Responses that are as large as they get: one message of 400 MB over gRPC, one body of 500 MB over HTTP."""
+"""Measure very large responses: one message of 400 MB over gRPC, one body of 500 MB over HTTP."""
 
 import tempfile
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class Passed:
 
 
 def large(protocol: str, size: int) -> Passed:
-    """Let a response of at least so many bytes pass."""
+    """Process a response of at least this many bytes."""
     targets = size // LEAST_BYTES_OF_A_TARGET
     with tempfile.TemporaryDirectory() as folder, serving(targets, protocol, PADDING) as plane:
         path = Path(folder) / "targets.json"

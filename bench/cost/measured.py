@@ -1,4 +1,4 @@
-"""What one configuration costs with so many targets."""
+"""Measure the cost of one configuration with a number of targets."""
 
 import contextlib
 import statistics
@@ -48,7 +48,7 @@ class Case:
 
 @dataclass
 class Cost:
-    """What one step cost.
+    """The cost of one step.
 
     Args:
         case: the configuration.
@@ -113,7 +113,7 @@ class Measurement:
         ):
             cost = Cost(self._case, step)
             for _ in range(times):
-                # Changes soon after each other are gathered; each of these comes after a calm.
+                # Rapid changes are batched; each of these comes after an idle period.
                 time.sleep(1.2)
                 self._step(daemon, cost, count)
             costs.append(cost)
@@ -165,7 +165,7 @@ def measured(case: Case, pairs: int) -> list[Cost]:
 
 
 def tail(case: Case, changes: int) -> list[float]:
-    """Return how long each of so many single changes took to the file, in seconds; each comes after a calm."""
+    """Return the time to the file for each of this many single changes, in seconds; each comes after an idle period."""
     with _running(case) as (measurement, daemon):
         return measurement.single(daemon, changes)
 

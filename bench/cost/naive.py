@@ -1,4 +1,4 @@
-"""The yardstick: the shortest program that does the job once, and what the daemon takes beside it.
+"""Compare the daemon with the naive program: the shortest program that does the job once.
 
 The naive program parses a response, reads every target's map, makes a dictionary, dumps it all sorted, and writes a
 synced file. It remembers nothing, so it takes the same for any change. Only its CPU counts, without start and imports.
@@ -17,7 +17,7 @@ from watched import Watched, watching
 CHANGES = 5
 EVERYTHING = 3
 SECONDS_BETWEEN_CHANGES = 1.2
-"""Changes soon after each other are gathered; each of these comes after a calm."""
+"""Rapid changes are batched, so each change waits this long for an idle period, in seconds."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What was measured, as tables in docs/performance.md."""
+"""Write the measurements as tables into docs/performance.md."""
 
 import re
 import statistics
@@ -13,7 +13,7 @@ SIZES_OF_USERS = (1_000, 10_000, 100_000)
 NOT_MEASURED = "Not measured in this run.\n"
 
 OF_OTHER_RUNS = ("consumer",)
-"""What has a command of its own, and stays when the others are measured."""
+"""Parts with a separate command, which other measurements leave unchanged."""
 
 
 def table(costs: Iterable[Cost]) -> str:
@@ -96,12 +96,12 @@ def large(passed: Iterable[Passed]) -> str:
 
 def slopes(costs: Sequence[Cost]) -> str:
     """Return by how many microseconds of CPU each step grows with each target."""
-    told = []
+    lines = []
     for step, points in lines(costs).items():
         (few, low), (many, high) = points[0], points[-1]
         if many > few:
-            told.append(f"- {step}: {(high - low) / (many - few) * 1e6:.2f} µs of CPU for each target\n")
-    return "".join(told)
+            lines.append(f"- {step}: {(high - low) / (many - few) * 1e6:.2f} µs of CPU for each target\n")
+    return "".join(lines)
 
 
 def put(name: str, text: str) -> None:

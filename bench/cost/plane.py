@@ -1,4 +1,4 @@
-"""A simulated control plane in a process of its own, which is told what to change and measures the floor."""
+"""Run a simulated control plane in a separate process, which makes changes on command and measures the floor."""
 
 import contextlib
 import json
@@ -21,11 +21,11 @@ from kuma_sd.simulator.stream import shuffled
 
 
 class Least(NamedTuple):
-    """What any program has to do at least.
+    """The minimum cost of any program.
 
     Args:
         seconds: the floor of a client.
-        loopback: how long sending the response takes to somebody who only reads, in seconds.
+        loopback: how long it takes to send the response to a client that only reads, in seconds.
         size: of the response, in bytes.
     """
 
@@ -35,7 +35,7 @@ class Least(NamedTuple):
 
 
 class Plane:
-    """The process, as the benchmark sees it.
+    """The client of the control plane's process.
 
     Args:
         targets: how many there are.
@@ -54,11 +54,11 @@ class Plane:
         self.url = str(self._answer())
 
     def change(self, count: int) -> None:
-        """Give so many targets, anywhere, another address."""
+        """Change the address of this many random targets."""
         self._ask("change", count)
 
     def restart(self) -> None:
-        """Break all connections, and come back with equal content."""
+        """Restart with the same content: break all connections."""
         self._ask("restart")
 
     def least(self, path: Path) -> Least:
@@ -70,7 +70,7 @@ class Plane:
         return float(self._ask("naive", str(path)))
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self._process.kill()
         self._process.communicate()
 
@@ -163,7 +163,7 @@ def _read_all(receiver: socket.socket) -> None:
 
 
 def main(targets: int, protocol: str, padding: int) -> None:
-    """Obey the commands on stdin until it ends."""
+    """Execute the commands on stdin until it ends."""
     served = _Served(targets, protocol, padding)
     print(served.url, flush=True)
     commands: dict[str, Callable[..., str]] = {

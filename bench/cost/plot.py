@@ -1,4 +1,4 @@
-"""Cost over size, as a plot in docs/performance.svg."""
+"""Plot cost over size into docs/performance.svg."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The naive program: the shortest that turns a response into a file for Prometheus, once."""
+"""The naive program: the shortest program that converts a response to a file for Prometheus, once."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a daemon does between a response and its file, one stage after the other, for callgrind to count.
+"""Run the stages between a response and its file one after the other, for callgrind.
 
 Between two stages it calls getppid(2), which nothing else here does: there callgrind begins a new part.
 """
@@ -24,7 +24,7 @@ def _grpc(data: bytes) -> MadsResponse:
 
 
 def _http(data: bytes) -> MadsResponse:
-    return MadsResponse(V1_JSON, map(bytes, http_long_poll._parse(data).resources or ()))  # noqa: SLF001 (likewise)
+    return MadsResponse(V1_JSON, map(bytes, http_long_poll._parse(data).resources or ()))  # noqa: SLF001 (as above)
 
 
 def stages(parse: Callable[[bytes], MadsResponse], first: bytes, second: bytes) -> Iterator[str]:

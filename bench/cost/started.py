@@ -1,4 +1,4 @@
-"""How long it takes to start, and what it costs to do nothing."""
+"""Measure start times and idle cost."""
 
 import compileall
 import re
@@ -26,7 +26,7 @@ THREADS_OF_GRPC = ("grpc_global_tim", "event_engine", "lifeguard")
 
 @dataclass(frozen=True)
 class Idle:
-    """What it costs to do nothing.
+    """The cost of an idle daemon.
 
     Args:
         cpu: the share of one CPU.
@@ -54,8 +54,8 @@ def starts() -> dict[str, float]:
 def slowest_imports(command: str, count: int = 3) -> list[tuple[str, float]]:
     """Return the modules that take longest to import themselves, without what they import, in milliseconds."""
     program = [sys.executable, "-X", "importtime", "-m", "kuma_sd", command, "--cp-address=http://127.0.0.1:1"]
-    told = subprocess.run(program, capture_output=True, text=True, check=False).stderr  # noqa: S603 (kuma-sd)
-    found = re.findall(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)", told)
+    output = subprocess.run(program, capture_output=True, text=True, check=False).stderr  # noqa: S603 (kuma-sd)
+    found = re.findall(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)", output)
     return [
         (name, int(took) / 1000)
         for took, name in sorted(((int(took), name) for took, name in found))[: -count - 1 : -1]

@@ -24,11 +24,11 @@ def _time(descriptor: int) -> None:
     replace = replace_file
 
     def before(what: str, function: Callable[..., object]) -> Callable[..., object]:
-        def told(*arguments: object, **named: object) -> object:
+        def timed(*arguments: object, **named: object) -> object:
             _say(descriptor, what)
             return function(*arguments, **named)
 
-        return told
+        return timed
 
     def replacing(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str = "") -> None:
         replace(path, chunks, mode, group)
@@ -37,9 +37,9 @@ def _time(descriptor: int) -> None:
 
     named: list[tuple[object, str, Callable[..., object]]] = [
         (grpc_stream.GrpcStream, "_send", before("asked", grpc_stream.GrpcStream._send)),  # noqa: SLF001 (see above)
-        (grpc_stream, "_parse", before("received", grpc_stream._parse)),  # noqa: SLF001 (likewise)
-        (http_long_poll.LongPoll, "_poll", before("asked", http_long_poll.LongPoll._poll)),  # noqa: SLF001 (likewise)
-        (http_long_poll, "_parse", before("received", http_long_poll._parse)),  # noqa: SLF001 (likewise)
+        (grpc_stream, "_parse", before("received", grpc_stream._parse)),  # noqa: SLF001 (as above)
+        (http_long_poll.LongPoll, "_poll", before("asked", http_long_poll.LongPoll._poll)),  # noqa: SLF001 (as above)
+        (http_long_poll, "_parse", before("received", http_long_poll._parse)),  # noqa: SLF001 (as above)
         (target_file, "replace_file", replacing),
     ]
     for owner, name, function in named:

@@ -1,4 +1,4 @@
-"""The daemon under measurement, seen from outside."""
+"""Observe a running daemon from outside."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 PATIENCE = 300.0
 CALM = 0.3
-"""For how long next to nothing must happen for a process to be done, in seconds."""
+"""A process is done once it was idle for this many seconds."""
 
 
 def cpu(pid: int) -> float:
@@ -66,12 +66,12 @@ class Watched:
         return moments
 
     def forget(self) -> None:
-        """Forget the moments so far."""
+        """Discard the recorded moments."""
         while select.select([self._moments], [], [], 0)[0]:
             os.read(self._moments, 4096)
 
     def settle(self) -> float:
-        """Wait until it does nothing any more; returns its CPU then."""
+        """Wait until it is idle; return its CPU time."""
         before = -1.0
         while (now := cpu(self.pid)) - before > 0.002 * CALM + 0.002:
             before = now
@@ -88,13 +88,13 @@ class Watched:
         """Return how often each thread was put to sleep and woken, by its number and its name."""
         found = {}
         for task in Path(f"/proc/{self.pid}/task").iterdir():
-            told = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(), re.MULTILINE)
-            assert told
-            found[task.name, (task / "comm").read_text().strip()] = int(told[1])
+            output = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(), re.MULTILINE)
+            assert output
+            found[task.name, (task / "comm").read_text().strip()] = int(output[1])
         return found
 
     def close(self) -> None:
-        """End it."""
+        """Stop the daemon."""
         self._process.kill()
         self._process.wait()
         os.close(self._moments)

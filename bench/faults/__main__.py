@@ -1,4 +1,4 @@
-"""The fault catalogue: what can go wrong, done to the real daemon; prints a table of what came of it."""
+"""Run the fault catalogue against the real daemon; print a table of results."""
 
 import argparse
 import os
@@ -29,7 +29,7 @@ PAGE = Path(__file__).parents[2] / "docs/reliability.md"
 
 
 def main() -> int:
-    """Run what was asked for; returns the exit status."""
+    """Run the requested faults; return the exit status."""
     parser = _parser()
     arguments = parser.parse_args()
     if arguments.model:

@@ -1,17 +1,17 @@
-"""How long a recovery may take."""
+"""Calculate the maximum recovery time."""
 
 import os
 
 SLACK = float(os.environ.get("FAULTS_SLACK", "1"))
-"""How much longer than the back-off, in seconds; more than 1 only where others use the machine as well."""
+"""Time allowed in addition to the back-off, in seconds; more than 1 only on a shared machine."""
 
 
 STEADY_SECONDS = 4.0
-"""A connection that held for this long ends the back-off for certain."""
+"""A connection of this length, in seconds, certainly resets the back-off."""
 
 
 def allowed(outage: float, short: int = 0) -> float:
-    """Return how long all may take to be right after an outage, in seconds: the back-off under way, and SLACK.
+    """Return the maximum recovery time after an outage, in seconds: the current back-off plus SLACK.
 
     The n-th wait is at least half of its bound of 0.5 * 2**n s, so all waits before it took at least 0.25 * (2**n - 1);
     they fit into the outage, so that the bound is at most twice that and half a second.

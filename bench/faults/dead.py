@@ -1,4 +1,4 @@
-"""A control plane that is gone for long, or hangs."""
+"""Simulate a control plane that is down for a long time, or hangs."""
 
 import random
 import signal
@@ -48,7 +48,7 @@ def dead(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
 
 
 def frozen(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
-    """Stop the control plane's process for longer than the keepalive lets pass."""
+    """Stop the control plane's process for longer than the keepalive timeout."""
     seconds = 3.0 if short else 45.0
     outcome = Outcome(f"the control plane is frozen for {seconds:g} s", 1)
     path = folder / "published" / "targets.json"

@@ -19,6 +19,7 @@ from relay import Relay, garbage, relaying
 from simulated import Simulated, simulating
 from watching import watched
 
+from kuma_sd.pipeline.source_worker import ONE_BACK_OFF_SECONDS
 from kuma_sd.proto.discovery_pb2 import DiscoveryResponse
 from kuma_sd.simulator import Dataplane
 from kuma_sd.simulator.encoders import GrpcV1
@@ -85,7 +86,7 @@ class Story:
         return self.world
 
     def is_suspicious(self, without: tuple[Key, ...]) -> bool:
-        """Whether the guard holds these; only of them many at once, or soon after a connection, are taken away here."""
+        """Whether the guard holds these: here it does if many are taken away, at once or soon after a contact began."""
         return len(without) > 2  # noqa: PLR2004 (calm() takes no more)
 
     def disturbed(self, began: float) -> None:
@@ -163,6 +164,8 @@ def restarted_smaller(story: Story) -> None:
     """Kill it; it comes back without some targets, which are really gone."""
     began = time.monotonic()
     story.plane.kill()
+    # A connection that is away for no longer than one back-off does not end the contact, so that nothing is held then.
+    story.wait(ONE_BACK_OFF_SECONDS + EDGE, ONE_BACK_OFF_SECONDS + 2 * EDGE)
     story.plane.start(story.change(*PASSING))
     story.disturbed(began)
     story.calm()
@@ -221,7 +224,7 @@ def confused(story: Story) -> None:
 
 
 def shrunk(story: Story) -> None:
-    """Take a few targets away in calm, which is right at once."""
+    """Remove a few targets while nothing else changes; they must vanish at once."""
     story.calm()
     story.serve(*story.rng.sample(PASSING, 2))
     story.calm()
@@ -229,7 +232,7 @@ def shrunk(story: Story) -> None:
 
 
 def without_a_mesh(story: Story) -> None:
-    """Take a whole mesh away in calm, and bring it back."""
+    """Remove a whole mesh while nothing else changes, and restore it."""
     story.calm()
     story.serve(*SMALL)
     story.wait(0.0, 1.0)
@@ -274,7 +277,7 @@ def _order(outcome: Outcome, path: Path, order: list[Callable[[Story], None]], r
             outcome.lost += len(reader.lost)
             outcome.expect(not reader.lost, f"{path.name}: lost {sorted(reader.lost)}")
             outcome.expect(not reader.unreadable + reader.absent, f"{path.name} was not always whole")
-    except Exception as error:  # noqa: BLE001 (it is told, with where it happened)
+    except Exception as error:  # noqa: BLE001 (reported with its place)
         names = ", ".join(each.__name__ for each in order)
         outcome.problems.append(f"{path.name}, {step} in {names}: {type(error).__name__}: {error}")
 

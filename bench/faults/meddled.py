@@ -1,4 +1,4 @@
-"""A published file that somebody else deletes or changes."""
+"""Delete or change the published file from another process."""
 
 import random
 import re
@@ -38,7 +38,7 @@ def meddled(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
         for what, meddle in MEDDLING.items():
             for _ in range(1 if short else 3):
                 with kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}") as daemon:
-                    daemon.wait_for_line("published")
+                    daemon.wait_for_line('msg="published"')
                     meddle(path)
                     started = time.monotonic()
                     eventually(lambda: _is_right(path), f"the file is right after it was {what}")
@@ -56,7 +56,7 @@ def fought(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:  # noq
         control_plane(*(name for _, name in WORLD)) as kuma,
         kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}") as daemon,
     ):
-        daemon.wait_for_line("published")
+        daemon.wait_for_line('msg="published"')
         end = time.monotonic() + FIGHT
         while time.monotonic() < end:
             path.write_text("[]\n")
@@ -66,9 +66,9 @@ def fought(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:  # noq
         eventually(lambda: _is_right(path), "the file is right after the other program ended")
         outcome.recovered(time.monotonic() - ended)
         daemon.stop()
-    restored = len(re.findall("restored", daemon.output))
+    restored = len(re.findall("it was restored", daemon.output))
     outcome.expect(restored <= MOST_RESTORED, f"restored {restored} times")
-    outcome.expect("next time only after" in daemon.output, "the fight was not said")
+    outcome.expect("restored_again_only=" in daemon.output, "the fight was not said")
     outcome.remarks.append(f"restored {restored} times, ever later")
     return outcome
 

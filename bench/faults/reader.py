@@ -1,4 +1,4 @@
-"""Somebody who reads the published file all the time, and misses nothing."""
+"""Read the published file continuously, and record every version."""
 
 import contextlib
 import json
@@ -89,7 +89,7 @@ class Reader:
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[Reader]:
-    """Have somebody read a file while the block runs."""
+    """Read a file continuously while the block runs."""
     reader = Reader(path)
     thread = threading.Thread(target=reader.run, daemon=True)
     thread.start()

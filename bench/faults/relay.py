@@ -1,4 +1,4 @@
-"""A TCP relay between the daemon and a control plane, which can be made to fail in all the ways of a network."""
+"""A TCP relay between the daemon and a control plane, which simulates network failures."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ TICK = 0.1
 
 
 class Relay:
-    """Passes bytes on, as long as it is told to.
+    """Forwards bytes, with configurable failures.
 
     ``cut_after`` ends all connections once that many more bytes came from the control plane, and then is None again.
     ``rate`` limits what comes from there, in bytes a second. ``answer`` is said to every new connection before it is
@@ -39,14 +39,14 @@ class Relay:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def close(self) -> None:
-        """End everything."""
+        """Close the relay."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
 
     def cut(self) -> None:
-        """End all present connections."""
+        """Close all current connections."""
         with self._lock:
             pairs = list(self._pairs)
         for item in [side for pair in pairs for side in pair]:

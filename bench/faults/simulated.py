@@ -1,4 +1,4 @@
-"""A simulated control plane in a process of its own, which can be killed, frozen and told what to serve."""
+"""Run a simulated control plane in a separate process, which can be killed, frozen and reconfigured."""
 
 import contextlib
 import json
@@ -74,7 +74,7 @@ def simulating(versions: Versions) -> Iterator[Simulated]:
 
 
 def main(port: int) -> None:
-    """Obey the commands on stdin until it ends."""
+    """Execute the commands on stdin until it ends."""
     control_plane = SimulatedControlPlane(World(), port=port, refresh=0)
     started = False
     for line in sys.stdin:

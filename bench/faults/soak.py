@@ -1,4 +1,4 @@
-"""Changes, for long: memory, descriptors and threads must stay as they are."""
+"""Change targets for a long time: memory, descriptors and threads must not grow."""
 
 import statistics
 import threading

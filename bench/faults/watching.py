@@ -1,4 +1,4 @@
-"""The real Prometheus of Debian, watching the published files through a fault."""
+"""Let Debian's Prometheus watch the published files during a fault."""
 
 import contextlib
 import threading

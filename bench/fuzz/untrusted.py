@@ -1,4 +1,4 @@
-"""A target for atheris: whatever comes in, nothing but the error that belongs there comes out.
+"""A fuzz target for atheris: untrusted input may raise the expected error only.
 
 Run it by hand, in an environment into which atheris was installed for it::
 
@@ -36,7 +36,7 @@ V1, V1ALPHA1, HTTP, STATE = b"0123"
 CODECS: dict[str, ResourceCodec] = {codec.name: codec for codec in (V1_PROTOBUF, V1ALPHA1_PROTOBUF, V1_JSON)}
 
 # One for all inputs, as a daemon that is sent them one after the other.
-DECODER, BRANCH = Decoder(""), Chain(LabelProfile("both"))
+DECODER, CHAIN = Decoder(""), Chain(LabelProfile("both"))
 
 
 def one_input(data: bytes) -> None:
@@ -46,27 +46,27 @@ def one_input(data: bytes) -> None:
         if kind == bytes([V1]):
             _publish(V1_PROTOBUF, grpc_stream._parse(rest, V1_PROTOBUF).resources)  # noqa: SLF001 (the boundary)
         elif kind == bytes([V1ALPHA1]):
-            _publish(V1ALPHA1_PROTOBUF, grpc_stream._parse(rest, V1ALPHA1_PROTOBUF).resources)  # noqa: SLF001 (likewise)
+            _publish(V1ALPHA1_PROTOBUF, grpc_stream._parse(rest, V1ALPHA1_PROTOBUF).resources)  # noqa: SLF001 (as above)
         elif kind == bytes([HTTP]):
-            _publish(V1_JSON, [bytes(raw) for raw in http_long_poll._parse(rest).resources or ()])  # noqa: SLF001 (likewise)
+            _publish(V1_JSON, [bytes(raw) for raw in http_long_poll._parse(rest).resources or ()])  # noqa: SLF001 (as above)
         elif kind == bytes([STATE]):
             with contextlib.suppress(ValueError):
                 snapshot = snapshot_file.read(io.BytesIO(rest), "fuzz", "", CODECS.__getitem__)
-                list(BRANCH.publication(snapshot.assignments, 1.0).lines)
+                list(CHAIN.publication(snapshot.assignments, 1.0).lines)
 
 
 def _publish(codec: ResourceCodec, resources: Iterable[bytes]) -> None:
     assignments, _ = DECODER.decode(MadsResponse(codec, resources))
-    for line in BRANCH.publication(assignments, received=1.0).lines:
+    for line in CHAIN.publication(assignments, received=1.0).lines:
         json.loads(line)
 
 
 def write_corpus() -> None:
     """Write inputs to begin with: what a simulated control plane would send of a small world."""
     from kuma_sd.core.model import Assignment, Key, Snapshot  # noqa: PLC0415 (only here)
-    from kuma_sd.proto.discovery_pb2 import ReceivedResponse  # noqa: PLC0415 (likewise)
-    from kuma_sd.simulator import GeneratedWorld  # noqa: PLC0415 (likewise)
-    from kuma_sd.simulator.encoders import GrpcV1, GrpcV1alpha1, HttpV1  # noqa: PLC0415 (likewise)
+    from kuma_sd.proto.discovery_pb2 import ReceivedResponse  # noqa: PLC0415 (as above)
+    from kuma_sd.simulator import GeneratedWorld  # noqa: PLC0415 (as above)
+    from kuma_sd.simulator.encoders import GrpcV1, GrpcV1alpha1, HttpV1  # noqa: PLC0415 (as above)
 
     CORPUS.mkdir(exist_ok=True)
     world = GeneratedWorld(3)

@@ -1,4 +1,4 @@
-"""The relay over Redis: what it costs, or what it survives; prints tables."""
+"""Measure the cost of the relay over Redis, or test its failures; print tables."""
 
 import argparse
 import random
@@ -15,7 +15,7 @@ from measured import measured
 
 
 def main() -> int:
-    """Run what was asked for; returns the exit status."""
+    """Run the requested part; return the exit status."""
     arguments = _parser().parse_args()
     if not arguments.rounds:
         with tempfile.TemporaryDirectory() as folder:

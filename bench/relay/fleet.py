@@ -1,4 +1,4 @@
-"""Publishers and edges as real processes, around one Redis and one simulated control plane."""
+"""Run publishers and edges as real processes, with one Redis and one simulated control plane."""
 
 import contextlib
 import sys
@@ -85,11 +85,11 @@ class Fleet:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Run all while the block runs."""
-        everybody = [*self.publishers, *self.edges]
+        members = [*self.publishers, *self.edges]
         try:
-            for process in everybody:
+            for process in members:
                 process.start()
             yield
         finally:
-            for process in everybody:
+            for process in members:
                 process.kill()

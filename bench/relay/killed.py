@@ -1,4 +1,4 @@
-"""kill -9 of Redis, of the publisher that leads, and of an edge, at random moments."""
+"""Kill Redis, the leading publisher and an edge with SIGKILL at random moments."""
 
 import contextlib
 import random
@@ -28,7 +28,7 @@ ALLOWED = 16.0
 
 
 def killed(folder: Path, rng: random.Random, rounds: int, lease: str, *, persistent: bool) -> Outcome:
-    """Kill one of them in each round while targets change, and see that all edges are right again in time."""
+    """Kill one of them in each round while targets change; check that all edges recover in time."""
     kept = "with" if persistent else "without"
     outcome = Outcome(f"kill -9 of Redis {kept} persistence, of the leader, of an edge, at random", rounds)
     world = World(Dataplane(f"backend-{number:03}") for number in range(TARGETS))
@@ -50,7 +50,7 @@ def killed(folder: Path, rng: random.Random, rounds: int, lease: str, *, persist
 
 
 def stopped(folder: Path, seconds: float, lease: str) -> Outcome:
-    """Stop the leader's process for longer than its lease, and let it go on."""
+    """Stop the leader's process for longer than its lease, then continue it."""
     outcome = Outcome(f"the leader is stopped for {seconds:g} s and continued", 1)
     world = World(Dataplane(f"backend-{number:03}") for number in range(TARGETS))
     server = RedisServer(folder / "redis")
@@ -97,7 +97,7 @@ def _victim(fleet: Fleet, what: str, rng: random.Random) -> Member | RedisServer
         return fleet.server
     if what == "an edge":
         return rng.choice(fleet.edges)
-    eventually(fleet.leader, "somebody leads")
+    eventually(fleet.leader, "a publisher is the leader")
     return fleet.leader() or fleet.publishers[0]
 
 

@@ -1,4 +1,4 @@
-"""What the relay costs, and how long a change takes from the control plane to the file at an edge."""
+"""Measure the cost of the relay, and the time of a change from the control plane to an edge's file."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""A simulated control plane in a process of its own: on stdin a name and its new service, a line each."""
+"""Run a simulated control plane in a separate process; each line on stdin is a name and its new service."""
 
 import sys
 
@@ -16,7 +16,7 @@ def name_of(number: int) -> str:
 
 
 def main(targets: int) -> None:
-    """Obey until stdin ends."""
+    """Execute commands until stdin ends."""
     world = World(Dataplane(name_of(number), labels=LABELS) for number in range(targets))
     with SimulatedControlPlane(world, refresh=REFRESH) as kuma:
         print(kuma.url, flush=True)

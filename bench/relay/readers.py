@@ -1,4 +1,4 @@
-"""Many edges in one process: they speak the whole protocol, but keep heads only, not what is in the buckets."""
+"""Run many edges in one process; they use the full protocol, but store only heads, not the buckets' content."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Print names that the encoding of a terminal lacks, as in a locale of ISO-8859-1."""
+"""Handle characters that the terminal's encoding lacks, as in an ISO-8859-1 locale."""
 
 import codecs
 import io
@@ -9,7 +9,7 @@ _ERRORS = "kuma-sd-escape"
 
 
 def print_what_the_encoding_lacks_as_escapes() -> None:
-    """Let stdout and stderr write such characters as escapes that JSON reads back, in place of an error."""
+    """Make stdout and stderr write unsupported characters as JSON escapes instead of failing."""
     codecs.register_error(_ERRORS, _escape)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

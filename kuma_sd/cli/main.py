@@ -15,7 +15,7 @@ The contract of a command module ``kuma_sd/cli/NAME.py``:
 - ``without_settings(arguments: argparse.Namespace, control_socket: Path | None, mistakes: ConfigError) -> int``, if it
   asks the daemon and can do so although the settings are wrong: called then in place of ``execute``.
 
-The namespace holds the values of the command's own flags, and besides, for commands that take settings,
+The namespace holds the values of the command's own flags, and, for commands that take settings,
 ``arguments.reload``: a function without arguments that reads the settings again, from the same flags, environment and
 file, and returns them or raises ConfigError or PluginError.
 
@@ -26,7 +26,6 @@ Only this package prints or exits.
 
 import argparse
 import importlib
-import logging
 import os
 import select
 import shlex
@@ -36,6 +35,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from kuma_sd.cli.encoding import print_what_the_encoding_lacks_as_escapes
 from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError, UsageError
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.secret import redacted
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.settings.cli_parser import Program, StrictParser
@@ -65,9 +65,9 @@ COMMANDS = {
 }
 
 DEFAULT_FILE = "/etc/kuma-sd.conf"
-"""What commands that look at settings read when none is named and it exists, as Debian's service does."""
+"""Default settings file of commands that show settings, if it exists; Debian's service uses it."""
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 
 class Command(Protocol):
@@ -96,15 +96,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def main_like_go(arguments: Sequence[str] | None = None) -> int:
-    """Run ``kuma-prometheus-sd``: the same program, with the ways of the Go program of that name."""
-    from kuma_sd.cli.go_program import COMMANDS_LIKE_GO, PROGRAM, command_first  # noqa: PLC0415 (most never need it)
+    """Run ``kuma-prometheus-sd``: the same program, compatible with the Go program of that name."""
+    from kuma_sd.cli.go_program import COMMANDS_LIKE_GO, PROGRAM, command_first  # noqa: PLC0415 (imported late: rarely needed)
 
     given = command_first(sys.argv[1:] if arguments is None else arguments)
     return report(PROGRAM.name, lambda: dispatch(given, PROGRAM, COMMANDS_LIKE_GO))
 
 
 def argument_type(type_: "OptionType") -> Callable[[str], Any]:
-    """Return what a command gives as ``type=`` to argparse for a flag of its own, like ``argument_type(DURATION)``."""
+    """Return argparse's ``type=`` for an option type, like ``argument_type(DURATION)``."""
 
     def parse(text: str) -> Any:  # noqa: ANN401 (whatever the type makes)
         try:
@@ -116,12 +116,12 @@ def argument_type(type_: "OptionType") -> Callable[[str], Any]:
 
 
 def file_flag(settings: "Settings") -> str:
-    """Return the flag that names the settings file again, with a blank in front; nothing when it is read anyway."""
+    """Return the flag for the settings file, with a leading space; empty for the default file."""
     return f" -c {shlex.quote(settings.file)}" if settings.file not in ("", DEFAULT_FILE) else ""
 
 
 def report(name: str, work: Callable[[], int]) -> int:
-    """Do work, and turn the errors that are expected into a line on stderr and an exit status."""
+    """Run a function; turn expected errors into a line on stderr and an exit status."""
     print_what_the_encoding_lacks_as_escapes()
     try:
         _open_standard_streams()
@@ -137,23 +137,23 @@ def report(name: str, work: Callable[[], int]) -> int:
     except BrokenPipeError:
         if not _stdout_is_broken():
             raise
-        # So that the interpreter does not try once more at its end.
+        # Prevents another attempt to flush when the interpreter exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        # As after help, where most versions of argparse pass over it; that of Python 3.11.2 does not.
+        # As after help, where most versions of argparse ignore this error; that of Python 3.11.2 does not.
         return 0
     return status
 
 
 def dispatch(words: Sequence[str], program: Program, commands: dict[str, str]) -> int:
-    """Run the command that the first word names.
+    """Run the command named by the first word.
 
     Args:
         words: the command line.
-        program: the ways of this program; its name is that of all commands.
-        commands: those there are, each with what it does.
+        program: the program; its name precedes all commands.
+        commands: the commands with their summaries.
 
     Raises:
-        KumaSDError: whatever the command raises, or ConfigError when there is no such command.
+        KumaSDError: the command failed; ConfigError if there is no such command.
     """
     command, *rest = words or ["--help"]
     if command == "help" and rest:
@@ -168,7 +168,7 @@ def dispatch(words: Sequence[str], program: Program, commands: dict[str, str]) -
     if command not in commands:
         suggestion = did_you_mean(command, commands) or f"; there are {', '.join(commands)}"
         raise UsageError(f"unknown command '{command}'{suggestion}")
-    # The service names its file; one that is run by hand must not take the settings of the service for its own.
+    # `run` has no default file: the service names its file, and a manual run must not use the service's settings.
     default_file = DEFAULT_FILE if command != "run" else ""
     program = program._replace(name=f"{program.name} {command}", default_file=default_file)
     return _run(command_module(command), rest, program)
@@ -183,8 +183,8 @@ def _run(command: Command, words: Sequence[str], program: Program) -> int:
     program = program._replace(description=command.__doc__ or "", add_arguments=command.add_arguments)
     if not command.TAKES_SETTINGS:
         return command.execute(_parse(words, program), None)
-    from kuma_sd.plugin.manager import Plugins  # noqa: PLC0415 (late, for commands that do without)
-    from kuma_sd.settings.loader import find_daemon  # noqa: PLC0415 (likewise)
+    from kuma_sd.plugin.manager import Plugins  # noqa: PLC0415 (imported late: not all commands need it)
+    from kuma_sd.settings.loader import find_daemon  # noqa: PLC0415 (as above)
 
     plugins = Plugins()
     program = program._replace(settings_in_help=getattr(command, "SETTINGS_IN_HELP", None))
@@ -203,23 +203,23 @@ def _run(command: Command, words: Sequence[str], program: Program) -> int:
 
 
 def _settings(words: Sequence[str], plugins: "Plugins", program: Program) -> "Settings":
-    from kuma_sd.settings.loader import load  # noqa: PLC0415 (likewise)
+    from kuma_sd.settings.loader import load  # noqa: PLC0415 (as above)
 
     try:
         return load(words, os.environ, plugins, program)
     except KumaSDError:
         for flag in {"-h", "--help", "--help-all"}.intersection(words):
-            # Help is what somebody with wrong settings needs.
+            # Help must work with invalid settings.
             load([flag], {}, plugins, program._replace(default_file=""))
         raise
 
 
 def _set_logging_up(settings: "Settings") -> None:
-    from kuma_sd.system.log_format import configure  # noqa: PLC0415 (likewise)
+    from kuma_sd.system.log_format import configure  # noqa: PLC0415 (as above)
 
     configure(settings.core.log_level, settings.core.log_format)
     for warning in settings.warnings:
-        _log.warning("%s", warning)
+        _log.warning(warning)
 
 
 def _parse(words: Sequence[str], program: Program) -> argparse.Namespace:
@@ -246,8 +246,8 @@ def _print_help(name: str, commands: dict[str, str]) -> None:
 
 def _open_standard_streams() -> None:
     open_standard_descriptors()
-    # What the interpreter finds closed is None.
-    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 (for the process's life)
+    # Python sets closed standard streams to None.
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 (open until the process ends)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
@@ -256,12 +256,12 @@ def _status_of(work: Callable[[], int]) -> int:
     try:
         return work()
     except SystemExit as end:
-        # argparse's --help ends this way.
+        # argparse's --help exits this way.
         return int(end.code or 0)
 
 
 def _stdout_is_broken() -> bool:
-    """Tell a reader of our output that went, as `head` does, from a broken connection, which is an error of ours."""
+    """Tell whether the reader of standard output closed it, as `head` does; other broken connections are errors."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return bool(poll.poll(0))

@@ -1,4 +1,4 @@
-"""What outputs have published, wherever that is found."""
+"""Find the published targets of outputs: in the daemon, or in files."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from kuma_sd.web.endpoints.published import groups_in
 
 
 class PublishedTargets(NamedTuple):
-    """What was found.
+    """The published targets of an output.
 
     Args:
-        where: for people.
-        groups: what is published; each line of JSON once.
+        where: a description of their origin.
+        groups: the published groups; each JSON line once.
     """
 
     where: str
@@ -29,33 +29,33 @@ class PublishedTargets(NamedTuple):
 
 
 class Published(Protocol):
-    """Where it is looked for."""
+    """A place with published targets."""
 
     @property
     def names(self) -> Collection[str]:
-        """The outputs that are known there, if any are by name."""
+        """The names of the outputs known there, if outputs have names there."""
 
     def of(self, name: str, paths: Sequence[Path]) -> PublishedTargets:
-        """Return what an output has published.
+        """Return the published targets of an output.
 
         Args:
             name: the output.
-            paths: the files that it would write.
+            paths: the files of the output.
 
         Raises:
-            KumaSDError: it cannot be told.
+            KumaSDError: the published targets are not available.
         """
 
 
 def published(against: Path | None, control_socket: Path) -> Published:
-    """Choose where to look.
+    """Choose the place to read published targets from.
 
     Args:
-        against: a file that the user named; else the daemon is asked, and where none runs, files are read.
-        control_socket: where a daemon would listen.
+        against: a file named by the user; if None, the daemon, or the outputs' files if no daemon runs.
+        control_socket: the daemon's control socket.
 
     Raises:
-        KumaSDError: a daemon is there, and does not answer.
+        KumaSDError: a daemon runs but does not respond.
     """
     if against:
         return _OneFile(against)
@@ -90,7 +90,7 @@ class _Daemon:
             try:
                 return PublishedTargets("what the daemon published last", list(groups_in(file)))
             except ValueError as error:
-                raise KumaSDError(f"what the daemon says it published cannot be understood: {error}") from error
+                raise KumaSDError(f"cannot parse the published targets from the daemon: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where a command takes targets from: the option ``--from``, alike in all commands that have it."""
+"""Read received targets from the place that the option ``--from`` names."""
 
 import argparse
 import os
@@ -24,12 +24,12 @@ DAEMON, CONTROL_PLANE, FILE = "daemon", "control-plane", "file:"
 
 @dataclass(frozen=True)
 class ReceivedTargets:
-    """What was found.
+    """Received targets.
 
     Args:
-        origin: where, for people.
-        snapshots: one of each control plane, in the order of their names.
-        remarks: what the reader should know of them, one sentence each.
+        origin: a description of their origin.
+        snapshots: one for each control plane, in the order of their names.
+        remarks: notes for the user, one sentence each.
     """
 
     origin: str
@@ -58,15 +58,15 @@ def add_from(parser: argparse.ArgumentParser) -> None:
 
 
 def receive(arguments: argparse.Namespace, settings: Settings, components: Components) -> ReceivedTargets:
-    """Take the targets from where ``--from`` says.
+    """Read the targets from the place that ``--from`` names.
 
     Args:
-        arguments: with the values of ``--from`` and ``--timeout``.
-        settings: where the daemon and the control planes are.
-        components: made of them.
+        arguments: the values of ``--from`` and ``--timeout``.
+        settings: the settings with the control socket and the control planes.
+        components: the components built from them.
 
     Raises:
-        KumaSDError: they are not to be had.
+        KumaSDError: the targets are not available.
     """
     if arguments.origin == DAEMON:
         return _from_daemon(control_socket(settings), settings.control_planes)
@@ -77,7 +77,7 @@ def receive(arguments: argparse.Namespace, settings: Settings, components: Compo
 
 
 def control_socket(settings: Settings) -> Path:
-    """Return where the daemon is asked."""
+    """Return the path of the daemon's control socket."""
     return settings.core.control_socket or default_control_socket(os.environ)
 
 
@@ -108,7 +108,7 @@ def _from_daemon(path: Path, control_planes: Sequence[ControlPlaneSettings]) -> 
 
 
 def _its_name(one: ControlPlaneSettings, known: Mapping[str, str]) -> str | None:
-    """Return what the daemon calls a control plane: as we do, or as it calls the one of that address."""
+    """Return the daemon's name of a control plane: the same name, or the name of the one with the same address."""
     if one.name in known:
         return one.name
     return next((name for name, address in known.items() if address == str(one.address)), None)

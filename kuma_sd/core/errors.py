@@ -97,7 +97,16 @@ class TransformError(KumaSDError):
 
 
 class NotReceivedError(TransformError):
-    """A target is only known from an earlier publication, so there is nothing to convert."""
+    """A target is only known from an earlier publication, so there is nothing to convert.
+
+    Args:
+        message: what happened.
+        place: its address, scheme and path as they were published.
+    """
+
+    def __init__(self, message: str, place: tuple[str, str, str]) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class OutputError(KumaSDError):

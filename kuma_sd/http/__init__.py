@@ -1,1 +1,1 @@
-"""Asking over HTTP, for any source."""
+"""HTTP client for sources: addresses, TLS, proxies, credentials."""

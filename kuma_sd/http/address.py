@@ -1,4 +1,4 @@
-"""Addresses of control planes, as URLs. Scheme, path and user hold for all replicas, which stand behind commas."""
+"""Parse control plane addresses. Replicas are separated by commas and share scheme, path and user."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,19 +9,19 @@ from kuma_sd.core.secret import NOTHING, Secret
 from kuma_sd.core.url import Url, parse_url
 
 MADS_PORT = 5676
-"""Where Kuma serves MADS unless told otherwise."""
+"""Kuma's default MADS port."""
 
 _DEFAULT_PORTS = {"grpc": MADS_PORT, "grpcs": MADS_PORT, "http": 80, "https": 443}
 
 
 class Endpoint(NamedTuple):
-    """Where one server may speak MADS.
+    """The address of one server.
 
     Args:
         host: its name or IP address, an IPv6 address without brackets.
         port: its port.
         tls: whether the connection is encrypted.
-        path: what stands before the paths of MADS, behind a gateway; without a slash at the end.
+        path: a gateway's path prefix, without a trailing slash.
     """
 
     host: str
@@ -31,14 +31,14 @@ class Endpoint(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """``host:port``, as in URLs."""
+        """``host:port``, as written in URLs."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def __str__(self) -> str:
         return f"{self.authority}{self.path}" + (" with TLS" if self.tls else "")
 
     def at(self, port: int, *, tls: bool) -> "Endpoint":
-        """Return another port of the same host."""
+        """Return the endpoint for another port of the same host."""
         return self._replace(port=port, tls=tls, path="")
 
 
@@ -47,8 +47,8 @@ class Address:
     """The replicas of one control plane, and the user to log in as.
 
     Args:
-        replicas: where each listens; one connection is made, to one of them.
-        user: ``user:password``, without percent signs; empty when there is none.
+        replicas: the endpoint of each; only one of them is connected to at a time.
+        user: ``user:password``, percent-decoded; empty if there is none.
     """
 
     replicas: tuple[Endpoint, ...]
@@ -56,10 +56,10 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """Read an address like ``grpc://host-1:5676,host-2:5676`` or ``https://user:password@gateway/kuma``.
+    """Parse an address like ``grpc://host-1:5676,host-2:5676`` or ``https://user:password@gateway/kuma``.
 
     Raises:
-        ConfigError: it is no such address; the message quotes nothing of it.
+        ConfigError: the address is invalid; the message never quotes it, since it may hold a password.
     """
     try:
         return address_of(parse_url(text))
@@ -68,10 +68,10 @@ def parse_address(text: str) -> Address:
 
 
 def address_of(url: Url) -> Address:
-    """Return the address that a URL is.
+    """Parse the URL of one endpoint.
 
     Raises:
-        ConfigError: it is none; the message quotes nothing that may be a secret.
+        ConfigError: the URL is invalid; the message quotes no possible secret.
     """
     if url.scheme not in _DEFAULT_PORTS or not url.hosts:
         raise ConfigError("the address is not of the form grpc://host:5676")
@@ -84,7 +84,7 @@ def address_of(url: Url) -> Address:
         )
     tls, prefix = url.scheme in ("grpcs", "https"), url.path.rstrip("/")
     replicas = []
-    # One by one: urlsplit takes several hosts for one that is wrong.
+    # Each host alone: urlsplit rejects several hosts as one invalid host.
     for part in url.hosts.split(","):
         host, port = _host_and_port(part)
         replicas.append(Endpoint(host, port or _DEFAULT_PORTS[url.scheme], tls, prefix))
@@ -96,7 +96,7 @@ def _host_and_port(part: str) -> tuple[str, int | None]:
         parts = urlsplit(f"//{part}")
         host, port = parts.hostname, parts.port
     except ValueError:
-        # Not its words, which quote what may be a password without its '@host'.
+        # The original message may quote a password whose '@host' is missing.
         raise ConfigError(
             "the address has a host or a port that is none; it is written like grpc://host:5676"
         ) from None

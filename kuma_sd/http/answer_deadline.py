@@ -1,4 +1,4 @@
-"""How long an answer may take: until its body begins, and from then on."""
+"""Limit how long a response may take: a deadline until its body begins, a minimum rate afterwards."""
 
 import http.client
 import io
@@ -7,10 +7,10 @@ import time
 from typing import Any
 
 BODY_SECONDS = 30.0
-"""How often it is looked whether a body goes on."""
+"""Interval between two checks of a body's progress, in seconds."""
 
 BODY_BYTES = 30 * 1024
-"""How much of it must have come since the last look, unless it ended: 1 KiB a second."""
+"""Minimum number of bytes between two checks, unless the body ended: 1 KiB a second."""
 
 _BUFFER = 2**16
 
@@ -18,13 +18,13 @@ _CONTINUE, _SWITCHING_PROTOCOLS, _OK = 100, 101, 200
 
 
 class Pace:
-    """How long one answer may take.
+    """The time limits of one response.
 
-    Until its body begins, it has a deadline. From then on it may take as long as it is large, but it must go on: a
-    server that sends a byte now and then would never run into a timeout that counts silence.
+    A deadline applies until the body begins. After that a minimum rate applies instead, so that large bodies may take
+    long. A timeout on silence alone would never stop a server that sends one byte now and then.
 
     Args:
-        timeout: how long the body may be waited for, in seconds.
+        timeout: how long to wait for the body to begin, in seconds.
     """
 
     def __init__(self, timeout: float) -> None:
@@ -34,25 +34,25 @@ class Pace:
         self._missing = 0
 
     def headers_read(self) -> None:
-        """Note that what comes from now on is the body."""
+        """Record that the body begins."""
         self._headers_read = True
 
     def time_left(self) -> float:
-        """Return how long the next bytes may be waited for, in seconds.
+        """Return how long to wait for the next bytes, in seconds.
 
         Raises:
-            TimeoutError: not any longer.
+            TimeoutError: the time is over.
         """
         left = self._deadline - time.monotonic()
         if self.in_body and self._missing <= 0:
-            # Enough came already, so that only the next look decides.
+            # The minimum for this interval has arrived; the next check decides.
             left = max(0.0, left) + BODY_SECONDS
         if left <= 0:
             raise TimeoutError
         return left
 
     def note(self, count: int) -> None:
-        """Note that so many bytes came."""
+        """Record the number of bytes received."""
         if self._headers_read and not self.in_body:
             self.in_body = True
             self._deadline, self._missing = 0.0, 0
@@ -64,10 +64,10 @@ class Pace:
 
 
 class PacedReader(io.RawIOBase):
-    """Reads from a socket no longer than a pace allows.
+    """Reads from a socket within the time limits of a response.
 
     Args:
-        raw: what reads from the socket.
+        raw: the socket's raw stream.
         wire: the socket, whose timeout is set before each read.
         pace: how long the answer may take.
     """
@@ -79,14 +79,14 @@ class PacedReader(io.RawIOBase):
         self._pace = pace
 
     def readable(self) -> bool:
-        """Tell that it can be read from."""
+        """Return true: the stream is readable."""
         return True
 
     def readinto(self, buffer: "memoryview | bytearray") -> int | None:  # type: ignore[override]
-        """Read what comes next.
+        """Read the next bytes into a buffer.
 
         Raises:
-            TimeoutError: nothing came while the pace allowed to wait.
+            TimeoutError: a time limit was exceeded.
         """
         self._wire.settimeout(self._pace.time_left())
         count = self._raw.readinto(buffer)
@@ -94,19 +94,19 @@ class PacedReader(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        """Close what it reads from."""
+        """Close the raw stream."""
         self._raw.close()
         super().close()
 
 
 class PacedResponse(http.client.HTTPResponse):
-    """An answer that may not take longer than a pace allows, and may have others before it that announce it.
+    """A response with time limits; informational (1xx) responses before it are skipped.
 
     Args:
-        wire: the socket that it comes from.
-        pace: how long it may take.
-        *arguments: what the library hands over besides.
-        **keywords: likewise.
+        wire: the socket to read from.
+        pace: the time limits.
+        *arguments: further positional arguments of http.client.
+        **keywords: further keyword arguments of http.client.
     """
 
     def __init__(self, wire: socket.socket, pace: Pace, *arguments: Any, **keywords: Any) -> None:  # noqa: ANN401 (the library's)
@@ -115,7 +115,7 @@ class PacedResponse(http.client.HTTPResponse):
         self.fp = io.BufferedReader(PacedReader(reader.detach(), wire, pace), _BUFFER)
 
     def _read_status(self) -> tuple[str, int, str]:
-        # The library passes over 100 Continue, but takes 103 Early Hints for the answer itself.
+        # http.client skips 100 Continue, but returns 103 Early Hints as the final response.
         while True:
             version, status, reason = super()._read_status()  # type: ignore[misc] # (typeshed lacks it)
             if not _CONTINUE < status < _OK or status == _SWITCHING_PROTOCOLS:

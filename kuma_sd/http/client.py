@@ -1,4 +1,4 @@
-"""HTTP over one connection that another thread can cut. Importing this loads urllib3."""
+"""HTTP client with one connection that another thread can close. Importing this module loads urllib3."""
 
 import contextlib
 import socket
@@ -30,7 +30,7 @@ from kuma_sd.http.options import ClientOptions
 from kuma_sd.http.proxies import Proxy, proxy_for
 from kuma_sd.http.tls_probe import speaks_plain_http, speaks_tls
 
-# A peer that vanished is noticed within 20 s and three times 5 s, also in the middle of a long poll.
+# TCP keepalive detects a lost peer within 20 s plus three times 5 s, even during a long poll.
 _KEEPALIVE = [
     *HTTPConnection.default_socket_options,
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -42,14 +42,14 @@ _KEEPALIVE = [
 _PIECE = 2**20
 
 AT_ONCE = 0.5
-"""How soon a request fails that goes over a connection which the server closed before, in seconds."""
+"""A request that fails within this time, in seconds, may have used a connection that the server had already closed."""
 
 _BAD_REQUEST = 400
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An HTTP response, whole."""
+    """A complete HTTP response."""
 
     status: int
     headers: Any
@@ -57,12 +57,12 @@ class HttpResponse:
 
 
 class HttpClient:
-    """Asks one server, over one connection that is kept alive and made again when the server closed it.
+    """Sends requests to one server over one keep-alive connection; reconnects when the server closed it.
 
     Args:
-        endpoint: where it listens.
+        endpoint: the server's address.
         options: how to connect to it.
-        access: how to be let in.
+        access: the credentials.
 
     Raises:
         ConfigError: the proxy cannot be used.
@@ -84,23 +84,23 @@ class HttpClient:
         scheme = "https" if endpoint.tls else "http"
         self._base = f"{scheme}://{endpoint.authority}{endpoint.path}"
         self._manager = self._make_manager(access, options)
-        # The one pool that requests go through; its connections are ours to cut.
+        # All requests use this one pool, so that its connections can be closed from other threads.
         self._pool: Any = self._manager.connection_from_url(self._base)
         self._pool.ConnectionCls = self._connection_class(self._pool.ConnectionCls)
 
     def ask(self, method: str, path: str, *, body: bytes | None = None, timeout: float) -> HttpResponse:
-        """Send a request and return the answer, whatever its status.
+        """Send a request and return the response, whatever its status.
 
         Args:
-            method: GET or POST; a request may be sent twice, if the server closed a connection that was idle.
-            path: what follows the endpoint's own path.
+            method: GET or POST; a request may be sent twice if the server closed an idle connection.
+            path: the path after the endpoint's own prefix.
             body: JSON, or None.
-            timeout: how long the answer may be waited for, in seconds; once it has begun it must go on.
+            timeout: how long to wait for the body to begin, in seconds; after that a minimum rate applies.
 
         Raises:
-            SilentError: no answer came in time.
-            TooLargeError: it is larger than max-message-size.
-            SourceError: there is no answer.
+            SilentError: no response arrived in time.
+            TooLargeError: the response is larger than max-message-size.
+            SourceError: the request failed.
         """
         while True:
             connections, began = self._connections, time.monotonic()
@@ -111,11 +111,11 @@ class HttpClient:
                 if not self._was_idle(error, connections, time.monotonic() - began):
                     raise self._explained(error, timeout) from error
         if response.status == _BAD_REQUEST and self._speaks_tls():
-            raise SourceError(f"it speaks TLS there: {self._use('https')}")
+            raise SourceError(f"the server expects TLS: {self._use('https')}")
         return response
 
     def close(self) -> None:
-        """Cut the connection, from any thread; what waits for an answer wakes at once.
+        """Close the connection from any thread; a waiting request fails immediately.
 
         Closing the pool does not wake it, and closing the response would hang (urllib3#2868): only the socket helps.
         """
@@ -126,11 +126,11 @@ class HttpClient:
                     self._wire.shutdown(socket.SHUT_RDWR)
                 self._wire.close()
                 self._wire = None
-        # What is idle.
+        # Idle connections.
         self._pool.close()
 
     def _was_idle(self, error: Exception, connections: int, seconds: float) -> bool:
-        """Tell whether the server closed a connection between two requests, which is seen at the second only."""
+        """Tell whether the server closed the connection between two requests; the second one shows it."""
         used_again = 0 < connections == self._connections and seconds < AT_ONCE and not self._closed
         return (
             used_again
@@ -160,7 +160,7 @@ class HttpClient:
         return answer
 
     def _made(self, wire: socket.socket) -> None:
-        # A duplicate, since TLS takes the socket itself away.
+        # A duplicate, because wrapping in TLS detaches the original socket.
         with self._lock:
             if self._wire:
                 self._wire.close()
@@ -181,7 +181,7 @@ class HttpClient:
         if self._endpoint.tls:
             arguments["server_hostname"] = options.tls_server_name or None
         if options.tls_insecure_skip_verify:
-            # It is said once at the start, not at each request.
+            # The source warns once at the start; urllib3 would warn at each request.
             urllib3.disable_warnings(InsecureRequestWarning)
         return _through(self._proxy, arguments) if self._proxy else urllib3.PoolManager(**arguments)
 
@@ -225,17 +225,21 @@ class HttpClient:
             slow = f"its answer comes too slowly, less than 30KiB in {BODY_SECONDS:g}s"
             return SilentError(slow if self._pace.in_body else f"no answer within {show_duration(timeout)}")
         if self._speaks_tls():
-            return SourceError(f"it speaks TLS there: {self._use('https')}")
+            return SourceError(f"the server expects TLS: {self._use('https')}")
         if self._endpoint.tls and (connection_failures.is_about_tls(error) or not self._shaken_hands):
             return SourceError(self._tls_fails(error))
         return SourceError(connection_failures.answer_fails(error))
 
     def _tls_fails(self, error: Exception) -> str:
         if not connection_failures.is_about_trust(error) and not self._proxy and speaks_plain_http(self._endpoint):
-            return f"it has no TLS there: {self._use('http')}"
+            return f"the server does not use TLS: {self._use('http')}"
         reason = connection_failures.tls_fails(error)
-        # A server that speaks neither may end the connection without a word, as Kuma before 1.2 does.
-        return reason if connection_failures.is_about_tls(error) else f"{reason}; if it has no TLS, {self._use('http')}"
+        # A server that speaks neither may close the connection without a response, as Kuma before 1.2 does.
+        return (
+            reason
+            if connection_failures.is_about_tls(error)
+            else f"{reason}; if the server does not use TLS, {self._use('http')}"
+        )
 
     def _speaks_tls(self) -> bool:
         return not self._endpoint.tls and not self._proxy and speaks_tls(self._endpoint)

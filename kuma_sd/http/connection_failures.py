@@ -1,4 +1,4 @@
-"""What went wrong with a request, in words that say what to do about it."""
+"""Explain connection failures, and what to do about them."""
 
 import http.client
 import ssl
@@ -8,14 +8,14 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from kuma_sd.http.proxies import Proxy
 
 CONNECT_TIMEOUT = 5.0
-"""How long making a connection may take, in seconds."""
+"""Connect timeout, in seconds."""
 
 # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL's x509_vfy.h.
 _OTHER_NAME = (62, 64)
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """Return what lies behind an error of urllib3, which wraps what it caught in one way or another."""
+    """Return the original error that an urllib3 error wraps."""
     for inner in (error.__cause__, getattr(error, "reason", None), *reversed(error.args)):
         if isinstance(inner, BaseException):
             return inner
@@ -23,13 +23,13 @@ def cause_of(error: BaseException) -> BaseException:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return an error's own words, without what the libraries put around them."""
+    """Return an error's message without the libraries' prefixes."""
     cause = cause_of(error)
     return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
 
 
 def connecting_fails(error: BaseException, proxy: Proxy | None) -> str:
-    """Say why there is no connection."""
+    """Describe why the connection failed."""
     if isinstance(error, ProxyError):
         return f"the proxy {proxy} fails: {connecting_fails(error.original_error, None)}"
     if isinstance(error, NameResolutionError):
@@ -40,17 +40,17 @@ def connecting_fails(error: BaseException, proxy: Proxy | None) -> str:
 
 
 def is_about_tls(error: BaseException) -> bool:
-    """Tell whether TLS is what failed."""
+    """Tell whether TLS failed."""
     return isinstance(cause_of(error), ssl.SSLError)
 
 
 def is_about_trust(error: BaseException) -> bool:
-    """Tell whether the server's certificate is what failed."""
+    """Tell whether the server's certificate was rejected."""
     return isinstance(cause_of(error), ssl.SSLCertVerificationError)
 
 
 def tls_fails(error: BaseException) -> str:
-    """Say why TLS does not come about."""
+    """Describe why the TLS handshake failed."""
     cause = cause_of(error)
     if not isinstance(cause, ssl.SSLCertVerificationError):
         return f"TLS fails: {reason_of(error)}"
@@ -60,7 +60,7 @@ def tls_fails(error: BaseException) -> str:
 
 
 def answer_fails(error: BaseException) -> str:
-    """Say what is wrong with an answer."""
+    """Describe what is wrong with a response."""
     cause = cause_of(error)
     match cause:
         case http.client.RemoteDisconnected():
@@ -70,7 +70,7 @@ def answer_fails(error: BaseException) -> str:
         case http.client.IncompleteRead():
             return "the connection was closed in the middle of an answer"
         case http.client.HTTPException() if type(cause) in (http.client.HTTPException, http.client.LineTooLong):
-            # The library has no class of its own for the first.
+            # urllib3 has no separate class for the first.
             return "its answer has more than 100 headers, or one longer than 64KiB"
         case ConnectionError():
             return "the connection was closed"

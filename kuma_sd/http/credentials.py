@@ -1,4 +1,4 @@
-"""What it takes to be let in: TLS, credentials, headers. Files are read anew for each connection."""
+"""Load TLS settings, credentials and headers. Files are read again for each connection."""
 
 import base64
 import contextlib
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class Access:
-    """How a control plane is entered.
+    """The credentials for one control plane.
 
     Args:
-        options: what is configured.
-        user: ``user:password`` of the address; empty when it has none.
+        options: the configured options.
+        user: ``user:password`` from the address; empty if there is none.
 
     Raises:
-        ConfigError: what the file with the token holds is none.
+        ConfigError: the token file holds no valid token.
     """
 
     def __init__(self, options: ClientOptions, user: Secret = NOTHING) -> None:
@@ -33,21 +33,21 @@ class Access:
 
     @property
     def files(self) -> list[Path]:
-        """The files that are read for each connection."""
+        """The files that each connection reads again."""
         options = self._options
         named = (options.tls_ca_file, options.tls_cert_file, options.tls_key_file, options.bearer_token_file)
         return [Path(name) for name in named if name]
 
     def without_credentials(self) -> "Access":
-        """Return the same without what only the configured address may see."""
+        """Return a copy without the credentials, which only the configured address may receive."""
         nothing: dict[str, Any] = {"header": (), "bearer_token_file": "", "basic_auth_username": ""}
         return Access(dataclasses.replace(self._options, **nothing))
 
     def headers(self) -> dict[str, str]:
-        """Return the headers to send with each request.
+        """Return the headers of each request.
 
         Raises:
-            SourceError: the file with the token cannot be read, or holds something else.
+            SourceError: the token file cannot be read, or holds no valid token.
         """
         options = self._options
         headers = {header.name: header.value.reveal() for header in options.header}
@@ -65,7 +65,7 @@ class Access:
         Raises:
             SourceError: a certificate cannot be used.
         """
-        import ssl  # noqa: PLC0415 (late, as whoever only checks settings needs none of it)
+        import ssl  # noqa: PLC0415 (imported late: checking settings does not need it)
 
         options = self._options
         try:
@@ -83,12 +83,12 @@ class Access:
         """Return the CA, key and certificates for gRPC, each as PEM or None.
 
         Raises:
-            SourceError: one cannot be read.
+            SourceError: a file cannot be read.
         """
-        import ssl  # noqa: PLC0415 (likewise)
+        import ssl  # noqa: PLC0415 (imported late, as above)
 
         options = self._options
-        # Without this, gRPC would trust a list of its own instead of the system's.
+        # Otherwise gRPC trusts its bundled CA list instead of the system's.
         trusted = options.tls_ca_file or ssl.get_default_verify_paths().cafile
         return (
             _read(trusted, "tls-ca-file") if trusted else None,
@@ -98,17 +98,17 @@ class Access:
 
 
 def basic(credentials: str) -> str:
-    """Return what stands in a header for ``user:password``."""
+    """Return the Basic authentication header's value for ``user:password``."""
     return "Basic " + base64.b64encode(credentials.encode()).decode()
 
 
 def _check_token(path: str) -> None:
-    """Refuse a file that holds something else, so that checking the settings tells of it.
+    """Reject a token file with invalid content when settings are checked.
 
-    Whether it can be read may change until it is needed.
+    A file that cannot be read is accepted: it may be readable when it is needed.
 
     Raises:
-        ConfigError: it does.
+        ConfigError: the file holds no valid token.
     """
     with contextlib.suppress(OSError):
         if path and Path(path).is_file():

@@ -1,15 +1,15 @@
-"""What can go wrong with a request, where it matters for what to try next."""
+"""Errors of a request that decide what to try next."""
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.options import SIZE
 
 
 class TooLargeError(SourceError):
-    """The response is larger than max-message-size; no other protocol would make it smaller.
+    """The response is larger than max-message-size. Other protocols are not tried: they would not make it smaller.
 
     Args:
-        limit: what it is larger than, in bytes.
-        size: how large it is, as far as that is known.
+        limit: max-message-size, in bytes.
+        size: the response's size in bytes, if known.
     """
 
     def __init__(self, limit: int, size: int = 0) -> None:
@@ -19,4 +19,4 @@ class TooLargeError(SourceError):
 
 
 class SilentError(SourceError):
-    """The server took the request but did not answer in time; it may be slow, or locked up."""
+    """The server accepted the request but did not respond in time; it may be slow or hung."""

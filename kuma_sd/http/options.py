@@ -1,4 +1,4 @@
-"""How to talk to a server over HTTP: sizes, TLS, proxies, credentials."""
+"""Options of HTTP sources: sizes, TLS, proxies, credentials."""
 
 import re
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from kuma_sd.core.options import BOOL, SECRET, SIZE, TEXT, URL, OptionType, line
 from kuma_sd.core.secret import Secret
 from kuma_sd.core.url import Url
 
-# A name as RFC 9110, 5.1, has it, and a value of visible ASCII with blanks between.
+# A field name (RFC 9110, 5.1), and a value of visible ASCII characters and spaces.
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*([!-~](?:[ \t!-~]*[!-~])?)")
 
 _OF_THE_CONNECTION = ("connection", "content-length", "content-type", "expect", "te", "transfer-encoding", "upgrade")
 
 
 class Header(NamedTuple):
-    """A header to send; many a value lets somebody in."""
+    """A request header. Its value may be a credential."""
 
     name: str
     value: Secret
@@ -39,7 +39,7 @@ HEADER = OptionType("header", _parse_header, _show_header, secret=True)
 
 @dataclass(frozen=True)
 class ClientOptions:
-    """What every source that asks over HTTP can be told; sources inherit it and add their own."""
+    """Options of all sources that use HTTP; sources inherit them and add their own."""
 
     max_message_size: int = option(2**28, SIZE, "Maximum size of a response. A million targets need some 600MiB.")
     tls_ca_file: str = option(

@@ -1,4 +1,4 @@
-"""Which proxy leads to a server. It is decided here, once, for HTTP and gRPC alike."""
+"""Choose the proxy for a server, for both HTTP and gRPC."""
 
 import ipaddress
 import os
@@ -17,13 +17,13 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Proxy:
-    """An HTTP proxy; as text it is shown without user and password.
+    """An HTTP proxy. Its text form omits user and password.
 
     Args:
-        scheme: ``http``, or ``https`` for one that is spoken to over TLS.
+        scheme: ``http``, or ``https`` to connect to the proxy over TLS.
         host: its name or IP address, an IPv6 address in brackets.
         port: its port.
-        user: the user to log in as there; empty when it wants none.
+        user: the user name at the proxy; empty if it needs none.
         password: the user's password.
     """
 
@@ -37,7 +37,7 @@ class Proxy:
         return f"{self.scheme}://{self.host}:{self.port}"
 
     def reveal(self) -> str:
-        """Return the URL with user and password, as gRPC wants it."""
+        """Return the URL with user and password, the form that gRPC expects."""
         credentials = f"{quote(self.user, safe='')}:{quote(self.password.reveal(), safe='')}@" if self.user else ""
         return f"{self.scheme}://{credentials}{self.host}:{self.port}"
 
@@ -46,13 +46,13 @@ def proxy_for(endpoint: Endpoint, option: Url | None, environment: Mapping[str, 
     """Return the proxy to use; None for a direct connection.
 
     Args:
-        endpoint: where the server listens.
-        option: the proxy that the settings name; it is used for every server. If there is none, the environment
-            decides, as in other programs: http_proxy, https_proxy for TLS, and no_proxy; each also in capitals.
-        environment: the variables.
+        endpoint: the server's address.
+        option: the configured proxy, which is used for every server. If empty, the usual environment variables
+            decide: http_proxy, https_proxy for TLS, and no_proxy; each also in capitals.
+        environment: the environment variables.
 
     Raises:
-        ConfigError: what is said is no HTTP proxy.
+        ConfigError: the value is not the URL of an HTTP proxy.
     """
     if option:
         return _proxy(option, "proxy")
@@ -62,7 +62,7 @@ def proxy_for(endpoint: Endpoint, option: Url | None, environment: Mapping[str, 
         return None
     origin = f"the environment's {name}"
     try:
-        # The scheme is often left out there.
+        # The variables often omit the scheme.
         return _proxy(parse_url(text if "://" in text else f"http://{text}"), origin)
     except ValueError as error:
         raise ConfigError(f"{origin} {error}") from None
@@ -86,10 +86,10 @@ def _proxy(url: Url, origin: str) -> Proxy:
 
 
 def is_excepted(endpoint: Endpoint, no_proxy: str) -> bool:
-    """Tell whether no_proxy names a server.
+    """Tell whether no_proxy matches a server.
 
-    Its items stand between commas or blanks: ``*`` for all, a name for itself and all below it, also with ``.`` or
-    ``*.`` in front, an IP address, or a network like ``10.0.0.0/8``; each also with a port.
+    Items are separated by commas or spaces: ``*`` for all, a domain for itself and its subdomains (also with a leading
+    ``.`` or ``*.``), an IP address, or a network like ``10.0.0.0/8``; each optionally with a port.
     """
     return any(_names(item, endpoint) for item in re.split(r"[,\s]+", no_proxy.lower()) if item)
 
@@ -104,7 +104,7 @@ def _names(item: str, endpoint: Endpoint) -> bool:
 
 
 def _readings(item: str) -> Iterator[tuple[str, int | None]]:
-    """Yield what an item may mean: an IPv6 address has colons of its own."""
+    """Yield the possible host and port of an item: a colon may belong to an IPv6 address."""
     yield item.strip("[]"), None
     name, _, port = item.rpartition(":")
     if name and port.isascii() and port.isdecimal():

@@ -1,4 +1,4 @@
-"""What a port speaks, when it does not speak what was expected: TLS or plain HTTP. Asked without credentials."""
+"""Find out whether a port speaks TLS or plain HTTP, to explain a failed connection. Sends no credentials."""
 
 import socket
 import ssl
@@ -6,11 +6,11 @@ import ssl
 from kuma_sd.http.address import Endpoint
 
 TIMEOUT = 1.0
-"""How long each step of asking may take, in seconds."""
+"""Timeout of each step, in seconds."""
 
 
 def speaks_tls(endpoint: Endpoint) -> bool:
-    """Tell whether a TLS handshake succeeds, whatever certificate is shown."""
+    """Tell whether a TLS handshake succeeds, without verifying the certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -25,7 +25,7 @@ def speaks_tls(endpoint: Endpoint) -> bool:
 
 
 def speaks_plain_http(endpoint: Endpoint) -> bool:
-    """Tell whether a request that is not encrypted is answered by HTTP."""
+    """Tell whether a plaintext request gets an HTTP response."""
     try:
         with socket.create_connection((endpoint.host, endpoint.port), TIMEOUT) as wire:
             wire.sendall(f"GET / HTTP/1.1\r\nHost: {endpoint.authority}\r\nConnection: close\r\n\r\n".encode())

@@ -1,23 +1,23 @@
-"""How long the first answer of a server is waited for."""
+"""Timeout of a server's first response."""
 
 FIRST = 10.0
 LONGEST = 300.0
 
 
 class Patience:
-    """The time that one replica gets for its first answer, in seconds.
+    """The timeout of one replica's first response, in seconds.
 
-    A control plane that has locked up takes every request and answers none; one with a large mesh needs long. Only
-    waiting tells them apart, so each silent attempt doubles the time.
+    A hung control plane accepts requests and never responds; one with a large mesh responds late. Only waiting tells
+    them apart, so each attempt without a response doubles the timeout.
     """
 
     def __init__(self) -> None:
         self.seconds = FIRST
 
     def was_in_vain(self) -> None:
-        """Wait longer the next time."""
+        """Double the timeout for the next attempt."""
         self.seconds = min(LONGEST, self.seconds * 2)
 
     def was_rewarded(self) -> None:
-        """Begin anew."""
+        """Reset to the initial timeout."""
         self.seconds = FIRST

@@ -1,4 +1,4 @@
-"""What the API server of a control plane says about MADS, when the address given is its own."""
+"""Find MADS through a control plane's API server, when the configured address is that of the API server."""
 
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ from kuma_sd.http.client import HttpClient
 T = TypeVar("T", bound=msgspec.Struct)
 
 TIMEOUT = 5.0
-"""How long each answer may take, in seconds."""
+"""Timeout of each request, in seconds."""
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -52,18 +52,18 @@ class _Meshes(msgspec.Struct):
 
 
 def mads_of(api_server: Endpoint, client: HttpClient, *, allow_plaintext: bool) -> Endpoint | None:
-    """Return where MADS is, as ``/catalog`` says it in Kuma 0.3.2 to 0.7.3; None where nothing is known.
+    """Return the MADS endpoint from ``/catalog`` (Kuma 0.3.2 to 0.7.3); None if there is no API server.
 
-    Nothing else leads to another host or port: what answers there might be another control plane.
+    Nothing else may lead to another host or port: another control plane might respond there.
 
     Args:
-        api_server: the address given.
-        client: asks it.
+        api_server: the configured endpoint.
+        client: the HTTP client for it.
         allow_plaintext: whether an encrypted address may lead to a plaintext one.
 
     Raises:
-        SourceError: only plaintext leads on, and that is not allowed; or it is an API server that says of itself where
-            MADS is, or that there is none.
+        SourceError: MADS is served in plaintext only, which is not allowed; or the API server is of a version whose
+            MADS address must be configured, or that serves no MADS.
     """
     catalog = _ask(client, "/catalog", _Catalog)
     advertised = _endpoint(catalog.apis.mads.url, api_server) if catalog else None
@@ -82,12 +82,12 @@ def _endpoint(url: str, api_server: Endpoint) -> Endpoint | None:
         endpoint = parse_address(url).replicas[0]
     except ConfigError:
         return None
-    # What it says when nobody told it its name; true for itself only.
+    # Kuma's default when its host name is not configured; valid on its own host only.
     return endpoint._replace(host=api_server.host) if endpoint.host in _LOCAL else endpoint
 
 
 def _hint(api_server: Endpoint, client: HttpClient) -> str:
-    """Say what an API server is, and how to get the targets; empty if it is none."""
+    """Describe the API server and which address to configure; empty if it is not an API server."""
     index, config = _ask(client, "/", _Index) or _Index(), _ask(client, "/config", _Config) or _Config()
     if not (index.version or config.mode or _ask(client, "/meshes", _Meshes)):
         return ""
@@ -111,7 +111,7 @@ def _major(version: str) -> int:
 
 
 def _ask(client: HttpClient, path: str, kind: type[T]) -> T | None:
-    """Return an answer; None if there is none like that."""
+    """Return the JSON of a successful response, otherwise None."""
     try:
         answer = client.ask("GET", path, timeout=TIMEOUT)
         return msgspec.json.decode(answer.body, type=kind) if answer.status == 200 else None  # noqa: PLR2004 (OK)

@@ -1,6 +1,5 @@
-"""From the resources of a response to the assignments of a snapshot, without decoding what did not change."""
+"""Decode the resources of a response into the assignments of a snapshot, skipping resources that did not change."""
 
-import logging
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,36 +10,36 @@ from msgspec.structs import replace
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.list_diff import flattened
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, Key
-from kuma_sd.core.text import counted
 from kuma_sd.mads.codecs import ResourceCodec
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
-# Assignments are looked at by the hundred thousand, so in C where that is possible.
+# There may be 100,000 assignments, so loops run in C where possible.
 _KEY = attrgetter("key")
 
 Parts = Assignment | tuple[Assignment, ...]
-"""What a resource was split into: nearly always one."""
+"""The assignments of one resource, nearly always one."""
 
 OVERHEAD = 512
-"""What a target takes besides its bytes, about."""
+"""Approximate memory of a target besides its bytes, in bytes."""
 
 _TOO_MUCH = "its targets, each with the labels of all, are larger than max-message-size; raise that if this is right"
 
 FEW = 100
-"""Up to how many assignments that come or go are put in their places one by one."""
+"""Up to this many added or removed assignments are inserted one by one; more are sorted."""
 
 
 @dataclass(frozen=True, slots=True)
 class MadsResponse:
-    """What one answer of a control plane holds, whatever it came over.
+    """The content of one response of a control plane, over any protocol.
 
     Args:
-        codec: what reads its resources.
-        resources: their bytes, type and all, in any order, to be read once: those that are known already are never all
-            there twice.
-        size: how many bytes came.
+        codec: decodes its resources.
+        resources: their bytes including the type, in any order; iterated once, so that known resources are never all in
+            memory twice.
+        size: the response's size in bytes.
     """
 
     codec: ResourceCodec
@@ -52,12 +51,12 @@ class Decoder:
     """Decodes the responses of one control plane, over all its connections.
 
     MADS repeats every assignment in every response, in random order. A resource whose bytes were in the last response
-    is recognised by them, at the cost of a look-up; only the others are decoded.
+    is recognised by a look-up; only the others are decoded.
 
     Args:
         control_plane: its name, which becomes part of each key.
-        most: how many bytes the targets of assignments that hold several may take together: each repeats the
-            assignment's labels, so that they may be far larger than what came.
+        most: maximum number of bytes for the targets of assignments with several targets: each repeats the
+            assignment's labels, so they may be far larger than the response.
     """
 
     def __init__(self, control_plane: str, most: int = 2**28) -> None:
@@ -65,7 +64,7 @@ class Decoder:
         self._most = most
         self._expanded = 0
         self._codec: ResourceCodec | None = None
-        # Exactly the resources of the last response, and what each was split into.
+        # Exactly the resources of the last response, each with its assignments.
         self._known: dict[bytes, Parts] = {}
         self._failures: dict[bytes, Exception] = {}
         self._assignments: list[Assignment] = []
@@ -76,19 +75,19 @@ class Decoder:
 
     @property
     def unreadable(self) -> int:
-        """How many resources of the last response cannot be understood."""
+        """Number of resources in the last response that cannot be decoded."""
         return len(self._reported)
 
     def decode(self, response: MadsResponse) -> tuple[Sequence[Assignment], frozenset[bytes]]:
-        """Return all assignments of a response, sorted by key, and digests of the resources that cannot be read.
+        """Return all assignments of a response, sorted by key, and digests of the resources that cannot be decoded.
 
         Raises:
-            SourceError: there are resources, and none of them parses.
+            SourceError: there are resources, and none can be decoded.
         """
         if response.codec is not self._codec:
             self._codec, self._known, self._failures, self._assignments = response.codec, {}, {}, []
             self._expanded = 0
-        # What stays of it is not in the response any more. A resource may also be there twice.
+        # The remaining ones are no longer in the response. A resource may also occur twice.
         gone = self._known.copy()
         fresh = {resource for resource in response.resources if gone.pop(resource, None) is None}
         fresh.difference_update([resource for resource in fresh if resource in self._known])
@@ -96,11 +95,11 @@ class Decoder:
             self._assignments = self._patched(gone, fresh)
         self._report()
         if self._failures and not self._assignments:
-            raise SourceError("nothing in the response can be understood")
+            raise SourceError("no resource of the response can be decoded")
         return self._assignments, self._reported
 
     def _patched(self, gone: Mapping[bytes, Parts], fresh: Collection[bytes]) -> list[Assignment]:
-        """Return the assignments after a change; a few are put in their places without looking at the others."""
+        """Return the sorted assignments after a change; a few are inserted without comparing all."""
         removed = flattened(gone.values(), Assignment)
         for resource in gone:
             self._expanded -= _expanded(self._known.pop(resource))
@@ -116,7 +115,7 @@ class Decoder:
                 self._namesakes |= place < len(patched) and patched[place].key == assignment.key
                 patched.insert(place, assignment)
         else:
-            # Texts alone are compared three times as fast as keys, and equal ones stay in order.
+            # Comparing text is three times as fast as comparing keys; the sort is stable.
             patched = sorted(flattened(self._known.values(), Assignment), key=attrgetter("key.name"))
             patched.sort(key=attrgetter("key.mesh"))
             keys = list(map(_KEY, patched))
@@ -134,8 +133,8 @@ class Decoder:
                 parts.append(Assignment(Key(control_plane, mesh, name, 0), data, codec))
                 room -= len(data) + OVERHEAD
                 if room < 0 and len(parts) > 1:
-                    raise SourceError(_TOO_MUCH)  # noqa: TRY301 (what reads it may raise the same)
-        except Exception as error:  # noqa: BLE001 (whatever the bytes do to a codec, the others are read)
+                    raise SourceError(_TOO_MUCH)  # noqa: TRY301 (decoding may raise the same)
+        except Exception as error:  # noqa: BLE001 (one faulty resource must not stop the others)
             self._failures[resource] = error
             return ()
         if len(parts) == 1:
@@ -148,26 +147,26 @@ class Decoder:
         new = failures.keys() - self._reported
         if new:
             _log.warning(
-                "control plane %s: %s cannot be understood and take nothing away; first: %s",
-                self._control_plane or "(unnamed)",
-                counted(len(failures), "assignment"),
-                failures[min(new)],
+                "assignments cannot be decoded, their last good targets stay",
+                control_plane=self._control_plane or None,
+                assignments=len(failures),
+                first=failures[min(new)],
             )
         self.parse_errors += len(new)
         self._reported = frozenset(failures)
 
 
 def digest(resource: bytes) -> bytes:
-    """Return what a resource that cannot be read is known by."""
-    import hashlib  # noqa: PLC0415 (late, since it loads OpenSSL, and most answers can be read)
+    """Return the digest that identifies a resource that cannot be decoded."""
+    import hashlib  # noqa: PLC0415 (imported late: it loads OpenSSL, and is rarely needed)
 
     return hashlib.blake2b(resource, digest_size=16).digest()
 
 
 def foreign(codec: ResourceCodec, type_url: str, version: str) -> str:
-    """Say why a response is not one of MADS, whatever else is in it; empty if it is one.
+    """Return why a response is not a MADS response; empty if it is one.
 
-    Every response of every Kuma says its type and version, one without any assignment too.
+    Every Kuma release sends type and version in every response, also in one without assignments.
     """
     if not type_url:
         return "it has no type_url"
@@ -181,7 +180,7 @@ def _expanded(parts: Parts) -> int:
 
 
 def _numbered(assignments: Iterable[Assignment]) -> list[Assignment]:
-    """Tell targets of equal names apart by the order of their bytes; equal ones are one."""
+    """Number targets of equal names in the order of their bytes; identical targets become one."""
     numbered: list[Assignment] = []
     for _, namesakes in groupby(assignments, key=_KEY):
         unique = {namesake.data: namesake for namesake in namesakes}

@@ -1,4 +1,4 @@
-"""What can go wrong with a connection, where it matters for what to try next."""
+"""Errors of a connection that decide what to try next."""
 
 from kuma_sd.core.errors import SourceError
 
@@ -12,12 +12,12 @@ class NotServedThereError(SourceError):
 
 
 class GarbledError(SourceError):
-    """What came is no response at all."""
+    """The data is not a response at all."""
 
 
 class ForeignError(GarbledError):
-    """What came is a response, but not one of MADS: nothing of it is taken."""
+    """The response is not a MADS response, so it is ignored."""
 
 
 class UnreachableError(SourceError):
-    """gRPC cannot connect, or the server speaks something else; what HTTP says of it is clearer."""
+    """gRPC cannot connect, or the server does not speak gRPC. HTTP is tried next, and its error is clearer."""

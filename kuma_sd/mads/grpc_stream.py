@@ -1,15 +1,16 @@
-"""One MADS stream over gRPC: state of the world, each response acknowledged. Importing this loads grpc."""
+"""MADS over a gRPC stream: state of the world, each response acknowledged. Importing this module loads grpc."""
 
-import logging
 import os
 import queue
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Its C core would write to stderr past our logging.
+from kuma_sd.core.logger import Logger
+
+# Otherwise gRPC's C core writes to stderr, bypassing the log.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-# It would read no_proxy itself, in a way of its own, even for a proxy that it is told to use; this comes before that.
+# gRPC interprets no_proxy differently, and applies it to a proxy set explicitly too; no_grpc_proxy has precedence.
 os.environ["no_grpc_proxy"] = ""  # noqa: SIM112 (that is its name)
 
 import grpc
@@ -32,20 +33,20 @@ from kuma_sd.system.deadline import Deadline
 from kuma_sd.system.descriptors import require_descriptors
 from kuma_sd.system.malloc import LARGE, give_back
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
-# A thread that waits for a response is woken ten times a second, in case it is the main thread, which has to look after
-# signals (grpc/grpc#19464). Ours never is, and what it waits for wakes it; this was half of an idle daemon's CPU.
+# gRPC wakes a waiting thread ten times a second, in case it is the main thread, which must handle signals
+# (grpc/grpc#19464). Here it never is, and responses wake it; polling took half of an idle daemon's CPU time.
 grpc._common.MAXIMUM_WAIT_TIMEOUT = 3600.0  # type: ignore[attr-defined] # noqa: SLF001 (nothing public says so)
 
 QUIET_SECONDS = 1800.0
-"""After which silence a stream is replaced."""
+"""A stream without a response for this many seconds is replaced."""
 
 LARGEST_LIMIT = 2**31 - 1
-"""What gRPC takes for a limit of sizes, in bytes."""
+"""The largest size limit that gRPC accepts, in bytes."""
 
 CONNECT_TIMEOUT = 5
-"""How long the handshake may take, in seconds; 20 unless told otherwise."""
+"""Handshake timeout, in seconds; gRPC's default is 20."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class Dialect:
     """A version of MADS over gRPC.
 
     Args:
-        codec: what its resources are.
-        method: the only method that is safe to call: Delta and unary Fetch crash old control planes.
+        codec: decodes its resources.
+        method: the streaming method; Delta and unary Fetch crash old control planes.
         keepalive: the time between pings, in seconds. Kuma refuses more than one in 15 s, and before 1.0.8, when it
             spoke v1alpha1 only, more than one in 5 min.
     """
@@ -75,15 +76,15 @@ V1ALPHA1 = Dialect(
 class GrpcStream:
     """One connection: iterate for the responses, close from any thread.
 
-    A stream that has been silent for long is replaced by another over the same connection: a server that locked up
-    goes on answering pings, and only a question that must be answered shows it.
+    A stream without responses for a long time is replaced by a new one over the same connection. A hung server still
+    answers pings; only a request that needs a response shows that it hangs.
 
     Args:
-        endpoint: where the server listens.
-        dialect: the version to speak.
-        options: how to talk to it.
-        access: how to be let in.
-        patience: how long the first answer to a question may take, in seconds.
+        endpoint: the server's address.
+        dialect: the MADS version.
+        options: the connection's options.
+        access: the credentials.
+        patience: timeout of the first response of a stream, in seconds.
     """
 
     next_within = float("inf")
@@ -107,33 +108,33 @@ class GrpcStream:
         """Yield responses; asking for the next one acknowledges the last.
 
         Raises:
-            SourceError: the stream cannot be made, breaks, or holds what is no response.
+            SourceError: the stream cannot be opened, breaks, or sends an invalid response.
         """
         try:
             while True:
                 yield from self._stream()
-                _log.debug("the stream was silent for %g s and is replaced by another", QUIET_SECONDS)
+                _log.debug("no response on the stream, opening a new stream", seconds=QUIET_SECONDS)
         except grpc.RpcError as error:
             raise self._explain(error) from error
         except ValueError as error:
-            # What grpc raises for a call on a channel that was closed in the meantime.
+            # grpc raises this for a call on a channel that was closed in the meantime.
             raise SourceError("the connection was closed") from error
         finally:
             self.close()
 
     def close(self) -> None:
-        """End the stream; a thread that waits for a response wakes at once."""
+        """Close the stream; a thread that waits for a response wakes immediately."""
         self._closed = True
         self._deadline.close()
         self._requests.put(None)
         self._channel.close()
 
     def _stream(self) -> Iterator[MadsResponse]:
-        """Yield the responses of one stream, until it has been silent for long."""
+        """Yield the responses of one stream, until none has arrived for QUIET_SECONDS."""
         self._requests = queue.SimpleQueue()
         self._answered = self._gave_up = False
         self._send(version="", nonce="")
-        # Bytes in, bytes out: gRPC would hide the reason why a message does not parse.
+        # Raw bytes: gRPC hides the reason why a message cannot be parsed.
         stream: grpc.StreamStreamMultiCallable[bytes, bytes] = self._channel.stream_stream(self._dialect.method)
         call = self._call = stream(iter(self._requests.get, None), metadata=self._metadata)
         self._deadline.set(self._patience)
@@ -143,13 +144,13 @@ class GrpcStream:
                 self._answered = True
                 size = len(data)
                 if size >= LARGE:
-                    # What gRPC put it together from would stand beside what it is parsed to.
+                    # Otherwise gRPC's buffer stays in memory beside the parsed message.
                     give_back()
                 message = _parse(data, self._dialect.codec)
                 del data
                 version, nonce = message.version_info, message.nonce
                 response = MadsResponse(self._dialect.codec, message.resources, size)
-                # Nothing of a large message may stay while the next one is awaited.
+                # Free a large message before waiting for the next one.
                 del message
                 yield response
                 del response
@@ -160,11 +161,11 @@ class GrpcStream:
             if not (self._gave_up and self._answered) or self._closed:
                 raise
         finally:
-            # Ends the thread of gRPC that sends them.
+            # Ends gRPC's sending thread.
             self._requests.put(None)
 
     def _give_up(self) -> None:
-        """End the stream that is silent; called when its time is over."""
+        """Cancel the stream when its time without a response is over."""
         self._gave_up = True
         if self._call:
             self._call.cancel()
@@ -176,14 +177,14 @@ class GrpcStream:
         self._requests.put(request.SerializeToString())
 
     def _explain(self, error: grpc.RpcError) -> SourceError:
-        # Every error of a call is also a Call, which the types do not say.
+        # Every error of a call is also a Call; the type stubs do not say so.
         assert isinstance(error, grpc.Call)
         code, details = error.code(), _REASON.sub("", error.details() or "")
         if self._closed:
             return SourceError("the connection was closed")
         if self._gave_up:
             return SilentError(f"no answer within {show_duration(self._patience)}")
-        # The message names the limit that was exceeded; a server has others, and ours for requests is never reached.
+        # Match the limit that was exceeded: the server has other limits; our limit for requests is never reached.
         size = re.search(rf"([0-9]+) vs\. {self._max_message_size}\)", details)
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and size:
             return TooLargeError(self._max_message_size, int(size[1]))
@@ -196,26 +197,26 @@ class GrpcStream:
 
 def _check_descriptors() -> None:
     try:
-        # Where gRPC finds none to wake itself up with, it aborts the process.
+        # Without a free file descriptor gRPC aborts the process.
         require_descriptors()
     except OSError as error:
         raise SourceError(f"cannot connect: {error.strerror}") from error
 
 
-# What gRPC says before the reason: which addresses it tried.
+# gRPC prefixes the reason with the addresses it tried.
 _REASON = re.compile(r"^failed to connect to all addresses; last error: (?:[A-Z]+: )?")
 
 
 def _channel(endpoint: Endpoint, dialect: Dialect, options: MadsOptions, access: Access) -> grpc.Channel:
     arguments: list[tuple[str, int | str]] = [
-        # Each attempt has a channel of its own; in the global pool it would inherit the back-off of the last one.
+        # One channel for each attempt: in the global pool it would inherit the last attempt's back-off.
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.enable_retries", 0),
         ("grpc.min_reconnect_backoff_ms", CONNECT_TIMEOUT * 1000),
         ("grpc.max_receive_message_length", min(options.max_message_size, LARGEST_LIMIT)),
         ("grpc.keepalive_time_ms", dialect.keepalive * 1000),
         ("grpc.keepalive_timeout_ms", 5000),
-        # Without these two a frozen peer on an idle stream was noticed after a minute only.
+        # Without these two options a frozen peer on an idle stream was detected after a minute only.
         ("grpc.http2.ping_timeout_ms", 5000),
         ("grpc.http2.max_pings_without_data", 0),
     ]

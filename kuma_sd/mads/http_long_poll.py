@@ -1,6 +1,5 @@
-"""MADS v1 over HTTP: a request that is held until something changes, again and again."""
+"""MADS v1 over HTTP long polling: the server holds each request until something changes."""
 
-import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -9,18 +8,19 @@ from urllib.parse import urlencode
 import msgspec
 
 from kuma_sd.core.errors import SourceError
+from kuma_sd.core.logger import Logger
 from kuma_sd.http.client import HttpClient, HttpResponse
 from kuma_sd.http.refused_statuses import refused
 from kuma_sd.mads.codecs.v1_json import TYPE_URL, V1_JSON
 from kuma_sd.mads.decoder import MadsResponse, foreign
 from kuma_sd.mads.errors import ForeignError, GarbledError, NotServedThereError
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 PATH = "/v3/discovery:monitoringassignments"
 
 MARGIN = 15.0
-"""How much longer than the server may hold a request we wait for its answer, in seconds; as Prometheus does."""
+"""How much longer than fetch-timeout to wait for a response, in seconds; as in Prometheus."""
 
 SHORT_FETCH_TIMEOUT = 5.0
 
@@ -30,7 +30,7 @@ _OTHER_CLIENTS = "every MeshMetric names other clients than ours: compare client
 
 
 class _Message(msgspec.Struct):
-    # Proto JSON: each field in one of two spellings.
+    # Proto JSON: each field has two possible spellings.
     version_info: str = ""
     version_in_camel_case: str = msgspec.field(default="", name="versionInfo")
     type_url: str = ""
@@ -49,12 +49,12 @@ class LongPoll:
     """One connection: iterate for the responses, close from any thread.
 
     Args:
-        client: asks the server.
+        client: the HTTP client for the server.
         node_id: the client's name.
         fetch_timeout: how long the server may hold a request, in seconds.
-        patience: how long the first answer may take, in seconds.
-        min_interval: the least time between two requests, in seconds: a proxy that answers at once, or a replica with
-            versions of its own, must not make us spin.
+        patience: timeout of the first response, in seconds.
+        min_interval: minimum time between two requests, in seconds. It prevents a busy loop when a proxy responds at
+            once, or replicas have different versions.
     """
 
     def __init__(
@@ -70,15 +70,15 @@ class LongPoll:
 
     @property
     def next_within(self) -> float:
-        """How long the next answer may take, in seconds."""
+        """Timeout of the next response, in seconds."""
         return self._min_interval + self._fetch_timeout + MARGIN
 
     def __iter__(self) -> Iterator[MadsResponse | None]:
-        """Yield each response; None says that the server answered and nothing is new.
+        """Yield each response; None means that the server responded and nothing changed.
 
         Raises:
-            NotServedThereError: the server has no MADS there.
-            SourceError: it does not answer, or with something else.
+            NotServedThereError: the server serves no MADS at this address.
+            SourceError: there is no response, or an invalid one.
         """
         version, held = "", False
         while not self._closing.is_set():
@@ -86,15 +86,15 @@ class LongPoll:
             answer = self._poll(version)
             waited = time.monotonic() - started
             if answer.status == 304 and not version:  # noqa: PLR2004 (Not Modified)
-                # Kuma 2.7 to 2.9 has made nothing for us; a set that is empty would have a version.
+                # Kuma 2.7 to 2.9 has no snapshot for this client yet; an empty set would have a version.
                 raise SourceError(f"it has no assignments for the client {self._node_id!r}: {_OTHER_CLIENTS}")
-            if answer.status == 304:  # noqa: PLR2004 (likewise)
+            if answer.status == 304:  # noqa: PLR2004 (Not Modified)
                 held = waited >= self._fetch_timeout * 0.9
                 del answer
                 yield None
             else:
                 message, size = _parse(answer.body), len(answer.body)
-                # Nothing of a large message may stay while the next one is awaited.
+                # Free a large message before waiting for the next one.
                 del answer
                 version = message.version
                 response = MadsResponse(V1_JSON, map(bytes, message.resources or ()), size=size)
@@ -107,13 +107,13 @@ class LongPoll:
         raise SourceError("the connection was closed")
 
     def close(self) -> None:
-        """End the iteration; a thread that waits for an answer wakes at once."""
+        """Close the connection; a thread that waits for a response wakes immediately."""
         self._closing.set()
         self._client.close()
 
     def _poll(self, version: str) -> HttpResponse:
-        # The node must be there: without it Kuma 2.6 to 2.11 drops the connection (kumahq/kuma#13730). Fields that a
-        # Kuma does not know would be refused.
+        # Without the node, Kuma 2.6 to 2.11 drops the connection (kumahq/kuma#13730). Kuma refuses requests with
+        # unknown fields.
         request = {
             "version_info": version,
             "node": {"id": self._node_id},
@@ -123,7 +123,7 @@ class LongPoll:
         }
         hold, timeout = self._fetch_timeout, self._fetch_timeout + MARGIN
         if not version:
-            # Nothing is known yet, so that every Kuma that has anything for us answers at once.
+            # The first request has no version, so every Kuma release with any targets responds immediately.
             hold, timeout = min(hold, SHORT_FETCH_TIMEOUT), self._patience
         query = urlencode({"fetch-timeout": f"{round(hold * 1000)}ms"})
         answer = self._client.ask("POST", f"{PATH}?{query}", body=msgspec.json.encode(request), timeout=timeout)
@@ -132,18 +132,18 @@ class LongPoll:
         return answer
 
     def _notice_late(self, *, late: bool) -> None:
-        """Poll more often when the server does not wake held requests, as Kuma 2.6 (kumahq/kuma#8764)."""
+        """Shorten the poll if the server does not answer held requests on changes, as Kuma 2.6 (kumahq/kuma#8764)."""
         self._late = self._late + 1 if late else 0
-        if self._late == 2 and self._fetch_timeout > SHORT_FETCH_TIMEOUT:  # noqa: PLR2004 (once may be chance)
+        if self._late == 2 and self._fetch_timeout > SHORT_FETCH_TIMEOUT:  # noqa: PLR2004 (one late change may be chance)
             self._fetch_timeout = SHORT_FETCH_TIMEOUT
-            _log.info("changes come late, so requests are held for %g s only from now on", SHORT_FETCH_TIMEOUT)
+            _log.info("changes arrive late; polling with a shorter fetch timeout", fetch_timeout=SHORT_FETCH_TIMEOUT)
 
 
 def refusal(response: HttpResponse) -> SourceError:
-    """Return the error that an HTTP status other than 200 and 304 means."""
+    """Return the error for an HTTP status other than 200 and 304."""
     if response.status in (404, 405):
         return NotServedThereError(f"no MADS there (HTTP status {response.status})")
-    if response.status == 500:  # noqa: PLR2004 (what Kuma answers when it has no snapshot for a client)
+    if response.status == 500:  # noqa: PLR2004 (Kuma's status when it has no snapshot for a client)
         return SourceError(
             "it cannot make assignments (HTTP status 500); from Kuma 2.7 on that is also its answer when "
             f"{_OTHER_CLIENTS}"

@@ -1,14 +1,14 @@
-"""Which protocol to speak. Found by answers, never by port or error text, and anew for each connection.
+"""Choose the protocol for each connection, by the server's responses; never by port number or error text.
 
-Control planes are upgraded and rolled back underneath us, so nothing is remembered from one connection to the next.
+Nothing is remembered between connections, since control planes may be upgraded or rolled back at any time.
 """
 
-import logging
 import threading
 from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 from kuma_sd.core.errors import ConfigError, SourceError
+from kuma_sd.core.logger import Logger
 from kuma_sd.http.address import Endpoint
 from kuma_sd.http.credentials import Access
 from kuma_sd.http.errors import SilentError, TooLargeError
@@ -19,11 +19,11 @@ from kuma_sd.mads.errors import GarbledError, NotImplementedThereError, NotServe
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.protocols import GRPC_V1, GRPC_V1ALPHA1, HTTP_V1, Closable, MadsProtocol, allowed
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 
 class _Refusal(NamedTuple):
-    """What was tried in vain."""
+    """A protocol that failed at an endpoint, and why."""
 
     protocol: MadsProtocol
     endpoint: Endpoint
@@ -34,16 +34,16 @@ class _Refusal(NamedTuple):
 
 
 class Negotiation:
-    """One connection to one server, over the first protocol that is answered.
+    """One connection to one server, over the first protocol that gets a response.
 
-    First v1 over gRPC; where that is not implemented, v1alpha1. After any other failure, v1 over HTTP. Where HTTP says
-    that nothing is there, the address may be that of the API server, whose ``/catalog`` may lead to where MADS is.
+    The order is v1 over gRPC; v1alpha1 if v1 is not implemented; v1 over HTTP after any other failure. If HTTP serves
+    no MADS, the address may be that of the API server, whose ``/catalog`` may give the MADS endpoint.
 
     Args:
-        endpoint: where to begin.
+        endpoint: the configured endpoint.
         options: which protocols are allowed.
-        access: how to be let in.
-        patience: how long a first answer is waited for.
+        access: the credentials.
+        patience: timeout of the first response.
     """
 
     def __init__(self, endpoint: Endpoint, options: MadsOptions, access: Access, patience: Patience) -> None:
@@ -63,14 +63,14 @@ class Negotiation:
         """Yield responses.
 
         Raises:
-            SourceError: no protocol is answered, or the connection that was made breaks.
+            SourceError: no protocol works, or the connection breaks.
         """
         configured = self.endpoint
         error = yield from self._at(configured)
         if isinstance(error, NotServedThereError) or HTTP_V1 not in allowed(configured, self._options):
             advertised = self._ask_api_server(configured)
             if advertised and advertised != configured:
-                # Whom the API server names was not given our credentials, and MADS itself asks for none.
+                # Credentials are for the configured address only, and MADS itself needs none.
                 self._access = self._access.without_credentials()
                 error = yield from self._at(advertised)
         if any(isinstance(refusal.error, SilentError) for refusal in self._refusals):
@@ -81,20 +81,20 @@ class Negotiation:
         raise kind(self._summary() or str(error), error.retry_after)
 
     def close(self) -> None:
-        """End the iteration at once, from any thread."""
+        """Close the connection immediately, from any thread."""
         with self._lock:
             self._closed = True
             if self._current:
                 self._current.close()
 
     def _at(self, endpoint: Endpoint) -> Generator[MadsResponse | None, None, SourceError]:
-        """Yield the responses over the first protocol that is answered at an endpoint; returns why none is."""
+        """Yield the responses over the first protocol that works at an endpoint; return the error if none does."""
         try:
             protocols = allowed(endpoint, self._options)
         except ConfigError as wrong:
-            # The proxy of an address that was not known when the settings were checked.
+            # Check the proxy: this endpoint was unknown when the settings were checked.
             return SourceError(str(wrong))
-        error = SourceError(f"nothing that is allowed by transport and api-version can be spoken at {endpoint}")
+        error = SourceError(f"transport and api-version allow no protocol at {endpoint}")
         for protocol in protocols:
             after_v1 = protocol is GRPC_V1ALPHA1 and GRPC_V1 in protocols
             if after_v1 and not isinstance(error, NotImplementedThereError):
@@ -103,7 +103,7 @@ class Negotiation:
         return error
 
     def _over(self, protocol: MadsProtocol, endpoint: Endpoint) -> Generator[MadsResponse | None, None, SourceError]:
-        """Yield the responses over one protocol; returns why there is none."""
+        """Yield the responses over one protocol; return the error if there are none."""
         answered = False
         connection = protocol.connect(endpoint, self._options, self._access, self._patience.seconds)
         try:
@@ -114,7 +114,7 @@ class Negotiation:
                     self._note_answer(protocol, endpoint)
                 self.next_within = connection.next_within
                 yield response
-                # Nothing of a large response may stay while the next one is awaited.
+                # Free a large response before waiting for the next one.
                 del response
             error = SourceError("it ended the stream")
         except SourceError as caught:
@@ -123,7 +123,7 @@ class Negotiation:
             connection.close()
         if answered or self._closed or isinstance(error, TooLargeError):
             raise error
-        _log.debug("%s at %s: %s", protocol.title, endpoint, error)
+        _log.debug("protocol refused", protocol=protocol.title, endpoint=endpoint, reason=error)
         self._refusals.append(_Refusal(protocol, endpoint, error))
         return error
 
@@ -134,7 +134,7 @@ class Negotiation:
         self.endpoint = endpoint
 
     def _reason(self, protocol: MadsProtocol, endpoint: Endpoint) -> str:
-        """Say why it is this protocol and not the one that is tried before it; empty where there is nothing to say."""
+        """Explain why this protocol is used instead of the preferred one; empty if it is the preferred one."""
         errors = [error for _, where, error in self._refusals if where == endpoint]
         if not errors:
             return ""
@@ -153,12 +153,12 @@ class Negotiation:
         return "; ".join(map(str, telling or self._refusals[-1:]))
 
     def _ask_api_server(self, endpoint: Endpoint) -> Endpoint | None:
-        """Return where the API server at an endpoint says that MADS is, if it does.
+        """Return the MADS endpoint that the API server at an endpoint gives, if any.
 
         Raises:
-            SourceError: it says that there is none, or it is where we may not go.
+            SourceError: the API server serves no MADS, or its MADS endpoint must not be used.
         """
-        # Late, as most addresses are those of MADS.
+        # Imported late: most addresses are MADS addresses.
         from kuma_sd.http.client import HttpClient  # noqa: PLC0415
         from kuma_sd.mads.api_server_hints import mads_of  # noqa: PLC0415
 

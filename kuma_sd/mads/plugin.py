@@ -13,7 +13,7 @@ from kuma_sd.plugin.interfaces import Context, Source, SourcePlugin
 
 @dataclass(frozen=True)
 class MadsOptions(ClientOptions):
-    """How to talk to control planes."""
+    """Options of control planes."""
 
     name: str = option(
         "kuma_sd",
@@ -31,20 +31,20 @@ class MadsOptions(ClientOptions):
 
 
 def open_source(address: Url, options: MadsOptions, context: Context) -> Source:
-    """Make the source of a control plane."""
-    # Late, so that declaring options loads no more than that.
+    """Create the source of a control plane."""
+    # Imported late, so that declaring options loads little.
     from kuma_sd.mads.source import MadsSource  # noqa: PLC0415
 
     return MadsSource(address.reveal(), options, context.name)
 
 
 def codec(name: str) -> Codec:
-    """Return one of the codecs of MADS.
+    """Return a MADS codec by its name.
 
     Raises:
-        KeyError: there is none of that name.
+        KeyError: no codec has that name.
     """
-    # Late, since they load protobuf.
+    # Imported late: they load protobuf.
     from kuma_sd.mads.codecs.v1 import V1_PROTOBUF  # noqa: PLC0415
     from kuma_sd.mads.codecs.v1_json import V1_JSON  # noqa: PLC0415
     from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF  # noqa: PLC0415

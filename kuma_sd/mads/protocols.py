@@ -1,4 +1,4 @@
-"""The protocols that MADS has been served over, and which of them can be spoken where."""
+"""The MADS protocols, and which of them an endpoint supports."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
@@ -11,10 +11,10 @@ from kuma_sd.mads.plugin import MadsOptions
 
 
 class Closable(Protocol):
-    """What may block, and can be cut."""
+    """An object whose blocking call can be ended from another thread."""
 
     def close(self) -> None:
-        """End what blocks from another thread, at once."""
+        """End a blocking call immediately, from another thread."""
 
 
 class Connection(Closable, Protocol):
@@ -22,18 +22,18 @@ class Connection(Closable, Protocol):
 
     @property
     def next_within(self) -> float:
-        """How long the next answer may take, in seconds; infinity where silence says nothing."""
+        """Timeout of the next response, in seconds; infinite if responses arrive only on changes."""
 
     def __iter__(self) -> Iterator[MadsResponse | None]:
-        """Yield each response; None says that the server answered and nothing is new."""
+        """Yield each response; None means that the server responded and nothing changed."""
 
 
 Connect = Callable[[Endpoint, MadsOptions, Access, float], Connection]
-"""Makes a connection, which is opened when it is iterated; the number is how long the first answer may take."""
+"""Creates a connection, which opens when it is iterated. The number is the timeout of the first response in seconds."""
 
 
 def _grpc_v1(endpoint: Endpoint, options: MadsOptions, access: Access, patience: float) -> Connection:
-    # Each library is loaded when it is needed first: whoever has a Kuma with HTTP only never pays for gRPC twice.
+    # Libraries are imported when first needed, so that HTTP-only use does not load gRPC.
     from kuma_sd.mads.grpc_stream import V1, GrpcStream  # noqa: PLC0415
 
     return GrpcStream(endpoint, V1, options, access, patience)
@@ -56,10 +56,10 @@ class MadsProtocol(NamedTuple):
     """A version of MADS over a transport.
 
     Args:
-        title: what it is called in the log.
+        title: its name in logs and status.
         transport: ``grpc`` or ``http``.
         version: ``v1`` or ``v1alpha1``.
-        connect: makes a connection.
+        connect: creates a connection.
     """
 
     title: str
@@ -74,7 +74,7 @@ HTTP_V1 = MadsProtocol("v1 HTTP", "http", "v1", _http_v1)
 
 
 def allowed(endpoint: Endpoint, options: MadsOptions) -> Sequence[MadsProtocol]:
-    """Return what may be spoken at an endpoint, in the order in which it is tried."""
+    """Return the protocols that an endpoint allows, in the order in which they are tried."""
     protocols = [
         protocol
         for protocol in (GRPC_V1, GRPC_V1ALPHA1, HTTP_V1)
@@ -84,9 +84,9 @@ def allowed(endpoint: Endpoint, options: MadsOptions) -> Sequence[MadsProtocol]:
 
 
 def not_over_grpc(endpoint: Endpoint, options: MadsOptions) -> str:
-    """Return what keeps gRPC from being used at an endpoint; empty if nothing does."""
+    """Return why gRPC cannot be used at an endpoint; empty if it can."""
     if endpoint.path:
-        # gRPC has no place for a path, which gateways need.
+        # gRPC has no path prefix, which gateways need.
         return "a path in cp-address"
     if endpoint.tls and options.tls_insecure_skip_verify:
         return "tls-insecure-skip-verify"
@@ -94,9 +94,9 @@ def not_over_grpc(endpoint: Endpoint, options: MadsOptions) -> str:
         if not _is_metadata(header.name):
             return f"the header {header.name}"
     proxy = proxy_for(endpoint, options.proxy)
-    return "a proxy that is spoken to over TLS" if proxy and proxy.scheme == "https" else ""
+    return "a proxy with TLS" if proxy and proxy.scheme == "https" else ""
 
 
 def _is_metadata(name: str) -> bool:
-    # gRPC takes fewer characters, and takes what ends in -bin for bytes (PROTOCOL-HTTP2.md, Custom-Metadata).
+    # gRPC allows fewer characters, and treats names that end in -bin as binary (PROTOCOL-HTTP2.md, Custom-Metadata).
     return all(character.isalnum() or character in "-_." for character in name) and not name.lower().endswith("-bin")

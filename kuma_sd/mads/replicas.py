@@ -1,4 +1,4 @@
-"""Which replica to connect to: the first that answers."""
+"""Connect to the first replica that responds."""
 
 import queue
 import threading
@@ -11,19 +11,19 @@ from kuma_sd.mads.decoder import MadsResponse
 from kuma_sd.mads.negotiation import Negotiation
 
 HEAD_START = 3.0
-"""How long a replica may be silent before the next is tried beside it, in seconds; Kuma 1 answers after one."""
+"""Without a response for this many seconds, the next replica is tried in parallel; Kuma 1 responds after one."""
 
 RETRY_SECONDS = 5.0
-"""When a replica that failed is tried again while another is silent."""
+"""After this many seconds a failed replica is tried again, while another has not responded yet."""
 
 
 class Attempt:
-    """Connecting to one replica in a thread of its own, until it answers or fails.
+    """A connection attempt to one replica in its own thread, until the replica responds or fails.
 
     Args:
-        replica: where it listens.
-        negotiation: finds the protocol.
-        ended: where the attempt puts itself when it was answered or failed.
+        replica: its endpoint.
+        negotiation: chooses the protocol.
+        ended: the queue that receives the attempt when it succeeded or failed.
     """
 
     def __init__(self, replica: Endpoint, negotiation: Negotiation, ended: "queue.SimpleQueue[Attempt | None]") -> None:
@@ -35,11 +35,11 @@ class Attempt:
         self._first: list[MadsResponse | None] = []
 
     def start(self) -> None:
-        """Begin to connect."""
+        """Start to connect."""
         threading.Thread(target=self._run, name=f"connect {self.replica}", daemon=True).start()
 
     def __iter__(self) -> Iterator[MadsResponse | None]:
-        """Yield the responses once it was answered, in whatever thread asks; only once."""
+        """Yield the responses, in the calling thread; call once, after the attempt succeeded."""
         yield self._first.pop()
         yield from self._responses
 
@@ -48,7 +48,7 @@ class Attempt:
             self._first.append(next(self._responses))
         except StopIteration:
             self.error = SourceError("it ended the stream")
-        except Exception as error:  # noqa: BLE001 (raised again in the thread that waits for it)
+        except Exception as error:  # noqa: BLE001 (raised again in the waiting thread)
             self.error = error
         self._ended.put(self)
 
@@ -56,12 +56,12 @@ class Attempt:
 class Failover:
     """Connects to one of several replicas, once.
 
-    They are tried in turn. One that is silent does not hold up the others: after a head start the next is tried beside
-    it, and one that failed is tried again meanwhile.
+    Replicas are tried in turn. If one does not respond within a head start, the next is tried in parallel, and failed
+    ones are tried again meanwhile.
 
     Args:
-        replicas: where they listen, in the order in which to try them.
-        negotiate: makes what connects to one of them.
+        replicas: their endpoints, in the order in which to try them.
+        negotiate: creates the negotiation with one of them.
     """
 
     def __init__(self, replicas: Sequence[Endpoint], negotiate: Callable[[Endpoint], Negotiation]) -> None:
@@ -72,14 +72,14 @@ class Failover:
         self._running: dict[Endpoint, Attempt] = {}
         self._failures: dict[Endpoint, SourceError] = {}
         now = time.monotonic()
-        # When each that is not running is to be tried, in the order in which they are tried first.
+        # The time of the next attempt for each replica without a running one, in the order of the first attempts.
         self._due = {replica: now + place * HEAD_START for place, replica in enumerate(replicas)}
 
     def connect(self) -> Attempt:
-        """Return the attempt that is answered first, and cut the others.
+        """Return the attempt that gets a response first, and close the others.
 
         Raises:
-            SourceError: none is answered.
+            SourceError: all failed.
         """
         while True:
             self._start_due(time.monotonic())
@@ -91,7 +91,7 @@ class Failover:
                 self._failed(attempt, time.monotonic())
 
     def close(self) -> None:
-        """Cut all attempts, the one that was answered too, from any thread."""
+        """Close all attempts, also the successful one, from any thread."""
         with self._lock:
             self._closed = True
         self._cut()
@@ -108,7 +108,7 @@ class Failover:
             attempt.start()
 
     def _wait(self, until: float | None) -> Attempt | None:
-        """Return the next attempt that ended; None when it is time to try another replica."""
+        """Wait for an attempt to end and return it; None when it is time to try another replica."""
         try:
             attempt = self._ended.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
         except queue.Empty:
@@ -118,10 +118,10 @@ class Failover:
         return attempt
 
     def _failed(self, attempt: Attempt, now: float) -> None:
-        """Go on with the replicas that are left.
+        """Start the next attempt.
 
         Raises:
-            SourceError: none is.
+            SourceError: all replicas failed.
         """
         with self._lock:
             del self._running[attempt.replica]
@@ -147,5 +147,5 @@ def _united(errors: Sequence[SourceError]) -> SourceError:
     """Return one error for all replicas."""
     if len(errors) == 1:
         return errors[0]
-    # The one that can be asked soonest is asked.
+    # Retry when the first of them allows it.
     return SourceError("; ".join(map(str, errors)), min(error.retry_after for error in errors))

@@ -1,6 +1,5 @@
-"""The source of one control plane: a snapshot for each response, over whatever is spoken."""
+"""The MADS source of one control plane: a snapshot for each response, over any protocol."""
 
-import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kuma_sd.core.errors import ConfigError, SourceError
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Snapshot
 from kuma_sd.http.address import Endpoint, parse_address
 from kuma_sd.http.credentials import Access
@@ -22,19 +22,19 @@ from kuma_sd.mads.replicas import Failover
 from kuma_sd.plugin.interfaces import SourceStatus
 from kuma_sd.system.file_watcher import FileWatcher
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 
 class MadsSource:
     """Streams the snapshots of one control plane.
 
     Args:
-        address: its URL; replicas stand behind commas.
-        options: how to talk to it.
+        address: its URL; replicas are separated by commas.
+        options: the connection's options.
         control_plane: its name; empty for the only one.
 
     Raises:
-        ConfigError: the address or the options cannot be used.
+        ConfigError: the address or the options are invalid.
     """
 
     def __init__(self, address: str, options: MadsOptions, control_plane: str) -> None:
@@ -44,7 +44,7 @@ class MadsSource:
         self._access = Access(options, parsed.user)
         self._options = options
         self._control_plane = control_plane
-        # Kept over connections, so that a reconnect decodes nothing that did not change.
+        # Kept across connections, so that a reconnect decodes only what changed.
         self._decoder = Decoder(control_plane, options.max_message_size)
         self._patience = {replica: Patience() for replica in parsed.replicas}
         self._lock = threading.Lock()
@@ -54,10 +54,13 @@ class MadsSource:
         self._garbled = 0
         self.status = SourceStatus()
         if options.tls_insecure_skip_verify:
-            _log.warning("%s: any certificate is trusted (tls-insecure-skip-verify)", self._replicas[0])
+            _log.warning(
+                "any certificate is trusted (tls-insecure-skip-verify)",
+                control_plane=self._control_plane or str(self._replicas[0]),
+            )
 
     def __iter__(self) -> Iterator[Snapshot]:
-        """Connect to the first replica that answers, and yield a snapshot for each response."""
+        """Connect to the first replica that responds, and yield a snapshot for each response."""
         failover = Failover(self._in_turn(), self._negotiation)
         self._claim(failover)
         watcher = self._watch_files(failover)
@@ -73,7 +76,7 @@ class MadsSource:
                     self.status = self._understood()
                     self._note_empty(empty=not assignments)
                     yield Snapshot(self._control_plane, assignments, now, connected, unreadable)
-                # Nothing of a large response may stay while the next one is awaited.
+                # Free a large response before waiting for the next one.
                 del response
         except GarbledError:
             self._garbled += 1
@@ -84,14 +87,14 @@ class MadsSource:
             self.status = self._disconnected()
 
     def close(self) -> None:
-        """End the iteration at once, from any thread."""
+        """Close the connection immediately, from any thread."""
         with self._lock:
             self._closed = True
             if self._failover:
                 self._failover.close()
 
     def _in_turn(self) -> Sequence[Endpoint]:
-        """Return the replicas, beginning with the next one each time."""
+        """Return the replicas, starting with another one each time."""
         place = self._connections % len(self._replicas)
         self._connections += 1
         return self._replicas[place:] + self._replicas[:place]
@@ -118,7 +121,7 @@ class MadsSource:
 
     def _disconnected(self) -> SourceStatus:
         status = self._understood()
-        # A stream was in contact until it broke; a poll was when it was answered last.
+        # A stream was connected until it broke; a poll was at its last response.
         streamed = status.connected and status.due == float("inf")
         contact = time.monotonic() if streamed else status.contact
         return replace(status, connected=False, contact=contact, awaiting=None, since=None)
@@ -131,15 +134,17 @@ class MadsSource:
         client = f"no policy (MeshMetric) names the client {self._options.name!r}"
         reason = f"{client}, no mesh has metrics, or the control plane has just started"
         if empty and not self.status.note:
-            _log.info("control plane %s: 0 targets: %s", self._control_plane or self._replicas[0], reason)
+            _log.info("no targets", control_plane=self._control_plane or str(self._replicas[0]), reason=reason)
         self.status = replace(self.status, note=reason if empty else "")
 
     def _watch_files(self, failover: Failover) -> FileWatcher:
-        """End the connection when a certificate or token changes; the next one reads them anew."""
+        """Close the connection when a certificate or token file changes; the next connection reads the files again."""
 
         def renew(changed: Iterable[Path]) -> None:
             names = ", ".join(str(path) for path in changed)
-            _log.info("control plane %s: %s changed, connecting again", self._control_plane or self._replicas[0], names)
+            _log.info(
+                "files changed, reconnecting", control_plane=self._control_plane or str(self._replicas[0]), files=names
+            )
             failover.close()
 
         watcher = FileWatcher(self._access.files, renew)
@@ -160,7 +165,7 @@ def _check(options: MadsOptions, replicas: Iterable[Endpoint]) -> None:
     if options.api_version == "v1alpha1" and options.transport == "http":
         raise ConfigError("MADS v1alpha1 is spoken over gRPC only: set transport to auto or grpc")
     for replica in replicas:
-        # Also refuses a proxy that cannot be used.
+        # Also rejects an unusable proxy.
         proxy_for(replica, options.proxy)
         if options.transport == "grpc" and (hindrance := not_over_grpc(replica, options)):
             raise ConfigError(f"{hindrance} works over HTTP only: set transport to auto or http")

@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from msgspec.structs import replace
 
+from kuma_sd.core.errors import NotReceivedError
 from kuma_sd.core.model import Assignment, Key
 
 _KEY = attrgetter("key")
@@ -82,6 +83,8 @@ def _place(assignment: Assignment) -> object:
     """Return where a target is; one that cannot be read is like no other."""
     try:
         target = assignment.read()
+    except NotReceivedError as error:
+        return error.place
     except Exception:  # noqa: BLE001 (whatever the bytes do to a codec, the others are told apart)
         return assignment.data
     return target.address, target.scheme, target.metrics_path

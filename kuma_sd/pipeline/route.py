@@ -33,6 +33,15 @@ class Route:
         self.last: Publication | None = None
         self._assignments: Sequence[Assignment] | None = None
 
+    def remember(self) -> Mapping[Key, TargetGroup]:
+        """Return what the outputs published before the start, and fall back on just that.
+
+        Their files are not read again: one that somebody changes meanwhile would take targets away.
+        """
+        published = self._published()
+        self._published = lambda: published
+        return published
+
     def publish(self, assignments: list[Assignment], received: float) -> None:
         """Hand the publication of these to the outputs, if it differs from the last one."""
         # Unchanged assignments and groups are the same objects, so comparing them costs next to nothing.

@@ -46,17 +46,26 @@ class Contact:
 
     A connection that the other side ended and that is made again by the first attempt does not end the contact: that is
     what gateways do, and says nothing about the control plane. An attempt that fails does, and so does a connection
-    that broke and is away for longer than one back-off: the control plane may have restarted.
+    that broke and is away for longer than one back-off: the control plane may have restarted. An attempt may fail over
+    one protocol and be answered over the next one; so another protocol than before begins a new contact as well.
     """
 
     def __init__(self) -> None:
         self._began: float | None = None
         self._broke = float("-inf")
         self._was_ended = False
+        self._protocol = ""
 
-    def began(self, connected: float) -> float:
-        """Return when the present contact began, given when the present connection was made."""
+    def began(self, connected: float, protocol: str = "") -> float:
+        """Return when the present contact began.
+
+        Args:
+            connected: when the present connection was made.
+            protocol: what is spoken over it.
+        """
         was_away = not self._was_ended and connected - self._broke > ONE_BACK_OFF_SECONDS
+        was_away = was_away or protocol != self._protocol
+        self._protocol = protocol
         if self._began is None or (self._began < self._broke and was_away):
             # Clocks of sources may be coarse; a contact never begins before the last one ended.
             self._began = max(connected, self._broke)
@@ -120,7 +129,7 @@ class SourceWorker:
 
     def _connection(self) -> None:
         for snapshot in self.source:
-            began = self._contact.began(snapshot.connected)
+            began = self._contact.began(snapshot.connected, self.source.status.protocol)
             self._put(snapshot if snapshot.connected == began else replace(snapshot, connected=began))
             self._note_snapshot()
             # While the next one is awaited, nothing of this one may stay.

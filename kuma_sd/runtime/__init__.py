@@ -1,1 +1,1 @@
-"""From settings to running objects."""
+"""Build and run the objects that the settings describe."""

@@ -1,4 +1,4 @@
-"""From settings to the objects that do the work: opened, but neither connected nor started."""
+"""Build components from settings: opened, but neither connected nor started."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Path = tuple[str, tuple[TransformSettings, ...]]
-"""What makes two branches the same: the label profile and the transforms."""
+"""The key of a chain: the label profile and the transforms. Outputs with an equal key share a chain."""
 
 
 class Components(NamedTuple):
-    """Everything that settings describe.
+    """All objects that the settings describe.
 
     Args:
-        sources: by the control plane's name, each with what it was opened from.
-        outputs: by the instance's name, likewise.
-        chains: those that outputs go through; outputs with an equal path share one.
-        contexts: what was handed to each source and output, by kind and name.
+        sources: by control plane name, each with the settings it was opened from.
+        outputs: by instance name, each with the settings it was opened from.
+        chains: the chains of the outputs; outputs with equal label profile and transforms share one.
+        contexts: the context of each source and output, by kind and name.
     """
 
     sources: Mapping[str, tuple[ControlPlaneSettings, Source]] = {}
@@ -40,36 +40,36 @@ class Components(NamedTuple):
 
     @property
     def served(self) -> "dict[str, WSGIApplication]":
-        """What instances serve, by path."""
+        """The HTTP handlers of instances, by path."""
         return {path: answer for context in self.contexts.values() for path, answer in context.served.items()}
 
     @property
     def collectors(self) -> "list[Collector]":
-        """What instances add to the metrics."""
+        """The metric collectors of instances."""
         return [collector for context in self.contexts.values() for collector in context.collectors]
 
     def close(self) -> None:
-        """Close what was opened and never started."""
+        """Close the objects that were opened but never started."""
         for _, source in self.sources.values():
             source.close()
         for _, output in self.outputs.values():
             output.close()
 
     def chain_of(self, output: OutputSettings) -> Chain:
-        """Return the branch that an output goes through."""
+        """Return an output's chain."""
         return next(chain for path, chain in self.chains if path == path_of(output))
 
     def outputs_through(self, path: Path) -> list[OutputSettings]:
-        """Return the outputs that share a branch."""
+        """Return the outputs that share a chain."""
         return [output for output, _ in self.outputs.values() if path_of(output) == path]
 
 
 def build(settings: Settings, running: Components | None = None) -> Components:
-    """Open and make everything; files are read at most, so that it can be done beside a running daemon.
+    """Build all components. At most files are read, so that this is safe beside a running daemon.
 
     Args:
-        settings: what to open and make.
-        running: what is open already: whatever was made from equal settings is taken over.
+        settings: the settings.
+        running: existing components; those with equal settings are reused.
 
     Raises:
         ConfigError: options do not fit together.
@@ -100,7 +100,7 @@ def build(settings: Settings, running: Components | None = None) -> Components:
 
 
 def start_outputs(outputs: Mapping[str, Output]) -> None:
-    """Start outputs in order; when one cannot be started, those before it are closed again.
+    """Start outputs in order; if one cannot be started, close those before it.
 
     Raises:
         OutputError: one cannot be started.
@@ -118,12 +118,12 @@ def start_outputs(outputs: Mapping[str, Output]) -> None:
 
 
 def title(control_plane: ControlPlaneSettings) -> str:
-    """Return what a control plane is called where people read it."""
+    """Return a control plane's display name."""
     return control_plane.name or str(control_plane.address)
 
 
 def path_of(output: OutputSettings) -> Path:
-    """Return what the branch of an output is made of."""
+    """Return the key of an output's chain."""
     return output.label_profile, output.transforms
 
 
@@ -157,7 +157,7 @@ def _check_paths(contexts: Mapping[tuple[str, str], Context]) -> None:
 
 
 def _check_files(outputs: Mapping[str, tuple[OutputSettings, Output]]) -> None:
-    """Refuse two outputs that write one file; links are followed."""
+    """Reject two outputs that write the same file; symbolic links are followed."""
     owners: dict[str, str] = {}
     for name, (_, output) in outputs.items():
         for path in output.files(Publication((), 0.0)) if isinstance(output, WritesFiles) else ():
@@ -179,7 +179,7 @@ def _make_transform(one: TransformSettings) -> Transform:
 
 
 class Named(NamedTuple):
-    """An instance, and the distribution at fault when it fails in a way that nobody expects."""
+    """An instance, and the distribution to blame for unexpected errors."""
 
     what: str
     distribution: Callable[[], str] | None = None

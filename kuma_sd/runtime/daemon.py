@@ -1,13 +1,13 @@
-"""The daemon: everything that settings describe, running in threads; the process around it is in service.py."""
+"""The daemon: runs all components in threads. The process around it is `kuma_sd.service.process`."""
 
 import contextlib
 import itertools
-import logging
 import time
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
 from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Codec, Snapshot
 from kuma_sd.core.text import counted
 from kuma_sd.pipeline.chain import Chain
@@ -30,21 +30,21 @@ from kuma_sd.state.saver import State
 from kuma_sd.system.threads import Threads, Worker
 from kuma_sd.web.endpoints.published import PublishedContent, lines_of
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 STOP_TIMEOUT = 0.7
-"""How long ending may take, in seconds; with the interpreter's own end it stays under a second."""
+"""Timeout for stopping the threads, in seconds; with the interpreter's shutdown the total stays under a second."""
 
 
 class Daemon:
-    """Everything that settings describe.
+    """Runs the components that settings describe.
 
     Args:
-        settings: what to run.
+        settings: the settings.
 
     Raises:
         ConfigError: options do not fit together.
-        PluginError: a plugin cannot be made.
+        PluginError: a plugin cannot be created.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -58,12 +58,12 @@ class Daemon:
         self._ids: dict[SourceWorker, int] = {}
         self._settings = settings
         self._refusal = ""
-        """Why an output could not replace another at the last reload."""
+        """The reason why an output could not replace another at the last reload, by name."""
         self._configuration = self._adopt(settings, build(settings))
         warn(self._components)
 
     def start(self) -> None:
-        """Start the outputs, restore what was saved, and start all threads.
+        """Start the outputs, restore the saved targets, and start all threads.
 
         Raises:
             OutputError: an output cannot be started.
@@ -73,22 +73,23 @@ class Daemon:
             worker.started = True
         restored = self.state.restore(list(self.sources), self._codec)
         if not restored.exact:
-            restored = completed(restored, published_groups(worker.output for worker in self.outputs.values()))
+            published = {key: group for route in self._configuration.routes for key, group in route.remember().items()}
+            restored = completed(restored, published)
         self.pipeline.begin(restored, self._configuration, time.monotonic())
         self._start_threads()
         control_planes = ", ".join(source.title for source in self.sources.values())
-        _log.info("started: control planes %s; outputs %s", control_planes, ", ".join(self.outputs))
+        _log.info("started", control_planes=control_planes, outputs=", ".join(self.outputs))
 
     def reload(self, settings: Settings) -> None:
-        """Go on with other settings; what they leave equal goes on undisturbed.
+        """Apply new settings. Components whose settings are unchanged keep running.
 
-        Everything is opened here. What is known of the control planes stays with the pipeline, whose thread matches it
-        with what the settings say.
+        New components are opened here. The pipeline keeps the targets of the control planes; its thread matches them
+        with the new settings.
 
         Raises:
-            ConfigError: options do not fit together; everything goes on as it was.
-            PluginError: a plugin cannot be made; likewise.
-            OutputError: an output cannot be started in place of the one it would replace; likewise.
+            ConfigError: options do not fit together; nothing changes.
+            PluginError: a plugin cannot be created; nothing changes.
+            OutputError: an output cannot be started in place of the one it replaces; nothing changes.
         """
         components = build(settings, self._components)
         started = self._start_successors(components)
@@ -104,24 +105,24 @@ class Daemon:
         warn(components)
 
     def stop(self) -> Sequence[str]:
-        """End all threads.
+        """Stop all threads.
 
         Returns:
-            The names of those that could not be ended in time, because a plugin blocks.
+            The names of threads that did not end in time, because a plugin blocks.
         """
         stuck = self.threads.stop(STOP_TIMEOUT)
         for name in stuck:
-            _log.warning("%s did not end in time and was left; what it was writing may not have been published", name)
+            _log.warning("a thread did not end in time; its last write may be lost", thread=name)
         return stuck
 
     @property
     def components(self) -> Components:
-        """What the present settings describe, opened; replaced whole at a reload."""
+        """The components of the current settings; replaced as a whole by a reload."""
         return self._components
 
     @property
     def settled(self) -> bool:
-        """Whether all is published that can be without an answer of a control plane: nothing, or what was restored."""
+        """Whether everything known without a response of a control plane is published: the restored targets, if any."""
         known = all(view.known for view in self.pipeline.status.control_planes.values())
         return not known or all(
             output.status.publications or output.status.failures for output in self.outputs.values()
@@ -129,7 +130,7 @@ class Daemon:
 
     @property
     def summary(self) -> str:
-        """How it is, in one line."""
+        """The status in one line."""
         views = self.pipeline.status.control_planes.values()
         connected = [worker.source.status.connected for worker in self.sources.values()]
         failing = [name for name, worker in self.outputs.items() if worker.status.failing]
@@ -141,16 +142,16 @@ class Daemon:
         return "; ".join(parts)
 
     def accept(self, name: str | None) -> list[str]:
-        """Let go of what the guards hold, and end what outputs keep until an operator says so.
+        """Release the targets that guards hold, and those that outputs keep until an operator accepts.
 
         Args:
-            name: of one control plane or output; None for all.
+            name: the name of a control plane or output; None for all.
 
         Returns:
-            A line for each, which says what is let go.
+            A line for each control plane or output, with what was released.
 
         Raises:
-            KeyError: there is no control plane or output of that name.
+            KeyError: no control plane or output has that name.
         """
         if name in self.outputs:
             return self._accept_of(name)
@@ -158,7 +159,7 @@ class Daemon:
         lines = []
         for each in sources if name is None else [name]:
             held = sum(views[each].guard.held.values()) if each in views else 0
-            lines.append(f"{sources[each].title}: {counted(held, 'held target')} {'is' if held == 1 else 'are'} let go")
+            lines.append(f"{sources[each].title}: releasing {counted(held, 'held target')}")
         self.pipeline.accept_soon(name)
         return lines if name else [*lines, *itertools.chain.from_iterable(map(self._accept_of, self.outputs))]
 
@@ -167,7 +168,7 @@ class Daemon:
         return [f"output {output}: {line}" for acceptance in acceptances for line in acceptance()]
 
     def published(self) -> dict[str, PublishedContent]:
-        """Return what each output published last, by its name, for whoever asks from another thread."""
+        """Return each output's last publication by name; safe to call from any thread."""
         kinds = {name: output.plugin.name for name, (output, _) in self.components.outputs.items()}
         return {
             name: PublishedContent(kinds.get(name, ""), partial(_published, output))
@@ -175,7 +176,7 @@ class Daemon:
         }
 
     def received(self) -> dict[str, PublishedContent]:
-        """Return what each control plane has after its guard, by its name, likewise."""
+        """Return each control plane's targets after its guard by name; safe to call from any thread."""
         addresses = {name: str(source.address) for name, (source, _) in self.components.sources.items()}
         return {
             name: PublishedContent(address, partial(_received, name, self.pipeline))
@@ -183,7 +184,7 @@ class Daemon:
         }
 
     def _workers(self) -> dict[str, Worker]:
-        """Return what runs in threads, by the name of the thread, in the order in which they are started."""
+        """Return the workers by thread name, in the order in which they are started."""
         workers: dict[str, Worker] = {"state": self.state}
         workers.update((f"output {name}", worker) for name, worker in self.outputs.items())
         workers["pipeline"] = self.pipeline
@@ -196,7 +197,7 @@ class Daemon:
                 self.threads.start(name, worker)
 
     def _adopt(self, settings: Settings, components: Components) -> Configuration:
-        """Make the workers that settings ask for, keeping those that have what they need."""
+        """Create the workers of new settings, reusing those whose components did not change."""
         self._settings, self._components = settings, components
         self.outputs = {name: self._output_worker(*pair) for name, pair in components.outputs.items()}
         self.sources = {name: self._source_worker(*pair) for name, pair in components.sources.items()}
@@ -206,7 +207,7 @@ class Daemon:
         return Configuration(configs, routes, settings.core.start_wait)
 
     def _start_successors(self, components: Components) -> list[str]:
-        """Start the outputs that replace others; when one refuses, all old ones go on. Returns their names."""
+        """Start the outputs that replace others and return their names; if one fails, all old ones continue."""
         outputs = {name: output for name, (_, output) in components.outputs.items()}
         replaced = {
             name: worker
@@ -218,7 +219,7 @@ class Daemon:
         try:
             for name, worker in replaced.items():
                 if not self._starts_beside(name, outputs[name]):
-                    # The old one holds what it wants.
+                    # The old output holds a resource that the new one needs.
                     stopped.append(name)
                     self.threads.stop(STOP_TIMEOUT, [worker])
                     start_outputs({name: outputs[name]})
@@ -233,10 +234,10 @@ class Daemon:
         return started
 
     def _starts_beside(self, name: str, output: Output) -> bool:
-        """Start an output while the one that it replaces goes on, if that is possible.
+        """Start an output while the one that it replaces continues, if possible.
 
         Raises:
-            KumaSDError: it refused for the same reason before, and then without the old one too.
+            KumaSDError: it failed, as before for the same reason even after the old output was stopped.
         """
         try:
             start_outputs({name: output})
@@ -247,7 +248,7 @@ class Daemon:
         return True
 
     def _open_again(self, names: Collection[str]) -> None:
-        """Go on with outputs that were stopped for others, which refused."""
+        """Restart outputs that were stopped for new ones that failed."""
         if names:
             kept = {name: pair for name, pair in self._components.outputs.items() if name not in names}
             self.outputs = {name: worker for name, worker in self.outputs.items() if name not in names}
@@ -287,11 +288,11 @@ class Daemon:
             max_drop=core.guard_max_drop,
             hold=core.guard_hold,
             max_age=core.max_age,
-            age=lambda now: worker.source.status.age(now),  # noqa: PLW0108 (each time of the newest status)
+            age=lambda now: worker.source.status.age(now),  # noqa: PLW0108 (reads the current attribute at each call)
         )
 
     def _codec(self, name: str) -> Codec:
-        """Find the codec of saved assignments, first among those of the sources in use."""
+        """Find the codec of saved assignments, first among the codecs of the sources in use."""
         if name == PUBLISHED.name:
             return PUBLISHED
         for source in self._settings.control_planes:

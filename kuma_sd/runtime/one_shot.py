@@ -1,12 +1,12 @@
-"""One complete answer of every control plane, and one publication of it, for `kuma-sd run --once` and `diff`."""
+"""Publish once from a complete snapshot of every control plane, for `kuma-sd run --once` and `diff`."""
 
 import itertools
-import logging
 import time
 from collections.abc import Iterable, Mapping
 from functools import partial
 
 from kuma_sd.core.errors import SourceError
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Snapshot, SourceEvent
 from kuma_sd.core.options import show_duration
@@ -22,19 +22,19 @@ from kuma_sd.settings.loader import Settings
 from kuma_sd.system.threads import Threads
 from kuma_sd.telemetry.publication_diff import compare
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 
 def publish_once(settings: Settings, timeout: float, *, allow_empty: bool, accept: bool = False) -> None:
     """Publish one complete union of all control planes to every output.
 
-    There is no guard that could wait. Instead, what would take more than ``guard-max-drop`` out of the files that are
-    there is not published.
+    A single run has no guard that can hold targets. Instead, nothing is published if more than ``guard-max-drop`` of
+    the targets in the existing files would vanish.
 
     Args:
-        settings: what to run.
-        timeout: how long the control planes may take, in seconds.
-        allow_empty: whether a union without any target is published; otherwise it counts as not there yet.
+        settings: the settings.
+        timeout: timeout for the control planes, in seconds.
+        allow_empty: whether to publish a union without targets; otherwise it counts as incomplete.
         accept: whether any number of targets may vanish from the files.
 
     Raises:
@@ -53,14 +53,14 @@ def publish_once(settings: Settings, timeout: float, *, allow_empty: bool, accep
         for output_settings, output in components.outputs.values():
             publication = publications[path_of(output_settings)]
             output.publish(publication)
-            _log.info("output %s: published, %s", output_settings.name, counted(len(publication.groups), "target"))
+            _log.info("published", output=output_settings.name, targets=len(publication.groups))
     finally:
         for output in outputs.values():
             output.close()
 
 
 def _publications(components: Components, snapshots: list[Snapshot]) -> dict[Path, Publication]:
-    """Return what each chain makes of the snapshots; what it cannot convert stays as it was published before."""
+    """Return each chain's publication of the snapshots; quarantined targets stay as published before."""
     received = max(snapshot.received for snapshot in snapshots)
     assignments = list(itertools.chain.from_iterable(snapshot.assignments for snapshot in snapshots))
     publications = {}
@@ -100,13 +100,13 @@ def collect(components: Components, timeout: float, *, allow_empty: bool = False
     """Connect to all control planes, and return a complete snapshot of each, in the order of their names.
 
     Args:
-        components: whose sources; they are closed afterwards.
-        timeout: how long the control planes may take, in seconds.
-        allow_empty: whether it may be that none has any target. If not, this is waited for, since a control plane that
-            restarts is empty before it is full; and if it is still so at the end, that is what is returned.
+        components: the components with the sources, which are closed afterwards.
+        timeout: timeout for the control planes, in seconds.
+        allow_empty: whether a result without targets is complete. If not, wait for targets until the timeout, since a
+            restarting control plane is empty at first; then return the empty result.
 
     Raises:
-        SourceError: a control plane does not answer in time, or not so that it can be understood.
+        SourceError: a control plane does not respond in time, or its response cannot be decoded.
     """
     mailbox: Mailbox[SourceEvent] = Mailbox()
     workers = {
@@ -132,7 +132,7 @@ def collect(components: Components, timeout: float, *, allow_empty: bool = False
 
 
 def has_targets(snapshots: Iterable[Snapshot]) -> bool:
-    """Tell whether anything is in these."""
+    """Tell whether any snapshot has targets."""
     return any(snapshot.assignments for snapshot in snapshots)
 
 

@@ -1,11 +1,11 @@
-"""Remember what was published from the files themselves, where no saved state says it.
+"""Restore published targets from the output files, for targets that are missing in the saved state.
 
-A target that is known from there alone is an assignment that cannot be converted: so it keeps the group that is in the
-file, is held like any other when its control plane does not have it, and is a change when the control plane has it.
+A target that is known from a file only is an assignment that cannot be converted. So it keeps the group from the file,
+is held like any other if its control plane does not send it, and counts as changed if its control plane sends it.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,79 +24,85 @@ _log = Logger(__name__)
 
 
 class _Codec:
-    """Reads nothing: only its group is known of such a target."""
+    """Reads nothing: only its group, the bytes, is known of such a target."""
 
     name = "published-file"
 
     def read(self, key: Key, data: bytes) -> Target:
-        """Refuse.
+        """Raise an error.
 
         Raises:
             NotReceivedError: always.
         """
-        del key, data
-        raise NotReceivedError("only what is in the published file is known of it")
+        del key
+        group = _DECODER.decode(data) if data else _Group(_Labels())
+        place = ("".join(group.targets), group.labels.scheme, group.labels.metrics_path)
+        raise NotReceivedError("only what is in the published file is known of it", place)
 
 
 PUBLISHED = _Codec()
 
 
 class _Labels(msgspec.Struct):
-    # In all label profiles.
+    # These labels are in all label profiles.
     control_plane: str = ""
     meta_control_plane: str = msgspec.field(default="", name="__meta_kuma_control_plane")
     mesh: str = ""
     meta_mesh: str = msgspec.field(default="", name="__meta_kuma_mesh")
     dataplane: str = ""
     meta_dataplane: str = msgspec.field(default="", name="__meta_kuma_dataplane")
+    scheme: str = msgspec.field(default="", name="__scheme__")
+    metrics_path: str = msgspec.field(default="", name="__metrics_path__")
 
 
 class _Group(msgspec.Struct):
     labels: _Labels
+    targets: list[str] = msgspec.field(default_factory=list)
 
 
 _DECODER = msgspec.json.Decoder(_Group)
 
 
 def published_groups(outputs: Iterable[Output]) -> dict[Key, TargetGroup]:
-    """Return what is in the files of outputs, by the keys that labels tell; what has no such labels is not ours."""
+    """Return the groups in the outputs' files, by the keys in their labels; groups without such labels are foreign."""
     found: dict[Key, TargetGroup] = {}
     for output in outputs:
         if isinstance(output, WritesFiles):
             groups = [group for path in output.files(Publication((), 0.0)) for group in groups_in(path)]
-            found |= _by_key(groups)
+            # One that stays in its old part for a while is in two files.
+            found |= _by_key({group.json: group for group in groups}.values())
     return found
 
 
-def completed(restored: Restored, keys: Collection[Key]) -> Restored:
+def completed(restored: Restored, groups: Mapping[Key, TargetGroup]) -> Restored:
     """Add what was published to what was saved, unless that is exact.
 
     Args:
         restored: what was saved.
-        keys: what is in the files.
+        groups: what is in the files.
     """
     if restored.exact:
         return restored
     last_good = {saved.name: saved for saved in restored.last_good}
-    for name in sorted({key.control_plane for key in keys}):
+    for name in sorted({key.control_plane for key in groups}):
         saved = last_good.get(name, LastGoodTargets(name, frozenset(), (), 0.0))
         names = {(entry.key.mesh, entry.key.name) for entry in saved.assignments}
-        new = [key for key in keys if key.control_plane == name and (key.mesh, key.name) not in names]
+        new = [key for key in groups if key.control_plane == name and (key.mesh, key.name) not in names]
         if new:
-            assignments = sorted([*saved.assignments, *(Assignment(key, b"", PUBLISHED) for key in new)])
+            assignments = sorted([*saved.assignments, *(Assignment(key, groups[key].json, PUBLISHED) for key in new)])
             last_good[name] = replace(saved, assignments=assignments)
-            _log.info("targets are remembered from what was published", control_plane=name, targets=len(new))
+            _log.info("restored targets from published files", control_plane=name, targets=len(new))
     return replace(restored, last_good=tuple(last_good.values()))
 
 
 def groups_in(path: Path) -> list[TargetGroup]:
-    """Return what is in a file; nothing if there is none, or none that can be read, which is logged."""
+    """Return the groups in a file; empty if the file is missing, or unreadable, which is logged."""
     try:
         return read_target_file(path)
     except FileNotFoundError:
         return []
     except KumaSDError as error:
-        _log.warning("what was published before is not known", reason=str(error))
+        _log.warning("cannot read the published file, its targets are unknown", reason=str(error))
         return []
 
 

@@ -1,4 +1,4 @@
-"""Find the scrape jobs with which Prometheus reads what the outputs of some settings publish."""
+"""Generate the scrape jobs with which Prometheus reads the outputs."""
 
 import socket
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from kuma_sd.settings.loader import OutputSettings, Settings
 from kuma_sd.settings.schema import WebOptions
 
 JOB = "kuma-dataplanes"
-"""The name of the job; with several outputs, the beginning of each name."""
+"""The job's name; with several outputs, the prefix of each name."""
 
 _EVERYWHERE = ("", "0.0.0.0", "[::]")  # noqa: S104 (compared with, not listened at)
 
@@ -26,12 +26,12 @@ _LABELS_OF_META = (
 
 
 class Listener(NamedTuple):
-    """Where Prometheus finds the daemon over HTTP.
+    """The daemon's HTTP address for Prometheus.
 
     Args:
         url: scheme, host and port.
-        client: what a client must configure to connect, as Prometheus spells it.
-        comments: what the reader has to provide.
+        client: the client's configuration in Prometheus's syntax.
+        comments: notes on what the reader must provide.
     """
 
     url: str
@@ -45,13 +45,13 @@ def scrape_jobs(
     """Yield a job for each output that Prometheus can read.
 
     Args:
-        settings: what to read.
-        components: made of them.
-        shard: which shard to read, and of how many; None for everything.
+        settings: the settings.
+        components: the components built from them.
+        shard: the shard to read and the number of shards; None for all targets.
         only: the name of one output; None for all.
 
     Raises:
-        ConfigError: an output has no such shard, or nothing listens.
+        ConfigError: an output has no such shard, or there is no listener.
     """
     readable = {
         name: (output_settings, output)
@@ -97,8 +97,8 @@ def _listener(web: WebOptions) -> Listener:
 
 
 def _protect(web: WebOptions, client: dict[str, Any], comments: list[str]) -> str:
-    """Add what the web configuration asks of clients, and return the URL scheme."""
-    # Late, since most have none, and TLS takes long to load.
+    """Add the client configuration that the web configuration requires, and return the URL scheme."""
+    # Imported late: most installations have no web configuration, and TLS takes long to load.
     from kuma_sd.web.server.web_config import Reading  # noqa: PLC0415
 
     config = Reading(web.config_file).config()

@@ -1,27 +1,27 @@
-"""What settings may say and hardly mean: warnings, for `kuma-sd check` and for the log."""
+"""Warn about settings that are valid but probably a mistake, for `kuma-sd check` and the log."""
 
-import logging
 from collections.abc import Iterator
 
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Labels, Target
 from kuma_sd.plugin.interfaces import GivesAdvice
 from kuma_sd.prometheus.label_profiles import PROFILES
 from kuma_sd.runtime.builder import Components
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 _META = "__meta_kuma_"
 _ANY = Target("control plane", "mesh", "service", "name", "address", "scheme", "path", {"tag": "value"})
 
 
 def warn(components: Components) -> None:
-    """Log what settings may not mean."""
+    """Log warnings about probable mistakes in settings."""
     for warning in advice(components):
-        _log.warning("%s", warning)
+        _log.warning(warning)
 
 
 def advice(components: Components) -> Iterator[str]:
-    """Yield a sentence for whatever settings hardly mean."""
+    """Yield a sentence for each probable mistake in settings."""
     yield from _missing_labels(components)
     for named, output in components.outputs.values():
         if isinstance(output, GivesAdvice):
@@ -29,9 +29,9 @@ def advice(components: Components) -> Iterator[str]:
 
 
 def _missing_labels(components: Components) -> Iterator[str]:
-    """Yield a sentence for each transform that reads labels which its output's label profile does not have.
+    """Yield a sentence for each transform that reads labels missing in its output's label profile.
 
-    Transforms that know which labels they read say so in an attribute ``reads``.
+    Transforms may list the labels they read in an attribute ``reads``.
     """
     for path, chain in components.chains:
         label_profile, transforms = path

@@ -1,6 +1,5 @@
-"""Looking at a daemon from beside: how it is, whether it moves, and what its outputs published over time."""
+"""Collect a daemon's status, detect stuck threads, and record its publications over time."""
 
-import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -8,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from msgspec.structs import replace
 
 from kuma_sd._version import __version__
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.text import duration
 from kuma_sd.pipeline.control_plane import ControlPlaneView
 from kuma_sd.pipeline.guard import GuardStatus
@@ -31,20 +31,20 @@ from kuma_sd.telemetry.status import (
     TargetCounts,
 )
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 SILENT_SECONDS = 6.0
-"""How long an answer may be awaited before that is what is said, in seconds."""
+"""A control plane that has not responded for this many seconds is reported."""
 
 STUCK = 60.0
-"""How long a thread of ours may not move, in seconds; what plugins do and wait for has no limit."""
+"""Threads of the daemon without progress for this many seconds are stuck; threads that run plugins have no limit."""
 
 
 class StatusCollector:
-    """Looks at a daemon, in a thread of its own. Nothing that it looks at knows of it.
+    """Collects the status of a daemon in its own thread. The daemon does not depend on it.
 
     Args:
-        daemon: what to look at.
+        daemon: the daemon.
     """
 
     def __init__(self, daemon: Daemon) -> None:
@@ -53,14 +53,14 @@ class StatusCollector:
         self.reloads = Reloads(succeeded=time.time())
         self._daemon = daemon
         self._started = time.time()
-        self._knocked = self._looked = self._main = now
+        self._requested = self._looked = self._main = now
         self._sizes: dict[str, Measured[Size]] = {}
         self._parts: dict[str, Measured[Parts]] = {}
         self._reported: set[tuple[str, str]] = set()
         self._closing = threading.Event()
 
     def run(self) -> None:
-        """Look, every FINE seconds, until closed."""
+        """Record every FINE seconds until closed."""
         self.look()
         while not self._closing.wait(FINE):
             self.look()
@@ -70,7 +70,7 @@ class StatusCollector:
         self._closing.set()
 
     def look(self) -> None:
-        """Note what was published, and ask the pipeline for a sign of life."""
+        """Record what was published, and request a sign of life from the pipeline."""
         outputs = self._daemon.outputs
         self.history.keep_only(list(outputs))
         for name, worker in outputs.items():
@@ -78,29 +78,29 @@ class StatusCollector:
             if status.published and status.when:
                 self.history.note(name, len(status.published.groups), status.changes, status.when, time.time())
         now = self._looked = time.monotonic()
-        if self._daemon.pipeline.status.beat >= self._knocked:
-            self._knocked = now
+        if self._daemon.pipeline.status.beat >= self._requested:
+            self._requested = now
             self._daemon.pipeline.knock()
 
     def main_thread_moves(self) -> None:
-        """Note that it does."""
+        """Record that the main thread is alive."""
         self._main = time.monotonic()
 
     def reloaded(self, failing: str = "") -> None:
-        """Note that the settings were read again.
+        """Record the result of a reload.
 
         Args:
-            failing: why they were not taken; empty when they were.
+            failing: why the reload failed; empty if it succeeded.
         """
         before, now = self.reloads, time.time()
         succeeded = before.succeeded if failing else now
         self.reloads = Reloads(before.count + 1, before.failures + bool(failing), now, succeeded, failing)
 
     def status(self, *, parts: bool = True) -> Status:
-        """Return how the daemon is; any thread may ask.
+        """Return the daemon's status; safe to call from any thread.
 
         Args:
-            parts: whether to count the targets of meshes and services too, which takes a moment in a large mesh.
+            parts: whether to count targets by mesh and service too, which takes some time in a large mesh.
         """
         daemon, components = self._daemon, self._daemon.components
         control_planes = tuple(
@@ -133,8 +133,8 @@ class StatusCollector:
         for name in self._daemon.threads.died:
             yield f"{name}: its thread died"
         moved = {"main thread": self._main, "observer": self._looked}
-        if self._daemon.pipeline.status.beat < self._knocked:
-            moved["pipeline"] = self._knocked
+        if self._daemon.pipeline.status.beat < self._requested:
+            moved["pipeline"] = self._requested
         for name, when in moved.items():
             if now - when > STUCK:
                 yield f"{name}: it has not moved for {duration(now - when)}"
@@ -144,7 +144,7 @@ class StatusCollector:
         view = self._daemon.pipeline.status.control_planes.get(name) or ControlPlaneView()
         source, connection, now = worker.source.status, worker.status, time.time()
         age, silence = source.age(time.monotonic()), source.silence(time.monotonic())
-        # Whoever cannot be reached is known by then.
+        # Unreachable control planes are known by then.
         silence = silence if silence >= SILENT_SECONDS else 0.0
         return ControlPlaneStatus(
             name=name,
@@ -217,22 +217,27 @@ class StatusCollector:
         return facts
 
     def _report(self, owner: str, error: Exception) -> None:
-        # Once, since somebody asks again and again; there are only so many instances and types.
+        # Log each kind once, since the status is requested often; the number of instances and types is limited.
         problem = owner, type(error).__name__
         if problem not in self._reported:
             self._reported.add(problem)
-            _log.error("%s cannot say how it is: %s: %s", owner, type(error).__name__, error, exc_info=error)
+            _log.error(
+                "a plugin cannot report its status",
+                error=error,
+                plugin=owner,
+                reason=f"{type(error).__name__}: {error}",
+            )
 
 
 def _spoken_at(source: SourceStatus) -> str:
-    """Say where what is spoken leads, and why it is that protocol."""
+    """Describe the endpoint of the connection, and why this protocol is used."""
     if not source.endpoint:
         return source.why
     return f"at {source.endpoint} ({source.why})" if source.why else f"at {source.endpoint}"
 
 
 def _held(status: GuardStatus) -> HeldStatus:
-    # Until somebody accepts, when guard-hold is forever.
+    # With guard-hold = forever, targets are held until an operator accepts.
     until = None if status.until in (None, float("inf")) else status.until
     return HeldStatus(
         targets=sum(status.held.values()),

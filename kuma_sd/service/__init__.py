@@ -1,1 +1,1 @@
-"""The process: signals, systemd, reloading, and what it answers over HTTP."""
+"""The process: signals, systemd, reload, HTTP application."""

@@ -1,4 +1,4 @@
-"""What a running daemon answers over HTTP. Loaded late: a daemon that nobody asks never needs most of it."""
+"""Build the daemon's HTTP application. Imported late: a daemon without requests needs little of it."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 def application_of(
     daemon: Daemon, collector: StatusCollector, reload_soon: Callable[[], None], may_change: Callable[[], bool]
 ) -> Application:
-    """Return what answers for a daemon.
+    """Return the HTTP application of a daemon.
 
     Args:
         daemon: the daemon.
-        collector: who looks at it.
-        reload_soon: makes it read its settings again.
-        may_change: tells whether those who look at the status page may also accept.
+        collector: its status collector.
+        reload_soon: requests a reload.
+        may_change: tells whether users of the status page may accept.
     """
 
     def reload() -> list[str]:
@@ -57,7 +57,7 @@ def application_of(
 
 
 class _Exposition:
-    """The metrics; what makes them is loaded when somebody scrapes first."""
+    """The metrics; their code is loaded at the first scrape."""
 
     def __init__(self, daemon: Daemon, collector: StatusCollector) -> None:
         self._daemon = daemon
@@ -65,7 +65,7 @@ class _Exposition:
         self._metrics: Metrics | None = None
 
     def of(self, accept: str) -> tuple[bytes, str]:
-        from kuma_sd.telemetry.exposition import Metrics  # noqa: PLC0415 (late, since a daemon that nobody scrapes never needs it)
+        from kuma_sd.telemetry.exposition import Metrics  # noqa: PLC0415 (imported late: a daemon that is not scraped does not need it)
 
         if self._metrics is None:
             self._metrics = Metrics(
@@ -75,12 +75,12 @@ class _Exposition:
 
 
 def page_data_of(daemon: Daemon, collector: StatusCollector, may_change: Callable[[], bool]) -> PageData:
-    """Return what there is to see of a daemon.
+    """Return the data of the status page.
 
     Args:
         daemon: the daemon.
-        collector: who looks at it.
-        may_change: tells whether those who look may also accept.
+        collector: its status collector.
+        may_change: tells whether users of the page may accept.
     """
 
     def explaining(selector: Callable[[str], Selector]) -> Callable[[str, int, int], SearchResult]:

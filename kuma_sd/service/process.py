@@ -1,4 +1,4 @@
-"""The process around the daemon: signals, systemd, and what makes it reload."""
+"""The process around the daemon: signals, systemd and reload triggers."""
 
 import dataclasses
 import os
@@ -34,28 +34,28 @@ STOPPING_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 SIGNALS = {*STOPPING_SIGNALS, signal.SIGHUP}
 
 LONGEST_TICK = 30.0
-"""How often systemd is told how the daemon is, in seconds, when it does not ask for more."""
+"""Interval between status updates to systemd, in seconds, unless its watchdog requires a shorter one."""
 
 STARTING_TICK = 0.05
-"""How often it is looked whether the daemon is ready, in seconds."""
+"""Interval between checks whether the daemon is ready, in seconds."""
 
 DRAIN_TIMEOUT = 0.2
-"""How long the end waits for what was logged to be written, in seconds."""
+"""Maximum wait at the end for log lines to be written, in seconds."""
 
 NEED_A_RESTART = ("state_dir",)
-"""The settings that only a start can honour."""
+"""Settings that take effect only at a start."""
 
 
 class Service:
     """Runs a daemon until a signal ends it.
 
     Args:
-        settings: what to run.
+        settings: the settings.
         reread: reads the settings again.
 
     Raises:
         ConfigError: options do not fit together.
-        PluginError: a plugin cannot be made.
+        PluginError: a plugin cannot be created.
     """
 
     def __init__(self, settings: Settings, reread: Callable[[], Settings]) -> None:
@@ -80,13 +80,13 @@ class Service:
         """Run until SIGTERM or SIGINT, and reload at SIGHUP; must be called in the main thread.
 
         Returns:
-            The names of threads that could not be ended in time, because a plugin blocks.
+            The names of threads that did not end in time, because a plugin blocks.
 
         Raises:
             KumaSDError: an address cannot be listened on.
             OutputError: an output cannot be started.
         """
-        # Blocked before the first thread starts, and waited for: no handler ever runs, so none can meet a held lock.
+        # Block signals before the first thread starts: no handler can interrupt code that holds a lock.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         write_in_thread()
         try:
@@ -122,7 +122,7 @@ class Service:
     def _loaded_application(self) -> "WSGIApplication":
         with self._loading:
             if self._application is None:
-                # Not at the start, since connecting to the control planes must not wait for so much to be loaded.
+                # Imported late: connecting to the control planes must not wait for these modules.
                 from kuma_sd.service.http_app import application_of  # noqa: PLC0415
 
                 self._application = application_of(
@@ -131,10 +131,10 @@ class Service:
             return self._application
 
     def _wait(self) -> int | None:
-        """Wait for a signal and obey it, and look around whenever it is time; returns the signal, or None."""
+        """Wait for a signal and handle it, or for the next periodic check; return the signal, or None."""
         received = signal.sigtimedwait(SIGNALS, max(0.0, self._next_look - time.monotonic()))
         if time.monotonic() >= self._next_look:
-            # However many signals come.
+            # Also when many signals arrive.
             self._look_around()
             self._next_look = time.monotonic() + (self._tick if self._ready else STARTING_TICK)
         if received and received.si_signo == signal.SIGHUP:
@@ -147,12 +147,12 @@ class Service:
         if not self._ready and daemon.settled:
             self._ready = True
             notifier.ready(daemon.summary)
-            # Before somebody installs another version of it beneath us.
+            # Load it now, before an upgrade replaces the files on disk.
             self._loaded_application()
         elif self._ready:
             notifier.status(daemon.summary)
             give_back()
-            # The pipeline took what was put for it at the last look, so it moves.
+            # The pipeline has handled the last request, so it is alive.
             if daemon.pipeline.status.beat >= self._beat:
                 notifier.alive()
         self._beat = time.monotonic()
@@ -162,7 +162,7 @@ class Service:
         _check_file(self._settings, settings)
         with self._web.changing(settings.web):
             if settings == self._settings:
-                _log.info("the settings were read again, nothing changed")
+                _log.info("the settings are unchanged")
             else:
                 self._daemon.reload(settings)
         before, self._settings = self._settings, settings
@@ -172,7 +172,7 @@ class Service:
             _log.warning(warning)
         for name in NEED_A_RESTART:
             if getattr(settings.core, name) != getattr(before.core, name):
-                _log.warning("a setting that was changed needs a restart", setting=name.replace("_", "-"))
+                _log.warning("a changed setting needs a restart", setting=name.replace("_", "-"))
 
     def _follow(self, settings: Settings) -> bool:
         return self._watcher.follow(_files_of(settings))
@@ -183,10 +183,10 @@ class Service:
 
 
 def _check_file(before: Settings, after: Settings) -> None:
-    """Refuse a file that says nothing any more, like one that an editor is about to write.
+    """Reject a file that has become empty, for example because an editor is about to write it.
 
     Raises:
-        ConfigError: no setting comes from the file, and some did before.
+        ConfigError: the file has no settings, but had some before.
     """
     config = getattr(after.arguments, "config", None)
     if _settings_from_file(before) and not _settings_from_file(after):

@@ -1,4 +1,4 @@
-"""Reading the settings again, in a thread of its own: nothing that takes its time keeps the watchdog waiting."""
+"""Reload the settings in a thread of its own, so that a slow reload does not delay the watchdog."""
 
 import threading
 from collections.abc import Callable
@@ -11,25 +11,24 @@ from kuma_sd.settings.loader import Settings
 _log = Logger(__name__)
 
 RETRY_SECONDS = 5.0
-"""After how long settings that were refused are read again: a file that they name may be right by then."""
+"""Delay before rejected settings are read again, in seconds: a file that they name may be correct by then."""
 
 MISSED_EDIT_SECONDS = 1.0
-"""After how long settings are read again whose files were not watched while they were read."""
+"""Delay before settings are read again whose files were not yet watched while they were read, in seconds."""
 
 REST_SECONDS = 0.2
-"""The least time between two reloads, however often somebody asks."""
+"""Minimum time between two reloads, in seconds."""
 
 
 class ReloadSteps(NamedTuple):
-    """What a reload consists of.
+    """The steps of a reload.
 
     Args:
-        read: reads the settings; raises KumaSDError if they are wrong.
-        apply: goes on with them, which may be the old ones; raises KumaSDError if that cannot be done, and everything
-            goes on as it was.
-        follow: watches the files that they were read from; tells whether one of them was not watched before.
-        begin: says that a reload begins.
-        end: says that it is over, and why it failed, empty if it did not.
+        read: reads the settings; raises KumaSDError if they are invalid.
+        apply: applies them; they may be unchanged. Raises KumaSDError if that fails; then nothing changes.
+        follow: watches the settings' files; returns whether one of them was not watched before.
+        begin: reports the start of a reload.
+        end: reports its end, and why it failed; empty if it succeeded.
     """
 
     read: Callable[[], Settings]
@@ -40,11 +39,11 @@ class ReloadSteps(NamedTuple):
 
 
 class Reloader:
-    """Reads the settings again when that is asked for, until they are right, and until no edit can have been missed.
+    """Reloads the settings on request; retries until they are valid and no edit can have been missed.
 
     Args:
-        settings: those that are in effect, which were read before anybody watched their files.
-        steps: what a reload consists of.
+        settings: the settings in effect, which were read before their files were watched.
+        steps: the steps of a reload.
     """
 
     def __init__(self, settings: Settings, steps: ReloadSteps) -> None:
@@ -56,11 +55,11 @@ class Reloader:
         self._may_have_missed_an_edit = True
 
     def ask(self) -> None:
-        """Let the settings be read again, from any thread."""
+        """Request a reload; safe to call from any thread."""
         self._asked.set()
 
     def run(self) -> None:
-        """Read whenever there is reason to, until closed."""
+        """Reload when requested or due, until closed."""
         while not self._closing.wait(REST_SECONDS):
             asked = self._asked.wait(self._patience())
             self._asked.clear()

@@ -1,1 +1,1 @@
-"""Settings: read from flags, environment and file, checked, and each value's origin known."""
+"""Settings: read from flags, environment variables and file, validated, with the origin of each value."""

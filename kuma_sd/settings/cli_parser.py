@@ -1,4 +1,4 @@
-"""The command that settings are read for, and the parser of its flags."""
+"""The command that reads the settings, and the base class of its flag parser."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
@@ -9,16 +9,16 @@ from kuma_sd.core.text import did_you_mean
 
 
 class Program(NamedTuple):
-    """A command and its ways.
+    """A command, and how it reads settings.
 
     Args:
-        name: how it is called, like ``kuma-sd run``.
+        name: its name, like ``kuma-sd run``.
         description: its help text.
-        add_arguments: adds the flags that are its own.
-        environment_first: whether the environment beats flags.
+        add_arguments: adds the command's own flags.
+        environment_first: whether variables override flags.
         defaults: its own defaults, by section and name of the option, where they differ.
-        ignored_flags: flags that it takes, with a value, and does not heed.
-        default_file: the settings file to read when none is named and this one exists; empty for none.
+        ignored_flags: flags that it accepts, with a value, and ignores.
+        default_file: the settings file to use if none is named and this one exists; empty for none.
         settings_in_help: which options of [kuma-sd] ``--help`` shows; None for all settings. ``--help-all`` shows all.
     """
 
@@ -33,23 +33,23 @@ class Program(NamedTuple):
 
 
 class Strict:
-    """For parsers: raise UsageError instead of printing and exiting."""
+    """Parser mixin that raises UsageError instead of printing and exiting."""
 
     _option_string_actions: dict[str, argparse.Action]
 
     def error(self, message: str) -> NoReturn:
-        """Raise what is wrong with the command line."""
+        """Raise UsageError for a mistake on the command line."""
         raise UsageError(message)
 
     def refuse(self, rest: Sequence[str]) -> NoReturn:
-        """Raise that there are arguments which nothing takes; their values are not shown, one may be a secret."""
+        """Raise UsageError for unknown arguments, without their values, which may be secrets."""
         flags = [argument.partition("=")[0] for argument in rest if argument.startswith("-")]
         if not flags:
             raise UsageError(f"unexpected argument '{rest[0]}'")
-        # Those without help are there to be refused, or to be passed over.
+        # Flags without help exist only to be rejected or ignored.
         known = [flag[2:] for flag, action in self._option_string_actions.items() if action.help != argparse.SUPPRESS]
         raise UsageError(f"unknown flag {flags[0]}{did_you_mean(flags[0].lstrip('-'), known, '--{}')}")
 
 
 class StrictParser(Strict, argparse.ArgumentParser):
-    """The standard library's parser, but strict."""
+    """The standard library's parser, made strict."""

@@ -1,6 +1,6 @@
-"""Reading and writing the settings file: strict, section-aware, and every line remembered.
+"""Read and write the settings file: strict, with sections, and with the line number of each option.
 
-The standard library's configparser forgets line numbers, and ConfigArgParse's parsers take sections for comments.
+The standard library's configparser loses line numbers, and ConfigArgParse's parsers ignore sections.
 """
 
 import errno
@@ -16,10 +16,10 @@ from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.regular_file import read_regular
 
 PIPE_SECONDS = 5.0
-"""How long the writer of a pipe may pause, if that is what the settings file is."""
+"""If the settings file is a pipe: maximum pause of its writer, in seconds."""
 
 _SECTION = re.compile(r"\[([^\[\]]+)\]")
-# Nothing but words in front of "=": whatever else a line holds may be a secret, and keys are shown in messages.
+# Only words before "=": other text may be a secret, and messages show keys.
 _KEY = re.compile(r"([A-Za-z0-9_.-]+)\s*=\s*(.*)")
 
 _YAML_OR_JSON = re.compile(r"---|- |\{|\[\s*[{\"]|[\w.-]+:(\s|$)")
@@ -28,24 +28,24 @@ _NO_INI = "this looks like YAML or JSON; settings are an INI file: [kuma-sd], an
 
 @dataclass(frozen=True)
 class Entry:
-    """One option as it stands in a file; its value may be a secret and never shows itself."""
+    """An option in a file. Its value may be a secret and is never shown."""
 
     section: str
     key: str
     value: str = field(repr=False)
     line: int
     continued: tuple[tuple[int, str], ...] = field(default=(), repr=False)
-    """Its further lines: the number and the text of each."""
+    """Its continuation lines: number and text of each."""
 
 
 class ConfigFile(NamedTuple):
-    """What stands in a file.
+    """The content of a settings file.
 
     Args:
         name: the file as the user named it.
         sections: the line of each section's header, by name.
         entries: all options, in the order of the file.
-        mistakes: what is wrong with other lines; one line each, which never holds a value.
+        mistakes: a message for each invalid line, which never contains a value.
     """
 
     name: str
@@ -55,7 +55,7 @@ class ConfigFile(NamedTuple):
 
 
 def read_config_file(path: str) -> ConfigFile:
-    """Read a settings file; lines that are wrong are in its ``mistakes``.
+    """Read a settings file; invalid lines are reported in ``mistakes``.
 
     Raises:
         ConfigError: it cannot be read.
@@ -73,10 +73,10 @@ def read_config_file(path: str) -> ConfigFile:
 
 
 def _read_pipe(path: str) -> bytes:
-    """Read what a shell makes of ``-c <(…)``, without waiting for a writer that never comes.
+    """Read a shell's ``-c <(…)``, without waiting for ever for its writer.
 
     Raises:
-        OSError: nothing is in it, as when it was read before: settings that are empty would be the defaults.
+        OSError: it is empty, as when it was read before; empty settings would silently mean the defaults.
     """
     pieces: list[bytes] = []
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -101,9 +101,9 @@ def parse_config(text: str, name: str) -> ConfigFile:
     """Read the text of a settings file.
 
     Args:
-        text: sections of ``key = value`` lines. Comments stand on lines of their own and start with ``#`` or ``;``.
+        text: sections of ``key = value`` lines. Comments are on separate lines and start with ``#`` or ``;``.
             Indented lines continue a value and keep their indentation relative to one another.
-        name: what to call it in messages.
+        name: the file's name in messages.
     """
     lines = text.replace("\r\n", "\n").split("\n")
     if other := _other_format(lines):
@@ -115,13 +115,13 @@ def parse_config(text: str, name: str) -> ConfigFile:
 
 
 def write_entry(key: str, value: str) -> str:
-    """Write an option the way `parse_config` reads it back, further lines of its value indented."""
+    """Format an option so that `parse_config` can read it back; further lines of its value are indented."""
     lines = textwrap.indent("\n" + value, "    ") if "\n" in value else f" {value}"
     return f"{key} ={lines}".rstrip()
 
 
 def _other_format(lines: list[str]) -> int:
-    """Return the line that shows that this is YAML or JSON; 0 when nothing does."""
+    """Return the number of the line that shows that the text is YAML or JSON; 0 if none does."""
     for number, line in enumerate(lines, start=1):
         if line.strip() and not line.lstrip().startswith(("#", ";")):
             return number if _YAML_OR_JSON.match(line) else 0
@@ -129,7 +129,7 @@ def _other_format(lines: list[str]) -> int:
 
 
 class _Reader:
-    """Reads one file, line by line."""
+    """Parses one file line by line."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -141,7 +141,7 @@ class _Reader:
         self._mistakes: list[str] = []
 
     def take(self, number: int, line: str) -> None:
-        """Read the next line."""
+        """Parse the next line."""
         text = line.lstrip()
         if text.startswith(("#", ";")):
             return
@@ -153,7 +153,7 @@ class _Reader:
             self._start_value(number, text)
 
     def finish(self) -> ConfigFile:
-        """Return all that was read."""
+        """Return the parsed content."""
         entries = (
             Entry(section, key, _value_of([text for _, text in lines]), self._lines[section, key], tuple(lines[1:]))
             for (section, key), lines in self._values.items()
@@ -181,7 +181,7 @@ class _Reader:
 
     def _start_value(self, number: int, text: str) -> None:
         found = _KEY.fullmatch(text)
-        # What continues a wrong line is part of it, and no mistake of its own.
+        # A continuation of an invalid line is not a mistake of its own.
         self._open = []
         if not found:
             self._note(number, "this line is no 'key = value', no [section] and no comment")

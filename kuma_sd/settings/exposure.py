@@ -1,4 +1,4 @@
-"""Secrets that stand where others can read them."""
+"""Warn about secrets in places where other users can read them."""
 
 import stat
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from kuma_sd.settings.parsing import Effective
 
 
 def exposed(effective: Iterable[Effective], file: str | None) -> Iterator[str]:
-    """Yield a sentence for each place where others can read secrets.
+    """Yield a sentence for each place where other users can read secrets.
 
     Args:
         effective: the options in effect, and where each was set.
@@ -32,6 +32,6 @@ def _is_readable_by_all(path: Path) -> bool:
     try:
         status = path.stat()
     except OSError:
-        # It was a pipe, or is gone by now.
+        # The file was a pipe, or has been removed.
         return False
     return stat.S_ISREG(status.st_mode) and bool(status.st_mode & stat.S_IROTH)

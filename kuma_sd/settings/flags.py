@@ -1,4 +1,4 @@
-"""The command line's parser: a flag for every declared option, grouped and explained."""
+"""Build the command line parser: a flag for every declared option, in groups, with help."""
 
 import argparse
 from collections.abc import Iterable
@@ -25,27 +25,27 @@ _SHORT_EPILOG = "All settings can be given here as flags, too: {} --help-all"
 
 
 class Parser(Strict, configargparse.ArgumentParser):  # type: ignore[misc] # (ConfigArgParse has no types)
-    """ConfigArgParse's parser, but strict."""
+    """ConfigArgParse's parser, made strict."""
 
 
 def config_finder() -> Parser:
-    """Return a parser that knows ``-c FILE`` only."""
+    """Return a parser for ``-c FILE`` only."""
     finder = Parser(add_help=False, allow_abbrev=False)
     _add_config(finder)
     return finder
 
 
 def settings_parser(program: Program, schema: Schema, file: ConfigFile | None, *, own: bool) -> Parser:
-    """Return a parser of declared options, whose values are lists of pairs: the flag, and the text as it was given.
+    """Return a parser of declared options. Each value is a list of pairs: the flag, and the text as given.
 
     Args:
         program: the command.
         schema: the options.
         file: the settings file.
-        own: whether it takes the command's own flags and ``--help`` as well.
+        own: whether to add the command's own flags and ``--help``.
 
     Raises:
-        ConfigError: a flag is there twice.
+        ConfigError: a flag is declared twice.
     """
     parser = Parser(
         prog=program.name,
@@ -73,12 +73,12 @@ def settings_parser(program: Program, schema: Schema, file: ConfigFile | None, *
 
 
 def destination(declaration: Declaration) -> str:
-    """Return the name of an option's value in the namespace."""
+    """Return the name of an option in the parser's namespace."""
     return f"{declaration.section}.{declaration.option.name}"
 
 
 class _FileValues(configargparse.ConfigFileParser):  # type: ignore[misc] # (ConfigArgParse has no types)
-    """Hands over what `config_file` read, for ConfigArgParse's own parsers take sections for comments."""
+    """Passes the content read by `config_file` to ConfigArgParse, whose own parsers ignore sections."""
 
     def __init__(self, file: ConfigFile | None, schema: Schema) -> None:
         super().__init__()
@@ -88,23 +88,23 @@ class _FileValues(configargparse.ConfigFileParser):  # type: ignore[misc] # (Con
         }
 
     def parse(self, _stream: Iterable[str]) -> dict[str, str]:
-        """Return values by flag, without its dashes."""
+        """Return the values by flag name, without dashes."""
         return self._values
 
 
 class _Help(argparse.Action):
-    """Prints help with the settings that matter for the command, and ends the program."""
+    """Prints help with the settings that concern the command, and exits."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_given: object) -> None:
-        """Print it; ``const`` is the command."""
+        """Print the help; ``const`` is the command."""
         program: Program = self.const
         shown = program.settings_in_help
         if shown is not None:
             names = {f"{CORE}.{name}" for name in shown}
-            for action in parser._actions:  # noqa: SLF001 (argparse has no other way to leave some out)
+            for action in parser._actions:  # noqa: SLF001 (argparse has no public API to omit some)
                 if isinstance(action, _Collect) and action.dest not in names:
                     action.help = argparse.SUPPRESS
-            for group in parser._action_groups:  # noqa: SLF001 (likewise)
+            for group in parser._action_groups:  # noqa: SLF001 (as above)
                 group.description = None
             parser.epilog = _SHORT_EPILOG.format(program.name)
         parser.print_help()
@@ -112,7 +112,7 @@ class _Help(argparse.Action):
 
 
 class _Collect(argparse.Action):
-    """Keeps every flag with its value; argparse's own append is what ConfigArgParse would split values for."""
+    """Appends each flag with its value. ConfigArgParse would split values for argparse's own append action."""
 
     def __call__(
         self,
@@ -122,7 +122,7 @@ class _Collect(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         given = getattr(namespace, self.dest) or []
-        # Before Python 3.13 argparse takes a value of two dashes away.
+        # Before Python 3.13 argparse removes the value "--".
         setattr(namespace, self.dest, [*given, (option_string, "--" if values == [] else values)])
 
 
@@ -133,7 +133,7 @@ def _add_config(parser: Parser) -> None:
 
 
 def _add_own(parser: Parser, program: Program) -> None:
-    """Add the command's own flags, and those that print help."""
+    """Add the command's own flags, and the help flags."""
     parser.add_argument("-h", "--help", action=_Help, nargs=0, const=program, help="show this help and exit")
     if program.settings_in_help is not None:
         everything = program._replace(settings_in_help=None)
@@ -141,7 +141,7 @@ def _add_own(parser: Parser, program: Program) -> None:
             "--help-all", action=_Help, nargs=0, const=everything, help="show this help with all settings and exit"
         )
     program.add_arguments(parser)
-    positional = [action for action in parser._actions if not action.option_strings]  # noqa: SLF001 (no other way)
+    positional = [action for action in parser._actions if not action.option_strings]  # noqa: SLF001 (argparse has no public API for this)
     names = [f"[{action.metavar}]" if action.nargs == "?" else str(action.metavar) for action in positional]
     parser.usage = " ".join(["%(prog)s [options]", *names])
 
@@ -153,7 +153,7 @@ def _add_options(parser: Parser, program: Program, schema: Schema) -> None:
         secrets = [declaration for declaration in group.schema if declaration.option.type.secret]
         shown = parser.add_argument_group(group.title, "\n".join(map(_describe_secret, secrets)) or None)
         for declaration in group.schema:
-            # A switch may stand alone.
+            # A boolean flag needs no value.
             alone: dict[str, Any] = {"nargs": "?", "const": "true"} if declaration.option.type is BOOL else {}
             alias = [go_aliases.FLAGS[declaration.place]] if declaration.place in go_aliases.FLAGS else []
             shown.add_argument(

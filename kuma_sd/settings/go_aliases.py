@@ -1,7 +1,7 @@
-"""The names by which the Go program kuma-prometheus-sd calls options, in every release it had."""
+"""Option names of the Go program kuma-prometheus-sd, in all its releases."""
 
 FLAGS = {("file_sd", "path"): "--output-file"}
-"""Further flags of options, by section and name. Its --cp-address, --name, --api-version and --log-level are ours."""
+"""Additional flags of options, by section and name. --cp-address, --name, --api-version, --log-level are the same."""
 
 VARIABLES = {
     "KUMA_MONITORING_ASSIGNMENT_CLIENT_URL": "KUMA_SD_CP_ADDRESS",
@@ -10,4 +10,4 @@ VARIABLES = {
     "KUMA_MONITORING_ASSIGNMENT_CLIENT_API_VERSION": "KUMA_SD_API_VERSION",
     "KUMA_PROMETHEUS_OUTPUT_FILE": "KUMA_SD_FILE_SD_PATH",
 }
-"""Its environment variables and ours, which beat them; of two for one option the first counts."""
+"""Its variables and the kuma-sd variables that override them; of two for one option the first has precedence."""

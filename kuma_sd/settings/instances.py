@@ -1,4 +1,4 @@
-"""The instances that settings name: control planes, outputs and transforms, from lists of ``[NAME=]VALUE``."""
+"""Parse the instances in settings: control planes, outputs and transforms, from lists of ``[NAME=]VALUE``."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from kuma_sd.core.url import Url, parse_url
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 RESERVED = ("kuma-sd", "web")
 
-# An address that can hold no secret, so that messages may quote it: hosts with ports, and a path.
+# An address without possible secrets (hosts with ports, and a path), which messages may quote.
 _HOST = r"(?:\[[0-9a-fA-F:.]+\]|[\w.-]+)(?::[0-9]{1,5})?"
 _PLAIN = re.compile(rf"(?:[\w-]*=)?(?:[a-zA-Z0-9+.-]+:?(?://)?)?(?:{_HOST}(?:,{_HOST})*)?(?:/[\w./-]*)?")
 
@@ -18,7 +18,7 @@ _KINDS = {"source": "a control plane", "output": "an output", "transform": "a tr
 
 
 class Text(NamedTuple):
-    """The text of an option as somebody wrote it, and where."""
+    """The text of an option as written, and its origin."""
 
     value: str
     origin: str
@@ -40,8 +40,8 @@ class Instance(NamedTuple):
     Args:
         kind: source, output or transform.
         name: its name, and its section's; empty for the only control plane.
-        value: the plugin's name; of a source its address, as it may be shown.
-        origin: where it is named.
+        value: the plugin's name; for a source its address without secrets.
+        origin: where it is set.
         url: the address of a source.
     """
 
@@ -53,7 +53,7 @@ class Instance(NamedTuple):
 
     @property
     def plugin(self) -> str:
-        """The plugin's name; of a source the URL scheme of the address."""
+        """The plugin's name; for a source the URL scheme of the address."""
         return self.value.partition(":")[0] if self.kind == "source" else self.value
 
 
@@ -63,8 +63,8 @@ class Instances(NamedTuple):
     Args:
         control_planes: in the order of the settings.
         outputs: in the order of the settings.
-        transforms: in the order they are first named, whether used or not.
-        chains: the names of the transforms that stand in a section, by section.
+        transforms: in the order of their first mention, used or not.
+        chains: the names of the listed transforms, by section.
     """
 
     control_planes: tuple[Instance, ...]
@@ -74,12 +74,12 @@ class Instances(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """The names of all that have one."""
+        """The names of all named instances."""
         return [instance.name for instance in (*self.control_planes, *self.outputs, *self.transforms) if instance.name]
 
 
 def find_instances(addresses: Text, outputs: Text, chains: Mapping[str, Text]) -> Instances:
-    """Read the lists that name instances.
+    """Parse the lists that name instances.
 
     Args:
         addresses: the control planes.
@@ -87,7 +87,7 @@ def find_instances(addresses: Text, outputs: Text, chains: Mapping[str, Text]) -
         chains: the transforms, by the section they are listed in.
 
     Raises:
-        ConfigError: an item is wrong, or a name is used twice.
+        ConfigError: an item is invalid, or a name is used twice.
     """
     names = {section: _names_in(chain) for section, chain in chains.items()}
     transforms = _find_transforms(chains.values())
@@ -97,10 +97,10 @@ def find_instances(addresses: Text, outputs: Text, chains: Mapping[str, Text]) -
 
 
 def find_outputs(text: Text) -> tuple[Instance, ...]:
-    """Read the list of outputs.
+    """Parse the list of outputs.
 
     Raises:
-        ConfigError: an item is wrong, a name is used twice, or there is none.
+        ConfigError: an item is invalid, a name is used twice, or the list is empty.
     """
     if not text.value.split():
         raise ConfigError(f"{text.origin}: output is empty; name at least one, like file_sd")
@@ -110,13 +110,13 @@ def find_outputs(text: Text) -> tuple[Instance, ...]:
 
 
 def find_control_planes(text: Text) -> tuple[Instance, ...]:
-    """Read the list of control planes.
+    """Parse the list of control planes.
 
     Raises:
-        ConfigError: an item is wrong, there is none, or several have no name.
+        ConfigError: an item is invalid, the list is empty, or several have no name.
     """
     items = text.value.split()
-    # A password with a blank in it is in two items, neither of which looks like it.
+    # A password with a space is split into two items, neither of which is recognisable as secret.
     is_plain = all(map(_PLAIN.fullmatch, items))
     found = [_control_plane(item, number, text.origin, is_plain=is_plain) for number, item in enumerate(items, 1)]
     if not found:
@@ -135,10 +135,10 @@ def find_control_planes(text: Text) -> tuple[Instance, ...]:
 
 
 def parse_named_url(text: str) -> NamedUrl:
-    """Read an item of ``cp-address``.
+    """Parse an item of ``cp-address``.
 
     Raises:
-        ValueError: it is none; the reason follows the item in a sentence, and quotes nothing of it.
+        ValueError: it is invalid; the message continues a sentence that begins with the item, and does not quote it.
     """
     before, separator, rest = text.partition("=")
     is_named = bool(separator) and ":" not in before
@@ -146,7 +146,7 @@ def parse_named_url(text: str) -> NamedUrl:
     if is_named:
         _check_name(name)
     scheme, separator, rest = address.partition(":")
-    # What is before a port is a host.
+    # Text before a port is a host.
     if not separator or rest[:1].isdigit():
         raise _NoSchemeError
     if not rest.strip("/") or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
@@ -176,19 +176,21 @@ def _names_in(chain: Text) -> tuple[str, ...]:
     names = tuple(map(_name_of, chain.value.split()))
     twice = [name for place, name in enumerate(names) if name in names[:place]]
     if twice:
-        raise ConfigError(f"{chain.origin}: '{twice[0]}' stands in this list twice; for two of a kind use NAME=VALUE")
+        raise ConfigError(
+            f"{chain.origin}: '{twice[0]}' is in this list twice; for two instances of one plugin use NAME=VALUE"
+        )
     return names
 
 
 def _find_transforms(chains: Iterable[Text]) -> tuple[Instance, ...]:
-    """Make instances of all items, whatever list declares them; an item without a name may mean one that has it."""
+    """Create the instances of all lists; an item without a name may refer to a named instance."""
     items = [(item, chain.origin) for chain in chains for item in chain.value.split()]
     declared = {_name_of(item) for item, _ in items if "=" in item}
     made = [_plugin_instance("transform", *text) for text in items if "=" in text[0] or text[0] not in declared]
     first: dict[str, Instance] = {}
     for instance in made:
         other = first.setdefault(instance.name, instance)
-        # Lists may name the same instance again: one section configures both.
+        # Several lists may name the same instance; one section configures it.
         if other.value != instance.value:
             raise ConfigError(
                 f"{instance.origin}: '{instance.name}' is a transform '{instance.value}' here "

@@ -1,4 +1,4 @@
-"""Settings: what the daemon is told, read from flags, environment and file, checked, and each value's origin known."""
+"""Load the settings from flags, environment variables and file; validate them and record the origin of each value."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
@@ -38,11 +38,11 @@ class ControlPlaneSettings:
     """A control plane to follow.
 
     Args:
-        name: empty for the only one that has none.
-        address: its URL, replicas after commas; as text without its secrets.
-        plugin: what speaks to it.
-        options: the plugin's.
-        distribution: returns where the plugin comes from, like ``kuma-sd 1.0``.
+        name: its name; empty for a single control plane without a name.
+        address: its URL, replicas separated by commas; its text form has no secrets.
+        plugin: the source plugin.
+        options: the plugin's options.
+        distribution: returns the plugin's distribution, like ``kuma-sd 1.0``.
     """
 
     name: str
@@ -54,7 +54,7 @@ class ControlPlaneSettings:
 
 @dataclass(frozen=True)
 class TransformSettings:
-    """A transform in use; the arguments are those of the other instances."""
+    """A transform in use; arguments as for the other instances."""
 
     name: str
     plugin: TransformPlugin
@@ -68,12 +68,12 @@ class OutputSettings:
 
     Args:
         name: its name.
-        plugin: what publishes.
-        options: the plugin's.
-        label_profile: which labels its targets have.
-        transforms: what each label set goes through, in this order.
-        min_interval: the shortest time between two publications, in seconds.
-        distribution: returns where the plugin comes from.
+        plugin: the output plugin.
+        options: the plugin's options.
+        label_profile: the label profile of its targets.
+        transforms: the transforms, in order.
+        min_interval: minimum time between two publications, in seconds.
+        distribution: returns the plugin's distribution.
     """
 
     name: str
@@ -87,17 +87,17 @@ class OutputSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings; equal when the daemon would do the same.
+    """All settings; equal if they have the same effect.
 
     Args:
-        core: what concerns the daemon itself.
+        core: options of the daemon itself.
         control_planes: at least one.
         outputs: at least one.
-        web: where and how it answers over HTTP.
-        effective: every option that is in effect, by section.
-        warnings: what is set and has no effect, one sentence each.
+        web: options of the web listener.
+        effective: all options in effect, by section.
+        warnings: settings without effect, one sentence each.
         arguments: the values of the command's own flags.
-        file: the settings file that was read; empty for none.
+        file: the settings file; empty for none.
     """
 
     core: CoreOptions
@@ -111,24 +111,24 @@ class Settings:
 
     @property
     def source(self) -> str:
-        """Where the settings are from, for people."""
+        """A description of where the settings come from."""
         return f"settings from {self.file}" if self.file else "no settings file"
 
 
 def load(
     arguments: Sequence[str], environment: Mapping[str, str], plugins: Plugins, program: Program | None = None
 ) -> Settings:
-    """Read and check the settings; the same arguments may be given again for a reload.
+    """Read and validate the settings. For a reload, call it again with the same arguments.
 
     Args:
         arguments: the command line after the command.
         environment: the environment variables.
-        plugins: where the plugins that are named come from; no other is loaded.
+        plugins: the plugin manager; only plugins that settings name are loaded.
         program: the command, with flags of its own.
 
     Raises:
-        ConfigError: something is wrong; the message says of each mistake where it is and what to do.
-        PluginError: a plugin that is named cannot be loaded.
+        ConfigError: there are mistakes; the message has the place of each, and what to do.
+        PluginError: a plugin that settings name cannot be loaded.
     """
     precedence, mistakes = Precedence(arguments, environment, program or Program()), Mistakes()
     mistakes.attempt(precedence.check_syntax)
@@ -149,7 +149,7 @@ def load(
 
 
 def _read(values: Values, instances: Instances, plugins: Plugins, mistakes: Mistakes) -> Settings:
-    """Read all values, and raise with every mistake in them."""
+    """Parse all values, and raise one error with all mistakes."""
     core = mistakes.attempt(values.read, CoreOptions, CORE)
     control_planes = [
         mistakes.attempt(_control_plane, control_plane, values, plugins) for control_plane in instances.control_planes
@@ -175,7 +175,7 @@ def _read(values: Values, instances: Instances, plugins: Plugins, mistakes: Mist
 def find_daemon(
     arguments: Sequence[str], environment: Mapping[str, str], program: Program
 ) -> tuple[argparse.Namespace, Path | None]:
-    """Return a command's own flags and the control socket, as far as they can be read from settings that are wrong.
+    """Return a command's own flags and the control socket, as far as invalid settings allow.
 
     Args:
         arguments: the command line after the command.
@@ -190,18 +190,18 @@ def find_daemon(
 
 
 def parser_of(program: Program, plugins: Plugins) -> argparse.ArgumentParser:
-    """Return the parser of a command that takes settings, to describe it: with the flags there are by default.
+    """Return the parser of a command that takes settings, with the default flags, for documentation.
 
     Args:
         program: the command, with flags of its own.
-        plugins: where the plugins that are used by default come from.
+        plugins: the plugin manager.
     """
     instances = _discover(Precedence([], {}, program).read)
     return settings_parser(program, declare(instances, plugins), None, own=True)
 
 
 def _discover(read: Callable[[Schema], Texts]) -> Instances:
-    """Find the instances: the lists of the core name the outputs, and outputs may list transforms of their own."""
+    """Parse the instances: the core's lists name the outputs, and outputs may have their own list of transforms."""
     defaults = {(CORE, option.name): Text(option.show(option.default), "default") for option in options_of(CoreOptions)}
     outputs = find_outputs((defaults | read(declare_lists([])))[CORE, "output"])
     texts = defaults | read(declare_lists(output.name for output in outputs))
@@ -215,7 +215,7 @@ def _discover_in_file(precedence: Precedence) -> Instances:
     try:
         return _discover(precedence.in_file_only().read)
     except ConfigError:
-        # What is wrong there is overridden, or it would have been found before.
+        # A mistake there is overridden, otherwise it would have been found before.
         return Instances((), (), (), {})
 
 
@@ -244,7 +244,7 @@ def _output(
         plugin=plugin,
         options=options,
         label_profile=shared["label-profile"],
-        # One that is missing has a mistake, which is told anyway.
+        # A missing one has a mistake, which is reported anyway.
         transforms=tuple(transforms[name] for name in chain if name in transforms),
         min_interval=shared["min-interval"],
         distribution=partial(plugins.provider, "output", one.plugin),

@@ -1,4 +1,4 @@
-"""From the texts that are set to the values that are in effect."""
+"""Parse the texts of settings into values."""
 
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 class Effective(NamedTuple):
-    """The value of an option that is in effect.
+    """The effective value of an option.
 
     Args:
         section: ``kuma-sd`` or an instance's name.
-        option: what was declared.
+        option: the option's declaration.
         value: as text; a secret is masked.
         origin: where it was set, like ``/etc/kuma-sd.conf:12``, ``environment KUMA_SD_NAME``, ``flag --name``
             or ``default``.
@@ -30,10 +30,10 @@ class Effective(NamedTuple):
 
 
 class Values:
-    """Parses options and remembers where each value is from.
+    """Parses options and records the origin of each value.
 
     Args:
-        texts: what is set.
+        texts: the texts that are set.
     """
 
     def __init__(self, texts: Texts) -> None:
@@ -41,15 +41,15 @@ class Values:
         self.effective: list[Effective] = []
 
     def read(self, declaration: type[T], section: str, *, inherited: bool = False) -> T:
-        """Make an options dataclass of a section.
+        """Create the options dataclass of a section.
 
         Args:
             declaration: the dataclass.
-            section: where its options stand.
-            inherited: whether those that do not stand there are taken from [kuma-sd].
+            section: the section of its options.
+            inherited: whether options missing there are taken from [kuma-sd].
 
         Raises:
-            ConfigError: values are wrong, or do not fit together.
+            ConfigError: values are invalid, or do not fit together.
         """
         mistakes = Mistakes()
         values = {
@@ -66,7 +66,7 @@ class Values:
         """Return the value of one option; the arguments are those of `read`.
 
         Raises:
-            ConfigError: it is wrong; the message says where, and never shows a secret.
+            ConfigError: it is invalid; the message says where, and never shows a secret.
         """
         places = [section, CORE] if inherited else [section]
         found = next((place for place in places if (place, option.name) in self._texts), None)
@@ -87,11 +87,11 @@ def _parse(option: Option, text: Text, section: str) -> Any:  # noqa: ANN401 (wh
     try:
         return option.parse(text.value)
     except ValueError as error:
-        # Flags and variables say which option it is; a line of a file does not.
+        # The origin of a flag or variable names the option; the origin of a file's line does not.
         where = "" if text.origin.startswith(("flag ", "environment ")) else f" {option.name} in [{section}]:"
-        # A further line may be another option that is indented by mistake, and a secret.
+        # A continuation line may be another option, indented by mistake, with a secret.
         is_guarded = option.type.secret or option.type.may_hold_secret
         is_guarded = is_guarded or ("\n" in text.value and not option.type.repeated)
         what = "its value" if is_guarded else repr(text.value)
-        # Without the context: that of a secret's error could show the secret.
+        # No exception context: the context of a secret's error could show the secret.
         raise ConfigError(f"{text.origin}:{where} {what} {error}") from (None if is_guarded else error)

@@ -1,7 +1,7 @@
-"""Flags, environment variables and the file: three spellings of the declared options, read with ConfigArgParse.
+"""Read flags, environment variables and the file with ConfigArgParse, which decides their precedence.
 
-ConfigArgParse finds out which spelling counts. To it every option is plain text, because it would split values that
-look like lists, and print secrets.
+All options are plain text to ConfigArgParse, because it would otherwise split values that look like lists, and print
+secrets.
 """
 
 import argparse
@@ -19,24 +19,24 @@ from kuma_sd.settings.instances import Text
 from kuma_sd.settings.schema import Declaration, Place, Schema
 
 Texts = dict[Place, Text]
-"""What is set, by place; what is set nowhere is not in it."""
+"""The texts that are set, by place; options that are not set are missing."""
 
 _PREFIX = "KUMA_SD_"
 
-# Kubernetes sets these in every container, for services whose names begin with kuma-sd.
+# Kubernetes sets these variables in every container, for services whose names begin with kuma-sd.
 _OF_KUBERNETES = re.compile(
     r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_[0-9]+_(TCP|UDP|SCTP)\w*)=.*|\w+_PORT=(tcp|udp|sctp)://.*", re.DOTALL
 )
 
 
 class Precedence:
-    """Where settings stand.
+    """The sources of settings.
 
     Args:
         arguments: the command line after the command.
         environment: the environment variables.
         program: the command.
-        lenient: a file that cannot be read counts as none.
+        lenient: whether to ignore a file that cannot be read.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -53,7 +53,7 @@ class Precedence:
                 self._environment[ours], self._aliased[ours] = environment[theirs], theirs
         self._program = program
         found, _ = config_finder().parse_known_args(self._arguments, env_vars=self._environment)
-        # Read once, and not by ConfigArgParse: what it names may be a pipe.
+        # Read once, and not by ConfigArgParse: the file may be a pipe.
         self.path: str = found.config or (program.default_file if Path(program.default_file).exists() else "")
         self.file: ConfigFile | None = None
         try:
@@ -63,43 +63,43 @@ class Precedence:
                 raise
 
     def in_file_only(self) -> "Precedence":
-        """Return the file's spelling alone, as if no flag and no variable were set."""
+        """Return a copy with the file only, without flags and variables."""
         alone = Precedence([], {}, Program())
         alone.file = self.file
         return alone
 
     def check_syntax(self) -> None:
-        """Raise what is wrong with lines of the file.
+        """Raise an error if the file has invalid lines.
 
         Raises:
-            ConfigError: something is.
+            ConfigError: the file has invalid lines.
         """
         if self.file and self.file.mistakes:
             raise ConfigError(*self.file.mistakes)
 
     def read(self, schema: Schema) -> Texts:
-        """Read these options; whatever else is set is passed over."""
+        """Read these options; ignore others."""
         return self._read(schema, self._parser(schema, own=False))[0]
 
     def parse_known(self, schema: Schema) -> tuple[Texts, argparse.Namespace]:
-        """Read these options, and the command's own flags; whatever else is set is passed over."""
+        """Read these options and the command's own flags; ignore others."""
         return self._read(schema, self._parser(schema, own=True))
 
     def parse(self, schema: Schema) -> tuple[Texts, argparse.Namespace]:
-        """Read all options, and the command's own flags; ``--help`` prints its help and ends the program.
+        """Read all options and the command's own flags; ``--help`` prints help and exits.
 
         Raises:
-            ConfigError: there is another flag, or one is used wrongly.
+            ConfigError: a flag is unknown or misused.
         """
         return self._read(schema, self._parser(schema, own=True), strict=True)
 
     def ignored(self, schema: Schema, arguments: argparse.Namespace, unused: Iterable[str]) -> list[str]:
-        """Say what is set and has no effect.
+        """Return warnings about settings without effect.
 
         Args:
             schema: all options.
-            arguments: what `parse` returned.
-            unused: names of instances that are switched off; variables of theirs are no mistake.
+            arguments: the result of `parse`.
+            unused: names of disabled instances; their variables are not a mistake.
         """
         said = []
         flags = [flag for flag in self._program.ignored_flags if getattr(arguments, flag[2:].replace("-", "_"))]
@@ -132,7 +132,7 @@ class Precedence:
         variables = set(sources.get("environment_variables", {}))
         if self._program.environment_first:
             variables.update(environment)
-        # The rest of this source's name is the file's; the stream that stands for it has none.
+        # ConfigArgParse appends the file's name to this source; the stream that replaces the file has no name.
         in_file = {flag for source, found in sources.items() if source.startswith("config_file") for flag in found}
         texts = {}
         for declaration in schema:
@@ -151,7 +151,7 @@ class Precedence:
     def _text_in_file(self, place: Place) -> Text:
         assert self.file is not None
         entry = next(entry for entry in self.file.entries if (entry.section, entry.key) == place)
-        # As it was written: argparse takes "--" for no value at all.
+        # The text as written: argparse treats "--" as no value.
         return Text(entry.value, f"{self.file.name}:{entry.line}")
 
 

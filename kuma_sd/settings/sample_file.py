@@ -1,4 +1,4 @@
-"""The sample settings file: every option of what kuma-sd itself brings, commented out, with its help and default."""
+"""Generate the sample settings file: all options of kuma-sd, commented out, with help and default."""
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,10 +29,10 @@ _OF_OUTPUTS = "For this output, these override what stands under [kuma-sd]."
 
 
 def sample(plugins: Plugins) -> str:
-    """Write the sample file.
+    """Return the sample file.
 
     Raises:
-        PluginError: a plugin of kuma-sd's own distribution is broken.
+        PluginError: a bundled plugin is broken.
     """
     builtin, sources = builtin_plugins(plugins)
     lines = [_HEAD, f"[{CORE}]", *_entries(options_of(CoreOptions))]
@@ -57,16 +57,16 @@ def builtin_plugins(plugins: Plugins) -> tuple[list[Available], list[SourcePlugi
     """Return the plugins of kuma-sd's own distribution, and the sources among them, each once.
 
     Raises:
-        PluginError: one is broken.
+        PluginError: a bundled plugin is broken.
     """
     builtin = [available for available in plugins.available() if available.distribution == DISTRIBUTION]
     opened = [plugins.source(available.name) for available in builtin if available.kind == "source"]
-    # One source may be there for several URL schemes.
+    # One source may support several URL schemes.
     return builtin, list({source.name: source for source in opened}.values())
 
 
 def _entries_of_sources(sources: Sequence[SourcePlugin]) -> Iterator[str]:
-    """Yield the options of the source that is used by default, and what others have besides."""
+    """Yield the options of the default source, and the additional options of others."""
     scheme = CoreOptions().cp_address[0].url.scheme
     default = next(source for source in sources if scheme in source.schemes)
     listed = {option.name for option in options_of(default.options)}

@@ -1,4 +1,4 @@
-"""Which options there are: those of the core, and those of the instances of plugins that settings name."""
+"""Declare all options: those of the core, and those of the plugin instances that settings name."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
@@ -34,7 +34,7 @@ CORE = "kuma-sd"
 WEB = "web"
 
 Place = tuple[str, str]
-"""Where an option stands: its section and its name."""
+"""The place of an option: section and name."""
 
 
 def _items(form: str) -> OptionType:
@@ -43,7 +43,7 @@ def _items(form: str) -> OptionType:
 
 @dataclass(frozen=True)
 class CoreOptions:
-    """What the daemon itself is told, whatever plugins it uses."""
+    """Options of the daemon itself."""
 
     cp_address: tuple[NamedUrl, ...] = option(
         (NamedUrl("", parse_url("grpc://localhost:5676")),),
@@ -107,7 +107,7 @@ class CoreOptions:
 
 @dataclass(frozen=True)
 class WebOptions:
-    """Where and how the daemon answers over HTTP; its control socket needs none of it."""
+    """Options of the web listener; the control socket does not use them."""
 
     listen_address: tuple[str, ...] = option(
         ("127.0.0.1:9119",),
@@ -135,7 +135,7 @@ _FOR_OUTPUTS = ("transform", "label-profile", "min-interval")
 
 
 def options_for_outputs() -> list[Option]:
-    """List the core's options that stand in an output's section as well, and replace those in [kuma-sd] there."""
+    """List the core options that an output's section can override."""
     return [declaration for declaration in options_of(CoreOptions) if declaration.name in _FOR_OUTPUTS]
 
 
@@ -144,8 +144,8 @@ class Declaration(NamedTuple):
 
     Args:
         section: ``kuma-sd`` or an instance's name.
-        option: what was declared.
-        inherited: it stands in [kuma-sd] too, which counts where the section does not have it.
+        option: the option's declaration.
+        inherited: whether [kuma-sd] has it too, as default for the section.
     """
 
     section: str
@@ -170,12 +170,12 @@ class Declaration(NamedTuple):
 
 
 class SchemaGroup(NamedTuple):
-    """Options that are shown together.
+    """A group of options in help and the sample file.
 
     Args:
-        section: where they stand.
-        title: what help texts call them.
-        schema: in the order they were declared.
+        section: their section.
+        title: the group's title in help texts.
+        schema: the options in the order of declaration.
     """
 
     section: str
@@ -184,11 +184,11 @@ class SchemaGroup(NamedTuple):
 
 
 class Schema:
-    """All options there are, each with a place and a flag of its own.
+    """All options, each with a unique place and flag.
 
     Raises:
         ConfigError: two options would have the same flag.
-        PluginError: a plugin's option has a name that is taken.
+        PluginError: a plugin's option has a reserved name.
     """
 
     def __init__(self, groups: Iterable[SchemaGroup]) -> None:
@@ -225,10 +225,10 @@ class Schema:
 
 
 def declare_lists(outputs: Iterable[str]) -> Schema:
-    """Declare only the options that name instances.
+    """Declare the options that name instances.
 
     Args:
-        outputs: the names of the outputs, as far as they are known.
+        outputs: the names of the outputs known so far.
     """
     core = [Declaration(CORE, declaration) for declaration in options_of(CoreOptions) if declaration.name in _LISTS]
     chain = next(
@@ -239,7 +239,7 @@ def declare_lists(outputs: Iterable[str]) -> Schema:
 
 
 def declare(instances: Instances, plugins: Plugins) -> Schema:
-    """Declare all options, loading the plugins that are named.
+    """Declare all options, loading the plugins that settings name.
 
     Raises:
         ConfigError: two options would have the same flag.
@@ -263,13 +263,13 @@ def declare(instances: Instances, plugins: Plugins) -> Schema:
 
 
 def _declare_sources(instances: Instances, plugins: Plugins) -> list[SchemaGroup]:
-    """Declare the options of sources: once for all control planes, and again for each that has a section."""
+    """Declare the options of sources: once for all control planes, and for each control plane with a section."""
     for_all: dict[str, Declaration] = {}
     of_one: list[SchemaGroup] = []
     for control_plane in instances.control_planes:
         options = _options_of_plugin(control_plane, plugins)
         for each in options:
-            # Sources may share an option: each parses it by its own type, and the flag shows the first one's help.
+            # Sources may share an option name: each parses it with its own type; the flag shows the help of the first.
             first = for_all.setdefault(each.name, Declaration(CORE, each)).option.type
             if (first.secret, first.repeated) != (each.type.secret, each.type.repeated):
                 raise PluginError(f"the sources in use do not agree on what kind of option '{each.name}' is")

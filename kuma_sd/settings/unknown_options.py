@@ -1,4 +1,4 @@
-"""Refuse what stands in the settings file and has no effect."""
+"""Reject sections and options of the settings file that have no effect."""
 
 import re
 from collections.abc import Iterator
@@ -12,24 +12,24 @@ from kuma_sd.settings.instances import Instances
 from kuma_sd.settings.schema import CORE, WEB, Schema
 
 _OPTION = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*=")
-# An item of a list may be NAME=VALUE, but has no blanks in it.
+# A list item may be NAME=VALUE, but contains no spaces.
 _OPTION_IN_LIST = re.compile(r"\s*([A-Za-z0-9_.-]+)\s+=")
 
 _NAMED_BY_NOTHING = "; neither cp-address nor transform nor output has an item of that name"
 
-# Outside of quotes, which a label matcher may have.
+# Only outside quotes: a label matcher may contain quoted text.
 _COMMENT = re.compile(r"""(?:"[^"]*"|'[^']*'|[^"'])*?\s([;#])""")
 
 
 def check_file(file: ConfigFile, schema: Schema, instances: Instances, in_file: Instances, plugins: Plugins) -> None:
-    """Refuse unknown sections and options.
+    """Reject unknown sections and options.
 
     Args:
-        file: what to check.
-        schema: all options there are.
-        instances: those in use.
-        in_file: those that the file names. A flag or variable may have switched one off; its section is unused then.
-        plugins: an empty section of a transform's or output's name may stand there, as in the sample file.
+        file: the file to check.
+        schema: all options.
+        instances: the instances in use.
+        in_file: the instances that the file names. A flag or variable may disable one; its section is then unused.
+        plugins: the plugin manager; an empty section named like a transform or output is allowed, as in the sample.
 
     Raises:
         ConfigError: with each mistake, its line, and a suggestion.
@@ -44,7 +44,7 @@ def check_file(file: ConfigFile, schema: Schema, instances: Instances, in_file: 
 
 
 def comments_in_values(file: ConfigFile) -> Iterator[str]:
-    """Yield a warning for each value that seems to end with a comment; the value itself is not shown."""
+    """Yield a warning for each value that seems to end with a comment, without the value."""
     for entry in file.entries:
         found = _COMMENT.match(entry.value)
         if found and "\n" not in entry.value:
@@ -94,7 +94,7 @@ def _hint(entry: Entry, schema: Schema) -> str:
 
 
 def _swallowed_options(file: ConfigFile, schema: Schema) -> Iterator[str]:
-    """Yield each line that is meant as an option, but continues the one above it because it is indented."""
+    """Yield each line that looks like an option, but is indented and so continues the previous option."""
     lists = {declaration.place for declaration in schema if declaration.option.type.repeated}
     for entry in file.entries:
         pattern = _OPTION_IN_LIST if (entry.section, entry.key) in lists else _OPTION

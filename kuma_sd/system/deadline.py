@@ -1,4 +1,4 @@
-"""A deadline for what can only be cut from another thread."""
+"""A deadline for blocking calls that only another thread can end."""
 
 import threading
 import time
@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 
 class Deadline:
-    """Calls a function when its time has come, in a thread of its own.
+    """Calls a function when the deadline expires, in its own thread.
 
     Args:
         name: the name of the thread.
-        act: what to call, once for each time that is set.
+        act: the function, called once for each deadline.
     """
 
     def __init__(self, name: str, act: Callable[[], None]) -> None:
@@ -22,7 +22,7 @@ class Deadline:
         self._thread: threading.Thread | None = None
 
     def set(self, seconds: float | None) -> None:
-        """Act in so many seconds from now, and at no other time; with None, never. Any thread may call this."""
+        """Replace the deadline by one in this many seconds; None for no deadline. Safe to call from any thread."""
         with self._changed:
             self._at = None if seconds is None else time.monotonic() + seconds
             self._changed.notify()
@@ -31,7 +31,7 @@ class Deadline:
                 self._thread.start()
 
     def close(self) -> None:
-        """Act no more, and end the thread."""
+        """Cancel the deadline and end the thread."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -41,7 +41,7 @@ class Deadline:
             self._act()
 
     def _wait(self) -> bool:
-        """Wait until it is time to act; false when closed."""
+        """Wait for the deadline; return false when closed."""
         with self._changed:
             while not self._closed:
                 left = None if self._at is None else self._at - time.monotonic()

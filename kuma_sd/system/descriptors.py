@@ -1,4 +1,4 @@
-"""File descriptors: those that every process has, and whether there are any left."""
+"""File descriptors: the three standard ones, and whether enough are free."""
 
 import contextlib
 import os
@@ -6,35 +6,35 @@ import select
 from typing import TextIO
 
 WRITABLE_TIMEOUT = 1.0
-"""How long somebody who reads what we write may take to make room, in seconds."""
+"""Maximum wait for a reader to make room in a pipe, in seconds."""
 
 
 def open_standard_descriptors() -> None:
-    """Open what is closed of stdin, stdout and stderr, so that no file of ours becomes one of them."""
+    """Open closed standard streams, so that no other file gets their descriptors."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest that is free, so this very one.
+            # open() uses the lowest free descriptor, which is this one.
             os.open(os.devnull, os.O_RDWR)
 
 
 def is_writable(stream: TextIO) -> bool:
-    """Tell whether a line can be written without waiting for ever: not into a pipe that is full and nobody reads."""
+    """Tell whether a line can be written without blocking for ever, as on a full pipe without a reader."""
     poll = select.poll()
     try:
         poll.register(stream.fileno(), select.POLLOUT)
     except (OSError, ValueError):
-        # It is no file, and so nothing that blocks.
+        # Not a file, so it cannot block.
         return True
     return bool(poll.poll(WRITABLE_TIMEOUT * 1000))
 
 
 def require_descriptors(count: int = 16) -> None:
-    """See that so many files can be opened, for a library that ends the process where there are none left.
+    """Check that this many files can be opened, for a library that aborts the process otherwise.
 
     Raises:
-        OSError: there are fewer.
+        OSError: fewer descriptors are free.
     """
     with contextlib.ExitStack() as stack:
         for _ in range(count):

@@ -1,4 +1,4 @@
-"""Directories of our own: made so that readers can enter them, and flushed so that a rename survives a crash."""
+"""Create directories that readers can enter, and flush them so that a rename survives a crash."""
 
 import errno
 import os
@@ -9,19 +9,19 @@ from kuma_sd.core.logger import Logger
 
 _log = Logger(__name__)
 
-# What file systems answer that cannot flush (fsync(2)), and what a directory answers that may not be read.
+# Errors of file systems without fsync(2) for directories, and of unreadable directories.
 _NOT_OFFERED = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
 _NOT_READABLE = (errno.EACCES, errno.EPERM)
 
 _unflushed: set[str] = set()
-"""The directories of which it was logged that they cannot be flushed."""
+"""Directories whose flush failure was logged already."""
 
 
 def make_directories(path: Path, mode: int = 0o755) -> None:
-    """Make a directory and those above it, whatever the umask: a file is of no use where its readers cannot go.
+    """Create a directory and its parents regardless of the umask, so that readers of its files can enter it.
 
     Raises:
-        OSError: it does not work; NotADirectoryError if something else is there.
+        OSError: it cannot be created; NotADirectoryError if another kind of file exists there.
     """
     if path.is_dir():
         return
@@ -34,7 +34,7 @@ def make_directories(path: Path, mode: int = 0o755) -> None:
         return
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        # The set-group-ID bit, which is inherited, stays.
+        # Keep the inherited set-group-ID bit.
         os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) | mode)
     finally:
         os.close(descriptor)
@@ -42,7 +42,7 @@ def make_directories(path: Path, mode: int = 0o755) -> None:
 
 
 def sync_directory(path: Path, directory: int | None = None) -> None:
-    """Flush a directory to disk. Where that fails, what was done in it is done all the same, so nothing is raised.
+    """Flush a directory to disk. Failures are logged, not raised, because the change itself succeeded.
 
     Args:
         path: its path.
@@ -58,7 +58,7 @@ def sync_directory(path: Path, directory: int | None = None) -> None:
         if error.errno not in _NOT_READABLE and str(path) not in _unflushed:
             _unflushed.add(str(path))
             _log.warning(
-                "a directory cannot be flushed to disk; a crash of the machine may undo the last change in it",
+                "a directory cannot be flushed to disk; a crash of the machine may undo its last change",
                 path=path,
                 reason=error.strerror,
             )
@@ -67,10 +67,10 @@ def sync_directory(path: Path, directory: int | None = None) -> None:
 
 
 def flush(descriptor: int) -> None:
-    """Flush a file or directory to disk, where the file system can.
+    """Flush a file or directory to disk, if the file system supports it.
 
     Raises:
-        OSError: the disk fails, or is full.
+        OSError: the disk fails or is full.
     """
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Durable files: whole or not at all, readable by their readers, and replaced in one step."""
+"""Durable files: written completely or not at all, with readable permissions, replaced atomically."""
 
 import contextlib
 import errno
@@ -20,13 +20,13 @@ __all__ = ["FileClaim", "file_holds", "remove_leftovers", "replace_file"]
 
 
 class FileClaim:
-    """The right to write a file, which only one process has; also makes the directories that replace_file() needs.
+    """The exclusive right to write a file; also creates the directories that replace_file() needs.
 
     Args:
         path: the file.
 
     Raises:
-        OutputError: it cannot be replaced, its directory cannot be made or written, or another process writes it.
+        OutputError: it cannot be replaced, its directory cannot be created or written, or another process writes it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,14 +36,14 @@ class FileClaim:
         self.renew()
 
     def renew(self) -> None:
-        """Make sure that it holds, since somebody may have removed the directory and the lock with it.
+        """Check that the lock still holds; the directory may have been removed together with the lock.
 
         Raises:
-            OutputError: as when it was made.
+            OutputError: as in the constructor.
         """
         path = resolve_links(self._path)
         if self._lock.path != _lock_of(path).path:
-            # A link leads elsewhere now.
+            # The target of a symbolic link has changed.
             self.release()
             self._lock = _lock_of(path)
         try:
@@ -59,24 +59,24 @@ class FileClaim:
             raise OutputError(f"cannot write into the directory {directory!r}: {error.strerror}") from error
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the lock."""
         self._lock.release()
 
 
 def replace_file(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str = "") -> os.stat_result:
-    """Replace a file by new content in one step that survives a crash at any moment.
+    """Replace a file's content atomically; a crash at any moment leaves the old or the new content.
 
     Args:
-        path: the file, or a link to it; its directory is made again if somebody removed it.
-        chunks: the content, in pieces, so that it never has to be in memory at once.
+        path: the file, or a link to it; its directory is created again if it was removed.
+        chunks: the content in pieces, so that it is never in memory as a whole.
         mode: the permissions.
-        group: the name of the group that shall own it; empty for the process's own.
+        group: the name of the owning group; empty for the process's own.
 
     Returns:
-        Its status as it was written, for whoever watches it.
+        The file's status after writing, for file watchers.
 
     Raises:
-        OutputError: it did not work; the old file is untouched.
+        OutputError: the file was not replaced; the old file is unchanged.
     """
     group_id, real = _group_id(group), resolve_links(path)
     try:
@@ -108,7 +108,7 @@ def file_holds(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: st
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what a process left behind that was killed while it replaced a file; only for whoever may write it.
+    """Remove leftovers of processes that were killed while they replaced a file. Call only with the right to write it.
 
     Raises:
         OutputError: its directory cannot be written.
@@ -126,7 +126,7 @@ def _lock_of(path: Path) -> FileLock:
 
 
 def _remove_leftovers(folder: int, name: str) -> None:
-    """Remove what a process that was killed left behind of this file, and of no other."""
+    """Remove the leftovers of killed processes for this file only."""
     ours = re.compile(re.escape(name) + r"\.[0-9a-f]{8}\.tmp")
     for leftover in filter(ours.fullmatch, os.listdir(folder)):
         with contextlib.suppress(OSError):
@@ -149,7 +149,7 @@ def _write(name: str, folder: int, chunks: Iterable[bytes], mode: int, group_id:
             rest = memoryview(chunk)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
-        # The group first: giving a file away takes set-ID bits off it.
+        # Set the group first: changing it clears the set-ID bits.
         os.fchown(descriptor, -1, group_id)
         os.fchmod(descriptor, mode)
         flush(descriptor)

@@ -1,4 +1,4 @@
-"""The lock that one process has on a file or a directory: flock(2) on a file of its own."""
+"""A lock between processes on a file or directory: flock(2) on a separate lock file."""
 
 import errno
 import fcntl
@@ -12,12 +12,12 @@ _log = Logger(__name__)
 
 _HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
-# What file systems answer that keep no locks, as NFS without lockd (flock(2)).
+# Errors of file systems without locks, such as NFS without lockd (flock(2)).
 _NOT_OFFERED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
 _MODE = 0o600
-"""Whoever may open the file could keep the lock for ever."""
+"""Only the owner may open the lock file: any process that can open it could hold the lock for ever."""
 
 
 class LockedError(Exception):
@@ -25,10 +25,10 @@ class LockedError(Exception):
 
 
 class FileLock:
-    """A lock that one process has at a time. Where the file system keeps no locks, it is logged, and counts as had.
+    """A lock that one process holds at a time. On file systems without locks it counts as held; this is logged.
 
     Args:
-        path: the file that is locked; made if missing, and never removed.
+        path: the lock file; created if missing, and never removed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,17 +37,17 @@ class FileLock:
         self._warned = False
 
     def acquire(self, directory: int | None = None) -> bool:
-        """Take the lock, or make sure that it is still had: somebody may have removed the file.
+        """Take the lock, or check that it is still held: the lock file may have been removed.
 
         Args:
-            directory: a descriptor of the directory that the file is in; None to find it by its path.
+            directory: a descriptor of the file's directory; None to use the path.
 
         Returns:
-            Whether it was taken just now.
+            Whether this call took the lock.
 
         Raises:
-            LockedError: another process has it.
-            OSError: its file cannot be made or opened.
+            LockedError: another process has the lock.
+            OSError: the lock file cannot be created or opened.
         """
         name = str(self.path) if directory is None else self.path.name
         if self._is_had(name, directory):
@@ -63,7 +63,7 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -90,7 +90,7 @@ class FileLock:
     def _warn(self, error: OSError) -> None:
         if not self._warned:
             _log.warning(
-                "the file system keeps no locks; make sure that no other kuma-sd writes there",
+                "the file system does not support locks; make sure that no other kuma-sd writes there",
                 path=self.path,
                 reason=error.strerror,
             )
@@ -98,7 +98,7 @@ class FileLock:
 
 
 def _open(name: str, directory: int | None) -> int:
-    # Not blocking, in case that it is a pipe.
+    # Non-blocking, in case the file is a pipe.
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
     descriptor = os.open(name, flags, _MODE, dir_fd=directory)
     status = os.fstat(descriptor)

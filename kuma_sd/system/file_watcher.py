@@ -1,8 +1,8 @@
-"""Watching files: says when the content of one changed, however that was done, and never goes blind.
+"""Watch files: report when a file's content changes, by whatever means.
 
-The kernel tells of changes at once, but not of all: it knows directories, not names that lead through symbolic links;
-it forgets a directory that is deleted; its queue overflows without a sign; and there are limits (inotify(7)). So an
-event means no more than "look now", and files are looked at now and then in any case.
+inotify reports changes immediately, but not all of them: it watches directories, not names behind symbolic links; a
+deleted directory is no longer watched; its queue may overflow; the number of watches is limited (inotify(7)). So an
+event only triggers a check, and files are also checked periodically.
 """
 
 import os
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 _log = Logger(__name__)
 
 SMALL = 2**20
-"""Up to which size, in bytes, a file is read to compare it; of larger ones size, place and time are compared."""
+"""Files up to this size, in bytes, are compared by content; larger ones by size, inode and time."""
 
 MOST_CALMS = 10
-"""How many times as long as a calm it is waited for: in a directory that is written to all the time there is none."""
+"""Maximum wait for a quiet period, as a multiple of its length: a busy directory is never quiet."""
 
 _CHANGES = ("Created", "Modified", "Moved", "Deleted")
 
 SETTLED_NANOSECONDS = 100_000_000
-"""How old a change must be before the time of a file tells it from the next one: file systems count in ticks."""
+"""Minimum age of a change, for the time of a file to tell it from the next: file systems count in ticks."""
 
 SETTLED_WHOLE_SECONDS = 2_000_000_000
-"""The same where they count in seconds, some in two."""
+"""The same for file systems whose times have a resolution of one or two seconds."""
 
 _SECOND = 1_000_000_000
 
 
 class _Watched(NamedTuple):
-    """What the kernel is asked to tell about: a directory, or a directory and all below it."""
+    """A directory to watch, alone or with everything below it."""
 
     directory: Path
     recursive: bool
 
 
 class _Look(NamedTuple):
-    """How a file was found: what differs when its content does, and how that was known."""
+    """The observed state of a file: values that change with its content, and how they were determined."""
 
     signature: object
     status: tuple[int, ...] = ()
@@ -55,19 +55,19 @@ class _Look(NamedTuple):
 
 
 class FileWatcher:
-    """Watches files in a thread of its own.
+    """Watches files in its own thread.
 
-    Names may be symbolic links, which are followed each time, so that Kubernetes may swap a ConfigMap behind them. A
-    file that appears or vanishes changed, or one that others may read now; one that is touched, or replaced by an equal
-    one, did not.
+    Symbolic links are followed at each check, so that Kubernetes can swap a ConfigMap behind them. A file counts as
+    changed if it appears, vanishes, or its content or permissions change; touching it or replacing it by an equal file
+    does not count.
 
     Args:
         paths: the files; they and their directories need not exist.
-        on_change: called with those that changed, in the watcher's thread.
-        interval: the longest time between two looks, in seconds.
-        calm: how long nothing must happen before a change counts as finished, in seconds.
-        under: directories that are watched with all below them; each takes one inotify instance, as any directory does
-            that is watched alone, and a user has 128.
+        on_change: called with the changed files, in the watcher's thread.
+        interval: maximum time between two checks, in seconds.
+        calm: the quiet period after which a change counts as finished, in seconds.
+        under: directories that are watched recursively; each uses one inotify instance, like each directory that is
+            watched alone. The default limit is 128 instances per user.
     """
 
     def __init__(
@@ -90,10 +90,10 @@ class FileWatcher:
         self.follow(paths)
 
     def follow(self, paths: Iterable[Path]) -> bool:
-        """Watch these files from now on; a change of one that was watched before is not missed.
+        """Replace the set of watched files; no change of a file in both sets is missed.
 
         Returns:
-            Whether there are some that were not watched before.
+            Whether some files were not watched before.
         """
         before, self._paths = self._paths, frozenset(paths)
         for path in self._paths:
@@ -105,14 +105,14 @@ class FileWatcher:
         return not self._paths <= before
 
     def saw(self, path: Path, written: os.stat_result) -> None:
-        """Take a file for seen, because who asks wrote it; whatever somebody else does after that is a change.
+        """Ignore a change made by the caller; later changes by others are reported.
 
         Args:
             path: the file.
-            written: its status when it was written.
+            written: the file's status after the caller wrote it.
         """
         look = _look_at(path)
-        # If somebody was faster than this look, it is like none, so that the next one sees a change.
+        # If another process changed the file already, forget its state, so that the next check reports a change.
         mine = _identity_at(path) == _identity(written)
         with self._noting:
             self._seen[path] = look if mine else _Look(object())
@@ -124,7 +124,7 @@ class FileWatcher:
         directories = _Directories(self._stirred.set, self._interval)
         try:
             while not self._closing.is_set():
-                # In this order: what changes after the look is told by an event.
+                # In this order: an event reports changes after the check.
                 directories.watch(_directories_of(self._paths, self._under))
                 self._look()
                 if self._stirred.wait(self._interval):
@@ -133,7 +133,7 @@ class FileWatcher:
             directories.close()
 
     def close(self) -> None:
-        """End run(), from any thread."""
+        """End `run`, from any thread."""
         self._closing.set()
         self._stirred.set()
 
@@ -145,14 +145,14 @@ class FileWatcher:
             if before and before.signature != now.signature:
                 changed.add(path)
             with self._noting:
-                # Whoever wrote the file meanwhile knows better.
+                # The caller recorded a newer state in the meantime.
                 if self._seen.get(path) is before:
                     self._seen[path] = now
         if changed and not self._closing.is_set():
             self._on_change(frozenset(changed))
 
     def _wait_for_calm(self) -> None:
-        # One replaced file makes about eight events, and one written in place begins with one before it is whole.
+        # Replacing a file causes about eight events; writing in place causes the first before the file is complete.
         deadline = time.monotonic() + MOST_CALMS * self._calm
         while time.monotonic() < deadline:
             self._stirred.clear()
@@ -161,11 +161,11 @@ class FileWatcher:
 
 
 class _Directories:
-    """The directories that the kernel tells about, through watchdog.
+    """Watches directories with inotify, through watchdog.
 
     Args:
         wake: called at each event.
-        interval: what is said to be the time between two looks if the kernel cannot be asked.
+        interval: the time between two checks, for the log line if inotify is not available.
     """
 
     def __init__(self, wake: Callable[[], None], interval: float) -> None:
@@ -176,14 +176,14 @@ class _Directories:
         self._problem = ""
 
     def watch(self, wanted: set[_Watched]) -> None:
-        """Watch exactly these, and those anew that went silent because they were deleted or replaced."""
+        """Watch exactly these directories; renew the watches of directories that were deleted or replaced."""
         try:
             for watched in [each for each in self._watches if each not in wanted or not self._is_live(each)]:
                 self._unwatch(watched)
             for watched in wanted - self._watches.keys():
                 self._watches[watched] = self._schedule(watched), watched.directory.stat()
         except FileNotFoundError:
-            # It vanished just now; the next look is at what is there then.
+            # It has just vanished; the next check finds what exists then.
             self._say("")
         except OSError as error:
             self._say(error.strerror or str(error))
@@ -191,13 +191,13 @@ class _Directories:
             self._say("")
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """End all watches."""
         if self._observer:
             self._observer.stop()
             self._observer.join()
 
     def _schedule(self, watched: _Watched) -> "ObservedWatch":
-        # Late, for most commands watch nothing.
+        # Imported late: most commands watch no files.
         from watchdog import events, observers  # noqa: PLC0415
 
         if self._observer is None or not self._observer.is_alive():
@@ -208,10 +208,10 @@ class _Directories:
 
         class Handler(events.FileSystemEventHandler):
             def on_any_event(self, event: events.FileSystemEvent) -> None:  # noqa: ARG002 (any of them)
-                # Nothing that can raise: that would end watchdog's thread, and nobody would notice.
+                # Must not raise: an error would silently end watchdog's thread.
                 wake()
 
-        # Not those of reading: our own looks would wake us.
+        # Ignore read events: the watcher's own checks cause them.
         changes = [getattr(events, f"{what}{how}Event") for what in ("File", "Dir") for how in _CHANGES]
         return self._observer.schedule(
             Handler(),
@@ -227,7 +227,7 @@ class _Directories:
             same = os.path.samestat(watched.directory.stat(), then)
         except OSError:
             return False
-        # After a directory is deleted its thread ends; a new directory may get the same inode.
+        # The thread ends when its directory is deleted; a new directory may get the same inode.
         return (
             same
             and self._observer.is_alive()
@@ -242,7 +242,7 @@ class _Directories:
     def _say(self, problem: str) -> None:
         if problem and not self._problem:
             _log.warning(
-                "changes of files are not seen at once, since the kernel watches no more directories",
+                "inotify watches are not available, changes of files are noticed late",
                 seen_within=show_duration(self._interval),
                 reason=problem,
             )
@@ -250,7 +250,7 @@ class _Directories:
 
 
 def _directories_of(paths: Iterable[Path], under: Iterable[Path]) -> set[_Watched]:
-    """Return where a change of one of these shows: where it lies, and where the file lies that it leads to."""
+    """Return the directories in which changes of these files show: that of each name, and that of its link's target."""
     roots = {root for root in (Path(os.path.realpath(directory)) for directory in under) if _is_directory(root)}
     directories = {
         _nearest(Path(os.path.realpath(directory)))
@@ -266,17 +266,17 @@ def _watched(directory: Path, roots: Collection[Path]) -> _Watched:
 
 
 def _nearest(directory: Path) -> Path:
-    """Return a directory if it exists, else the one in which the way to it will appear."""
+    """Return a directory if it exists, else its nearest existing parent."""
     return next((each for each in (directory, *directory.parents) if _is_directory(each)), directory)
 
 
 def _is_directory(path: Path) -> bool:
-    # Not Path.is_dir(), which raises where a directory on the way may not be entered.
+    # Path.is_dir() raises if a parent directory may not be entered.
     return os.path.isdir(path)  # noqa: PTH112 (see above)
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
-    """Return what differs once somebody else wrote or replaced a file; renaming it changes nothing of it."""
+    """Return values that change when a file is written or replaced, but not when it is renamed."""
     return status.st_dev, status.st_ino, status.st_mode, status.st_gid, status.st_size, status.st_mtime_ns
 
 
@@ -288,7 +288,7 @@ def _identity_at(path: Path) -> tuple[int, ...] | None:
 
 
 def _look_at(path: Path, before: _Look | None = None) -> _Look:
-    """Look at a file; one whose status is as before is not read again."""
+    """Check a file; it is not read again if its status is unchanged."""
     try:
         found = path.stat()
     except OSError:
@@ -302,14 +302,14 @@ def _look_at(path: Path, before: _Look | None = None) -> _Look:
 
 
 def _signature(path: Path, status: os.stat_result) -> object:
-    """Return what differs when the content or the permissions do; None if the file cannot be read."""
+    """Return a value that changes with content or permissions; None if the file cannot be read."""
     try:
         if not stat.S_ISREG(status.st_mode):
-            # Reading from a pipe would take from its reader.
+            # Reading a pipe would consume its data.
             return stat.S_IFMT(status.st_mode)
         if status.st_size > SMALL:
             return status.st_mode, status.st_gid, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-        # Late, since it loads OpenSSL, which whoever only checks settings needs nowhere else.
+        # Imported late: it loads OpenSSL, which checking settings does not need.
         import hashlib  # noqa: PLC0415
 
         return status.st_mode, status.st_gid, hashlib.blake2b(read_regular(path)).digest()

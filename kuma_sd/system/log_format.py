@@ -1,4 +1,4 @@
-"""The log: one line per event on stderr, as logfmt or JSON, with a field for each fact."""
+"""Set up the log: one line per event on stderr, as logfmt or JSON, with named fields."""
 
 import json
 import logging
@@ -25,30 +25,30 @@ _WORDS = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warn"}
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4}
 
 _BARE = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:@%+,-[]")
-"""What a value of logfmt may hold without quotes."""
+"""Characters that a logfmt value may have without quotes."""
 
 _writers: list[LogWriter] = []
-"""The thread that writes stderr, once there is one."""
+"""The writer thread of stderr, once started."""
 
 
 def configure(level: str = "info", format_: str = "logfmt", stream: TextIO | None = None) -> None:
-    """Set logging up, or anew.
+    """Set up logging; may be called again.
 
     Args:
-        level: the least level that is logged: debug, info, warn, error or off.
+        level: minimum log level: debug, info, warn, error or off.
         format_: logfmt or json.
-        stream: where lines go; stderr if None.
+        stream: the output stream; stderr if None.
     """
     handler = logging.StreamHandler(stream or next(iter(_writers), sys.stderr))
     formatter = _JSON() if format_ == "json" else _Logfmt()
     handler.setFormatter(_ForJournal(formatter) if goes_to_journal(stream or sys.stderr, os.environ) else formatter)
     logging.basicConfig(level=LEVELS[level], handlers=[handler], force=True)
-    # It logs each inotify event at debug level, those that logging to a watched file causes included.
+    # watchdog logs each inotify event at debug level, even those caused by logging to a watched file.
     logging.getLogger("watchdog").setLevel(max(LEVELS[level], logging.WARNING))
 
 
 def write_in_thread() -> None:
-    """Write stderr from a thread of its own from now on, so that nobody who logs waits for whoever reads the log."""
+    """Write stderr from a separate thread from now on, so that a slow log reader blocks no other thread."""
     if _writers:
         return
     writer = LogWriter(sys.stderr, _describe_loss)
@@ -60,28 +60,28 @@ def write_in_thread() -> None:
 
 
 def drain(timeout: float) -> None:
-    """Wait until all that was logged is written, but not longer than this many seconds."""
+    """Wait until all log lines are written, at most this many seconds."""
     for writer in _writers:
         writer.drain(timeout)
 
 
 def _describe_loss(lines: int) -> str:
-    event = Event("log lines were lost, because nobody read the log in time", {"lines": lines})
+    event = Event("log lines were lost, because the log was not read in time", {"lines": lines})
     record = logging.LogRecord(__name__, logging.WARNING, __file__, 0, event, None, None)
     return "".join(f"{handler.format(record)}\n" for handler in logging.getLogger().handlers[:1])
 
 
 def goes_to_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Tell whether a stream goes to the journal of systemd, which reads priorities (JOURNAL_STREAM in systemd.exec(5)).
+    """Tell whether a stream goes to systemd's journal, which reads priorities (JOURNAL_STREAM in systemd.exec(5)).
 
     Args:
-        stream: what lines are written to.
+        stream: the output stream.
         environment: the environment variables.
     """
     try:
         stat = os.fstat(stream.fileno())
     except (OSError, ValueError):
-        # It is no file, or closed.
+        # Not a file, or closed.
         return False
     return environment.get("JOURNAL_STREAM") == f"{stat.st_dev}:{stat.st_ino}"
 
@@ -97,7 +97,7 @@ class _JSON(logging.Formatter):
 
 
 class _ForJournal(logging.Formatter):
-    """Puts the priority in front, which the journal takes off again (sd-daemon(3)), for `journalctl -p warning`."""
+    """Prefixes the priority, which the journal strips (sd-daemon(3)), for `journalctl -p warning`."""
 
     def __init__(self, formatter: logging.Formatter) -> None:
         super().__init__()
@@ -134,5 +134,5 @@ def _quoted(name: str, value: object) -> str:
 
 
 def escape(text: str) -> str:
-    """Escape what is not printable: what comes from outside may hold line ends, and codes that terminals obey."""
+    """Escape characters that are not printable: external input may contain line breaks and terminal control codes."""
     return "".join(character if character.isprintable() else json.dumps(character)[1:-1] for character in text)

@@ -1,4 +1,4 @@
-"""Writing the log from a thread of its own: a pipe that nobody reads blocks whoever writes into it."""
+"""Write the log from a separate thread, because writing to a full pipe without a reader blocks."""
 
 import contextlib
 import signal
@@ -8,15 +8,15 @@ from collections.abc import Callable
 from typing import TextIO
 
 MOST_CHARACTERS = 2**20
-"""How much may wait to be written; what comes then is lost, and counted."""
+"""Maximum size of the queue; further lines are dropped and counted."""
 
 
 class LogWriter:
-    """A stream whose `write` never waits; a thread hands on what was written.
+    """A stream whose `write` never blocks; a thread writes the queued lines.
 
     Args:
-        stream: where it goes.
-        describe_loss: makes a line that says how many were lost.
+        stream: the underlying stream.
+        describe_loss: returns a log line with the number of lost lines.
     """
 
     def __init__(self, stream: TextIO, describe_loss: Callable[[int], str]) -> None:
@@ -29,7 +29,7 @@ class LogWriter:
         self._changed = threading.Condition()
 
     def start(self) -> None:
-        """Start the thread; it takes no signals, which others wait for."""
+        """Start the thread, with signals blocked, because other threads wait for them."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             threading.Thread(target=self._run, name="log", daemon=True).start()
@@ -41,7 +41,7 @@ class LogWriter:
         return self._stream.fileno()
 
     def write(self, line: str) -> None:
-        """Leave a line to be written."""
+        """Queue a line."""
         with self._changed:
             if self._waiting + len(line) > MOST_CHARACTERS:
                 self._lost += 1
@@ -51,10 +51,10 @@ class LogWriter:
             self._changed.notify_all()
 
     def flush(self) -> None:
-        """Do nothing, as whoever logs does not wait."""
+        """Do nothing: logging does not wait."""
 
     def drain(self, timeout: float) -> None:
-        """Wait until all is written, but not longer than this many seconds."""
+        """Wait until the queue is written, at most this many seconds."""
         with self._changed:
             self._changed.wait_for(lambda: not (self._lines or self._lost or self._writing), timeout)
 
@@ -75,7 +75,7 @@ class LogWriter:
                 self._changed.notify_all()
 
     def _hand_on(self, text: str) -> None:
-        # A reader that is gone, or a stream that is closed, is no reason to stop.
+        # Continue after a broken pipe or a closed stream.
         with contextlib.suppress(OSError, ValueError):
             self._stream.write(text)
             self._stream.flush()

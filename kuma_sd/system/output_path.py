@@ -1,4 +1,4 @@
-"""Where a file really is: symbolic links are followed where nobody else could have put them."""
+"""Resolve the path of an output file. Symbolic links are followed only if no other user can have created them."""
 
 import errno
 import os
@@ -8,16 +8,16 @@ from pathlib import Path
 from kuma_sd.core.errors import OutputError
 
 MOST_LINKS = 40
-"""How many links are followed, as in the kernel (path_resolution(7))."""
+"""Maximum number of symbolic links, as in the kernel (path_resolution(7))."""
 
 
 def resolve_links(path: Path) -> Path:
-    """Return where a file is to be written so that whoever opens the path reads it.
+    """Return the real path to write, so that readers of the given path see the new content.
 
-    A file is replaced by renaming, which would replace a link, and leave what it leads to as it was.
+    A file is replaced by renaming, which would replace a symbolic link instead of its target.
 
     Raises:
-        OutputError: a link may have been put there by somebody else.
+        OutputError: a link may have been created by another user.
     """
     try:
         return _follow(path)
@@ -26,10 +26,10 @@ def resolve_links(path: Path) -> Path:
 
 
 def check_output_path(path: Path) -> None:
-    """Refuse a path at which no file can be replaced.
+    """Reject a path at which no file can be replaced.
 
     Raises:
-        OutputError: as from `resolve_links`; or there is a mount, which cannot be replaced.
+        OutputError: as from `resolve_links`; or the path is a mount point, which cannot be replaced.
     """
     real = resolve_links(path)
     if str(real) in _mount_points():
@@ -71,10 +71,10 @@ def _check_owners(link: Path) -> None:
 
 
 def _mount_points() -> set[str]:
-    """Return where something is mounted, as this process sees it (proc_pid_mountinfo(5))."""
+    """Return the mount points that this process sees (proc_pid_mountinfo(5))."""
     try:
         lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return set()
-    # Blanks and backslashes are written in octal.
+    # Spaces and backslashes are escaped in octal.
     return {re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), line.split(" ")[4]) for line in lines}

@@ -1,8 +1,8 @@
-"""The folder beside a file in which its next version is written; all in it is reached by a descriptor of it.
+"""The staging folder beside a file, in which its next version is written; accessed through its descriptor.
 
-It is on the same file system as the file, so that renaming is one step. It is a folder of its own, because Prometheus
-reads every file of a job again whenever anything in the directory it watches changes. The directory may be one that
-others may write, like /tmp: so the folder must be ours, and no link in it is followed.
+It is on the same file system as the file, so that renaming is atomic. It is a separate folder, because Prometheus reads
+every file of a job again whenever anything in the watched directory changes. Other users may be able to write the
+directory, like /tmp; so the folder must belong to this user, and no link in it is followed.
 """
 
 import contextlib
@@ -29,20 +29,20 @@ class Staging(NamedTuple):
 
 @contextlib.contextmanager
 def open_staging(directory: Path) -> Iterator[Staging]:
-    """Make a directory and its staging folder if they are missing, and open both until the block ends.
+    """Create a directory and its staging folder if missing, and keep both open until the block ends.
 
     Args:
-        directory: where the file is. A staging folder, in which a file of ours may be too, is its own.
+        directory: the file's directory. If it is a staging folder itself, it is used as its own staging folder.
 
     Raises:
-        OutputError: the folder is not ours alone.
-        OSError: it does not work.
+        OutputError: other users can write the folder.
+        OSError: it cannot be created or opened.
     """
     within = directory.name == STAGING
     around = directory.parent if within else directory
     make_directories(around)
     with contextlib.ExitStack() as stack:
-        # O_PATH does without the right to read it, which entering and renaming do not need either.
+        # O_PATH needs no read permission; entering and renaming do not need it either.
         outer = os.open(around, os.O_PATH | os.O_DIRECTORY)
         stack.callback(os.close, outer)
         inner = _open_folder(around, outer)
@@ -66,7 +66,7 @@ def _open_folder(directory: Path, outer: int) -> int:
 
 
 def _check_private(path: Path, folder: int, around: os.stat_result) -> None:
-    """Refuse a folder whose owner, or those who may write it, may not replace the file anyway."""
+    """Reject a folder that users can write who cannot replace the file itself."""
     owner = os.fstat(folder).st_uid
     if owner not in (0, os.geteuid(), around.st_uid):
         raise OutputError(
@@ -75,7 +75,7 @@ def _check_private(path: Path, folder: int, around: os.stat_result) -> None:
         )
     if owner == os.geteuid() and stat.S_IMODE(os.fstat(folder).st_mode) & _OTHERS_MAY_WRITE:
         os.fchmod(folder, 0o700)
-    # A file system without permissions of its own shows the same ones for all that is on it.
+    # A file system without permissions shows the same ones for all files.
     given = 0 if around.st_mode & stat.S_ISVTX else around.st_mode
     if os.fstat(folder).st_mode & _OTHERS_MAY_WRITE & ~given:
         raise OutputError(f"others may write {str(path)!r}, and could decide what is published; remove it")

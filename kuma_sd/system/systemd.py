@@ -1,4 +1,4 @@
-"""Telling systemd how the daemon is: ready, reloading, stopping, alive (sd_notify(3), by hand)."""
+"""Notify systemd of the daemon's state: ready, reloading, stopping, alive (the protocol of sd_notify(3))."""
 
 import os
 import socket
@@ -11,43 +11,43 @@ from kuma_sd.system.log_format import escape
 _log = Logger(__name__)
 
 SEND_TIMEOUT = 1.0
-"""How long systemd may take to take a message, in seconds."""
+"""Timeout for sending a message to systemd, in seconds."""
 
 
 class Notifier:
-    """Sends the daemon's state to systemd; does nothing when it was not started by systemd.
+    """Sends the daemon's state to systemd; does nothing if systemd did not start the process.
 
     Args:
         environment: the environment variables.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        # An address of another kind, as in a virtual machine, is nothing that a local service gets.
+        # Other address families (such as vsock in a virtual machine) are not used for local services.
         address = environment.get("NOTIFY_SOCKET", "")
         self._address = address.replace("@", "\0", 1) if address.startswith(("/", "@")) else ""
         self._failing = False
         self.watchdog_interval = _watchdog_interval(environment) if self._address else None
-        """How often to call `alive`, in seconds; None if nobody waits for it."""
+        """Interval of the calls of `alive`, in seconds; None without a watchdog."""
 
     def ready(self, status: str) -> None:
-        """Say that starting, or reloading, is over."""
+        """Report that the start or the reload is complete."""
         self._send("READY=1", _status(status))
 
     def reloading(self) -> None:
-        """Say that settings are read again; `ready` must follow, whether they were good or not."""
-        # systemd compares this with its own clock, to be sure that this reload is the one it asked for.
+        """Report that a reload begins; `ready` must follow, whether it succeeds or not."""
+        # systemd compares the time with its own clock, to match this reload with its request.
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self) -> None:
-        """Say that the end has begun."""
+        """Report that the daemon is stopping."""
         self._send("STOPPING=1")
 
     def status(self, text: str) -> None:
-        """Say in one line what ``systemctl status`` shows."""
+        """Set the status line of ``systemctl status``."""
         self._send(_status(text))
 
     def alive(self) -> None:
-        """Say that all is well; when this does not come for twice the interval, systemd restarts the daemon."""
+        """Report that the daemon is alive; without it for twice the interval, systemd restarts the daemon."""
         self._send("WATCHDOG=1")
 
     def _send(self, *assignments: str) -> None:
@@ -59,7 +59,7 @@ class Notifier:
                 connection.sendto("\n".join(assignments).encode(), self._address)
         except OSError as error:
             if not self._failing:
-                _log.warning("systemd cannot be told how the daemon is; trying again with each message", reason=error)
+                _log.warning("cannot notify systemd of the daemon's state; retrying with each message", reason=error)
             self._failing = True
         else:
             self._failing = False
@@ -74,5 +74,5 @@ def _watchdog_interval(environment: Mapping[str, str]) -> float | None:
     meant = environment.get("WATCHDOG_PID", str(os.getpid()))
     if meant != str(os.getpid()) or not microseconds.isdecimal() or int(microseconds) == 0:
         return None
-    # Half of what it waits for, as sd_watchdog_enabled(3) recommends.
+    # Half of the watchdog timeout, as sd_watchdog_enabled(3) recommends.
     return int(microseconds) / 2_000_000

@@ -1,4 +1,4 @@
-"""Running objects in threads: started in order, ended in reverse, and none dies unseen."""
+"""Run workers in threads: start them in order, stop them in reverse order, and detect every failure."""
 
 import signal
 import threading
@@ -11,24 +11,24 @@ from kuma_sd.core.logger import Logger
 _log = Logger(__name__)
 
 RESTART_PAUSE = 1.0
-"""How long to wait before a helper thread that died is started again, in seconds."""
+"""Pause before a dead helper thread is restarted, in seconds."""
 
 
 class Worker(Protocol):
-    """An object that runs in a thread of its own."""
+    """An object that runs in its own thread."""
 
     def run(self) -> None:
         """Work until closed."""
 
     def close(self) -> None:
-        """End run() from another thread, at once."""
+        """End `run` immediately, from another thread."""
 
 
 class Threads:
     """The threads of a process.
 
-    An unexpected exception in one of them ends the process: it is kept in ``failure``, and the main thread, which waits
-    for signals, is woken by one.
+    An unexpected exception in a thread ends the process: it is stored in ``failure``, and a signal wakes the main
+    thread, which waits for signals.
     """
 
     def __init__(self) -> None:
@@ -40,17 +40,17 @@ class Threads:
 
     @property
     def running(self) -> list[Worker]:
-        """The workers that were started and not stopped, in the order of their start."""
+        """The running workers, in the order of their start."""
         return [worker for worker, _ in self._workers]
 
     @property
     def died(self) -> list[str]:
-        """The names of threads that an exception ended; one that had nothing to do, and said so, did not die."""
+        """The names of threads that ended with an exception."""
         return list(self._died)
 
     def start(self, name: str, worker: Worker) -> None:
-        """Run a worker in a new thread; after everything was stopped, nothing is started any more."""
-        # Daemon threads, since a plugin may block in a call that nothing can cut.
+        """Run a worker in a new thread; does nothing after all threads were stopped."""
+        # Daemon threads, because a plugin may block in a call that cannot be interrupted.
         thread = threading.Thread(target=self._run, args=(worker,), name=name, daemon=True)
         with self._changing:
             if not self._ended:
@@ -61,11 +61,11 @@ class Threads:
         """Close workers, the last one first, and wait for them.
 
         Args:
-            timeout: how long to wait for all of them together, in seconds.
-            workers: which; all if None.
+            timeout: maximum wait for all of them together, in seconds.
+            workers: the workers; all if None.
 
         Returns:
-            The names of threads that still run.
+            The names of threads that are still running.
         """
         deadline = time.monotonic() + timeout
         with self._changing:
@@ -80,9 +80,9 @@ class Threads:
         return [thread.name for _, thread in reversed(ending) if thread.is_alive()]
 
     def watch_others(self) -> None:
-        """Let the death of a thread that somebody else started end the process as well.
+        """End the process also when a thread of a library or plugin dies.
 
-        Those of watchdog are left out: the watcher of files notices, and makes new ones.
+        Threads of watchdog are excluded: the file watcher notices their end and starts new ones.
         """
 
         def died(arguments: threading.ExceptHookArgs) -> None:
@@ -103,19 +103,19 @@ class Threads:
     def _fail(self, name: str, error: BaseException) -> None:
         self._died.append(name)
         if not self.failure:
-            # What is no Exception would end the process as if that had been asked for.
+            # A BaseException such as SystemExit would end the process like a requested stop.
             self.failure = error if isinstance(error, Exception) else _unexpected(name, error)
-        # To that thread, not to the process: any thread that does not block the signal could get it then.
+        # Signal the main thread, not the process: another thread that does not block the signal could get it.
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 
 class HelperThread(threading.Thread):
-    """A thread that is started again when it dies, for what a plugin does beside.
+    """A helper thread of a plugin, which is restarted when it dies.
 
     Args:
-        name: what it is called in the log.
-        work: what it does, until it returns.
-        closing: set once it shall end.
+        name: its name in the log.
+        work: the function to run; the thread ends when it returns.
+        closing: set to end the thread.
     """
 
     def __init__(self, name: str, work: Callable[[], None], closing: threading.Event) -> None:
@@ -124,7 +124,7 @@ class HelperThread(threading.Thread):
         self._closing = closing
 
     def run(self) -> None:
-        """Work until it is done, however often it dies meanwhile."""
+        """Run the function until it returns; restart it after each exception."""
         while not self._closing.is_set():
             try:
                 self._work()

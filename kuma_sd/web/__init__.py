@@ -1,1 +1,1 @@
-"""What the daemon serves over HTTP, and how its own commands ask for it."""
+"""The daemon's HTTP server, and the client that its commands use."""

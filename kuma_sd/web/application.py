@@ -1,6 +1,5 @@
-"""One WSGI application: which handler answers which path, and what everybody else is told."""
+"""WSGI application: route requests to handlers, and return errors for all others."""
 
-import logging
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,27 +8,28 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from kuma_sd.core.errors import ConfigError, KumaSDError
+from kuma_sd.core.logger import Logger
 from kuma_sd.system.log_format import escape
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 LARGEST_BODY = 2**16
-"""How much a client may send, in bytes."""
+"""Maximum size of a request body, in bytes."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a client asks for.
+    """A request.
 
     Args:
         method: like ``POST``.
         path: without the query.
-        query: its values by name; only names that the route takes, each at most once.
-        body: what came with it.
-        headers: by their names in lower case.
+        query: its values by name; only names that the route accepts, each at most once.
+        body: the request body.
+        headers: by name in lower case.
     """
 
     method: str
@@ -41,13 +41,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What a client is told.
+    """A response.
 
     Args:
-        body: the content; or its pieces, made as they are sent, so that it never has to be in memory at once.
+        body: the content, or its pieces, which are generated while they are sent, so that a large body is never in
+            memory as a whole.
         status: the HTTP status.
-        content_type: what the content is.
-        headers: more headers.
+        content_type: the header Content-Type.
+        headers: further headers.
     """
 
     body: bytes | Iterable[bytes]
@@ -57,18 +58,18 @@ class Response:
 
     @classmethod
     def lines(cls, *lines: str, status: int = 200, headers: Mapping[str, str] | None = None) -> "Response":
-        """Return lines of text; what is not printable in them is escaped."""
+        """Return a response with lines of text; characters that are not printable are escaped."""
         text = "".join(f"{escape(line)}\n" for line in lines)
         return cls(text.encode(errors="replace"), status, headers=headers or {})
 
 
-class Refused(Exception):  # noqa: N818 (it is no error of ours)
-    """Raised by handlers to answer with a status and a reason instead.
+class Refused(Exception):  # noqa: N818 (a client's error, not the daemon's)
+    """Raised by handlers to answer with an error status and a reason.
 
     Args:
         status: the HTTP status.
         reason: one line.
-        headers: headers that belong to it.
+        headers: further headers.
     """
 
     def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
@@ -81,13 +82,12 @@ Handler = Callable[[Request], Response]
 
 
 class Application:
-    """Hands each request to the handler of its path.
+    """Routes each request to the handler of its path.
 
-    Handlers run in the threads of whatever listener calls; several may run at the same time. HEAD is answered by what
-    answers GET.
+    Handlers run in the listeners' threads, several at the same time. A GET handler also answers HEAD.
 
     Args:
-        served: returns what plugins serve at present, by path; asked for each request.
+        served: returns the handlers of plugins by path; called for each request.
     """
 
     def __init__(self, served: "Callable[[], Mapping[str, WSGIApplication]]" = dict) -> None:
@@ -100,14 +100,14 @@ class Application:
 
         Args:
             method: like ``POST``.
-            path: all of it, beginning with a slash.
-            handler: what answers. When it raises KumaSDError, its message is the answer.
-            query: the names that it takes in the query; others are refused.
+            path: the whole path, with a leading slash.
+            handler: answers requests. If it raises KumaSDError, the message is the response.
+            query: the allowed query parameters; requests with others are rejected.
         """
         self._routes.setdefault(path, {})[method] = handler, query
 
     def __call__(self, environment: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Answer a request, as WSGI wants it."""
+        """Answer a request (the WSGI entry point)."""
         method, path = environment["REQUEST_METHOD"], environment.get("PATH_INFO", "")
         plugin = None if path in self._routes else self._served().get(path)
         if plugin is None:
@@ -115,7 +115,7 @@ class Application:
         try:
             return plugin(environment, start_response)
         except Exception as error:  # noqa: BLE001 (the boundary to plugins)
-            # It may have begun to answer.
+            # The plugin may have started its response.
             failure = sys.exc_info()
             return send(
                 self._failed(path, error), method, lambda status, headers: start_response(status, headers, failure)
@@ -133,7 +133,7 @@ class Application:
             return Response.lines(str(error), status=400)
         except KumaSDError as error:
             return Response.lines(str(error), status=500)
-        except Exception as error:  # noqa: BLE001 (whatever goes wrong in a handler, the daemon goes on)
+        except Exception as error:  # noqa: BLE001 (an error in a handler must not stop the daemon)
             return self._failed(path, error)
 
     def _route(self, method: str, path: str) -> tuple[Handler, Collection[str]]:
@@ -148,23 +148,23 @@ class Application:
         return methods[method]
 
     def _failed(self, path: str, error: Exception) -> Response:
-        # Once, since a client may ask again and again; there are only so many paths and types.
+        # Log each kind once, since clients may repeat requests; the number of paths and types is limited.
         problem = path, type(error).__name__
         if problem not in self._reported:
             self._reported.add(problem)
-            _log.error("answering %s failed: %s: %s", path, type(error).__name__, error, exc_info=error)
+            _log.error("request failed", error=error, path=path, reason=f"{type(error).__name__}: {error}")
         return Response.lines("internal error; the log says more", status=500)
 
 
 def send(
     response: Response, method: str, start_response: "Callable[[str, list[tuple[str, str]]], object]"
 ) -> Iterable[bytes]:
-    """Answer as WSGI wants it.
+    """Send a response through WSGI.
 
     Args:
-        response: what to answer.
-        method: what was asked with.
-        start_response: WSGI's.
+        response: the response.
+        method: the request's method.
+        start_response: WSGI's callable.
     """
     headers, pieces = {"Content-Type": response.content_type}, response.body
     if isinstance(pieces, bytes):

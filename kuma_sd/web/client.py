@@ -1,4 +1,4 @@
-"""Asking a running daemon over its control socket."""
+"""Client of a running daemon's control socket."""
 
 import contextlib
 import http.client
@@ -13,19 +13,19 @@ from pathlib import Path
 from kuma_sd.core.errors import KumaSDError
 
 TIMEOUT = 10.0
-"""How long the daemon may take to answer, in seconds."""
+"""Response timeout, in seconds."""
 
 LARGEST_ANSWER = 2**24
-"""How much of an answer is read, in bytes."""
+"""Maximum size of a response, in bytes."""
 
 LARGEST_DOWNLOAD = 2**32
-"""How much is downloaded, in bytes; a million targets are half a gigabyte."""
+"""Maximum size of a download, in bytes; a million targets are half a gigabyte."""
 
 PIECE = 2**20
-"""How much of it is in memory at a time, in bytes."""
+"""Size of the pieces of a download, in bytes."""
 
 LONGEST_PATH = 107
-"""The longest path of a unix socket, in bytes (unix(7))."""
+"""Maximum length of a unix socket's path, in bytes (unix(7))."""
 
 
 class NoDaemonError(KumaSDError):
@@ -33,15 +33,15 @@ class NoDaemonError(KumaSDError):
 
 
 def default_control_socket(environment: Mapping[str, str]) -> Path:
-    """Return where the control socket is when no setting says so.
+    """Return the default path of the control socket.
 
-    The daemon and its commands must find the same: a service manager tells the daemon its runtime directory, which for
-    our unit is the one that root looks into.
+    The daemon and its commands must choose the same path. A service manager passes the daemon its runtime directory;
+    for the packaged unit it is the directory that root's commands use.
 
     Args:
         environment: the environment variables.
     """
-    # Those that systemd made for the service, in an order of its own, with colons between.
+    # The service's runtime directories from systemd, separated by colons, in no defined order.
     if given := environment.get("RUNTIME_DIRECTORY"):
         directories = list(map(Path, given.split(":")))
         return (
@@ -56,10 +56,10 @@ def default_control_socket(environment: Mapping[str, str]) -> Path:
 
 
 def check_length(path: Path) -> None:
-    """Refuse a path that no unix socket can have.
+    """Reject a path that is too long for a unix socket.
 
     Raises:
-        KumaSDError: it is too long.
+        KumaSDError: the path is too long.
     """
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise KumaSDError(
@@ -69,16 +69,16 @@ def check_length(path: Path) -> None:
 
 
 def ask(path: Path, method: str, target: str) -> tuple[int, str]:
-    """Send a request to the daemon and return the HTTP status and the text of its answer.
+    """Send a request to the daemon; return the HTTP status and the response text.
 
     Args:
-        path: where its control socket is.
+        path: the path of the control socket.
         method: like ``POST``.
         target: path and query, like ``/-/accept?control-plane=east``.
 
     Raises:
         NoDaemonError: no daemon listens.
-        KumaSDError: the daemon does not answer.
+        KumaSDError: the daemon does not respond.
     """
     with _answer(path, method, target) as response:
         return response.status, response.read(LARGEST_ANSWER).decode(errors="replace")
@@ -86,15 +86,15 @@ def ask(path: Path, method: str, target: str) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def download(path: Path, target: str) -> Iterator[Path]:
-    """Ask the daemon for something large; it is in a file that is there until the block ends.
+    """Download a large response of the daemon into a file, which is deleted when the block ends.
 
     Args:
-        path: where its control socket is.
+        path: the path of the control socket.
         target: path and query, like ``/-/received?control-plane=east``.
 
     Raises:
         NoDaemonError: no daemon listens.
-        KumaSDError: the daemon does not answer, or refuses.
+        KumaSDError: the daemon does not respond, or returns an error.
     """
     with tempfile.NamedTemporaryFile(prefix="kuma-sd-") as file:
         with _answer(path, "GET", target) as response:
@@ -141,17 +141,17 @@ class _Connection(http.client.HTTPConnection):
         _check_owner(self._path, self.sock)
 
 
-# The process, user and group at the other end (SO_PEERCRED in unix(7)).
+# The peer's process, user and group (SO_PEERCRED in unix(7)).
 _CREDENTIALS = struct.Struct("3i")
 
 
 def _check_owner(path: Path, connected: socket.socket) -> None:
-    """Refuse a socket of a stranger: in /tmp anybody may make one where ours would be."""
+    """Reject a socket of another user: in /tmp any user can create one at the daemon's path."""
     credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, user, _ = _CREDENTIALS.unpack(credentials)
     trusted = {0, os.geteuid()}
     if os.geteuid() == 0:
-        # The daemon's user, to whom systemd gave the directory.
+        # The daemon's user owns the directory, which systemd created.
         trusted.add(path.parent.stat().st_uid)
     if user not in trusted:
         raise KumaSDError(f"who listens at {str(path)!r} is another user (uid {user}), and no daemon of yours")

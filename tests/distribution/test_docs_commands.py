@@ -149,7 +149,7 @@ class Reader:
         if simulates:
             self._addresses[MADS] = self._addresses[KUMA] = address_in(process.wait_for_line("listening at"))
         else:
-            self._addresses[WEB] = address_in(process.wait_for_line("listening on"))
+            self._addresses[WEB] = address_in(process.wait_for_line('msg="listening"'))
             process.wait_for_line("published")
 
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 LOCKED = os.environ.get("VERSIONS", "locked") == "locked"
 
 # The clean environment fetches all dependencies from the package index.
-pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("packaging")]
+pytestmark = [pytest.mark.timeout(400)]
 
 NOT_IN_GIT = [".git", *(line.rstrip("/") for line in (ROOT / ".gitignore").read_text().split())]
 

@@ -31,8 +31,8 @@ def kuma() -> Iterator[SimulatedControlPlane[World]]:
 
 
 def listening(daemon: Process) -> Address:
-    line = daemon.wait_for_line("listening on")
-    found = re.search(r"listening on https?://127.0.0.1:([0-9]+)/", line)
+    line = daemon.wait_for_line('msg="listening"')
+    found = re.search(r"url=https?://127.0.0.1:([0-9]+)/", line)
     assert found, line
     return "127.0.0.1", int(found[1])
 
@@ -102,7 +102,7 @@ def test_what_changes_something_needs_the_setting_and_no_foreign_page(kuma: Simu
         address = listening(daemon)
         assert post(address, "/-/reload", "Origin: http://evil.example").startswith(b"HTTP/1.1 403")
         assert post(address, "/-/reload").startswith(b"HTTP/1.1 200")
-        daemon.wait_for_line("nothing changed")
+        daemon.wait_for_line("the settings are unchanged")
         daemon.stop()
 
 
@@ -185,7 +185,7 @@ def test_a_reload_moves_the_listener_and_the_path(kuma: SimulatedControlPlane[Wo
         eventually(lambda: b" 200 " in get(new, "/other"), "the new path is served")
         assert names(get(new, "/other")) == ["a", "b"]
         assert get(new, "/sd").startswith(b"HTTP/1.1 404")
-        daemon.wait_for_line("no longer listening on 127.0.0.1:0")
+        daemon.wait_for_line('stopped listening" address=127.0.0.1:0')
         with pytest.raises(ConnectionRefusedError):
             get(old, "/sd")
         daemon.stop()

@@ -16,7 +16,7 @@ from kuma_sd.prometheus.sharding import hashmod
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
 
-pytestmark = [needs_prometheus, pytest.mark.xdist_group("http_sd_prometheus")]
+pytestmark = [needs_prometheus]
 
 DATAPLANES = [Dataplane(f"dp-{number}", address=f"127.1.0.{number}:5670") for number in range(20)]
 SHARDS = 2
@@ -82,7 +82,7 @@ def serving(kuma: SimulatedControlPlane[World], path: Path, *arguments: str) -> 
 
 
 def listening(daemon: Process) -> str:
-    found = re.search(r"listening on \w+://([^/]+)/", daemon.wait_for_line("listening on"))
+    found = re.search(r"url=\w+://([^/]+)/", daemon.wait_for_line('msg="listening"'))
     assert found
     return found[1]
 

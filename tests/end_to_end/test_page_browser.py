@@ -17,7 +17,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
 
-pytestmark = [needs_chromium, pytest.mark.timeout(120), pytest.mark.xdist_group("browser")]
+pytestmark = [needs_chromium, pytest.mark.timeout(120)]
 
 EVIL = "\"'><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"><svg/onload=alert(1)>"
 
@@ -76,7 +76,7 @@ def shown(driver: webdriver.Chrome, directory: Path, *dataplanes: Dataplane | st
         config = directory / "kuma-sd.conf"
         config.write_text(CONFIG.format(url=kuma.url, directory=directory))
         with kuma_sd("run", "-c", config, KUMA_SD_WEB_LISTEN_ADDRESS="127.0.0.1:0") as daemon:
-            port = re.search(r"listening on http://127\.0\.0\.1:(\d+)/", daemon.wait_for_line("listening on http:"))
+            port = re.search(r"url=http://127\.0\.0\.1:(\d+)/", daemon.wait_for_line('msg="listening"'))
             assert port
             if dataplanes and not (directory / "targets.json").exists():
                 eventually((directory / "targets.json").exists, "targets are published")
@@ -154,7 +154,7 @@ def test_the_page_says_when_the_daemon_is_gone_and_works_without_scripts(
             page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
         page.open()
         page.daemon.stop()
-        page.wait(lambda: "The daemon does not answer" in page.text, "the loss is told")
+        page.wait(lambda: "The daemon does not respond" in page.text, "the loss is told")
         # The browser tells of it, too.
         assert {message["source"] for message in console(page.driver)} == {"network"}
         page.driver.get("about:blank")

@@ -170,4 +170,4 @@ def test_an_edited_file_is_noticed_without_a_signal(kuma: SimulatedControlPlane[
         daemon.wait_for_line("output file_sd: with the new settings 0 added, 0 removed, 2 changed")
         eventually(lambda: b"__meta_kuma_mesh" in path.read_bytes(), "the new labels are written")
         daemon.signal(signal.SIGHUP)
-        daemon.wait_for_line("the settings were read again, nothing changed")
+        daemon.wait_for_line("the settings are unchanged")

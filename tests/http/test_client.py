@@ -183,7 +183,7 @@ class TestTLS:
     def test_a_port_with_tls_is_recognised_and_the_address_to_use_is_named(self, context: ssl.SSLContext) -> None:
         with http_server(context) as server:
             error = failure(f"http://{server.address}/kuma")
-            assert str(error) == f"it speaks TLS there: use https://{server.address}/kuma"
+            assert str(error) == f"the server expects TLS: use https://{server.address}/kuma"
 
     def test_a_server_that_answers_400_because_it_speaks_tls_is_recognised_too(self, context: ssl.SSLContext) -> None:
         # As Go's net/http does.
@@ -196,12 +196,14 @@ class TestTLS:
                 peer.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
 
         with byte_server(talk) as server:
-            assert str(failure(f"http://{server.address}")) == f"it speaks TLS there: use https://{server.address}"
+            assert str(failure(f"http://{server.address}")) == f"the server expects TLS: use https://{server.address}"
 
     def test_a_port_without_tls_is_recognised_and_the_address_to_use_is_named(self) -> None:
         with http_server() as server:
             server.answer()
-            assert str(failure(f"https://{server.address}")) == f"it has no TLS there: use http://{server.address}"
+            assert (
+                str(failure(f"https://{server.address}")) == f"the server does not use TLS: use http://{server.address}"
+            )
 
     def test_an_unknown_authority_names_the_option(self, context: ssl.SSLContext) -> None:
         with http_server(context) as server:

@@ -95,7 +95,8 @@ def test_what_does_not_parse_makes_the_snapshot_incomplete_and_is_logged_once(ca
         assert len(unreadable) == 1
     assert decoder.decoded == 2
     assert len(caplog.records) == 1
-    assert "1 assignment cannot be understood and take nothing away" in caplog.text
+    assert "assignments cannot be decoded, their last good targets stay" in caplog.text
+    assert "assignments=1" in caplog.text
     assert not decoder.decode(response(resource("a")))[1]
 
 
@@ -108,7 +109,7 @@ def test_an_unknown_type_makes_the_snapshot_incomplete(caplog: pytest.LogCapture
 
 @pytest.mark.parametrize("bad", [response(b"\xff\xff"), response(FOREIGN)])
 def test_a_response_of_which_nothing_parses_is_an_error_not_a_snapshot(bad: MadsResponse) -> None:
-    with pytest.raises(SourceError, match="nothing in the response can be understood"):
+    with pytest.raises(SourceError, match="no resource of the response can be decoded"):
         Decoder("").decode(bad)
 
 

@@ -152,9 +152,9 @@ def test_closing_cuts_a_request_that_is_held(server: Server) -> None:
     [
         (301, {"Location": "http://elsewhere/"}, "it redirects to 'http://elsewhere/'; set cp-address to that"),
         (400, {}, "HTTP status 400"),
-        (401, {}, "it refuses our credentials"),
-        (403, {}, "it refuses our credentials"),
-        (429, {"Retry_After": "17"}, "it wants us to ask less often"),
+        (401, {}, "it rejects the credentials"),
+        (403, {}, "it rejects the credentials"),
+        (429, {"Retry_After": "17"}, "it limits the rate of requests"),
         (500, {}, "every MeshMetric names other clients than ours"),
         (503, {}, "HTTP status 503"),
     ],

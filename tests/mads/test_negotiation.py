@@ -279,7 +279,7 @@ class TestTLS:
     def test_a_server_that_resets_what_is_no_grpc_is_said_to_have_no_tls(self) -> None:
         with SimulatedControlPlane(World(), line=simulated("1.1.6")) as old, pytest.raises(SourceError) as error:
             first(negotiate(f"https://{old.address}"))
-        assert re.search(rf"TLS fails: .*; if it has no TLS, use http://{old.address}$", str(error.value))
+        assert re.search(rf"TLS fails: .*; if the server does not use TLS, use http://{old.address}$", str(error.value))
 
     def test_it_is_never_downgraded_to_plaintext_unless_that_is_allowed(
         self, secure: Server, trusted: str, kuma: SimulatedControlPlane[World]

@@ -302,10 +302,7 @@ def test_an_empty_list_has_a_note_that_names_the_client(transport: str) -> None:
         ({"transport": "grpc", "tls_insecure_skip_verify": True}, "tls-insecure-skip-verify works over HTTP only"),
         ({"transport": "grpc", "header": (HEADER.parse("X-Bin: x"),)}, "the header X-Bin works over HTTP only"),
         ({"transport": "grpc", "header": (HEADER.parse("X!: x"),)}, "the header X! works over HTTP only"),
-        (
-            {"transport": "grpc", "proxy": parse_url("https://proxy")},
-            "a proxy that is spoken to over TLS works over HTTP only",
-        ),
+        ({"transport": "grpc", "proxy": parse_url("https://proxy")}, "a proxy with TLS works over HTTP only"),
         ({"proxy": parse_url("socks5://proxy")}, "is no HTTP proxy"),
         ({"api_version": "v1alpha1", "transport": "http"}, "over gRPC only"),
     ],

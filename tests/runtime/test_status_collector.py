@@ -199,8 +199,8 @@ def test_what_plugins_report_is_told_and_a_report_that_raises_costs_only_itself(
             status = one.collector.status()
         assert status.outputs[0].facts == {"role": "leader"}
         assert status.control_planes[0].facts == {"replica": "2"}
-        assert [record.message for record in caplog.records if "cannot say" in record.message] == [
-            "output told cannot say how it is: KeyError: 'role'"
+        assert [record.message for record in caplog.records if "cannot report" in record.message] == [
+            'a plugin cannot report its status plugin="output told" reason="KeyError: \'role\'"'
         ]
 
 

@@ -186,7 +186,7 @@ def test_a_listener_that_goes_from_one_address_to_all_takes_no_other_change_with
         daemon.wait_for_line("published")
         settings.listen_address = f":{port}"
         settings.edit(log_format="json")
-        daemon.wait_for_line("no longer listening on 127.0.0.1")
+        daemon.wait_for_line('stopped listening" address=127.0.0.1')
         settings.edit(min_interval="2s")
         daemon.wait_for_line('"msg": "reloaded the settings"')
         assert b"200" in get(("127.0.0.1", port), "/-/healthy").splitlines()[0]

@@ -133,7 +133,10 @@ IN_FILES = [
         "[kuma-sd]\ntransform = a=relabel\n[file_sd]\ntransform = a=filter",
         "x:4: 'a' is a transform 'filter' here and a transform 'relabel' elsewhere (x:2); give one another name",
     ),
-    ("[kuma-sd]\ntransform = a=relabel a", "x:2: 'a' stands in this list twice; for two of a kind use NAME=VALUE"),
+    (
+        "[kuma-sd]\ntransform = a=relabel a",
+        "x:2: 'a' is in this list twice; for two instances of one plugin use NAME=VALUE",
+    ),
     (
         "[kuma-sd]\noutput = a_b=null a-b=null",
         "'transform' in [a-b] and 'transform' in [a_b] would both be --a-b-transform; give an instance another name",

@@ -59,7 +59,7 @@ def test_a_file_system_without_locks_is_said_once_and_does_without(
     (tmp_path / "lock").unlink()
     assert lock.acquire()
     lock.release()
-    assert caplog.text.count("the file system keeps no locks") == 1
+    assert caplog.text.count("the file system does not support locks") == 1
 
 
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:

@@ -331,7 +331,7 @@ def test_when_the_kernel_refuses_to_watch_changes_are_seen_by_looking(tmp_path: 
         write(path, "2")
         out, errors = process.communicate("\n", timeout=20)
     assert out == f"['{path}']\n", errors
-    assert errors.count("changes of files are not seen at once") == 1
+    assert errors.count("inotify watches are not available") == 1
     assert TOO_MANY_OPEN_FILES in errors
 
 

@@ -67,7 +67,7 @@ def test_a_socket_that_is_gone_is_said_once_and_tried_again(tmp_path: Path, capl
     to = Notifier({"NOTIFY_SOCKET": f"{tmp_path}/gone"})
     to.ready("")
     to.alive()
-    assert caplog.text.count("systemd cannot be told how the daemon is") == 1
+    assert caplog.text.count("cannot notify systemd of the daemon's state") == 1
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as back:
         back.bind(f"{tmp_path}/gone")
         to.alive()
@@ -81,7 +81,7 @@ def test_a_systemd_that_takes_nothing_holds_nobody_up(
     to = notifier(systemd)
     while not caplog.text:
         to.alive()
-    assert caplog.text.count("systemd cannot be told how the daemon is") == 1
+    assert caplog.text.count("cannot notify systemd of the daemon's state") == 1
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_what_is_unexpected_is_logged_once_with_its_traceback_and_not_told(caplo
     for _ in range(3):
         status, _, text = ask(application, "GET", "/")
         assert (status, text) == ("500 Internal Server Error", "internal error; the log says more\n")
-    assert caplog.text.count("answering / failed: ZeroDivisionError: a secret") == 1
+    assert caplog.text.count('request failed path=/ reason="ZeroDivisionError: a secret') == 1
     assert caplog.text.count("Traceback") == 1
 
 
@@ -162,7 +162,7 @@ def test_whatever_is_asked_something_is_answered(method: str, query: str, path: 
 def control() -> Application:
     def accept(name: str | None) -> list[str]:
         held = {"east": 3, "west": 0}
-        return [f"{item}: {held[item]} held targets are let go" for item in ([name] if name else held)]
+        return [f"{item}: releasing {held[item]} held targets" for item in ([name] if name else held)]
 
     application = Application()
     add_control(application, accept, lambda: ["reloaded"])
@@ -170,12 +170,12 @@ def control() -> Application:
 
 
 def test_accepting_answers_with_a_line_for_each_control_plane(control: Application) -> None:
-    text = "east: 3 held targets are let go\nwest: 0 held targets are let go\n"
+    text = "east: releasing 3 held targets\nwest: releasing 0 held targets\n"
     assert ask(control, "POST", "/-/accept")[::2] == ("200 OK", text)
 
 
 def test_accepting_for_one_control_plane(control: Application) -> None:
-    text = "east: 3 held targets are let go\n"
+    text = "east: releasing 3 held targets\n"
     assert ask(control, "POST", "/-/accept", "control-plane=east")[::2] == ("200 OK", text)
 
 
@@ -225,7 +225,7 @@ def test_a_plugin_that_fails_is_logged_once_and_not_told(caplog: pytest.LogCaptu
     for _ in range(2):
         status, _, text = ask(application, "GET", "/sd")
         assert (status, text) == ("500 Internal Server Error", "internal error; the log says more\n")
-    assert caplog.text.count("answering /sd failed: ZeroDivisionError") == 1
+    assert caplog.text.count('request failed path=/sd reason="ZeroDivisionError') == 1
 
 
 def test_head_is_answered_by_what_answers_get_without_the_body(application: Application) -> None:

@@ -26,20 +26,20 @@ SETTINGS_IN_HELP: tuple[str, ...] = ("control-socket",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what belongs to this command only."""
+    """Declare the command's own flags."""
     parser.add_argument(
         "control_plane", metavar="NAME", nargs="?", help="only the control plane, or the output, of this name"
     )
 
 
 def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
-    """Ask the daemon, and print what it released."""
+    """Send the request to the daemon, and print what it released."""
     assert settings is not None
     return _accept(arguments, settings.core.control_socket)
 
 
 def without_settings(arguments: argparse.Namespace, control_socket: Path | None, mistakes: ConfigError) -> int:
-    """Ask the daemon all the same: what it holds does not depend on the file that it would read next."""
+    """Send the request although the settings are invalid: held targets do not depend on them."""
     try:
         return _accept(arguments, control_socket)
     except NoDaemonError as error:

@@ -9,10 +9,10 @@ every mistake with its place and exits with 2. What is only unusual is a warning
 """
 
 import argparse
-import logging
 
 from kuma_sd.cli.main import file_flag
 from kuma_sd.core.errors import Mistakes
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.text import counted
 from kuma_sd.plugin.interfaces import GivesAdvice, ReadByPrometheus
 from kuma_sd.runtime.builder import build
@@ -23,7 +23,7 @@ TAKES_SETTINGS = True
 
 SETTINGS_IN_HELP: tuple[str, ...] = ()
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  # noqa: ARG001 (the contract of commands)
-    """Build everything."""
+    """Build all components, and print the result."""
     assert settings is not None
     mistakes = Mistakes()
     mistakes.attempt(_check_web, settings)
@@ -53,8 +53,8 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  #
 
 def _check_web(settings: Settings) -> None:
     if settings.web.config_file:
-        # Late, since most have none, and TLS takes long to load.
+        # Imported late: most installations have no web configuration, and TLS takes long to load.
         from kuma_sd.web.server.web_config import Reading  # noqa: PLC0415
 
         for note in Reading(settings.web.config_file).config().notes:
-            _log.warning("%s", note)
+            _log.warning(note)

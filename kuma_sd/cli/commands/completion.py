@@ -27,24 +27,24 @@ _PATHS = {"FILE", "FILE CONTENT", "FOLDER", "PATH"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what belongs to this command only."""
+    """Declare the command's own flags."""
     parser.add_argument("shell", choices=SHELLS, help="the shell to complete in")
 
 
 def execute(arguments: argparse.Namespace, settings: "Settings | None") -> int:  # noqa: ARG001 (the contract of commands)
-    """Print it."""
+    """Print the completion script."""
     import shtab  # noqa: PLC0415 (no other command needs it)
 
     parser, commands = _whole(settings_everywhere=True)
     for command in [parser, *commands]:
-        for action in command._actions:  # noqa: SLF001 (argparse has no other way to see them)
+        for action in command._actions:  # noqa: SLF001 (argparse has no public API to list them)
             _tell(action, shtab.FILE)
     print(shtab.complete(parser, arguments.shell), end="")
     return 0
 
 
 def manual() -> argparse.ArgumentParser:
-    """Return a parser of all commands, for the man page, with the settings' flags at ``run`` only."""
+    """Return a parser of all commands for the man page; only ``run`` has the settings' flags."""
     return _whole(settings_everywhere=False)[0]
 
 
@@ -69,7 +69,7 @@ def _whole(*, settings_everywhere: bool) -> tuple[argparse.ArgumentParser, list[
 
 
 def _parser_of(name: str, *, settings_everywhere: bool) -> argparse.ArgumentParser:
-    # Late: the help of this command needs none of it.
+    # Imported late: this command's help does not need them.
     from kuma_sd.plugin.manager import Plugins  # noqa: PLC0415
     from kuma_sd.settings.loader import parser_of  # noqa: PLC0415
 
@@ -88,7 +88,7 @@ def _parser_of(name: str, *, settings_everywhere: bool) -> argparse.ArgumentPars
 
 
 def _tell(action: argparse.Action, files: Any) -> None:  # noqa: ANN401 (whatever shtab takes)
-    """Tell shtab what an argument's values are; choices among settings are text to argparse, joined in the metavar."""
+    """Set an argument's values for shtab; choices of settings are plain text to argparse, joined in the metavar."""
     metavar = action.metavar
     if metavar in _PATHS:
         action.complete = files  # type: ignore[attr-defined] # (where shtab looks for it)

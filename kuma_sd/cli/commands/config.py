@@ -25,7 +25,7 @@ SETTINGS_IN_HELP: tuple[str, ...] = ()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what belongs to this command only."""
+    """Declare the command's own flags."""
     parser.add_argument(
         "--defaults",
         action=_PrintSample,
@@ -46,7 +46,7 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  #
 
 
 class _PrintSample(argparse.Action):
-    """Prints at once, as ``--help`` does: the sample is needed most where there are no good settings yet."""
+    """Prints the sample and exits, like ``--help``: users need it when they have no valid settings yet."""
 
     def __call__(
         self,
@@ -62,6 +62,6 @@ class _PrintSample(argparse.Action):
 def _entry(one: Effective) -> str:
     value = "\n".join(one.value.split()) if one.option.type.repeated else one.value
     entry = write_entry(one.option.name, value)
-    # What is masked cannot be read back, so it must not look as if it could.
+    # A masked value cannot be read back, so comment it out.
     is_masked = MASK in value
     return f"# {one.origin}\n" + ("\n".join(f"#{line}" for line in entry.splitlines()) if is_masked else entry)

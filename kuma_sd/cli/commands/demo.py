@@ -91,13 +91,13 @@ Changes of targets.json, until Ctrl-C:
 """
 
 PORT = 9119
-"""Where the status page is unless something else listens there."""
+"""Default port of the status page."""
 
 STOP_TIMEOUT = 5.0
-"""How long kuma-sd may take to end, in seconds; it needs less than one."""
+"""Timeout for stopping kuma-sd, in seconds; it needs less than one."""
 
 Targets = dict[tuple[str, str], dict[str, str]]
-"""Labels, the address included, by mesh and dataplane."""
+"""Labels, including the address, by mesh and dataplane."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +119,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace, settings: "Settings | None") -> int:  # noqa: ARG001 (the contract of commands)
-    """Run the control plane and kuma-sd, and tell what changes."""
+    """Run the control plane and kuma-sd, and print changes."""
     # Late, so that help loads no gRPC.
     from kuma_sd.simulator import EVERYTHING, ApiServer, GeneratedWorld, SimulatedControlPlane, kuma  # noqa: PLC0415
 
@@ -150,7 +150,7 @@ def execute(arguments: argparse.Namespace, settings: "Settings | None") -> int: 
 
 
 def _program() -> str:
-    """Return what starts this program from the shell that started it."""
+    """Return the command that starts this program from the user's shell."""
     started = Path(sys.argv[0])
     if shutil.which("kuma-sd") or started.name != "kuma-sd":
         return "kuma-sd"
@@ -158,7 +158,7 @@ def _program() -> str:
 
 
 def _free_port() -> int:
-    """Return the port of the documentation, or, where something listens there, any that is free."""
+    """Return the documented port, or any free port if it is in use."""
     for port in (PORT, 0):
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)) as server:
             free: int = server.getsockname()[1]
@@ -167,14 +167,14 @@ def _free_port() -> int:
 
 
 def _prepare(directory: Path, url: str, port: int) -> Path:
-    """Write the files that the demo reads, and return the settings file."""
+    """Write the demo's files, and return the settings file."""
     file = directory / "kuma-sd.conf"
     try:
         directory.mkdir(parents=True, exist_ok=True)
         options = FOR_THE_API if url.startswith("kuma-api+") else ""
         file.write_text(SETTINGS.format(url=url, options=options, directory=directory, port=port))
         (directory / "prometheus.yml").write_text(f"{PROMETHEUS_YML}{_prometheus_yml(file)}\n")
-        # What the last demo had would be told as if it was news, and be kept until it is known to be gone.
+        # Remove the targets of the last demo: they would be reported as changes, and held.
         for leftover in (directory / "targets.json", directory / "targets.yml", *(directory / "state").glob("*")):
             if leftover.is_file():
                 leftover.unlink()
@@ -203,12 +203,12 @@ def _prometheus_yml(file: Path) -> str:
 
 @contextlib.contextmanager
 def _daemon(file: Path, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `kuma-sd run` in a process of its own. It inherits that signals are blocked, and waits for them as we do."""
+    """Start `kuma-sd run` as a child process, which inherits the blocked signals and waits for them."""
     command = [sys.executable, "-m", "kuma_sd", "run", "-c", str(file)]
-    # Settings of the user's own kuma-sd have no place in a demo.
+    # Ignore the variables of the user's own kuma-sd.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KUMA_")}
     with (directory / "kuma-sd.log").open("wb") as log:
-        daemon = subprocess.Popen(command, env=environment | {"no_proxy": "127.0.0.1"}, stderr=log)  # noqa: S603 (it is us)
+        daemon = subprocess.Popen(command, env=environment | {"no_proxy": "127.0.0.1"}, stderr=log)  # noqa: S603 (this program)
     try:
         yield daemon
     finally:
@@ -221,10 +221,10 @@ def _daemon(file: Path, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 class _Guard:
-    """Says when the guard begins and ends to hold targets, and why.
+    """Prints when the guard starts and stops holding targets, and why.
 
     Args:
-        control_socket: where the daemon is asked.
+        control_socket: the daemon's control socket.
     """
 
     def __init__(self, control_socket: Path) -> None:
@@ -233,7 +233,7 @@ class _Guard:
         self._due = 0.0
 
     def look(self) -> None:
-        """Ask the daemon, once a second at most."""
+        """Query the daemon, at most once a second."""
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + 1
@@ -253,7 +253,7 @@ class _Guard:
 
 
 class _Watcher:
-    """Tells what changes in a published file, while the process that writes it runs."""
+    """Prints the changes of a published file while its writer runs."""
 
     def __init__(self, path: Path, daemon: subprocess.Popen[bytes]) -> None:
         self._path = path
@@ -262,7 +262,7 @@ class _Watcher:
         self._targets: Targets | None = None
 
     def look(self) -> None:
-        # Ctrl-C in a terminal ends both.
+        # Ctrl-C in a terminal stops both processes.
         if self._daemon.poll() is not None and not STOPPING_SIGNALS & signal.sigpending():
             log = self._path.parent / "kuma-sd.log"
             last = log.read_text(errors="replace").strip().rpartition("\n")[2]
@@ -271,7 +271,7 @@ class _Watcher:
             stat = self._path.stat()
         except FileNotFoundError:
             return
-        # Each version is a file of its own; the number of a deleted one may come again.
+        # Each version is a new file; the inode number of a deleted one may be reused.
         seen = (stat.st_ino, stat.st_mtime_ns)
         if seen == self._seen:
             return
@@ -293,11 +293,11 @@ def changes(before: Targets, now: Targets) -> Iterator[str]:
     for mesh, name in sorted(now.keys() & before.keys()):
         old, new = before[mesh, name], now[mesh, name]
         differing = sorted(label for label in old.keys() | new.keys() if old.get(label) != new.get(label))
-        # Kuma makes two labels of a tag, of which the plural says the same.
-        told = [label for label in differing if label.removesuffix("s") not in differing or not label.endswith("s")]
-        if told:
+        # Kuma makes two labels of each tag; the plural repeats the value.
+        shown = [label for label in differing if label.removesuffix("s") not in differing or not label.endswith("s")]
+        if shown:
             yield f"changed  {mesh}/{name}: " + ", ".join(
-                f"{label.strip('_')} {old.get(label, 'none')} -> {new.get(label, 'none')}" for label in told
+                f"{label.strip('_')} {old.get(label, 'none')} -> {new.get(label, 'none')}" for label in shown
             )
 
 

@@ -43,18 +43,18 @@ SETTINGS_IN_HELP: tuple[str, ...] = ("control-socket",)
 DETAILS = 50
 
 UNEXPECTED = 3
-"""The exit status of an error that nobody expected."""
+"""The exit status of an unexpected error."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what belongs to this command only."""
+    """Declare the command's own flags."""
     parser.add_argument("--only", metavar="OUTPUT", help="only the output of this name")
     add_from(parser)
     parser.add_argument(
         "--against",
         type=argument_type(PATH),
         metavar="FILE",
-        help="compare with this file of JSON or YAML, whoever wrote it",
+        help="compare with this JSON or YAML file, which any program may have written",
     )
     parser.add_argument(
         "--limit",
@@ -77,7 +77,7 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
     except (BrokenPipeError, ConfigError, PluginError):
         raise
     except KumaSDError as error:
-        # The status of other errors, 1, means a difference here.
+        # 1, the exit status of other errors, means a difference here.
         raise ConfigError(str(error)) from error
     except Exception:  # noqa: BLE001 (its status would be 1 as well)
         traceback.print_exc()

@@ -47,7 +47,7 @@ SETTINGS_IN_HELP: tuple[str, ...] = ("control-socket",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what belongs to this command only."""
+    """Declare the command's own flags."""
     parser.add_argument("selector", metavar="SELECTOR", help="a dataplane, an address, or label matchers")
     parser.add_argument(
         "instance", metavar="OUTPUT", nargs="?", default="", help="only the way to the output of this name"
@@ -64,9 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
-    """Find the targets, and print what becomes of them."""
+    """Find the targets, and print their explanations."""
     assert settings is not None
-    # Here already, so that what is wrong in it is said alike whoever is asked.
+    # Parse it here, so that errors are the same for every place that --from names.
     selector = parse_selector(arguments.selector)
     if arguments.limit < 1:
         raise ConfigError("--limit must be at least 1")
@@ -91,7 +91,7 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
 
 
 def _same(arguments: argparse.Namespace, settings: Settings) -> str:
-    """Return the flags with which the same is asked again."""
+    """Return the flags that repeat the query."""
     return file_flag(settings) + (f" --from {shlex.quote(arguments.origin)}" if arguments.origin != DAEMON else "")
 
 

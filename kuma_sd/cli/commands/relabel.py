@@ -42,7 +42,7 @@ class _Case(msgspec.Struct):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add where the rules are."""
+    """Declare the command's own flags."""
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument(
         "--file", type=argument_type(FILE_CONTENT), metavar="FILE", help="the rules: a list as under relabel_configs"

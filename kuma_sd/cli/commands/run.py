@@ -18,7 +18,7 @@ TAKES_SETTINGS = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what belongs to this command only."""
+    """Declare the command's own flags."""
     parser.add_argument(
         "--once",
         action="store_true",
@@ -44,7 +44,7 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
     """Run the daemon, or publish once."""
     assert settings is not None
     if arguments.once:
-        # Late, since each way loads what it needs.
+        # Imported late: `--once` and the daemon need different modules.
         from kuma_sd.runtime.one_shot import publish_once  # noqa: PLC0415
 
         publish_once(settings, arguments.once_timeout, allow_empty=arguments.allow_empty, accept=arguments.accept)
@@ -57,12 +57,12 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
     try:
         Service(settings, arguments.reload).run()
     except SystemExit as end:
-        # Only a stop that was asked for ends with 0, not a plugin that calls sys.exit().
+        # Only a requested stop exits with 0, not a plugin that calls sys.exit().
         raise RuntimeError("something in the daemon ended the process") from end
     except BaseException:
         if not is_writable(sys.stderr):
-            # Nobody reads it, so that saying why would never end.
+            # The pipe is full and has no reader: writing the reason would block for ever.
             os._exit(1)
         raise
-    # The interpreter's own end would free each object of a large mesh, and wait for plugins that block.
+    # A normal interpreter exit would free every object of a large mesh, and wait for blocked plugins.
     os._exit(0)

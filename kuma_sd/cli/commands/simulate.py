@@ -128,7 +128,7 @@ def add_environment_argument(parser: argparse._ActionsContainer) -> None:
 
 
 def add_world_arguments(parser: argparse._ActionsContainer, targets: int) -> None:
-    """Declare the flags of a generated world; when they are not given, they are None."""
+    """Declare the flags of a generated world; their default is None."""
     parser.add_argument(
         "--targets", metavar="NUMBER", type=argument_type(COUNT), help=f"number of dataplanes (default: {targets})"
     )
@@ -156,9 +156,9 @@ def until_stopped(interval: float, step: Callable[[], None], look: Callable[[], 
     """Wait for SIGTERM or SIGINT, which must be blocked.
 
     Args:
-        interval: the time from one step to the next, in seconds; infinity for never.
-        step: what to do then.
-        look: what to do after each step, and often between them.
+        interval: the time between two steps, in seconds; infinity for no steps.
+        step: called at each step.
+        look: called after each step, and often between steps.
 
     """
     due = time.monotonic() + interval
@@ -170,12 +170,12 @@ def until_stopped(interval: float, step: Callable[[], None], look: Callable[[], 
 
 
 def interval_of(churn: float) -> float:
-    """Return the seconds from one change to the next, of changes a second."""
+    """Convert changes per second to seconds between changes."""
     return 1 / churn if churn else math.inf
 
 
 def _generate(arguments: argparse.Namespace) -> None:
-    # Late, so that help loads no gRPC.
+    # Imported late, so that help does not load gRPC.
     from kuma_sd.simulator import GeneratedWorld  # noqa: PLC0415
 
     targets = 100 if arguments.targets is None else arguments.targets
@@ -187,7 +187,7 @@ def _generate(arguments: argparse.Namespace) -> None:
 
 
 def _replay(arguments: argparse.Namespace) -> None:
-    from kuma_sd.simulator import Recording  # noqa: PLC0415 (likewise)
+    from kuma_sd.simulator import Recording  # noqa: PLC0415 (as above)
 
     recording = Recording(arguments.replay)
     with _control_plane(arguments, recording) as control_plane:
@@ -197,7 +197,7 @@ def _replay(arguments: argparse.Namespace) -> None:
 
 
 def _control_plane(arguments: argparse.Namespace, world: W) -> "SimulatedControlPlane[W]":
-    from kuma_sd.simulator import EVERYTHING, ApiServer, SimulatedControlPlane, kuma  # noqa: PLC0415 (likewise)
+    from kuma_sd.simulator import EVERYTHING, ApiServer, SimulatedControlPlane, kuma  # noqa: PLC0415 (as above)
 
     line = kuma(arguments.kuma_version) if arguments.kuma_version else EVERYTHING
     tls = _tls(arguments.tls_cert_file, arguments.tls_key_file)
@@ -209,7 +209,7 @@ def _control_plane(arguments: argparse.Namespace, world: W) -> "SimulatedControl
         api = ApiServer(api_host, int(api_port), tls, kubernetes=kubernetes, zones=arguments.zone)
     elif arguments.zone or (arguments.environment == "kubernetes" and not line.mads_on_kubernetes):
         raise ConfigError("such a control plane has no MADS, only an API: say where with --api-listen")
-    # Before Kuma 2.0 the API server could have TLS, and MADS could not.
+    # Before Kuma 2.0 the API server supported TLS, but MADS did not.
     mads_tls = tls if line.tls or not api else None
     control_plane = SimulatedControlPlane(world, host, int(port), arguments.refresh, line=line, tls=mads_tls, api=api)
     control_plane.serve_only(*arguments.client)
@@ -252,7 +252,7 @@ def _advance(control_plane: "SimulatedControlPlane[Recording]") -> None:
 
 
 class _Clients:
-    """Says when clients come and go."""
+    """Prints when clients connect and disconnect."""
 
     def __init__(
         self, control_plane: "SimulatedControlPlane[Recording] | SimulatedControlPlane[GeneratedWorld]"
@@ -269,7 +269,7 @@ class _Clients:
 
 
 def _say(line: str) -> None:
-    # At once, for those who read it through a pipe.
+    # Flush, for readers of a pipe.
     print(line, flush=True)
 
 

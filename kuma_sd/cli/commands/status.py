@@ -36,19 +36,19 @@ SETTINGS_IN_HELP: tuple[str, ...] = ("control-socket",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what belongs to this command only."""
+    """Declare the command's own flags."""
     parser.add_argument("--format", choices=("text", "json"), default="text", help="how to show it (default: text)")
     parser.add_argument("--ready", action="store_true", help="exit with 1 while an output has published nothing yet")
 
 
 def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
-    """Ask the daemon, and print its status."""
+    """Query the daemon, and print its status."""
     assert settings is not None
     return _show(arguments, settings.core.control_socket, settings.source)
 
 
 def without_settings(arguments: argparse.Namespace, control_socket: Path | None, mistakes: ConfigError) -> int:
-    """Ask the daemon all the same: whether it is healthy does not depend on the file that it would read next."""
+    """Query the daemon although the settings are invalid: its health does not depend on them."""
     try:
         status = _show(arguments, control_socket, "the settings are wrong")
     except NoDaemonError as error:
@@ -68,7 +68,7 @@ def _show(arguments: argparse.Namespace, control_socket: Path | None, source: st
     except msgspec.MsgspecError as error:
         raise KumaSDError(f"the daemon's answer is of another version than this command: {error}") from error
     if arguments.format == "json":
-        # In ASCII, since names come from outside and may hold what terminals obey.
+        # ASCII only: names are external input and may contain terminal control codes.
         print(json.dumps(json.loads(text), indent=2))
     else:
         shown = style(sys.stdout)

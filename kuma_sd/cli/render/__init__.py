@@ -1,1 +1,1 @@
-"""How results look on a terminal."""
+"""Format results for the terminal."""

@@ -1,4 +1,4 @@
-"""How differences are shown: as text for people, as JSON for programs."""
+"""Format differences as text or JSON."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -13,20 +13,20 @@ from kuma_sd.system.log_format import escape
 from kuma_sd.telemetry.publication_diff import DiffCounts, Difference, Pair
 
 MOST_SERVICES = 20
-"""How many lines the counts per mesh and service may take for an output."""
+"""Maximum number of lines with counts per mesh and service of an output."""
 
 
 @dataclass(frozen=True)
 class OutputDifference:
-    """What would become of an output.
+    """The changes of an output.
 
     Args:
         name: the output.
-        against: what it was compared with.
-        before: how many targets there are.
-        after: how many targets there would be; None when the new settings have no such output.
-        difference: what makes the one into the other.
-        failing: how many targets are left out because a transform or rendering fails.
+        against: a description of the compared publication.
+        before: current number of targets.
+        after: future number of targets; None if the new settings do not have the output.
+        difference: the difference between both.
+        failing: number of quarantined targets, which are left out.
     """
 
     name: str
@@ -38,17 +38,17 @@ class OutputDifference:
 
     @property
     def exists(self) -> bool:
-        """Whether there is anything to tell."""
+        """Whether there is any difference."""
         return self.after is None or self.difference.counts.total > 0
 
 
 def as_json(received: ReceivedTargets, outputs: Iterable[OutputDifference], limit: int | None) -> str:
-    """Return everything as one JSON object.
+    """Return all differences as one JSON object.
 
     Args:
-        received: the targets, and where they are from.
-        outputs: what would become of them.
-        limit: how many targets are listed of each output; None for all.
+        received: the received targets.
+        outputs: the outputs' changes.
+        limit: maximum number of targets listed for each output; None for all.
     """
     whole = {
         "from": received.origin,
@@ -59,13 +59,13 @@ def as_json(received: ReceivedTargets, outputs: Iterable[OutputDifference], limi
 
 
 def as_text(received: ReceivedTargets, outputs: Iterable[OutputDifference], limit: int, style: Style) -> Iterator[str]:
-    """Yield the lines that people read.
+    """Yield the differences as lines of text.
 
     Args:
-        received: the targets, and where they are from.
-        outputs: what would become of them.
-        limit: how many targets are listed of each output.
-        style: how to colour them.
+        received: the received targets.
+        outputs: the outputs' changes.
+        limit: maximum number of targets listed for each output.
+        style: the colours.
     """
     outputs = list(outputs)
     yield f"Targets {escape(received.origin)}"
@@ -116,7 +116,7 @@ def _counts(counts: DiffCounts, style: Style) -> str:
 
 def _details(one: OutputDifference, limit: int, style: Style) -> Iterator[str]:
     difference, total = one.difference, one.difference.counts.total
-    # What goes away first: it hurts most, and must not fall behind the limit.
+    # Removed targets first: they matter most, and the limit must not hide them.
     lines = (
         *(style.removed(f"- {_title(pair)}") for pair in difference.removed[:limit]),
         *(f"{style.changed(f'~ {_title(pair)}')}  {_labels(pair)}" for pair in difference.changed[:limit]),

@@ -1,4 +1,4 @@
-"""How explanations are shown to people."""
+"""Format explanations as text."""
 
 import json
 import shlex
@@ -17,25 +17,25 @@ from kuma_sd.telemetry.explanation import (
 )
 
 WIDTH = 110
-"""How long a line with several labels may become."""
+"""Maximum length of a line with several labels."""
 
 LONGEST = 300
-"""How much of a text is shown, in characters; JSON has all of it."""
+"""Maximum length of a shown text, in characters; JSON output is not truncated."""
 
 _STATES = {
-    "held": "; its control plane has it no more, but the guard holds it",
+    "held": "; its control plane no longer sends it, but the guard holds it",
     "expired": "; its control plane was not connected within max-age",
 }
 
 
 def as_text(origin: str, answer: SearchResult, style: Style, command: str = "kuma-sd explain") -> Iterator[str]:
-    """Yield the lines that people read: of one target everything, of several what becomes of them.
+    """Yield an explanation as lines of text: all steps for a single target, only results for several.
 
     Args:
-        origin: where the targets are from; empty for the daemon.
-        answer: what was found; at least one target.
-        style: how to colour it.
-        command: what asks again in the same place.
+        origin: a description of the targets' origin; empty for the daemon.
+        answer: the search result, with at least one target.
+        style: the colours.
+        command: the command line to repeat the query.
     """
     if origin:
         yield from (style.dim(_shown(origin)), "")
@@ -118,7 +118,7 @@ def _changes(step: Step, style: Style) -> Iterator[str]:
 
 
 def _wrapped(labels: Mapping[str, str], indent: int) -> Iterator[str]:
-    """Yield lines that hold as many labels as fit."""
+    """Yield lines with as many labels as fit."""
     line = ""
     for pair in (_pair(name, value) for name, value in sorted(labels.items())):
         if line and indent + len(line) + 2 + len(pair) > WIDTH:

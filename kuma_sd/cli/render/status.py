@@ -1,4 +1,4 @@
-"""The status on a screen of text."""
+"""Format the status as text."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -9,15 +9,15 @@ from kuma_sd.telemetry.problems import ERROR, summary
 from kuma_sd.telemetry.status import ControlPlaneStatus, OutputStatus, Problem, Status
 
 MOST_QUARANTINED = 5
-"""How many quarantined targets are shown of an output."""
+"""Maximum number of quarantined targets shown for an output."""
 
 
 def screen(status: Status, style: Style) -> Iterator[str]:
-    """Yield the lines of the first screen.
+    """Yield the status as lines of text.
 
     Args:
-        status: what to show.
-        style: how.
+        status: the status.
+        style: the colours.
     """
     yield _headline(status, style)
     of_daemon = [problem for problem in status.problems if problem.control_plane is None and problem.output is None]
@@ -65,7 +65,7 @@ def _control_plane(one: ControlPlaneStatus, status: Status, style: Style) -> Ite
         held = f"{counted(one.guard.targets, 'target')} that vanished {are} held for a while: {one.guard.why}"
         yield style.dim(escape(held))
     if one.guard.targets:
-        yield style.dim("to let them go: kuma-sd accept")
+        yield style.dim("to release them: kuma-sd accept")
     yield from _facts(one.facts)
 
 

@@ -1,4 +1,4 @@
-"""Colours, where somebody looks: on a terminal, and never in a pipe or a file."""
+"""Colour text on terminals, but not in pipes or files."""
 
 import os
 from typing import TextIO
@@ -7,33 +7,33 @@ _ADDED, _REMOVED, _CHANGED, _DIM, _BOLD = "32", "31", "33", "2", "1"
 
 
 class Style:
-    """Shows text by what it means. The text must be escaped already, with `kuma_sd.system.log_format.escape`.
+    """Colours text by meaning. The text must already be escaped with `kuma_sd.system.log_format.escape`.
 
     Args:
-        coloured: whether anything is done at all.
+        coloured: whether to use colours.
     """
 
     def __init__(self, *, coloured: bool) -> None:
         self.coloured = coloured
 
     def added(self, text: str) -> str:
-        """Show what is there now and was not, or what is well."""
+        """Colour text that is added or in good state."""
         return self._shown(_ADDED, text)
 
     def removed(self, text: str) -> str:
-        """Show what is gone, or what is wrong."""
+        """Colour text that is removed or in error."""
         return self._shown(_REMOVED, text)
 
     def changed(self, text: str) -> str:
-        """Show what is different, or what deserves a look."""
+        """Colour text that is changed or needs attention."""
         return self._shown(_CHANGED, text)
 
     def dim(self, text: str) -> str:
-        """Show what matters less."""
+        """Dim unimportant text."""
         return self._shown(_DIM, text)
 
     def bold(self, text: str) -> str:
-        """Show what matters most."""
+        """Emphasise important text."""
         return self._shown(_BOLD, text)
 
     def _shown(self, code: str, text: str) -> str:
@@ -44,7 +44,7 @@ def style(stream: TextIO) -> Style:
     """Return the style for a stream: coloured on a terminal, unless NO_COLOR (https://no-color.org) or TERM forbid it.
 
     Args:
-        stream: where it will be printed, most often ``sys.stdout``.
+        stream: the output stream, usually ``sys.stdout``.
     """
     forbidden = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return Style(coloured=not forbidden and stream.isatty())

@@ -1,6 +1,6 @@
-"""How each kind of assignment is split into targets and read: a module and one instance a kind.
+"""Codecs: split resources into targets and decode them. One module and one instance for each kind of assignment.
 
-Whatever a target came over, it gets the same mesh and name, so that its key outlives upgrades of the control plane.
+A target has the same mesh and name over every protocol, so that its key survives upgrades of the control plane.
 """
 
 from collections.abc import Iterable
@@ -9,17 +9,17 @@ from typing import Protocol
 from kuma_sd.core.model import Codec
 
 Part = tuple[str, str, bytes]
-"""Mesh, name and bytes of one target; the bytes are an assignment of their own."""
+"""Mesh, name and bytes of one target; the bytes are an assignment with this one target."""
 
 
 class ResourceCodec(Codec, Protocol):
-    """A codec that also takes apart the resources of a response."""
+    """A codec that also splits the resources of a response."""
 
     type_url: str
 
     def split(self, resource: bytes) -> Iterable[Part]:
-        """Split a resource into its targets; every Kuma so far sends exactly one in each.
+        """Split a resource into its targets; all Kuma releases so far send exactly one in each.
 
         Raises:
-            SourceError: the bytes are not such a resource.
+            SourceError: the bytes are not a resource of this kind.
         """

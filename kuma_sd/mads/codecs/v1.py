@@ -13,10 +13,10 @@ from kuma_sd.proto.mads_v1_labels_pb2 import Label, MonitoringAssignment, Resour
 TYPE_URL = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"
 
 MOST_LABELS = 10_000
-"""How many labels are remembered."""
+"""Maximum number of cached labels."""
 
 LONGEST_LABEL = 512
-"""How long one may be, to be remembered, in bytes."""
+"""Maximum size of a cached label, in bytes."""
 
 
 class V1:
@@ -26,7 +26,7 @@ class V1:
     type_url = TYPE_URL
 
     def split(self, resource: bytes) -> Iterable[Part]:
-        """Split a resource into its targets; their labels are looked at when they are read."""
+        """Split a resource into its targets; labels are decoded later, by `read`."""
         received = _parse(resource)
         if received.type_url != TYPE_URL:
             raise SourceError(f"unknown type {received.type_url!r}")
@@ -34,11 +34,11 @@ class V1:
         mesh, targets = sys.intern(assignment.mesh), assignment.targets
         if len(targets) == 1:
             return ((mesh, targets[0].name, resource),)
-        # One by one, since whoever asks may have enough before all are made: each repeats the assignment's labels.
+        # Lazily, so that the caller can stop early: each target repeats the assignment's labels.
         return ((mesh, target.name, _only(assignment, target)) for target in targets)
 
     def read(self, key: Key, data: bytes) -> Target:
-        """Read one target. Labels of the assignment win over the target's, as in the Go program and native kuma_sd."""
+        """Decode one target. The assignment's labels override the target's, as in the Go program and native kuma_sd."""
         assignment = _parse(data).value
         target = assignment.targets[0]
         try:
@@ -67,7 +67,7 @@ def _parse(data: bytes) -> Resource:
 
 
 class _Labels(dict[bytes, tuple[str, str]]):
-    """Names and values of labels by their bytes. They come from outside, so remembering them is bounded."""
+    """Label names and values by their bytes. The cache is bounded, since the input is not trusted."""
 
     def __missing__(self, entry: bytes) -> tuple[str, str]:
         label = Label.FromString(entry)

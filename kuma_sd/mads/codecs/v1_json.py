@@ -13,7 +13,7 @@ TYPE_URL = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"
 
 
 class _Target(msgspec.Struct):
-    # Proto JSON: each field in one of two spellings, or null for its default.
+    # Proto JSON: each field has two possible spellings; null means its default.
     name: str | None = None
     scheme: str | None = None
     address: str | None = None
@@ -52,7 +52,7 @@ class V1JSON:
             yield mesh, target.name or "", _ENCODER.encode(single)
 
     def read(self, key: Key, data: bytes) -> Target:
-        """Read one target. Labels of the assignment win over the target's, as in native kuma_sd."""
+        """Decode one target. The assignment's labels override the target's, as in native kuma_sd."""
         assignment = _parse(data)
         target = (assignment.targets or [_Target()])[0]
         return Target(

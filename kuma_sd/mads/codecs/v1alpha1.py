@@ -14,7 +14,7 @@ TYPE_URL = "type.googleapis.com/kuma.observability.v1alpha1.MonitoringAssignment
 
 
 class V1alpha1:
-    """MADS v1alpha1 over gRPC: what are fields in v1 are labels here."""
+    """MADS v1alpha1 over gRPC: labels carry what v1 has as fields."""
 
     name = "v1alpha1"
     type_url = TYPE_URL
@@ -34,7 +34,7 @@ class V1alpha1:
             yield mesh, name, Resource(type_url=TYPE_URL, value=single).SerializeToString(deterministic=True)
 
     def read(self, key: Key, data: bytes) -> Target:
-        """Read one target; its labels are left with what is no fact, so that profiles treat it like one of v1."""
+        """Decode one target. Labels that are fields in v1 are removed, so that profiles treat it like a v1 target."""
         assignment = _parse(data).value
         labels = _labels(assignment, assignment.targets[0])
         for name in ("mesh", "dataplane", "instance"):
@@ -52,14 +52,14 @@ class V1alpha1:
 
 
 def _labels(assignment: MonitoringAssignment, target: MonitoringAssignment.Target) -> Labels:
-    # The target's labels win, as in the Go program's converter for v1alpha1.
+    # The target's labels override the assignment's, as in the Go program's converter for v1alpha1.
     return {**assignment.labels, **target.labels}
 
 
 def _identity(resource_name: str, labels: Labels) -> tuple[str, str]:
-    # "/meshes/<mesh>/dataplanes/<name>" as Kuma says; labels tell the targets of one assignment apart.
+    # Kuma's name is "/meshes/<mesh>/dataplanes/<name>"; labels distinguish the targets of one assignment.
     path = resource_name.split("/")
-    mesh = labels.get("mesh") or (path[2] if len(path) > 2 else "")  # noqa: PLR2004 (the place in that path)
+    mesh = labels.get("mesh") or (path[2] if len(path) > 2 else "")  # noqa: PLR2004 (the index in that path)
     return sys.intern(mesh), labels.get("dataplane") or labels.get("instance") or path[-1]
 
 

@@ -1,1 +1,1 @@
-"""What is answered over HTTP, a module for each group of paths."""
+"""HTTP endpoints, one module for each group of paths."""

@@ -1,4 +1,4 @@
-"""What an operator may ask of a running daemon."""
+"""Endpoints with which operators control a running daemon."""
 
 from collections.abc import Callable, Iterable
 
@@ -10,14 +10,14 @@ def add_control(
 ) -> None:
     """Add ``POST /-/accept`` and ``POST /-/reload``.
 
-    Both functions are called in a thread of the listener, and return what the operator is told, line by line. What
-    they raise as KumaSDError is told too.
+    Both functions are called in a listener's thread, and return the lines of the response. A KumaSDError that they
+    raise becomes the response.
 
     Args:
-        application: where to add them.
-        accept: lets go of what is held by the guard of the control plane, or kept by the output, of that name; with
-            None of all; raises KeyError if there is none of that name.
-        reload: reads the settings again.
+        application: the application to add them to.
+        accept: releases the targets held by the guard of the control plane, or kept by the output, of that name; None
+            releases all; raises KeyError if no control plane or output has that name.
+        reload: reloads the settings.
     """
 
     def answer_accept(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What an operator may look into: why a target is published as it is, or not at all."""
+"""Endpoint that explains why a target is published as it is, or not at all."""
 
 from collections.abc import Callable
 
@@ -10,22 +10,22 @@ from kuma_sd.web.application import Application, Refused, Request, Response
 from kuma_sd.web.client import LARGEST_ANSWER
 
 DEFAULT_LIMIT = 10
-"""How many targets are explained if nobody says how many."""
+"""Default number of explained targets."""
 
 LARGEST_LIMIT = 1000
-"""How many targets are explained at most; the next ones can be asked for."""
+"""Maximum number of explained targets; an offset returns the next ones."""
 
 Explain = Callable[[str, str, int, int], SearchResult]
-"""Takes a selector, the name of an output (empty for all), how many targets at most, and how many to pass over."""
+"""Takes a selector, an output's name (empty for all), a limit and an offset."""
 
 
 def add_inspection(application: Application, explain: Explain) -> None:
-    """Add ``GET /-/explain``, which answers with an `SearchResult` in JSON.
+    """Add ``GET /-/explain``, which returns a `SearchResult` as JSON.
 
     Args:
-        application: where to add it.
-        explain: finds and explains; it is called in a thread of the listener. Its ConfigError means that the selector
-            is wrong.
+        application: the application to add it to.
+        explain: finds and explains targets; called in a listener's thread. It raises ConfigError if the selector is
+            invalid.
     """
 
     def answer(request: Request) -> Response:
@@ -44,7 +44,7 @@ def add_inspection(application: Application, explain: Explain) -> None:
 
 
 def _number(text: str) -> int:
-    # Short enough for every int.
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):  # noqa: PLR2004 (as said)
+    # Limit the digits before int() parses them.
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):  # noqa: PLR2004 (the limit above)
         raise Refused(400, f"{text!r} is no whole number")
     return int(text)

@@ -1,4 +1,4 @@
-"""What machines ask a running daemon: is it healthy, is it ready, its metrics, and all of its status."""
+"""Endpoints for monitoring: health, readiness, metrics and status."""
 
 from collections.abc import Callable, Iterable
 
@@ -14,14 +14,14 @@ def add_health(
 ) -> None:
     """Add ``GET /-/healthy``, ``GET /-/ready``, ``GET /metrics`` and ``GET /api/status``.
 
-    All functions are called in a thread of the listener.
+    All functions are called in a listener's thread.
 
     Args:
-        application: where to add them.
-        unhealthy: returns what keeps the daemon from being healthy, line by line; nothing when it is.
-        unready: returns what keeps it from being ready, likewise.
-        metrics: returns all metrics and their content type, for what the client accepts.
-        status: returns all of the status, as JSON.
+        application: the application to add them to.
+        unhealthy: returns the reasons why the daemon is not healthy; none if it is.
+        unready: returns the reasons why it is not ready; none if it is.
+        metrics: returns the metrics and their content type, for the client's Accept header.
+        status: returns the whole status as JSON.
     """
 
     def answer_metrics(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What a running daemon has now: what it received, and what each output published."""
+"""Endpoints that return received targets and published targets."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,18 +10,18 @@ from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.web.application import Application, Handler, Refused, Request, Response
 
 GROUPS_IN_A_CHUNK = 256
-"""How many groups are written at once: few enough that nobody else waits for the interpreter."""
+"""Number of groups encoded at once; small, so that other threads get the interpreter in between."""
 
 BYTES_IN_A_BATCH = 2**20
-"""How much is read at once."""
+"""Number of bytes read at once."""
 
 
 class PublishedContent(NamedTuple):
-    """What can be asked for.
+    """The content of an output or a control plane.
 
     Args:
-        about: what it is of: the kind of an output, the address of a control plane.
-        pieces: makes it.
+        about: the plugin of an output, or the address of a control plane.
+        pieces: generates the content.
     """
 
     about: str
@@ -29,7 +29,7 @@ class PublishedContent(NamedTuple):
 
 
 Contents = Mapping[str, PublishedContent]
-"""By name."""
+"""Content by name of the output or control plane."""
 
 
 class _Line(msgspec.Struct):
@@ -46,14 +46,14 @@ def add_published(
 ) -> None:
     """Add ``GET /-/published`` and ``GET /-/received``.
 
-    Without a query they answer with an object in JSON: the names of outputs, or control planes, and what each is about.
-    With one of them in ``output``, or ``control-plane``, they stream its content. Both functions are called in a thread
-    of the listener, and so is what they return.
+    Without a query they return a JSON object: the names of outputs or control planes, each with its `about`. With a
+    name in ``output`` or ``control-plane`` they stream its content. Both functions, and the generators that they
+    return, run in a listener's thread.
 
     Args:
-        application: where to add them.
-        published: returns what each output published last, by its name, as `lines_of()` writes it.
-        received: returns what each control plane has after its guard, by its name, as a saved snapshot.
+        application: the application to add them to.
+        published: returns each output's last publication by name, as written by `lines_of()`.
+        received: returns each control plane's targets after its guard by name, as a saved snapshot.
     """
     application.add("GET", "/-/published", _handler("output", published, "application/x-ndjson"), ["output"])
     application.add(
@@ -69,15 +69,15 @@ def lines_of(groups: Sequence[TargetGroup]) -> Iterator[bytes]:
 
 
 def groups_in(path: Path) -> Iterator[TargetGroup]:
-    """Yield the groups in a file that `lines_of()` wrote.
+    """Yield the groups in a file written by `lines_of()`.
 
     Raises:
-        ValueError: something else is in it.
+        ValueError: the file has other content.
     """
     with path.open("rb") as file:
         while lines := file.readlines(BYTES_IN_A_BATCH):
             for line in _DECODER.decode_lines(b"".join(lines)):
-                # A Raw that is kept would keep the whole batch.
+                # Copy: a msgspec.Raw keeps its whole batch in memory.
                 yield TargetGroup(line.key, bytes(line.group))
 
 

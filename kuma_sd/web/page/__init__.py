@@ -1,4 +1,4 @@
-"""The status page: how the daemon is, which targets it publishes, and why one is published as it is, or not at all."""
+"""The status page: show the daemon's status, its published targets, and explanations of targets."""
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.telemetry.status import Status
@@ -14,20 +14,20 @@ from kuma_sd.web.page.search import FoundTarget, Turn, search
 __all__ = ["PER_PAGE", "PageData", "add_page"]
 
 PER_PAGE = 50
-"""How many targets are shown at once."""
+"""Number of targets on a page."""
 
 EXPLAINED = 20
-"""How many targets are explained at once."""
+"""Number of explanations on a page."""
 
 
 def add_page(application: Application, page_data: PageData) -> None:
-    """Add ``GET /``, ``POST /``, ``GET /targets``, ``GET /explain``, and what they need.
+    """Add ``GET /``, ``POST /``, ``GET /targets``, ``GET /explain``, and the files they use.
 
-    ``POST /`` with a ``control-plane`` in the query lets go of what its guard holds.
+    ``POST /`` with a ``control-plane`` in the query releases the targets that its guard holds.
 
     Args:
-        application: where to add them.
-        page_data: what there is to see.
+        application: the application to add them to.
+        page_data: the data to show.
     """
     page = _Page(page_data)
     application.add("GET", "/", page.overview, query=["output"])
@@ -38,19 +38,19 @@ def add_page(application: Application, page_data: PageData) -> None:
 
 
 class _Page:
-    """What answers.
+    """The page's request handlers.
 
     Args:
-        page_data: what there is to see.
+        page_data: the data to show.
     """
 
     def __init__(self, page_data: PageData) -> None:
         self._page_data = page_data
-        # All searches together take the time of one, however many ask.
+        # Limit the CPU time of all concurrent searches to that of one.
         self._turn = Turn()
 
     def overview(self, request: Request) -> Response:
-        """Show how the daemon is."""
+        """Show the daemon's status."""
         status = self._page_data.status()
         chosen = _choose(request.query.get("output"), [output_status.name for output_status in status.outputs])
         output = next((output_status for output_status in status.outputs if output_status.name == chosen), None)
@@ -69,7 +69,7 @@ class _Page:
         )
 
     def accept(self, request: Request) -> Response:
-        """Let go of what the guard of one control plane holds, and show the page again."""
+        """Release the targets that a control plane's guard holds, and show the page again."""
         name = request.query.get("control-plane")
         if name is None:
             raise Refused(400, "control-plane is missing from the query")
@@ -80,7 +80,7 @@ class _Page:
         return Response(b"", 303, headers={"Location": "./"})
 
     def targets(self, request: Request) -> Response:
-        """Show the targets that an output publishes, or those that something is found in."""
+        """Show the targets that an output publishes, or those that match a search."""
         query, published = request.query, self._page_data.published()
         text, output = query.get("q", "").strip(), _choose(query.get("output"), list(published))
         offset, held, wrong = _number(query.get("offset", "0")), _switch(query.get("held", "")), ""
@@ -91,7 +91,7 @@ class _Page:
                 only = self._page_data.holds if held else None
                 found = search(publication.groups if publication else (), text, range(offset, offset + PER_PAGE), only)
                 if text and not held and not found.count and found.looked == found.total:
-                    # What is not published may have been received.
+                    # A target that is not published may have been received.
                     missing = self._page_data.explained(text, EXPLAINED)
         except ConfigError as error:
             wrong = str(error)
@@ -111,7 +111,7 @@ class _Page:
         )
 
     def explain(self, request: Request) -> Response:
-        """Tell why targets are published as they are, or not at all."""
+        """Explain why targets are published as they are, or not at all."""
         text, offset = request.query.get("selector", "").strip(), _number(request.query.get("offset", "0"))
         answer, wrong = None, ""
         try:
@@ -131,14 +131,14 @@ class _Page:
 
 
 def _choose(name: str | None, names: list[str]) -> str:
-    """Return the output that is asked for, or the first."""
+    """Return the requested output, or the first."""
     if name is not None and name not in names:
         raise Refused(404, f"there is no output {name!r}; there are: {', '.join(names) or 'none'}")
     return name if name is not None else next(iter(names), "")
 
 
 def _changed(status: Status) -> float | None:
-    """Return when a control plane's targets changed last."""
+    """Return when a control plane's targets last changed."""
     return max(
         (control_plane.changed for control_plane in status.control_planes if control_plane.changed), default=None
     )
@@ -151,7 +151,7 @@ def _switch(text: str) -> bool:
 
 
 def _number(text: str) -> int:
-    # Short enough for every int.
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):  # noqa: PLR2004 (as said)
+    # Limit the digits before int() parses them.
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):  # noqa: PLR2004 (the limit above)
         raise Refused(400, f"{text!r} is no whole number")
     return int(text)

@@ -1,4 +1,4 @@
-"""How many targets there were over time, and what changed: the geometry of a chart; a template draws it."""
+"""Calculate the charts of target counts and changes over time; a template draws them."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -9,25 +9,25 @@ from kuma_sd.core.text import counted
 from kuma_sd.telemetry.history import COARSE, COARSE_POINTS, FINE, FINE_POINTS, Point
 
 WIDTH, HEIGHT = 360, 150
-"""How large a chart is, in units of its own."""
+"""Size of a chart, in SVG units."""
 
 LEFT, RIGHT, TOP, BASE = 40.0, 356.0, 8.0, 92.0
-"""Where the line is."""
+"""Area of the line, in SVG units."""
 
 MIDDLE, REACH = 118.0, 14.0
-"""Where the bars of changes start, and how long they get."""
+"""Position and maximum length of the bars of changes, in SVG units."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of time.
+    """A time span of a chart.
 
     Args:
-        name: what it is called.
-        seconds: how long it is.
-        step: how long a point of it lasts, in seconds.
-        bars: how many bars there are, each for an equal part of it.
-        ticks: how many parts its axis has.
+        name: its name.
+        seconds: its length.
+        step: the duration of a point, in seconds.
+        bars: the number of bars, each for an equal part of the span.
+        ticks: the number of parts of the axis.
     """
 
     name: str
@@ -51,15 +51,15 @@ class Tick:
 
 @dataclass(frozen=True)
 class Bar:
-    """Changes in a part of the time.
+    """A bar: the changes in a part of the time span.
 
     Args:
         x: its left side.
-        width: how wide it is.
-        up: how long the part for what came is.
-        down: how long the part for what went is.
-        other: how far the mark for what has other labels reaches to both sides.
-        text: what it says.
+        width: its width.
+        up: the length of the part for added targets.
+        down: the length of the part for removed targets.
+        other: the length of the mark for targets with changed labels.
+        text: its tooltip.
     """
 
     x: float
@@ -72,15 +72,15 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
-    """What a template draws.
+    """A chart for the template.
 
     Args:
-        span: the time.
-        path: the line, as SVG writes it; empty when there is none.
+        span: the time span.
+        path: the line as an SVG path; empty without data.
         bars: the changes.
-        values: the marks of the numbers.
-        times: the marks of the time.
-        text: the same in words.
+        values: the marks of the value axis.
+        times: the marks of the time axis.
+        text: a description in words.
     """
 
     span: Span
@@ -92,12 +92,12 @@ class Chart:
 
 
 def chart(span: Span, points: Sequence[Point], now: float) -> Chart:
-    """Draw a chart.
+    """Calculate a chart.
 
     Args:
-        span: the time it shows.
-        points: what was so, the oldest first.
-        now: where it ends, in seconds of ``time.time()``.
+        span: its time span.
+        points: the recorded points, oldest first.
+        now: its end, in seconds of ``time.time()``.
     """
     shown = [point for point in points if 0 <= now - point.when <= span.seconds]
     low, high = _range([value.groups for value in shown])
@@ -107,10 +107,10 @@ def chart(span: Span, points: Sequence[Point], now: float) -> Chart:
 
 
 def _range(counts: Sequence[int]) -> tuple[int, int]:
-    """Return what the axis shows: from zero, unless everything is far above, where nothing could be seen."""
+    """Return the range of the value axis: from zero, unless all values are far above zero."""
     low, high = min(counts, default=0), max(counts, default=0)
     step = 10 ** max(0, math.floor(math.log10(max(high - low, high / 50, 1))))
-    bottom = 0 if low < high / 2 or high < 10 else max(0, low // step * step - step)  # noqa: PLR2004 (few are counted)
+    bottom = 0 if low < high / 2 or high < 10 else max(0, low // step * step - step)  # noqa: PLR2004 (small counts start at zero)
     return bottom, (high // step + 1) * step
 
 
@@ -123,7 +123,7 @@ def _y(value: int, low: int, high: int) -> float:
 
 
 def _path(points: Sequence[Point], span: Span, now: float, low: int, high: int) -> Iterator[str]:
-    """Yield a line with steps; it breaks where nothing is known."""
+    """Yield the parts of a stepped line; it is interrupted where data is missing."""
     before: Point | None = None
     for point in points:
         x, y = max(LEFT, _x(point.when - span.step, span, now)), _y(point.groups, low, high)
@@ -141,7 +141,7 @@ def _bars(points: Sequence[Point], span: Span, now: float) -> Iterator[Bar]:
     parts: dict[int, list[Point]] = {}
     for point in points:
         if point.added or point.removed or point.changed:
-            # By the clock, so that bars keep their content while they move.
+            # Aligned to the clock, so that a bar keeps its content while it moves.
             parts.setdefault(int(point.when // part), []).append(point)
     sums = {
         place: (
@@ -168,7 +168,7 @@ def _bars(points: Sequence[Point], span: Span, now: float) -> Iterator[Bar]:
 
 
 def _length(count: int, most: int) -> float:
-    # By the root, so that one target beside a thousand can be seen.
+    # Square root scale, so that one target beside a thousand is visible.
     return round(max(1.5, REACH * math.sqrt(count / most)), 1) if count else 0.0
 
 
@@ -178,7 +178,7 @@ def _times(span: Span, now: float) -> Iterator[Tick]:
     for number in range(span.ticks):
         when = latest - number * part
         x = _x(when, span, now)
-        # Nearer to a side its text would not fit.
+        # Nearer to an edge the text does not fit.
         if LEFT + 12 <= x <= RIGHT - 12:
             yield Tick(round(x, 1), f"{datetime.fromtimestamp(when, UTC):%H:%M}")
 

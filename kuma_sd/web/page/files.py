@@ -1,4 +1,4 @@
-"""The style, the script and the icon, which browsers keep and ask about."""
+"""Serve the stylesheet, the script and the icon."""
 
 import hashlib
 from pathlib import Path
@@ -12,7 +12,7 @@ def add_files(application: Application) -> None:
     """Add ``GET /-/page.css`` and the other files.
 
     Args:
-        application: where to add them.
+        application: the application to add them to.
     """
     for path in sorted(Path(__file__).with_name("static").iterdir()):
         application.add("GET", f"/-/{path.name}", _File(path))
@@ -22,7 +22,7 @@ class _File:
     def __init__(self, path: Path) -> None:
         self._body = path.read_bytes()
         self._type = _TYPES[path.suffix]
-        # no-cache means that it is kept, but asked about: an upgrade of the daemon changes it.
+        # no-cache lets browsers cache but revalidate: an upgrade of the daemon changes the files.
         self._headers = {"ETag": f'"{hashlib.sha256(self._body).hexdigest()[:32]}"', "Cache-Control": "no-cache"}
 
     def __call__(self, request: Request) -> Response:

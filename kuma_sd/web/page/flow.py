@@ -1,4 +1,4 @@
-"""Lay out the picture of the pipeline, with the numbers of this moment; a template draws it."""
+"""Lay out the pipeline diagram with current numbers; a template draws it."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -11,21 +11,21 @@ from kuma_sd.telemetry.status import ControlPlaneStatus, OutputStatus, Status
 from kuma_sd.web.page.words import short
 
 WIDTH = 1320
-"""How wide the picture is, in units of its own."""
+"""Width of the diagram, in SVG units."""
 
 MOST_ROWS = 4
-"""How many control planes, chains and outputs are drawn; there may be any number."""
+"""Maximum number of control planes, chains and outputs drawn."""
 
 ROW, GAP, TOP = 38.0, 10.0, 20.0
-"""How high a box is, how far the next one is, and how much is above the first."""
+"""Height of a box, distance to the next, and space above the first, in SVG units."""
 
 TITLE = 27
-"""How much of a name fits into a box, in characters."""
+"""Maximum length of a name in a box, in characters."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """Boxes of one kind stand below one another."""
+    """A column of the diagram, with boxes of one kind."""
 
     title: str
     x: float
@@ -43,15 +43,15 @@ COLUMNS = (PLANES, TAKEN, GUARDS, CHAINS, HANDED, OUTPUTS)
 
 @dataclass(frozen=True)
 class Box:
-    """A station on the way.
+    """A box: one stage of the pipeline.
 
     Args:
-        column: where it stands.
-        y: its upper side.
+        column: its column.
+        y: its upper edge.
         level: ``ok``, ``warning``, ``error`` or ``plain``.
-        title: what it is.
-        line: how it is.
-        figure: how many, if that is to be seen at once.
+        title: its name.
+        line: its status.
+        figure: its number of targets, if shown.
     """
 
     column: Column
@@ -63,18 +63,18 @@ class Box:
 
     @property
     def middle(self) -> float:
-        """Where links begin and end."""
+        """Vertical position of links at this box."""
         return self.y + ROW / 2
 
 
 @dataclass(frozen=True)
 class Flow:
-    """What a template draws.
+    """The diagram for the template.
 
     Args:
-        height: how high it is.
-        boxes: the stations.
-        links: the lines between them, as SVG writes them.
+        height: its height.
+        boxes: the stages.
+        links: the lines between them, as SVG paths.
     """
 
     height: float
@@ -86,18 +86,18 @@ class Flow:
 
     @property
     def stages(self) -> Sequence[tuple[str, Sequence[Box]]]:
-        """The same without the geometry, for a screen that is too narrow for the picture."""
+        """The boxes by column, as a list for narrow screens."""
         return [(column.title, [box for box in self.boxes if box.column is column]) for column in self.columns]
 
 
-Way = tuple[str, tuple[str, ...]]
-"""The label profile and the transforms that outputs share."""
+ChainKey = tuple[str, tuple[str, ...]]
+"""The label profile and the transforms of a chain."""
 
 T = TypeVar("T")
 
 
 def flow(status: Status) -> Flow:
-    """Draw how a daemon is."""
+    """Lay out the diagram of a daemon's status."""
     planes, outputs = status.control_planes, status.outputs
     chains = list(dict.fromkeys(_chain_of(output) for output in outputs))
     height = max(min(len(some), MOST_ROWS + 1) for some in (planes, chains, outputs, [None])) * (ROW + GAP) - GAP
@@ -115,12 +115,12 @@ def flow(status: Status) -> Flow:
     return Flow(TOP + height + 2, boxes, lines)
 
 
-def _chain_of(output: OutputStatus) -> Way:
+def _chain_of(output: OutputStatus) -> ChainKey:
     return output.label_profile, output.transforms
 
 
 def _rows(things: Sequence[T], height: float) -> Iterator[tuple[T, float]]:
-    """Yield those that are drawn, and their upper sides; they stand in the middle."""
+    """Yield the items to draw with their upper edges, centred vertically."""
     count = min(len(things), MOST_ROWS + 1)
     first = TOP + (height - (count * (ROW + GAP) - GAP)) / 2
     for place, thing in enumerate(things[:MOST_ROWS]):
@@ -134,7 +134,7 @@ def _line(start: Box, end: Box) -> str:
 
 
 def _from(one: ControlPlaneStatus, y: float, status: Status) -> tuple[Box, Box, Box]:
-    """Return a control plane, what was taken from it, and its guard."""
+    """Return the boxes of a control plane and its guard, and the link between them."""
     if one.connected:
         since = f" for {duration(status.now - one.since)}" if one.since else ""
         line = f"{short(one.protocol, TITLE) or 'connected'}{since}"
@@ -156,7 +156,7 @@ def _fate(one: ControlPlaneStatus) -> str:
     return ", targets stay" if one.assignments else ""
 
 
-def _chain(chain: Way, y: float, outputs: Sequence[OutputStatus]) -> Box:
+def _chain(chain: ChainKey, y: float, outputs: Sequence[OutputStatus]) -> Box:
     profile, transforms = chain
     quarantined = max(output.quarantined for output in outputs if _chain_of(output) == chain)
     line = short(" → ".join(transforms) or "no transforms", 2 * TITLE if not quarantined else TITLE // 2)
@@ -165,7 +165,7 @@ def _chain(chain: Way, y: float, outputs: Sequence[OutputStatus]) -> Box:
 
 
 def _to(one: OutputStatus, y: float, status: Status) -> tuple[Box, Box]:
-    """Return what was left for an output, and the output."""
+    """Return the link to an output, and the output's box."""
     handed = Box(HANDED, y, "plain", f"{one.superseded:,}", "superseded")
     level = status.level(output=one.name)
     line = f"published {ago(one.published, status.now)}" if one.published else "nothing published yet"

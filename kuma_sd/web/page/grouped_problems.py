@@ -1,4 +1,4 @@
-"""Show problems that several control planes or outputs have for the same reason as one."""
+"""Group problems that several control planes or outputs have for the same reason."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,14 +7,14 @@ from msgspec.structs import replace
 from kuma_sd.telemetry.status import Problem
 
 MOST_NAMES = 6
-"""How many are named that have a problem in common."""
+"""Maximum number of names listed in a group."""
 
 _TOGETHER = {"disconnected": "control planes are not connected", "failing": "outputs fail"}
-"""What is said of several, by the kind of their problem; others have numbers of their own."""
+"""Text for a group, by kind of problem; problems of other kinds are not grouped."""
 
 
 def alike(problems: Iterable[Problem]) -> Iterator[Problem]:
-    """Yield each problem, those of a kind and reason together where the first of them stands."""
+    """Yield the problems; those of the same kind and reason are joined at the position of the first."""
     groups: dict[tuple[str, ...], list[Problem]] = {}
     for number, problem in enumerate(problems):
         alone = "" if problem.kind in _TOGETHER else str(number)

@@ -1,4 +1,4 @@
-"""What there is to see for the page, whoever provides it."""
+"""The interface through which the page gets its data."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ from kuma_sd.telemetry.status import Status
 from kuma_sd.web.page.words import IS_MATCHERS
 
 Explain = Callable[[str, int, int], SearchResult]
-"""Takes a text, how many targets at most, and how many to pass over."""
+"""Takes a text, a limit and an offset."""
 
 
 @dataclass(frozen=True)
 class PageData:
-    """What there is to see. All functions are called in threads of a listener.
+    """The page's data. All functions are called in a listener's threads.
 
     Args:
-        status: returns how the daemon is.
-        history: what was published over time.
-        published: returns what each output published last, by its name.
-        holds: tells whether a guard holds a target that its control plane does not have any more.
-        explain: explains the targets that a selector chooses; raises ConfigError if it is wrong.
-        containing: explains those that have a text in their name, mesh, service, address or labels.
-        accept: lets go of what the guard of a control plane holds; raises KeyError if there is none of that name.
-        may_change: tells whether those who look may also accept.
+        status: returns the daemon's status.
+        history: the published targets over time.
+        published: returns each output's last publication by name.
+        holds: tells whether a guard holds a target that its control plane no longer has.
+        explain: explains the targets that a selector matches; raises ConfigError if it is invalid.
+        containing: explains the targets with a text in their name, mesh, service, address or labels.
+        accept: releases the targets that a control plane's guard holds; raises KeyError if the name is unknown.
+        may_change: tells whether users of the page may accept.
     """
 
     status: Callable[[], Status]
@@ -39,10 +39,10 @@ class PageData:
     may_change: Callable[[], bool]
 
     def explained(self, text: str, limit: int, offset: int = 0) -> SearchResult:
-        """Explain what a text means: a selector, else a part of something.
+        """Explain the targets that a text matches as a selector, or else as a part of a name or label.
 
         Raises:
-            ConfigError: it is neither.
+            ConfigError: the text is neither.
         """
         exact = self.explain(text, limit, offset)
         if exact.targets or IS_MATCHERS.search(text):

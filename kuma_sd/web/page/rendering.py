@@ -1,4 +1,4 @@
-"""From templates to answers. Jinja is loaded with the first page that somebody asks for."""
+"""Render templates into responses. Jinja is loaded at the first request of a page."""
 
 import functools
 import time
@@ -19,18 +19,18 @@ HEADERS = {
         "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "Cache-Control": "no-store",
-    # With no-referrer, which is told elsewhere, browsers would hide from us that a form is our own.
+    # With no-referrer, the default of other responses, browsers omit the origin of the page's own forms.
     "Referrer-Policy": "same-origin",
 }
 
 
 def render(template: str, code: int = 200, **values: object) -> Response:
-    """Answer with a page.
+    """Render a page.
 
     Args:
-        template: its name.
+        template: the template's name.
         code: the HTTP status.
-        **values: what it shows; ``now`` is the present, if it is not said.
+        **values: the template's variables; ``now`` defaults to the current time.
     """
     text = _environment().get_template(template).render({"now": time.time(), **values})
     return Response(text.encode(errors="replace"), code, "text/html; charset=utf-8", headers=HEADERS)
@@ -38,7 +38,7 @@ def render(template: str, code: int = 200, **values: object) -> Response:
 
 @functools.cache
 def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 (late, as said above)
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 (imported late, see the module's docstring)
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -55,5 +55,5 @@ def _environment() -> "Environment":
 
 
 def _visible(value: object) -> object:
-    """Make visible, in whatever a template shows, what has no shape of its own or turns the reading direction."""
+    """Escape, in all values that templates show, characters that are invisible or change the reading direction."""
     return escape(value) if type(value) is str else value

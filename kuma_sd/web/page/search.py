@@ -1,7 +1,7 @@
-"""Finding published targets: by the bytes of their lines, of which only those that are shown are decoded.
+"""Search published targets in the bytes of their lines; only the lines that are shown are decoded.
 
-The thread that publishes must not notice: a search rests every millisecond or so, there is only one at a time, and none
-looks for longer than BUDGET.
+To not delay publishing, a search pauses about every millisecond, only one search runs at a time, and none uses more CPU
+time than BUDGET.
 """
 
 import re
@@ -19,25 +19,25 @@ from kuma_sd.web.application import Refused
 from kuma_sd.web.page.words import IS_MATCHERS
 
 BUDGET = 1.0
-"""How much time of the processor a search may take, in seconds; what it found until then is shown."""
+"""Maximum CPU time of a search, in seconds; afterwards the results so far are shown."""
 
 CHUNK = 250
-"""How many groups are looked at between two rests."""
+"""Number of groups between two pauses."""
 
 REST = 0.0002
-"""How long a rest is, in seconds; others who want the interpreter get it then, and keep it for longer."""
+"""Length of a pause, in seconds; it lets other threads get the interpreter, for longer than the pause if needed."""
 
 PATIENCE = 5.0
-"""How long to wait for other searches, in seconds."""
+"""Maximum wait for other searches, in seconds."""
 
 Choose = Callable[[Sequence[TargetGroup]], Sequence[TargetGroup]]
 
 
 class Turn:
-    """Lets one search happen at a time.
+    """Allows one search at a time.
 
     Args:
-        patience: how long to wait for others, in seconds.
+        patience: maximum wait for other searches, in seconds.
     """
 
     def __init__(self, patience: float = PATIENCE) -> None:
@@ -54,14 +54,14 @@ class Turn:
 
 @dataclass(frozen=True)
 class FoundTarget:
-    """What was found.
+    """The result of a search.
 
     Args:
-        groups: those to show.
-        count: how many there are, as far as was looked.
-        looked: how many groups were looked at.
-        total: how many there are.
-        seconds: how long it took.
+        groups: the groups to show.
+        count: number of matches among the searched groups.
+        looked: number of searched groups.
+        total: number of all groups.
+        seconds: duration of the search.
     """
 
     groups: Sequence[TargetGroup] = ()
@@ -81,14 +81,14 @@ def search(
     """Find published targets.
 
     Args:
-        groups: where to look.
-        text: label matchers, or words that all have to be in a target's labels or name, in upper or lower case.
-        places: which of those that are found to return.
-        only: looks at these only.
-        budget: how much time of the processor it may take, in seconds.
+        groups: the groups to search.
+        text: label matchers, or words that must all occur in a target's labels or name, ignoring case.
+        places: the range of matches to return.
+        only: search these groups only.
+        budget: maximum CPU time, in seconds.
 
     Raises:
-        ConfigError: the matchers are wrong.
+        ConfigError: the matchers are invalid.
     """
     began, total = time.monotonic(), len(groups)
     if not text and only is None:
@@ -117,12 +117,12 @@ def _choosing(text: str) -> Choose:
 
 
 def _having(words: Sequence[str]) -> Choose:
-    # As they stand in JSON.
+    # As encoded in JSON.
     needles = [(word, msgspec.json.encode(word)[1:-1].lower()) for word in words]
 
     def choose(groups: Sequence[TargetGroup]) -> Sequence[TargetGroup]:
         for word, needle in needles:
-            # By its name too, which transforms may have taken out of the labels.
+            # Also search the name, since transforms may have removed it from the labels.
             groups = [
                 group for group in groups if needle in group.json.lower() or word in group.key.assignment.name.lower()
             ]
@@ -143,17 +143,17 @@ _IN_KEY: dict[str, Callable[[Key], str]] = {
     "dataplane": lambda key: key.name,
     "control_plane": lambda key: key.control_plane,
 }
-"""What the key says of a target, whatever a label profile or transform made of its labels."""
+"""Labels that the target's key answers, independently of label profile and transforms."""
 
 _SERVICE = ("service", "__meta_kuma_service", "job")
-"""Which labels say what the service is, by the label profiles."""
+"""The labels with the service's name in the label profiles."""
 
-# What stands in JSON as it is.
+# Characters that JSON does not escape.
 _PLAIN = re.compile(r"[ !#-\[\]-~]+")
 
 
 class _Matching:
-    """Chooses by matchers, the cheapest first: those of the key, then texts in the line, then all labels."""
+    """Applies matchers, the cheapest first: on the key, then on the line's bytes, then on decoded labels."""
 
     def __init__(self, matchers: Sequence[Matcher]) -> None:
         self._of_key = [(_IN_KEY[matcher.name], matcher) for matcher in matchers if matcher.name in _IN_KEY]
@@ -165,7 +165,7 @@ class _Matching:
         ]
 
     def choose(self, groups: Sequence[TargetGroup]) -> Sequence[TargetGroup]:
-        """Return those that all matchers match."""
+        """Return the groups that all matchers match."""
         return [group for group in groups if self._test(group)]
 
     def _test(self, group: TargetGroup) -> bool:

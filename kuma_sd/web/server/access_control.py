@@ -1,4 +1,4 @@
-"""What stands in front of the application where anybody may connect: who may come in, and what browsers are told."""
+"""Access control of web listeners: authentication, allowed hosts and methods, security headers."""
 
 import ipaddress
 import re
@@ -23,23 +23,23 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
 }
-"""What an answer says if neither it nor the web configuration says otherwise."""
+"""Default response headers; the application and the web configuration can override them."""
 
 STRICT_TRANSPORT_SECURITY = "Strict-Transport-Security"
 
 HEADERS_OVER_TLS = {STRICT_TRANSPORT_SECURITY: "max-age=31536000"}
-"""What it says besides where TLS is spoken; over plain HTTP nobody may say it (RFC 6797, 7.2)."""
+"""Further default headers with TLS; they are forbidden over plain HTTP (RFC 6797, 7.2)."""
 
 
 class AccessControl:
-    """Lets requests through to an application, or says why not.
+    """Passes allowed requests to an application, and rejects others.
 
     Args:
-        application: what answers.
-        config: returns the web configuration of this moment.
-        may_change: returns whether the daemon's own paths take more than questions here.
-        hosts: returns by which names it may be asked for; none for any that does no harm.
-        only_local: this is where only programs of this machine get to.
+        application: the WSGI application.
+        config: returns the current web configuration.
+        may_change: returns whether the daemon's own paths allow methods that change something.
+        hosts: returns the allowed host names; empty allows all that are safe.
+        only_local: whether only programs on this machine can connect.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class AccessControl:
         self._only_local = only_local
 
     def __call__(self, environment: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Answer a request, as WSGI wants it."""
+        """Answer a request (the WSGI entry point)."""
         config = self._config()
 
         def start(status: str, headers: list[tuple[str, str]], *failure: Any) -> Callable[[bytes], object]:  # noqa: ANN401 (WSGI's exc_info)
@@ -76,7 +76,7 @@ class AccessControl:
         if config.rate_limit:
             config.rate_limit.check()
         hosts, name = self._hosts(), _name_of(environment.get("HTTP_HOST", ""))
-        # A page that made its own name mean this address can neither give a password nor show our certificate.
+        # DNS rebinding cannot succeed with authentication or TLS: a foreign page has neither password nor certificate.
         is_open = not config.authentication and not config.tls
         is_known = _is_known(name, hosts)
         if not is_known and (hosts or (is_open and self._only_local)):
@@ -105,12 +105,12 @@ def _with_ours(headers: list[tuple[str, str]], config: WebConfig, *, over_tls: b
 
 
 def _name_of(host: str) -> str:
-    """Return the name in a header ``Host``, without its port."""
+    """Return the host name of a ``Host`` header, without the port."""
     return re.sub(r":[0-9]*$", "", host).strip("[]").rstrip(".").lower()
 
 
 def _is_known(name: str, hosts: Collection[str]) -> bool:
-    """Tell whether a name cannot be one that a foreign page made mean this machine (DNS rebinding)."""
+    """Tell whether a host name is safe from DNS rebinding."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -119,7 +119,7 @@ def _is_known(name: str, hosts: Collection[str]) -> bool:
 
 
 def _check_origin(environment: "WSGIEnvironment", *, is_trusted: bool) -> None:
-    """Refuse what a page of another site makes a browser send; programs that are no browsers send neither header."""
+    """Reject cross-site requests of browsers; other clients send neither header."""
     site, origin = environment.get("HTTP_SEC_FETCH_SITE"), environment.get("HTTP_ORIGIN")
     if site is None and origin is None:
         return

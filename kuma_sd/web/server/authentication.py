@@ -1,4 +1,4 @@
-"""Users and passwords, hashed with bcrypt, which is slow on purpose: one right password is checked once."""
+"""HTTP basic authentication with bcrypt hashes. Bcrypt is slow on purpose, so correct passwords are cached."""
 
 import base64
 import binascii
@@ -15,19 +15,19 @@ from kuma_sd.web.application import Refused
 from kuma_sd.web.server.limits import client_of
 
 MOST_REMEMBERED = 1000
-"""How many right passwords, and how many addresses with wrong ones, are remembered."""
+"""Maximum number of cached correct passwords, and of addresses with wrong passwords."""
 
 MOST_FAILURES = 5
-"""How many wrong passwords a client may try at once."""
+"""Number of wrong passwords that a client may try in a burst."""
 
 MOST_CHECKED_AT_ONCE = 2
-"""How many requests may have a password checked at once: one is computed, one waits. Whoever comes then is told to come
-again, so that guessing takes one processor and two threads at most."""
+"""Number of requests whose password is checked at a time: one is computed, one waits. Further requests get a status to
+retry later, so that guessing passwords takes at most one processor and two threads."""
 
 FAILURES_A_SECOND = 0.2
-"""How many it gets back."""
+"""Number of attempts that a client regains per second."""
 
-# Bcrypt takes no more (some implementations cut, some refuse).
+# Bcrypt's limit (longer passwords are truncated or rejected, depending on the implementation).
 LONGEST_PASSWORD = 72
 
 Key = TypeVar("Key")
@@ -42,7 +42,7 @@ class _Failures(NamedTuple):
 
 
 class KnownPasswords:
-    """Passwords that were right; what is kept of them cannot be read, and is worth nothing to who has it."""
+    """Cache of correct passwords, stored as keyed digests that reveal no password."""
 
     def __init__(self) -> None:
         self._secret = os.urandom(32)
@@ -52,18 +52,18 @@ class KnownPasswords:
         return token in self._tokens
 
     def token(self, user: str, hashed: bytes, password: bytes) -> bytes:
-        """Return what stands for a password; another one as soon as the user's hash is another one."""
+        """Return the digest of a password; it changes with the user's hash."""
         return hmac.digest(self._secret, b"\0".join((user.encode(), hashed, password)), hashlib.sha256)
 
     def add(self, token: bytes) -> None:
-        """Remember that it was right."""
+        """Cache a correct password."""
         _remember(self._tokens, token, None)
 
 
 class Authentication:
-    """Checks HTTP basic authentication. Whether a user exists shows neither in the answer nor in its time.
+    """Checks HTTP basic authentication. Neither the response nor its timing shows whether a user exists.
 
-    A password that was right before neither waits nor counts, whatever others do.
+    A cached password is accepted without waiting, and does not count against limits.
 
     Args:
         users: the bcrypt hashes of their passwords, by name; at least one.
@@ -77,10 +77,10 @@ class Authentication:
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
         self._places = threading.BoundedSemaphore(MOST_CHECKED_AT_ONCE)
         self._computing = threading.Lock()
-        # In place of the hash of a user that is missing, to take the same time.
+        # Used for unknown users, so that they take the same time.
         self._decoy = b"$2b$%s$" % max(hashed.split(b"$")[2] for hashed in users.values()) + b"." * 53
         self.computed = 0
-        """How many passwords were compared with bcrypt so far."""
+        """Number of bcrypt comparisons so far."""
 
     @property
     def users(self) -> tuple[str, ...]:
@@ -88,18 +88,18 @@ class Authentication:
         return tuple(self._users)
 
     def remember(self, former: "Authentication") -> None:
-        """Go on with what another one found right, as far as hashes are the same."""
+        """Take over the cached passwords of another instance for users with unchanged hashes."""
         self.known = former.known
 
     def check(self, header: str, address: str) -> None:
-        """Let a client in.
+        """Authenticate a client.
 
         Args:
-            header: what it says under ``Authorization``.
-            address: where it is.
+            header: the ``Authorization`` header.
+            address: the client's address.
 
         Raises:
-            Refused: its user or password is wrong, or was so too often.
+            Refused: user or password is wrong, or there were too many wrong attempts.
         """
         credentials = _credentials(header)
         if credentials is None:
@@ -114,14 +114,14 @@ class Authentication:
             raise Refused(503, "other passwords are being checked; try again", {"Retry-After": "1"})
         try:
             with self._computing:
-                # Who waited may have been answered for.
+                # The password may have been cached while this request waited.
                 if token not in self.known:
                     self._check(user, password, token, client_of(address))
         finally:
             self._places.release()
 
     def _check(self, user: str, password: bytes, token: bytes, client: str) -> None:
-        # Again, since others of this client may have failed meanwhile.
+        # Check again: other requests of this client may have failed meanwhile.
         failed = self._check_failures(client)
         if not self._is_right(user, password):
             _remember(self._failures, client, _Failures(failed + 1, self._clock()))
@@ -138,11 +138,11 @@ class Authentication:
         return failed
 
     def _is_right(self, user: str, password: bytes) -> bool:
-        # Late, for those who need it.
+        # Imported late: only needed with authentication.
         import bcrypt  # noqa: PLC0415
 
         self.computed += 1
-        # No hash of a NUL can match; one without it takes the same time.
+        # Bcrypt rejects NUL, and no password with NUL can match; without it the check takes the same time.
         usable = password[:LONGEST_PASSWORD].replace(b"\0", b"")
         is_equal = bcrypt.checkpw(usable, self._users.get(user, self._decoy))
         return is_equal and user in self._users and b"\0" not in password

@@ -1,39 +1,39 @@
-"""One client: what came of its request, and what is still to be sent to it. Nothing here blocks."""
+"""One client connection: received request data, and response data to send. Nothing here blocks."""
 
 import contextlib
 import enum
-import logging
 import selectors
 import socket
 import ssl
 from collections import deque
 from typing import NamedTuple
 
+from kuma_sd.core.logger import Logger
 from kuma_sd.web.server.exchange import Exchange, Sending, refusal
 from kuma_sd.web.server.limits import ConnectionLimits
 from kuma_sd.web.server.request_head import LARGEST_HEAD, BadRequestError, RequestHead, parse_head
 from kuma_sd.web.server.tls import ServerContext
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 LARGEST_BODY = 2**16
-"""How much a client may send as a body, in bytes."""
+"""Maximum size of a request body, in bytes."""
 
 PIECE = 2**16
-"""How much is received or sent at a time, in bytes."""
+"""Size of a single receive or send, in bytes."""
 
 PLAIN_ON_TLS = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nthis port speaks HTTPS\n"
 )
 
 PIECES_IN_TURN = 16
-"""How many pieces it sends, or receives in vain, before it is another connection's turn."""
+"""Number of sends, or of receives without a complete request, before other connections are served."""
 
 _END_OF_HEAD = b"\r\n\r\n"
 
 
 class Phase(enum.Enum):
-    """What a connection does."""
+    """The state of a connection."""
 
     RECEIVING = "its request is awaited, or the TLS handshake"
     WORKING = "its answer is being made"
@@ -42,11 +42,11 @@ class Phase(enum.Enum):
 
 
 class ConnectionEndedError(Exception):
-    """The client is gone, or said what ends the connection."""
+    """The client disconnected, or sent data that ends the connection."""
 
 
 class Request(NamedTuple):
-    """A request that came whole."""
+    """A complete request."""
 
     head: RequestHead
     body: bytes
@@ -56,11 +56,11 @@ class Connection:
     """One client's connection; used by one thread.
 
     Args:
-        wire: its socket, which does not block; a TLS socket before its handshake.
-        client: whose it is, as limits count.
+        wire: its non-blocking socket; a TLS socket before its handshake.
+        client: the client, as counted by the limits.
         peer: its address.
-        limits: how long it may take.
-        now: the present time, in seconds of ``time.monotonic()``.
+        limits: the timeouts.
+        now: the current time, in seconds of ``time.monotonic()``.
     """
 
     def __init__(self, wire: socket.socket, client: str, peer: str, limits: ConnectionLimits, now: float) -> None:
@@ -85,19 +85,19 @@ class Connection:
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether it has no complete request yet."""
+        """Whether no complete request has been received yet."""
         return self.phase in (Phase.RECEIVING, Phase.LINGERING)
 
     @property
     def is_working(self) -> bool:
-        """Whether its answer is being made."""
+        """Whether its response is being generated."""
         return self.phase is Phase.WORKING
 
     def receive(self, now: float) -> Request | None:
-        """Take what came; returns a request once it is whole.
+        """Receive data; return a request once it is complete.
 
         Raises:
-            ConnectionEndedError: the client is gone.
+            ConnectionEndedError: the client disconnected.
         """
         if not self._greeted and not self._greet():
             return None
@@ -116,21 +116,21 @@ class Connection:
         return request
 
     def send(self, sending: Sending, now: float) -> None:
-        """Begin to send what was made."""
+        """Start to send a response."""
         self._outgoing.extend(memoryview(piece) for piece in sending.pieces if piece)
         self._more, self._keeps_alive = sending.more, sending.keeps_alive
         self.phase, self.since, self.events = Phase.SENDING, now, selectors.EVENT_WRITE
 
     def refuse(self, status: int, reason: str, now: float) -> None:
-        """Answer that the request is none, and end the connection then."""
+        """Reject an invalid request, then close the connection."""
         self.deadline = now + self._limits.silence
         self.send(Sending([refusal(status, reason)], more=False, keeps_alive=False), now)
 
     def flush(self, now: float) -> bool:
-        """Send what the client takes; returns whether more of the answer is to be made.
+        """Send as much as the client takes; return whether more of the response must be generated.
 
         Raises:
-            ConnectionEndedError: the client is gone, or has the whole answer and shall go.
+            ConnectionEndedError: the client disconnected, or the response is complete and the connection ends.
         """
         for _ in range(PIECES_IN_TURN):
             if not self._outgoing:
@@ -157,11 +157,11 @@ class Connection:
         return False
 
     def is_late(self, now: float) -> bool:
-        """Tell whether its time is over."""
+        """Tell whether a timeout expired."""
         return now >= self.deadline or (self.phase is Phase.SENDING and now >= self.since + self._limits.silence)
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self.is_closed = True
         with contextlib.suppress(OSError):
             self.wire.close()
@@ -173,7 +173,7 @@ class Connection:
             return
         self._enter(Phase.LINGERING, now, min(1.0, self._limits.silence), selectors.EVENT_READ)
         try:
-            # Not by the method of TLS sockets, which would take TLS away.
+            # Not SSLSocket.shutdown, which removes TLS from the socket.
             socket.socket.shutdown(self.wire, socket.SHUT_WR)
         except OSError as error:
             raise ConnectionEndedError from error
@@ -182,7 +182,7 @@ class Connection:
         self.phase, self.since, self.deadline, self.events = phase, now, now + seconds, events
 
     def _greet(self) -> bool:
-        """Go on with the TLS handshake; returns whether it is done."""
+        """Continue the TLS handshake; return whether it is done."""
         assert isinstance(self.wire, ssl.SSLSocket)
         try:
             self.wire.do_handshake()
@@ -196,7 +196,7 @@ class Connection:
             if getattr(error, "reason", "") == "HTTP_REQUEST":
                 with contextlib.suppress(OSError):
                     socket.socket.send(self.wire, PLAIN_ON_TLS)
-            _log.debug("TLS with %s failed: %s", self.peer, error)
+            _log.debug("TLS handshake failed", client=self.peer, reason=error)
             raise ConnectionEndedError from error
         context = self.wire.context
         if isinstance(context, ServerContext) and not context.admits(self.wire):
@@ -205,9 +205,9 @@ class Connection:
         return True
 
     def _read(self, now: float) -> None:
-        """Receive what is there."""
+        """Receive the available data."""
         was_empty = not self._buffer
-        # All of it, since a TLS socket may hold more than the selector knows of.
+        # Read everything: a TLS socket may buffer data that the selector does not report.
         for _ in range(PIECES_IN_TURN):
             data = self._received()
             if not data:
@@ -215,7 +215,7 @@ class Connection:
             if self.phase is not Phase.LINGERING:
                 self._buffer += data
         if was_empty and self._buffer:
-            # From its first byte on, a request may take so long and no longer.
+            # The request timeout starts at the first byte.
             self.since, self.deadline = now, now + self._limits.request
 
     def _received(self) -> bytes:
@@ -229,7 +229,7 @@ class Connection:
         return data
 
     def _complete(self) -> Request | None:
-        """Return a request once it is in the buffer as a whole."""
+        """Return the request once the buffer holds all of it."""
         if self.phase is Phase.LINGERING:
             return None
         if self._head is None:
@@ -242,7 +242,7 @@ class Connection:
         return Request(head, body)
 
     def _received_head(self) -> RequestHead | None:
-        # An empty line before a request is passed over (RFC 9112, 2.2).
+        # Skip an empty line before a request (RFC 9112, 2.2).
         while self._buffer.startswith(b"\r\n"):
             del self._buffer[:2]
         end = self._buffer.find(_END_OF_HEAD, 0, LARGEST_HEAD + len(_END_OF_HEAD))

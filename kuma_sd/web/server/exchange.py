@@ -1,7 +1,6 @@
-"""One request and its answer, as WSGI has it (PEP 3333); what runs the application never waits for a client."""
+"""Run the WSGI application (PEP 3333) for one request. The thread that runs it never waits for a client."""
 
 import io
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,26 +9,27 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kuma_sd.core.logger import Logger
 from kuma_sd.web.server.request_head import RequestHead
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 HANDED_OVER = 2**18
-"""How much of an answer is made ahead of what the client has taken, in bytes."""
+"""Number of bytes of a response generated before the client has taken the previous ones."""
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 
 class Sending(NamedTuple):
-    """What is to be sent next.
+    """The next part of a response.
 
     Args:
-        pieces: in this order.
-        more: there is more to make once these are sent.
-        keeps_alive: when all is sent, another request may follow.
+        pieces: the data, in order.
+        more: whether more must be generated once these are sent.
+        keeps_alive: whether another request may follow on the connection.
     """
 
     pieces: Sequence[bytes]
@@ -38,17 +38,17 @@ class Sending(NamedTuple):
 
 
 class CutError(Exception):
-    """An answer that cannot be finished; the client must see that it is cut off."""
+    """The response cannot be finished; the connection is cut so that the client notices."""
 
 
 class Exchange:
     """Answers one request.
 
     Args:
-        application: what answers.
-        head: the request.
-        body: all of its body.
-        about: what else the environment says: the client, the server and the scheme.
+        application: the WSGI application.
+        head: the request's head.
+        body: the whole request body.
+        about: further WSGI environment variables: client, server and scheme.
     """
 
     def __init__(
@@ -67,16 +67,16 @@ class Exchange:
         self._keeps_alive = head.keeps_alive
 
     def advance(self) -> Sending:
-        """Make what is to be sent next.
+        """Generate the next part of the response.
 
         Raises:
-            CutError: the application failed in the middle of its answer.
+            CutError: the application failed in the middle of its response.
         """
         begun = self._iterator is not None
         try:
             pieces, more = self._made() if begun else self._begin()
         except Exception as error:
-            _log.exception("answering %s failed", self.head.path)
+            _log.error("request failed", error=error, path=self.head.path)
             if begun:
                 raise CutError from error
             self.close()
@@ -86,13 +86,13 @@ class Exchange:
         return Sending(pieces, more, self._keeps_alive)
 
     def close(self) -> None:
-        """Let the application know that nothing more is wanted."""
+        """Close the application's iterable."""
         close, self._iterable, self._iterator = getattr(self._iterable, "close", None), None, iter(())
         if close:
             try:
                 close()
-            except Exception:  # noqa: BLE001 (whatever the application does, the others are answered)
-                _log.exception("answering %s failed at its end", self.head.path)
+            except Exception as error:  # noqa: BLE001 (one failing request must not affect others)
+                _log.error("closing a response failed", error=error, path=self.head.path)
 
     def _begin(self) -> tuple[list[bytes], bool]:
         self._iterable = self._application(self._environment(), self._start)
@@ -120,7 +120,7 @@ class Exchange:
         return pieces, False
 
     def _framed(self, body: list[bytes], *, more: bool) -> list[bytes]:
-        """Put a body into what goes over the wire."""
+        """Encode a response body for sending."""
         if self._has_no_body:
             return []
         if self._is_chunked:
@@ -186,7 +186,7 @@ class Exchange:
 
 
 def refusal(status: int, reason: str) -> bytes:
-    """Return a whole answer that refuses a request, after which the connection ends."""
+    """Return a complete error response, after which the connection ends."""
     body = f"{reason}\n".encode()
     fields = [
         ("Content-Type", "text/plain; charset=utf-8"),

@@ -1,4 +1,4 @@
-"""What the clients of a listener may take, and who gives way when there are too many."""
+"""Limits of a listener's clients, and which connections to close when there are too many."""
 
 import ipaddress
 from collections import Counter
@@ -9,15 +9,15 @@ from typing import Protocol, TypeVar
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """What clients may take.
+    """The limits of clients.
 
     Args:
-        threads: how many requests are answered at a time, beside one that takes long.
-        connections: how many may be open; it keeps descriptors for the daemon itself.
-        connections_of_client: how many of them one client may have.
-        silence: how long a client may neither send nor take anything, in seconds.
-        request: how long a request may take to arrive, with the TLS handshake, in seconds.
-        answer: how long its answer may take to be made and taken, in seconds.
+        threads: number of requests answered at a time, in addition to one that takes long.
+        connections: maximum number of connections; leaves file descriptors for the daemon itself.
+        connections_of_client: maximum number of connections of one client.
+        silence: maximum time without data sent or received, in seconds.
+        request: maximum time to receive a request, including the TLS handshake, in seconds.
+        answer: maximum time to generate and send a response, in seconds.
     """
 
     threads: int = 4
@@ -29,40 +29,40 @@ class ConnectionLimits:
 
 
 class Occupant(Protocol):
-    """A connection, as far as its place is concerned."""
+    """The properties of a connection that decide which one to close."""
 
     @property
     def client(self) -> str:
-        """Whose it is."""
+        """The client, as returned by `client_of`."""
 
     @property
     def since(self) -> float:
-        """When it began to do what it does now."""
+        """When its current state began."""
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether it has no complete request yet."""
+        """Whether no complete request has been received yet."""
 
     @property
     def is_working(self) -> bool:
-        """Whether its answer is being made."""
+        """Whether its response is being generated."""
 
 
 TOGETHER = 10
-"""Which part of what a client may have is closed at once when there are too many."""
+"""A tenth of a client's allowed connections is closed together when there are too many."""
 
 T = TypeVar("T", bound=Occupant)
 
 
 def client_of(host: str) -> str:
-    """Return what counts as one client: an address, or the /64 network that an IPv6 address is in.
+    """Return the client of an address: the IPv4 address, or the /64 network of an IPv6 address.
 
-    Whoever has one IPv6 address usually has all of its /64 (RFC 6177).
+    A client with one IPv6 address usually controls its whole /64 network (RFC 6177).
     """
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        # A unix socket has none.
+        # Unix sockets have no address.
         return host
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped:
@@ -73,17 +73,17 @@ def client_of(host: str) -> str:
 
 
 def who_gives_way(connections: Collection[T], newcomer: str, limits: ConnectionLimits) -> Sequence[T]:
-    """Return the connections to close so that a new one has room; none if there is room.
+    """Return the connections to close to make room for a new one; none if there is room.
 
-    One whose request is awaited goes before one whose answer is being sent or made; of these, one of the client that
-    has most; of these, the one that has made no progress for longest. A client that sends its whole request at once and
-    takes its answer is therefore not turned away by those that do not. Of those that are awaited, some go together, so
-    that a flood of new ones costs little.
+    Connections without a complete request are closed first, then those with a response in progress; among them, those
+    of the client with the most connections; among these, the one without progress for longest. So slow clients cannot
+    displace a client that sends its request at once and takes its response. Connections without a request are closed
+    several at a time, so that a flood of new connections costs little.
 
     Args:
-        connections: those that are open.
-        newcomer: the client of the new one.
-        limits: how many there may be.
+        connections: the open connections.
+        newcomer: the client of the new connection.
+        limits: the limits.
     """
     numbers = Counter(connection.client for connection in connections)
     candidates: Iterable[T]

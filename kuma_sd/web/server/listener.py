@@ -1,4 +1,4 @@
-"""Where the daemon listens. Importing this loads what serves, so it is done late."""
+"""The control socket's listener. Import late: it loads the server."""
 
 import contextlib
 import os
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 _log = Logger(__name__)
 
 LIMITS = ConnectionLimits(threads=2, connections=64, connections_of_client=64)
-"""What those who use the control socket may take."""
+"""Limits of the control socket's clients."""
 
 LOOK_SECONDS = 5.0
-"""How often it is looked whether the socket is still there."""
+"""Interval between two checks that the socket still exists, in seconds."""
 
 
 class ControlSocket:
-    """Serves an application to those who may become the daemon's user, over a unix socket.
+    """Serves an application over a unix socket, to the daemon's user and root.
 
-    It is made again when somebody sweeps it away, as those do who tidy /tmp up.
+    The socket is created again if it is deleted, for example by a cleaner of /tmp.
 
     Args:
-        path: where; its directory is made if missing.
-        application: what answers.
+        path: the socket's path; its directory is created if missing.
+        application: the WSGI application.
     """
 
     def __init__(self, path: Path, application: "WSGIApplication") -> None:
@@ -46,7 +46,7 @@ class ControlSocket:
         self._closing = threading.Event()
 
     def start(self) -> None:
-        """Begin to listen. If that cannot be done, this is logged, and the daemon goes on without."""
+        """Start to listen. If that fails, log it; the daemon continues without a control socket."""
         try:
             check_length(self._path)
             bound = self._bound()
@@ -59,7 +59,7 @@ class ControlSocket:
         self._failing = ""
 
     def run(self) -> None:
-        """See that it is there, until closed."""
+        """Keep the socket in place until closed."""
         while not self._closing.is_set():
             if not self._listening or not self._listening.is_at(self._path):
                 self._leave()
@@ -71,7 +71,7 @@ class ControlSocket:
         self._leave()
 
     def move(self, path: Path) -> None:
-        """Listen elsewhere from now on, after a reload."""
+        """Change the socket's path after a reload."""
         self._path = path
         self._woken.set()
 
@@ -88,7 +88,7 @@ class ControlSocket:
     def _say(self, failing: str) -> None:
         if failing != self._failing:
             _log.warning(
-                "there is no control socket, so that commands like 'kuma-sd accept' do not work; trying again",
+                "cannot create the control socket, commands like 'kuma-sd accept' do not work; retrying",
                 path=self._path,
                 reason=failing,
             )
@@ -103,9 +103,9 @@ class ControlSocket:
         bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             bound.bind(str(self._path))
-            # Before it listens nobody can connect, so that there is no moment in which others may.
+            # Set permissions before listen(): until then no client can connect.
             self._path.chmod(0o600)
-            # Already here, since a socket that does not listen would be taken for a dead one.
+            # Listen before renaming: another process would take a socket that does not listen for a stale one.
             bound.listen(LIMITS.connections)
         except BaseException:
             bound.close()
@@ -113,12 +113,12 @@ class ControlSocket:
         return bound
 
     def _make_room(self) -> None:
-        """Remove the socket of a process that is dead; refuse if one is alive."""
+        """Remove the stale socket of a dead process; raise an error if its process is alive."""
         try:
             if not stat.S_ISSOCK(self._path.lstat().st_mode):
                 raise KumaSDError(f"the control socket cannot be made: {str(self._path)!r} is there and is none")
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-                # A full queue is a sign of life as well.
+                # A full queue also shows that the process is alive.
                 probe.setblocking(False)  # noqa: FBT003 (its only argument)
                 probe.connect(str(self._path))
         except FileNotFoundError:
@@ -132,11 +132,11 @@ class ControlSocket:
 
 
 class _Listening:
-    """A socket that is served.
+    """A served unix socket.
 
     Args:
-        path: where it is, just made.
-        serving: what serves it.
+        path: the path of the new socket.
+        serving: its server.
     """
 
     def __init__(self, path: Path, serving: Serving) -> None:
@@ -146,15 +146,15 @@ class _Listening:
         self._thread: threading.Thread | None = None
 
     def serve(self) -> None:
-        """Serve in a thread, if that is not done yet."""
+        """Start the serving thread, if it is not running yet."""
         if not self._thread:
             self._thread = threading.Thread(target=self._serving.run, name="control socket clients", daemon=True)
             self._thread.start()
 
     def end(self) -> None:
-        """Remove the socket, unless it is somebody else's by now, and end serving."""
+        """Remove the socket, unless another process has replaced it, and stop serving."""
         if self.is_at(self._path):
-            # It may go just now; a dead socket is replaced at the next start.
+            # A removal by others at the same time does no harm; the next start replaces a stale socket.
             with contextlib.suppress(OSError):
                 self._path.unlink()
         self._serving.close()
@@ -164,7 +164,7 @@ class _Listening:
             self._serving.socket.close()
 
     def is_at(self, path: Path) -> bool:
-        """Tell whether it is what a path leads to."""
+        """Tell whether a path still leads to this socket."""
         try:
             return os.path.samestat(path.lstat(), self._made)
         except OSError:

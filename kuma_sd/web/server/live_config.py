@@ -1,24 +1,24 @@
-"""The web configuration of the moment, and what a new one may not take away."""
+"""Reload the web configuration when its files change, and reject one that silently reduces security."""
 
-import logging
 import ssl
 
 from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.logger import Logger
 from kuma_sd.system.file_watcher import FileWatcher
 from kuma_sd.web.server.web_config import Reading, WebConfig
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 
 def check_losses(before: WebConfig, after: WebConfig) -> None:
-    """Refuse a web configuration that opens what was closed, unless it says so: it may have been emptied by mistake.
+    """Reject a web configuration that drops protection without saying so: the file may have been emptied by mistake.
 
     Args:
-        before: the one in effect.
-        after: the one that was read.
+        before: the configuration in effect.
+        after: the new configuration.
 
     Raises:
-        ConfigError: it would.
+        ConfigError: protection would be dropped.
     """
     certificates = [
         config.tls is not None and config.tls.verify_mode is ssl.CERT_REQUIRED for config in (before, after)
@@ -39,14 +39,14 @@ def check_losses(before: WebConfig, after: WebConfig) -> None:
                 f"{where}, while the listener has {what}; if it shall go on without, let the file say '{said}'"
             )
         if is_lost:
-            _log.warning("the web listener goes on without %s, as %s says", what, after.path)
+            _log.warning("the web configuration drops protection", dropped=what, path=after.path)
 
 
 class LiveConfig:
-    """The web configuration of the moment: read again when its file, or one that it names, changes.
+    """The current web configuration: read again when its file, or one that it names, changes.
 
     Args:
-        config: what to begin with.
+        config: the initial configuration.
     """
 
     def __init__(self, config: WebConfig) -> None:
@@ -55,10 +55,10 @@ class LiveConfig:
         self.follow(config)
 
     def follow(self, config: WebConfig) -> None:
-        """Go on with another one."""
+        """Apply a new configuration."""
         for note in config.notes:
             if note not in self.now.notes:
-                _log.warning("%s", note)
+                _log.warning(note)
         if config.authentication and self.now.authentication:
             config.authentication.remember(self.now.authentication)
         self.now = config
@@ -79,8 +79,8 @@ class LiveConfig:
             check_losses(self.now, config)
             self.follow(config)
         except ConfigError as error:
-            _log.error("the web configuration was not read again, the old one stays: %s", error)
-            # Also what is missing, so that it is seen when it comes.
+            _log.error("the web configuration was not reloaded, the old one stays", reason=error)
+            # Also watch missing files, so that their creation is noticed.
             self._watcher.follow({*self.now.files, *reading.files})
         else:
-            _log.info("read the web configuration %s again", self.now.path)
+            _log.info("reloaded the web configuration", path=self.now.path)

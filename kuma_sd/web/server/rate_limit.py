@@ -1,4 +1,4 @@
-"""How many requests a listener takes, as ``rate_limit`` of a web configuration says: a token bucket."""
+"""Limit a listener's request rate with a token bucket: ``rate_limit`` of the web configuration."""
 
 import math
 import threading
@@ -9,12 +9,12 @@ from kuma_sd.web.application import Refused
 
 
 class RateLimit:
-    """Takes one request an interval, and some more at once after a pause.
+    """Allows one request per interval, and a burst after a pause.
 
     Args:
         interval: the time between two requests, in seconds.
-        burst: how many may come at once.
-        clock: seconds that never go back.
+        burst: maximum size of a burst.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(self, interval: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,7 +29,7 @@ class RateLimit:
         """Count a request.
 
         Raises:
-            Refused: there were too many.
+            Refused: the rate is exceeded.
         """
         with self._lock:
             now = self._clock()

@@ -1,4 +1,4 @@
-"""Reads the head of an HTTP/1.1 request (RFC 9112), strictly: what two programs could read in two ways is refused."""
+"""Parse the head of an HTTP/1.1 request (RFC 9112) strictly: ambiguous requests are rejected."""
 
 import re
 from collections.abc import Mapping
@@ -6,21 +6,21 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 LARGEST_HEAD = 2**14
-"""How long the head of a request may be, in bytes."""
+"""Maximum size of a request head, in bytes."""
 
 MOST_FIELDS = 100
-"""How many header fields a request may have."""
+"""Maximum number of header fields."""
 
 _REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) ([!-~]+) HTTP/([0-9])\.([0-9])")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 
-# Where a second one says something else than the first, one of two programs would believe the wrong one.
+# Programs disagree on which of two different values counts.
 _ONCE = {"content-length", "host", "transfer-encoding", "authorization", "origin", "sec-fetch-site", "content-type"}
 
 
 class BadRequestError(Exception):
-    """A request that is refused before anything looks at what it asks for.
+    """The request is rejected before it reaches the application.
 
     Args:
         status: the HTTP status.
@@ -38,10 +38,10 @@ class RequestHead(NamedTuple):
     Args:
         method: like ``GET``.
         path: as it was sent, with percent signs.
-        query: what stands behind the question mark.
+        query: the part after the question mark.
         version: ``HTTP/1.0`` or ``HTTP/1.1``.
-        fields: values by names in lower case; several of a name are joined by commas.
-        content_length: how long the body is, in bytes.
+        fields: values by name in lower case; repeated fields are joined by commas.
+        content_length: the size of the body, in bytes.
     """
 
     method: str
@@ -53,7 +53,7 @@ class RequestHead(NamedTuple):
 
     @property
     def decoded_path(self) -> str:
-        """The path without percent signs, as WSGI has it: a character a byte."""
+        """The percent-decoded path in WSGI's form: one character per byte."""
         return unquote_to_bytes(self.path).decode("latin-1")
 
     @property
@@ -64,10 +64,10 @@ class RequestHead(NamedTuple):
 
 
 def parse_head(data: bytes) -> RequestHead:
-    """Read a head, without the empty line at its end.
+    """Parse a head, without the empty line at its end.
 
     Raises:
-        BadRequestError: it is none, or could be understood in two ways.
+        BadRequestError: it is invalid or ambiguous.
     """
     first, *rest = data.split(b"\r\n")
     line = _REQUEST_LINE.fullmatch(first)
@@ -95,7 +95,7 @@ def _fields(lines: list[bytes]) -> Mapping[str, str]:
         name, value = found[1].decode().lower(), found[2].decode("latin-1")
         if name in fields and name in _ONCE:
             raise BadRequestError(400, f"the header {name} is there twice")
-        # In WSGI a name with "_" would pass for the one with "-".
+        # WSGI cannot distinguish "_" from "-" in names.
         if "_" not in name:
             fields[name] = f"{fields[name]}, {value}" if name in fields else value
     return fields
@@ -112,7 +112,7 @@ def _target(method: str, target: str) -> tuple[str, str]:
 
 def _content_length(fields: Mapping[str, str]) -> int:
     if "transfer-encoding" in fields:
-        # Whatever of it were not read would be taken for the next request.
+        # Unread parts of it would be parsed as the next request.
         raise BadRequestError(411, "a body needs a Content-Length")
     text = fields.get("content-length", "0")
     if not _LENGTH.fullmatch(text):

@@ -1,11 +1,10 @@
-"""Serves a bound socket, so that no client holds up others.
+"""Serve a bound socket, so that no client delays others.
 
-One thread accepts, receives and sends, and never blocks; requests that came whole are answered in other threads, which
-never wait for a client. So a client that is slow costs a place in a table, and there are only so many places.
+One thread accepts, receives and sends, and never blocks. Complete requests are answered in other threads, which never
+wait for a client. So a slow client occupies only a table entry, and the number of entries is limited.
 """
 
 import contextlib
-import logging
 import selectors
 import socket
 import ssl
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from kuma_sd.core.logger import Logger
 from kuma_sd.web.server.connection import PIECE, Connection, ConnectionEndedError
 from kuma_sd.web.server.exchange import CutError, Exchange, Sending
 from kuma_sd.web.server.limits import ConnectionLimits, client_of, who_gives_way
@@ -26,31 +26,31 @@ from kuma_sd.web.server.workers import Lanes
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 ACCEPTED_AT_ONCE = 64
-"""How many new connections are accepted before the others get their turn."""
+"""Number of new connections accepted before existing ones are served."""
 
 SWITCH_INTERVAL = 0.0005
-"""How long a thread may compute before another one gets its turn, in seconds. Each call to a socket ends a turn: with
-Python's 5 ms this thread would make 200 calls a second beside one that computes."""
+"""Interpreter switch interval, in seconds. Each socket call gives up the interpreter: with Python's default of 5 ms
+this thread makes 200 calls a second while another thread computes."""
 
 PAUSE = 0.1
-"""How long nothing is accepted when there are no more descriptors, in seconds."""
+"""Pause of accepting when file descriptors run out, in seconds."""
 
 Made = tuple[Connection, Exchange, Sending | None]
-"""What a thread made for a connection; None when its answer cannot be finished."""
+"""The next part of a connection's response; None if the response cannot be finished."""
 
 
 class Serving:
     """Serves an application on a socket until closed.
 
     Args:
-        bound: a socket that listens; it is closed at the end.
-        application: what answers; called in several threads.
-        limits: what clients may take.
-        tls: returns how to speak TLS with a new client; None for plain HTTP.
-        takes_long: tells of a path whether it takes long, so that it must not keep others from their answers.
+        bound: a listening socket; closed at the end.
+        application: the WSGI application; called in several threads.
+        limits: the limits of clients.
+        tls: returns the TLS context of new clients; None for plain HTTP.
+        takes_long: tells whether requests for a path take long, so that they must not delay others.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Serving:
         self._lanes = Lanes(threading.current_thread().name, self._limits.threads)
         self._selector = selectors.DefaultSelector()
         self._woken.setblocking(False)  # noqa: FBT003 (its only argument)
-        self.socket.setblocking(False)  # noqa: FBT003 (likewise)
+        self.socket.setblocking(False)  # noqa: FBT003 (its only argument)
         self._selector.register(self.socket, selectors.EVENT_READ, self._accept)
         self._selector.register(self._woken, selectors.EVENT_READ, self._take_made)
         self._lanes.start()
@@ -96,7 +96,7 @@ class Serving:
         self._wake_up()
 
     def _turn(self) -> None:
-        # Without connections there is nothing to look after, and it sleeps.
+        # Without connections there are no timeouts to check.
         for key, _ in self._selector.select(self._tick if self._connections or self._accepts_again else None):
             key.data()
         now = time.monotonic()
@@ -114,7 +114,7 @@ class Serving:
                 return
             except OSError as error:
                 if not self._closing.is_set():
-                    _log.error("cannot accept connections: %s", error.strerror or error)
+                    _log.error("cannot accept connections", reason=error.strerror or error)
                     self._selector.unregister(self.socket)
                     self._accepts_again = time.monotonic() + PAUSE
                 return
@@ -130,7 +130,7 @@ class Serving:
             if context := self._tls():
                 wire = context.wrap_socket(wire, server_side=True, do_handshake_on_connect=False)
         except OSError:
-            # It went before it was welcomed.
+            # The client disconnected already.
             wire.close()
             return
         connection = Connection(wire, client, host, self._limits, time.monotonic())
@@ -138,7 +138,7 @@ class Serving:
         self._watch(connection)
 
     def _watch(self, connection: Connection) -> None:
-        """Let the selector know what is awaited of a connection."""
+        """Register the events that a connection waits for."""
         wanted, registered = connection.events, connection.registered
         if wanted == registered:
             return
@@ -151,7 +151,7 @@ class Serving:
         connection.registered = wanted
 
     def _advance(self, connection: Connection) -> None:
-        """Go on with a connection as far as it does without waiting."""
+        """Continue with a connection as far as possible without blocking."""
         if connection not in self._connections:
             return
         now = time.monotonic()
@@ -162,8 +162,8 @@ class Serving:
                 self._send(connection, now)
         except ConnectionEndedError:
             self._drop(connection)
-        except Exception:  # noqa: BLE001 (whatever one client does, the others are served)
-            _log.exception("serving a client failed")
+        except Exception as error:  # noqa: BLE001 (one client must not affect others)
+            _log.error("serving a client failed", error=error)
             self._drop(connection)
         else:
             self._watch(connection)
@@ -179,7 +179,7 @@ class Serving:
             assert connection.exchange
             self._have_made(connection, connection.exchange)
         elif connection.waits_for_client:
-            # The next request may be here already, where the selector does not see it.
+            # The next request may be buffered already, which the selector does not report.
             self._receive(connection, now)
 
     def _have_made(self, connection: Connection, exchange: Exchange) -> None:
@@ -188,7 +188,7 @@ class Serving:
         )
 
     def _make(self, connection: Connection, exchange: Exchange) -> None:
-        """Make what is sent next; in a thread of the lanes."""
+        """Generate the next part of a response, in a worker thread."""
         if connection.is_closed:
             exchange.close()
             return
@@ -217,7 +217,7 @@ class Serving:
         if connection.registered:
             self._selector.unregister(connection.wire)
         connection.close()
-        # While it is being made, it belongs to the thread that makes it.
+        # While a response is generated, the connection belongs to the worker thread.
         if connection.exchange and not connection.is_working:
             self._abandon(connection.exchange)
 
@@ -236,7 +236,7 @@ class Serving:
         }
 
     def _wake_up(self) -> None:
-        # It is full of calls that were not heard yet, or closed at the end.
+        # The pipe is full of wake-ups not yet read, or closed at the end.
         with contextlib.suppress(OSError):
             if self._waking:
                 self._waking.send(b"1")

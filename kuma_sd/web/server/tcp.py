@@ -1,14 +1,14 @@
-"""Where anybody may connect who gets there: the addresses of [web]. Imported late, since it loads what serves."""
+"""The TCP listeners of [web]. Import late: it loads the server."""
 
 import contextlib
 import ipaddress
-import logging
 import socket
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.logger import Logger
 from kuma_sd.web.paths import takes_long
 from kuma_sd.web.server.access_control import AccessControl
 from kuma_sd.web.server.limits import ConnectionLimits
@@ -19,51 +19,51 @@ from kuma_sd.web.server.web_config import Reading
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 
 class WebSettings(Protocol):
-    """What [web] says."""
+    """The settings of [web]."""
 
     @property
     def listen_address(self) -> tuple[str, ...]:
-        """Where to listen, each as ``HOST:PORT``."""
+        """The addresses to listen on, each ``HOST:PORT``."""
 
     @property
     def config_file(self) -> Path | None:
-        """The web configuration."""
+        """The web configuration file."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """By which names it may be asked for; empty for any that does no harm."""
+        """The allowed host names; empty allows all that are safe."""
 
     @property
     def enable_lifecycle(self) -> bool:
-        """Whether the daemon's own paths take more than questions."""
+        """Whether the daemon's own paths allow methods that change something."""
 
 
 class Worker(Protocol):
-    """What runs in a thread."""
+    """An object that runs in a thread."""
 
     def run(self) -> None:
         """Work until closed."""
 
     def close(self) -> None:
-        """End run()."""
+        """End `run`."""
 
 
 class WebListeners:
     """Listens at the addresses of [web].
 
     Args:
-        application: what answers.
-        settings: what [web] says at the start.
+        application: the WSGI application.
+        settings: the initial settings of [web].
         start: runs a worker in a thread of this name.
         stop: ends workers.
-        limits: what clients may take.
+        limits: the limits of clients.
 
     Raises:
-        ConfigError: the web configuration is wrong.
+        ConfigError: the web configuration is invalid.
     """
 
     def __init__(
@@ -82,26 +82,26 @@ class WebListeners:
         self._serving: dict[str, Serving] = {}
 
     def open(self) -> None:
-        """Bind all addresses, so that nothing has begun when one cannot be had.
+        """Bind all addresses, before any is served.
 
         Raises:
-            KumaSDError: one cannot be had.
+            KumaSDError: an address cannot be bound.
         """
         self._serving = self._bind(self._settings.listen_address)
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to serve."""
         self._start("web config", self._config)
         for address, serving in self._serving.items():
             self._serve(address, serving)
 
     @contextlib.contextmanager
     def changing(self, settings: WebSettings) -> Iterator[None]:
-        """Go on with other settings if the block succeeds: what is new listens before it, what is gone until after it.
+        """Switch to new settings if the block succeeds: new addresses are bound before it, old ones closed after it.
 
         Raises:
-            ConfigError: the web configuration is wrong; everything goes on as it was.
-            KumaSDError: an address cannot be had; likewise.
+            ConfigError: the web configuration is invalid; nothing changes.
+            KumaSDError: an address cannot be bound; nothing changes.
         """
         config = Reading(settings.config_file).config()
         check_losses(self._config.now, config)
@@ -119,15 +119,15 @@ class WebListeners:
         for address, serving in opened.items():
             self._serve(address, serving)
         for address in gone:
-            _log.info("no longer listening on %s", address)
+            _log.info("stopped listening", address=address)
         self._close([address for address in gone if address not in closed])
 
     def _bind_instead_of(self, gone: Collection[str], wanted: Collection[str]) -> tuple[dict[str, Serving], list[str]]:
-        """Bind addresses; returns those, and which old ones had to be closed for them."""
+        """Bind addresses; return their sockets, and the old addresses that had to be closed first."""
         try:
             return self._bind(wanted), []
         except KumaSDError:
-            # An old one may be in the way: of one port, 127.0.0.1 and all addresses exclude each other.
+            # Old addresses may conflict: 127.0.0.1 and the wildcard address exclude each other on one port.
             in_the_way = [address for address in gone if _port(address) in map(_port, wanted)]
             if not in_the_way:
                 raise
@@ -139,7 +139,7 @@ class WebListeners:
             raise
 
     def _open_instead_of(self, opened: Mapping[str, Serving], closed: Collection[str]) -> None:
-        """Take back what a reload that failed had opened, and open what it had closed."""
+        """Undo a failed reload: close the addresses it opened, and reopen those it closed."""
         for serving in opened.values():
             serving.socket.close()
         for address, serving in self._bind(closed).items():
@@ -153,7 +153,7 @@ class WebListeners:
     def _serve(self, address: str, serving: Serving) -> None:
         self._start(f"web {address}", serving)
         scheme = "https" if self._config.now.tls else "http"
-        _log.info("listening on %s://%s/", scheme, written(serving.socket.getsockname()))
+        _log.info("listening", url=f"{scheme}://{written(serving.socket.getsockname())}/")
 
     def _bind(self, addresses: Collection[str]) -> dict[str, Serving]:
         serving: dict[str, Serving] = {}
@@ -183,20 +183,20 @@ def _port(address: str) -> str:
 
 
 def bind(address: str) -> socket.socket:
-    """Bind a TCP socket, and let clients queue up there.
+    """Bind a TCP socket and listen on it.
 
     Args:
         address: ``HOST:PORT``; an IPv6 address in brackets; without a host all addresses of the machine.
 
     Raises:
-        KumaSDError: it cannot be had.
+        KumaSDError: the address cannot be bound.
     """
     host, _, port = address.rpartition(":")
     try:
         found = socket.getaddrinfo(
             host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        # As Go does: IPv4 where a name has both, and all addresses of both where there is none.
+        # As Go does: IPv4 if a name has both; without a host, all addresses of both families.
         found.sort(key=lambda one: (one[0] == socket.AF_INET6) is bool(host))
         return _bound(*found[0])
     except OSError as error:
@@ -207,7 +207,7 @@ def bind(address: str) -> socket.socket:
 
 
 def written(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
-    """Return an address as it is written in settings."""
+    """Format an address as in settings."""
     host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -220,7 +220,7 @@ def _bound(family: int, kind: int, protocol: int, _name: str, address: tuple[Any
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         bound.bind(address)
-        # As many as the kernel allows: who finds the queue full comes again only a second later.
+        # The kernel's maximum: a client that finds the queue full retries only after a second.
         bound.listen(4096)
     except BaseException:
         bound.close()

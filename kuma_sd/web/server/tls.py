@@ -1,4 +1,4 @@
-"""TLS as a web configuration describes it, with what Python's ssl can do of it."""
+"""Set up TLS from a web configuration, as far as Python's ssl supports it."""
 
 import contextlib
 import ipaddress
@@ -33,7 +33,7 @@ _CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "se
 _CLIENTS = {
     "": ssl.CERT_NONE,
     "NoClientCert": ssl.CERT_NONE,
-    # What is asked for and not verified says nothing.
+    # A requested certificate that is not verified gives no security.
     "RequestClientCert": ssl.CERT_NONE,
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
@@ -41,12 +41,12 @@ _CLIENTS = {
 
 
 class ServerContext(ssl.SSLContext):
-    """A TLS context that may look at the names in the certificates of clients, too."""
+    """A TLS context that can also check the names in client certificates."""
 
     allowed_names: frozenset[str] = frozenset()
 
     def admits(self, client: ssl.SSLSocket) -> bool:
-        """Tell whether a client, after the handshake, has one of the names that are allowed, if any are."""
+        """Tell whether a client's certificate has an allowed name, if names are restricted, after the handshake."""
         if not self.allowed_names:
             return True
         certificate = client.getpeercert() or {}
@@ -56,7 +56,7 @@ class ServerContext(ssl.SSLContext):
 
 @dataclass(frozen=True)
 class TLSConfig:
-    """The section ``tls_server_config``; its names, with the content of files. Empty is what is not set."""
+    """The section ``tls_server_config``, with the content of files in place of their names; empty if not set."""
 
     certificate: bytes = b""
     key: bytes = field(default=b"", repr=False)
@@ -70,13 +70,13 @@ class TLSConfig:
     curve_preferences: tuple[str, ...] = ()
 
     def context(self, note: Callable[[str], None]) -> ServerContext | None:
-        """Return how TLS is spoken; None for not at all.
+        """Return the TLS context; None for plain HTTP.
 
         Args:
-            note: told what is asked for and cannot be done.
+            note: called with a message for each unsupported setting.
 
         Raises:
-            ConfigError: something is wrong, or would be less safe than what is asked for.
+            ConfigError: a setting is invalid, or ignoring it would be less secure than requested.
         """
         if not (self.certificate or self.key or self.client_ca):
             return None
@@ -92,7 +92,7 @@ class TLSConfig:
             raise ConfigError("a certificate and its key belong together: set cert_file and key_file")
         try:
             with _as_file(self.certificate) as certificate, _as_file(self.key) as key:
-                # Without a password OpenSSL would ask for one on the terminal.
+                # Without a password OpenSSL prompts on the terminal.
                 context.load_cert_chain(certificate, key, password="")
         except (ssl.SSLError, ValueError) as error:
             raise ConfigError(
@@ -155,7 +155,7 @@ class TLSConfig:
 
 @contextlib.contextmanager
 def _as_file(content: bytes) -> Iterator[str]:
-    """Yield the name of a file in memory, for Python's ssl reads certificates and keys from nowhere else."""
+    """Yield the name of an in-memory file, because Python's ssl reads certificates and keys from files only."""
     descriptor = os.memfd_create("kuma-sd-pem")
     try:
         with open(descriptor, "wb", closefd=False) as file:

@@ -1,4 +1,4 @@
-"""Prometheus's web configuration: TLS, users and headers of the web listener.
+"""Read Prometheus's web configuration: TLS, users and headers of the web listener.
 
 The format is documented at https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md, and
 `promtool check web-config` checks it too.
@@ -21,7 +21,7 @@ from kuma_sd.web.server.tls import ServerContext, TLSConfig
 if TYPE_CHECKING:
     from yaml.nodes import Node
 
-# What each takes; None for anything. A browser may be told nothing else, as in Prometheus.
+# The allowed values of each header; None allows any. No other headers are allowed, as in Prometheus.
 _HEADERS: Mapping[str, tuple[str, ...] | None] = {
     "Content-Security-Policy": None,
     "X-Frame-Options": ("deny", "sameorigin"),
@@ -35,17 +35,17 @@ _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 
 @dataclass(frozen=True)
 class WebConfig:
-    """What a web configuration says.
+    """A web configuration.
 
     Args:
-        tls: how TLS is spoken; None for plain HTTP.
-        authentication: who may come in; None for everybody.
-        headers: what each answer says.
-        rate_limit: how many requests are taken; None for any number.
-        declined: what it says is not wanted: sections that are there and empty, or a ``client_auth_type``.
-        notes: what it says that cannot be done, one sentence each.
-        path: where it is from.
-        files: that, and what it names.
+        tls: the TLS context; None for plain HTTP.
+        authentication: checks users and passwords; None allows all clients.
+        headers: headers of each response.
+        rate_limit: limits the request rate; None for no limit.
+        declined: explicitly disabled protection: sections that are present and empty, or a ``client_auth_type``.
+        notes: settings that are not supported, one sentence each.
+        path: its file.
+        files: its file, and the files that it names.
     """
 
     tls: ServerContext | None = None
@@ -62,20 +62,20 @@ class Reading:
     """Reads a web configuration once.
 
     Args:
-        path: the file; None for the configuration that says nothing.
+        path: the file; None for an empty configuration.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._notes: list[str] = []
         self.files = [path] if path else []
-        """The files that were asked for, also when that failed."""
+        """The files that were read, or could not be read."""
 
     def config(self) -> WebConfig:
-        """Return what it says.
+        """Return the configuration.
 
         Raises:
-            ConfigError: it is wrong; the message says where, and never shows a secret.
+            ConfigError: it is invalid; the message says where, and never shows a secret.
         """
         if self._path is None:
             return WebConfig()
@@ -101,7 +101,7 @@ class Reading:
         return frozenset(empty | self._mapping(tls, "tls_server_config", None).keys() & {"client_auth_type"})
 
     def _compose(self, path: Path) -> "Node | None":
-        # Late, since most have none.
+        # Imported late: most installations have no web configuration.
         import yaml  # noqa: PLC0415
 
         try:
@@ -115,7 +115,7 @@ class Reading:
         except ValueError as error:
             raise ConfigError(f"{path}: {error}") from error
         except yaml.YAMLError as error:
-            # Not what it says of the place, which may hold a secret.
+            # Omit the parser's context, which may hold a secret.
             mark = getattr(error, "problem_mark", None)
             where = f":{mark.line + 1}" if mark else ""
             raise ConfigError(f"{path}{where}: is not YAML") from None
@@ -168,7 +168,7 @@ class Reading:
                 self._refuse(header, f"{name} takes {' or '.join(allowed)}")
             if not value.isprintable() or not value.isascii():
                 self._refuse(header, f"{name} takes one line of ASCII")
-            # An empty one takes ours away.
+            # An empty value removes the default header.
             if value or name == "Strict-Transport-Security":
                 headers[name] = value
         return headers

@@ -1,4 +1,4 @@
-"""The threads that make answers, in two lanes: what takes long waits for nothing but its like."""
+"""Worker threads for requests, in two queues: long requests never delay prompt ones."""
 
 import queue
 import threading
@@ -9,11 +9,11 @@ Job = Callable[[], None]
 
 
 class Lanes:
-    """Runs jobs in threads: those that are prompt in some, those that take long one after the other in one more.
+    """Runs prompt jobs in several threads, and long jobs one after the other in a further thread.
 
     Args:
-        name: what the threads are called.
-        threads: how many there are for prompt jobs.
+        name: the threads' name.
+        threads: number of threads for prompt jobs.
     """
 
     def __init__(self, name: str, threads: int) -> None:
@@ -26,16 +26,16 @@ class Lanes:
         ]
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
 
     def put(self, job: Job, *, takes_long: bool) -> None:
-        """Have a job done."""
+        """Queue a job."""
         (self._long if takes_long else self._prompt).put(job)
 
     def close(self, timeout: float) -> None:
-        """End when all jobs are done, or after some seconds."""
+        """Wait until all jobs are done, or for a timeout in seconds, and end the threads."""
         for _ in self._threads:
             self._prompt.put(None)
         self._long.put(None)
@@ -47,5 +47,5 @@ class Lanes:
 def _work(lane: "queue.SimpleQueue[Job | None]") -> None:
     while (job := lane.get()) is not None:
         job()
-        # Nothing of a large answer may stay while the next job is awaited.
+        # Free a large response before waiting for the next job.
         del job

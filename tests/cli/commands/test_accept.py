@@ -11,20 +11,20 @@ from kuma_sd.web.endpoints.control import add_control
 
 def let_go(name: str | None) -> list[str]:
     held = {"east": 3, "schön & gut": 0}
-    return [f"{item}: {held[item]} held targets are let go" for item in ([name] if name else held)]
+    return [f"{item}: releasing {held[item]} held targets" for item in ([name] if name else held)]
 
 
 def test_what_was_let_go_is_printed(application: Application, capsys: pytest.CaptureFixture[str]) -> None:
     add_control(application, let_go, list)
     assert main(["accept"]) == 0
-    printed = "east: 3 held targets are let go\nschön & gut: 0 held targets are let go\n"
+    printed = "east: releasing 3 held targets\nschön & gut: releasing 0 held targets\n"
     assert capsys.readouterr() == (printed, "")
 
 
 def test_one_control_plane_can_be_named(application: Application, capsys: pytest.CaptureFixture[str]) -> None:
     add_control(application, let_go, list)
     assert main(["accept", "schön & gut"]) == 0
-    assert capsys.readouterr() == ("schön & gut: 0 held targets are let go\n", "")
+    assert capsys.readouterr() == ("schön & gut: releasing 0 held targets\n", "")
 
 
 def test_a_control_plane_that_the_daemon_does_not_know_is_an_error(
@@ -64,7 +64,7 @@ def test_the_flag_of_the_settings_may_stand_before_the_name(
     monkeypatch.delenv("KUMA_SD_CONTROL_SOCKET")
     add_control(application, let_go, list)
     assert main(["accept", "--control-socket", str(tmp_path / "control.sock"), "east"]) == 0
-    assert capsys.readouterr().out == "east: 3 held targets are let go\n"
+    assert capsys.readouterr().out == "east: releasing 3 held targets\n"
 
 
 def test_without_the_setting_it_is_asked_where_the_daemon_listens_by_itself(

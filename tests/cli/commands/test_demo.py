@@ -22,9 +22,6 @@ from kuma_sd.cli.commands.demo import Targets, changes
 
 Demo = subprocess.Popen[str]
 
-# Each demo takes the port of the documentation if it is free.
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 @contextlib.contextmanager
 def demo(directory: Path, *arguments: str, **environment: str) -> Iterator[Demo]:

@@ -192,7 +192,7 @@ def test_what_the_guard_holds_is_said(
     daemon.wait_for_line("1 target vanished")
     _, out, _ = explain(folder, capsys, "web-0", "all")
     assert "\n  all  published  nat:" in out
-    assert "its control plane has it no more, but the guard holds it" in out
+    assert "its control plane no longer sends it, but the guard holds it" in out
 
 
 def test_a_terminal_gets_colours_and_a_pipe_none(folder: Path, daemon: Process) -> None:

@@ -96,7 +96,7 @@ def test_what_is_held_says_so() -> None:
     shown = text(
         explain_inputs(assignment("a"), plane=lambda found: ControlPlaneInput(found, held={assignment("a").key}))
     )
-    assert "bytes; its control plane has it no more, but the guard holds it\n" in shown
+    assert "bytes; its control plane no longer sends it, but the guard holds it\n" in shown
 
 
 def test_each_of_several_label_sets_is_shown() -> None:

@@ -187,7 +187,7 @@ def test_recent_changes_and_charts_are_of_the_output_that_is_chosen() -> None:
 def test_without_outputs_or_history_the_page_is_shown_all_the_same() -> None:
     page = Page(running(outputs=())).get()
     assert page.code == 200
-    assert "None since the daemon started" in Page().get().words
+    assert "No changes since the daemon started" in Page().get().words
 
 
 def test_accept_is_offered_only_to_those_who_may() -> None:
@@ -331,7 +331,7 @@ def test_a_dropped_dataplane_is_explained_step_by_step() -> None:
     assert "label-profile kuma-prometheus-sd changed" in answered.words
     published = page.get("/explain", "selector=web-1")
     assert "out: published" in published.words
-    assert "Comes out" in published.words
+    assert "Result" in published.words
 
 
 def test_a_part_of_a_name_finds_several_which_are_listed_with_what_becomes_of_them() -> None:
@@ -344,7 +344,7 @@ def test_a_part_of_a_name_finds_several_which_are_listed_with_what_becomes_of_th
 
 def test_explain_says_what_to_ask_for_and_what_is_wrong() -> None:
     page = Page(received=RECEIVED)
-    assert "shows each step" in page.get("/explain").words
-    assert "No control plane has told of it. Did you mean web-1" in page.get("/explain", "selector=web-10").words
+    assert "shows every step" in page.get("/explain").words
+    assert "No control plane sends it. Did you mean web-1" in page.get("/explain", "selector=web-10").words
     assert "does not reach kuma-sd" in page.get("/explain", "selector=zzzzzz").words
     assert page.get("/explain", urlencode({"selector": 'a=~"("'})).code == 400

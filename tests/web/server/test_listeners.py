@@ -71,7 +71,7 @@ def test_each_address_answers_and_is_said(serving: Serving, caplog: pytest.LogCa
     caplog.set_level("INFO")
     listeners = serving(Web(("127.0.0.1:0", "localhost:0", OTHER, ":0")))
     for address in addresses(listeners):
-        assert f"listening on http://{written(address)}/" in caplog.text
+        assert f"listening url=http://{written(address)}/" in caplog.text
         host = {"::": "127.0.0.1", "0.0.0.0": "127.0.0.1"}.get(address[0], address[0])  # noqa: S104 (compared, not bound)
         with socket.create_connection((host, address[1]), 5) as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
