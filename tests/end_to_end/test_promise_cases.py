@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from own_port import own_port
 from processes import Process, eventually, kuma_sd
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
-from kuma_sd.testing import control_plane
 
 MANY = [f"web-{number:02}" for number in range(20)]
 
@@ -85,15 +85,20 @@ def stage(tmp_path: Path) -> Stage:
     return Stage(tmp_path)
 
 
+def serving(*names: str) -> SimulatedControlPlane[World]:
+    """Return a control plane that can stop and come back at its port."""
+    return SimulatedControlPlane(World(map(Dataplane, names)), port=own_port(), refresh=0)
+
+
 @pytest.fixture
 def east() -> Iterator[SimulatedControlPlane[World]]:
-    with control_plane(*MANY) as running:
+    with serving(*MANY) as running:
         yield running
 
 
 @pytest.fixture
 def west() -> Iterator[SimulatedControlPlane[World]]:
-    with control_plane("api-1", "api-2") as running:
+    with serving("api-1", "api-2") as running:
         yield running
 
 
