@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kuma_sd import GroupKey, IncrementalCache, Publication, TargetGroup, hashmod
+from kuma_sd import GroupKey, IncrementalCache, Publication, Shard, TargetGroup, hashmod
 
 LINES_IN_A_CHUNK = 4096
 """Number of lines that are joined at a time; few enough that other threads do not wait for the interpreter."""
@@ -22,13 +22,6 @@ GZIP_LEVEL = 3
 
 WHOLE_HASH = 2**64
 """Number of shards at which the number of a shard is the hash itself."""
-
-
-class Shard(NamedTuple):
-    """One of several parts of the list, counted from 0."""
-
-    number: int
-    of: int
 
 
 class Hashes:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from kuma_sd import Publication
-from kuma_sd_bundled.http_sd.content import CODINGS, Hashes, ServedTargets, Shard
+from kuma_sd import Publication, Shard
+from kuma_sd_bundled.http_sd.content import CODINGS, Hashes, ServedTargets
 from kuma_sd_bundled.http_sd.negotiation import choose_coding, is_known
 
 if TYPE_CHECKING:
