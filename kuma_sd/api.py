@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kuma_sd.core.publication import Change, Publication
     from kuma_sd.core.regular_file import open_regular, read_regular
     from kuma_sd.core.secret import Secret
+    from kuma_sd.core.source_status import SourceStatus
     from kuma_sd.core.target_group import GroupKey, TargetGroup
     from kuma_sd.core.url import Url, parse_url
     from kuma_sd.core.yaml_nesting import refuse_deep_nesting
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
         OutputPlugin,
         Source,
         SourcePlugin,
-        SourceStatus,
         Transform,
         TransformPlugin,
     )
@@ -118,6 +118,7 @@ NAMES_OF_MODULES = {
     "kuma_sd.core.publication": ("Change", "Publication"),
     "kuma_sd.core.regular_file": ("open_regular", "read_regular"),
     "kuma_sd.core.secret": ("Secret",),
+    "kuma_sd.core.source_status": ("SourceStatus",),
     "kuma_sd.core.target_group": ("GroupKey", "TargetGroup"),
     "kuma_sd.core.url": ("Url", "parse_url"),
     "kuma_sd.core.yaml_nesting": ("refuse_deep_nesting",),
@@ -133,7 +134,6 @@ NAMES_OF_MODULES = {
         "OutputPlugin",
         "Source",
         "SourcePlugin",
-        "SourceStatus",
         "Transform",
         "TransformPlugin",
     ),

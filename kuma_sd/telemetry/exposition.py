@@ -13,7 +13,8 @@ from prometheus_client.registry import Collector
 
 from kuma_sd.telemetry import metric_definitions as catalog
 from kuma_sd.telemetry.metric_definitions import Metric
-from kuma_sd.telemetry.status import OutputStatus, Status
+from kuma_sd.telemetry.output_status import OutputStatus
+from kuma_sd.telemetry.status import Status
 
 _log = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ def _of_kuma_sd(status: Status) -> Iterator[Family]:
         yield _family(metric, [({}, status)])
     control_planes = [({"control_plane": each.title}, each) for each in status.control_planes]
     protocols = [
-        ({**labels, "protocol": each.protocol, "source": each.plugin}, each) for labels, each in control_planes
+        ({**labels, "protocol": each.source.protocol, "source": each.plugin}, each) for labels, each in control_planes
     ]
     yield _family(catalog.CONTROL_PLANE_INFO, protocols)
     for of_control_plane in catalog.CONTROL_PLANE:
@@ -131,8 +132,8 @@ def _latency(outputs: Iterable[tuple[Labels, OutputStatus]]) -> Family:
     name = catalog.LATENCY.full_name
     family = Family(name, catalog.LATENCY.help, "histogram")
     for labels, output in outputs:
-        for end, count in output.seconds.cumulated:
+        for end, count in output.publishing.seconds.cumulated:
             family.add_sample(f"{name}_bucket", {**labels, "le": end}, count)
-        family.add_sample(f"{name}_count", dict(labels), float(sum(output.seconds.counts)))
-        family.add_sample(f"{name}_sum", dict(labels), output.seconds.total)
+        family.add_sample(f"{name}_count", dict(labels), float(sum(output.publishing.seconds.counts)))
+        family.add_sample(f"{name}_sum", dict(labels), output.publishing.seconds.total)
     return family
