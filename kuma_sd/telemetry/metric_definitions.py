@@ -161,7 +161,7 @@ OUTPUT: tuple[Metric[OutputStatus], ...] = (
     ),
     Metric(
         "output_targets",
-        "Targets of the mesh in the last publication; a transform may make several groups of output.",
+        "Targets of the mesh in the last publication; a transform may make several groups of one.",
         lambda output: output.size.targets,
     ),
     Metric("output_bytes", "Size of these groups as JSON.", lambda output: output.size.bytes),
