@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         parse_matchers,
         parse_pattern,
     )
+    from kuma_sd.prometheus.sd_formats import Chunks, json_chunks, lines_in, yaml_chunks
     from kuma_sd.prometheus.sharding import (
         MOST_SHARDS,
         SHARD,
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from kuma_sd.system.output_path import check_output_path
     from kuma_sd.system.staging import STAGING
     from kuma_sd.system.threads import HelperThread
+    from kuma_sd.telemetry.metric import Meters, Metric
 
 NAMES_OF_MODULES = {
     "kuma_sd._version": ("__version__",),
@@ -147,6 +149,7 @@ NAMES_OF_MODULES = {
         "parse_matchers",
         "parse_pattern",
     ),
+    "kuma_sd.prometheus.sd_formats": ("Chunks", "json_chunks", "lines_in", "yaml_chunks"),
     "kuma_sd.prometheus.sharding": (
         "MOST_SHARDS",
         "SHARD",
@@ -163,6 +166,7 @@ NAMES_OF_MODULES = {
     "kuma_sd.system.output_path": ("check_output_path",),
     "kuma_sd.system.staging": ("STAGING",),
     "kuma_sd.system.threads": ("HelperThread",),
+    "kuma_sd.telemetry.metric": ("Meters", "Metric"),
 }
 
 MODULE_OF_NAME = {name: module for module, names in NAMES_OF_MODULES.items() for name in names}
@@ -191,6 +195,7 @@ __all__ = [
     "Address",
     "Assignment",
     "Change",
+    "Chunks",
     "ClientOptions",
     "Codec",
     "ConfigError",
@@ -211,6 +216,8 @@ __all__ = [
     "Mailbox",
     "Matcher",
     "Matchers",
+    "Meters",
+    "Metric",
     "NoOptions",
     "OptionType",
     "Output",
@@ -241,6 +248,8 @@ __all__ = [
     "file_holds",
     "hashmod",
     "hookimpl",
+    "json_chunks",
+    "lines_in",
     "lines_of",
     "list_of",
     "open_regular",
@@ -256,4 +265,5 @@ __all__ = [
     "remember_short",
     "remove_leftovers",
     "replace_file",
+    "yaml_chunks",
 ]

@@ -1,35 +1,11 @@
 """Define all metrics of kuma-sd: name, help and value. The number of values of a label never grows with the mesh."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
+from kuma_sd.telemetry.metric import Metric
 from kuma_sd.telemetry.output_status import OutputStatus
 from kuma_sd.telemetry.status import Status
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Metric(Generic[T]):
-    """The definition of a metric.
-
-    Args:
-        name: its name without the common prefix; the name of a counter ends in ``_total``.
-        help: its help text.
-        value: returns its value; None if there is none yet.
-    """
-
-    name: str
-    help: str
-    value: Callable[[T], float | None]
-
-    @property
-    def full_name(self) -> str:
-        """The name with the prefix, as it is scraped."""
-        return f"kuma_sd_{self.name}"
-
 
 PROCESS: tuple[Metric[Status], ...] = (
     Metric("healthy", "Whether all threads make progress, as /-/healthy tells.", lambda status: not status.unhealthy),
