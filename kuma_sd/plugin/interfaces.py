@@ -1,9 +1,8 @@
 """Interfaces that plugins implement, and descriptions that they yield from hooks."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from kuma_sd.core.model import Codec, Labels, Snapshot, Target
@@ -78,6 +77,7 @@ class SourceStatus:
         return (self.age(now) or 0.0) if self.connected else 0.0
 
 
+@runtime_checkable
 class Source(Protocol):
     """Streams the snapshots of one control plane.
 
@@ -116,42 +116,6 @@ class Output(ABC):
 
     def close(self) -> None:  # noqa: B027 (most outputs claim nothing)
         """Release what start() claimed. Published targets stay published."""
-
-
-@runtime_checkable
-class ReadByPrometheus(Protocol):
-    """Optional interface of outputs: `kuma-sd prometheus-config` prints the scrape job that reads the output."""
-
-    def service_discovery(self, shard: tuple[int, int] | None) -> Mapping[str, Any]:
-        """Return the service discovery settings of the job, as in Prometheus's configuration.
-
-        A URL that begins with ``/`` is a path of the daemon's listener.
-
-        Args:
-            shard: the shard that the job reads, and the number of shards; None for all targets.
-
-        Raises:
-            ConfigError: the output has no such shard, or has several and none was chosen.
-        """
-
-
-@runtime_checkable
-class WritesFiles(Protocol):
-    """Optional interface of outputs: `kuma-sd diff` compares with the content of the output's files."""
-
-    def files(self, publication: Publication) -> Mapping[Path, Sequence[bytes]]:
-        """Return the lines of JSON that each file would hold; called in any thread, also before start()."""
-
-
-@runtime_checkable
-class GivesAdvice(Protocol):
-    """Optional interface of outputs: warnings and remarks about the settings, before start()."""
-
-    def warnings(self) -> Iterable[str]:
-        """Return warnings about unlikely settings; the daemon logs them at start, and `kuma-sd check` prints them."""
-
-    def remarks(self) -> Iterable[str]:
-        """Return suggestions for better settings; only `kuma-sd check` prints them."""
 
 
 @dataclass(frozen=True)
