@@ -43,15 +43,17 @@ if TYPE_CHECKING:
     from kuma_sd.http.credentials import Access
     from kuma_sd.http.options import ClientOptions
     from kuma_sd.http.refused_statuses import refused
+    from kuma_sd.plugin.context import Context
     from kuma_sd.plugin.hookspecs import hookimpl
-    from kuma_sd.plugin.interfaces import (
-        Context,
-        Output,
-        OutputPlugin,
-        Source,
-        SourcePlugin,
-        Transform,
-        TransformPlugin,
+    from kuma_sd.plugin.interfaces import Output, OutputPlugin, Source, SourcePlugin, Transform, TransformPlugin
+    from kuma_sd.plugin.optional_interfaces import (
+        ExplainsGroups,
+        ExplainsLabels,
+        GivesRemarks,
+        GivesWarnings,
+        ReadByPrometheus,
+        ReadsLabels,
+        WritesFiles,
     )
     from kuma_sd.prometheus.matchers import (
         LABEL_NAME,
@@ -129,15 +131,17 @@ NAMES_OF_MODULES = {
     "kuma_sd.http.client": ("HttpClient", "HttpResponse"),
     "kuma_sd.http.options": ("ClientOptions",),
     "kuma_sd.http.refused_statuses": ("refused",),
+    "kuma_sd.plugin.context": ("Context",),
     "kuma_sd.plugin.hookspecs": ("hookimpl",),
-    "kuma_sd.plugin.interfaces": (
-        "Context",
-        "Output",
-        "OutputPlugin",
-        "Source",
-        "SourcePlugin",
-        "Transform",
-        "TransformPlugin",
+    "kuma_sd.plugin.interfaces": ("Output", "OutputPlugin", "Source", "SourcePlugin", "Transform", "TransformPlugin"),
+    "kuma_sd.plugin.optional_interfaces": (
+        "ExplainsGroups",
+        "ExplainsLabels",
+        "GivesRemarks",
+        "GivesWarnings",
+        "ReadByPrometheus",
+        "ReadsLabels",
+        "WritesFiles",
     ),
     "kuma_sd.prometheus.matchers": (
         "LABEL_NAME",
@@ -201,9 +205,13 @@ __all__ = [
     "ConfigError",
     "Context",
     "Endpoint",
+    "ExplainsGroups",
+    "ExplainsLabels",
     "FileClaim",
     "FileContent",
     "FileWatcher",
+    "GivesRemarks",
+    "GivesWarnings",
     "GroupKey",
     "HelperThread",
     "HttpClient",
@@ -226,6 +234,8 @@ __all__ = [
     "Pattern",
     "PluginError",
     "Publication",
+    "ReadByPrometheus",
+    "ReadsLabels",
     "Secret",
     "Shard",
     "Sharding",
@@ -240,6 +250,7 @@ __all__ = [
     "TransformError",
     "TransformPlugin",
     "Url",
+    "WritesFiles",
     "__version__",
     "address_of",
     "check_output_path",

@@ -12,7 +12,7 @@ from kuma_sd.core.text import duration
 from kuma_sd.pipeline.control_plane import ControlPlaneView
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.pipeline.source_worker import SourceWorker
-from kuma_sd.plugin.interfaces import Context
+from kuma_sd.plugin.context import Context
 from kuma_sd.runtime.builder import Components
 from kuma_sd.runtime.daemon import Daemon
 from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
@@ -140,7 +140,7 @@ class StatusCollector:
             name=name,
             title=worker.title,
             address=str(settings.address),
-            plugin=settings.plugin.name,
+            plugin=settings.plugin_name,
             source=source.report(monotonic, now),
             age=max(0.0, now - self._started) if age is None else age,
             # Unreachable control planes are known by then.
@@ -164,7 +164,7 @@ class StatusCollector:
         part = self._parts.setdefault(name, Measured(Parts.of, Parts()))
         return OutputStatus(
             name=name,
-            plugin=settings.plugin.name,
+            plugin=settings.plugin_name,
             label_profile=settings.label_profile,
             transforms=tuple(transform.name for transform in settings.transforms),
             chain=components.chain_of(settings).status,
@@ -175,13 +175,13 @@ class StatusCollector:
             duplicates=publication.duplicates if publication else 0,
             size=size.of(publication),
             parts=part.of(publication if parts else None),
-            paths=tuple(context.served),
+            paths=tuple(context.contributions.served),
             facts=self._facts(f"output {name}", context),
         )
 
     def _facts(self, owner: str, context: Context) -> Mapping[str, str]:
         facts: dict[str, str] = {}
-        for report in context.facts:
+        for report in context.contributions.reports:
             try:
                 facts.update({str(name): str(value) for name, value in report().items()})
             except Exception as error:  # noqa: BLE001 (the boundary to plugins)

@@ -26,14 +26,14 @@ from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.loader import load
 from kuma_sd.system.file_watcher import SETTLED_NANOSECONDS
 from kuma_sd.testing import OutputContract, group, publication
-from kuma_sd_bundled.file_sd import FileSD, FileSDOptions, kuma_sd_outputs
+from kuma_sd_bundled.file_sd import FileSD, FileSDOptions, kuma_sd_output_plugin
 from kuma_sd_bundled.file_sd.layout import Layout
 from kuma_sd_bundled.file_sd.parts_overlap import FEWER_OVERLAP_SECONDS, PartCounts
 from kuma_sd_bundled.file_sd.writer import Writer
 
 DOCS = Path(__file__).parents[2] / "docs/parts.md"
 
-(PLUGIN,) = kuma_sd_outputs()
+PLUGIN = kuma_sd_output_plugin()
 
 GROUPS = [group(f"b-{number:03}", address=f"192.0.2.1:{number + 1}") for number in range(200)]
 ALL = {one.targets[0] for one in GROUPS}

@@ -48,7 +48,7 @@ def test_what_came_and_what_was_published_is_told(tmp_path: Path) -> None:
         assert status.unready == ()
         (plane,) = status.control_planes
         assert (plane.name, plane.plugin, plane.source.connected, plane.source.protocol, plane.source.why) == (
-            *("", "told", True, "told"),
+            *("", "grpc", True, "told"),
             "by a test",
         )
         assert (plane.connection.attempts, plane.connection.snapshots, plane.assignments, plane.restored) == (
