@@ -1,11 +1,11 @@
 """From snapshots to publications: what the control planes may publish, merged, converted and handed to the outputs."""
 
 import itertools
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Assignment, LastGoodTargets, SourceEvent
 from kuma_sd.pipeline.control_plane import ControlPlane, ControlPlaneView
@@ -15,7 +15,7 @@ from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
 from kuma_sd.pipeline.route import Route
 from kuma_sd.state.saver import Restored
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,9 @@ class Pipeline:
         self._publish()
         for route in self.routes:
             for name in route.mailboxes:
-                change = route.last.since(before.get(name)) if route.last else None
-                _log.info("output %s: with the new settings %s", name, change)
+                if route.last:
+                    change = route.last.since(before.get(name))
+                    _log.info("new settings in effect", output=name, **change.counts)
 
     def deadline(self, now: float) -> float:
         """Return when step() must be called next even if nothing comes, in seconds of ``time.monotonic()``."""
@@ -171,8 +172,9 @@ class Pipeline:
         received = max((control_plane.received for control_plane in every), default=0.0)
         for route in self.routes:
             route.publish(assignments, received)
-        rounds = self.status.rounds + 1
-        self.status = replace(self.status, published=True, rounds=rounds, seconds=time.monotonic() - began)
+        rounds, seconds = self.status.rounds + 1, time.monotonic() - began
+        self.status = replace(self.status, published=True, rounds=rounds, seconds=seconds)
+        _log.debug("a round of the pipeline", assignments=len(assignments), seconds=round(seconds, 3))
 
     def _show(self, now: float) -> None:
         self.status = replace(
