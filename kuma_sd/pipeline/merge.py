@@ -17,6 +17,9 @@ from kuma_sd.state.saver import Restored
 
 _log = Logger(__name__)
 
+BEAT_SECONDS = 10.0
+"""Maximum time between two steps of the pipeline, in seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineStatus:
@@ -26,7 +29,7 @@ class PipelineStatus:
         published: whether a first publication went out.
         control_planes: how each control plane is, by its name.
         leaving: how those are that are not in the settings any more.
-        beat: when it last took something from its mailbox, in seconds of ``time.monotonic()``.
+        beat: when its last step began, in seconds of ``time.monotonic()``.
         rounds: how often it put publications together.
         seconds: how long it took the last time.
     """
@@ -66,11 +69,11 @@ class Pipeline:
         self._count = itertools.count()
 
     def run(self) -> None:
-        """Take messages until closed."""
+        """Take messages until closed; at least every BEAT_SECONDS, to show that this thread is alive."""
         self.step((), time.monotonic())
         while not self.mailbox.closed:
-            deadline = self.deadline(time.monotonic())
-            wait = None if deadline == float("inf") else max(0.0, deadline - time.monotonic())
+            now = time.monotonic()
+            wait = min(BEAT_SECONDS, max(0.0, self.deadline(now) - now))
             self.step(self.mailbox.take(wait).values(), time.monotonic())
 
     def close(self) -> None:
@@ -90,10 +93,6 @@ class Pipeline:
     def accept_soon(self, control_plane: str | None) -> None:
         """Let go of what is held, from any thread."""
         self.mailbox.put(("accept", control_plane), Accept(control_plane))
-
-    def knock(self) -> None:
-        """Ask for a newer ``status.beat``, from any thread."""
-        self.mailbox.put(("knock",), None)
 
     def begin(self, restored: Restored, configuration: Configuration, now: float) -> None:
         """Begin with what was saved; before the thread runs."""
