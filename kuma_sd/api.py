@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kuma_sd.core.secret import Secret
     from kuma_sd.core.source_status import SourceStatus
     from kuma_sd.core.target_group import GroupKey, TargetGroup
+    from kuma_sd.core.unreadable import UNREADABLE
     from kuma_sd.core.url import Url, parse_url
     from kuma_sd.core.yaml_nesting import refuse_deep_nesting
     from kuma_sd.http.address import Address, Endpoint, address_of, parse_address
@@ -124,6 +125,7 @@ NAMES_OF_MODULES = {
     "kuma_sd.core.secret": ("Secret",),
     "kuma_sd.core.source_status": ("SourceStatus",),
     "kuma_sd.core.target_group": ("GroupKey", "TargetGroup"),
+    "kuma_sd.core.unreadable": ("UNREADABLE",),
     "kuma_sd.core.url": ("Url", "parse_url"),
     "kuma_sd.core.yaml_nesting": ("refuse_deep_nesting",),
     "kuma_sd.http.credentials": ("Access",),
@@ -194,6 +196,7 @@ __all__ = [
     "SIZE",
     "STAGING",
     "TEXT",
+    "UNREADABLE",
     "URL",
     "Access",
     "Address",

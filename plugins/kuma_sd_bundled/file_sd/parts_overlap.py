@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from kuma_sd import Logger, read_regular, replace_file
+from kuma_sd import UNREADABLE, Logger, read_regular, replace_file
 from kuma_sd_bundled.file_sd.layout import MOST_PARTS
 
 _log = Logger(__name__)
@@ -150,7 +150,7 @@ def _read(path: Path) -> _Record | None:
         return msgspec.json.decode(read_regular(path, LARGEST_RECORD), type=_Record)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, msgspec.MsgspecError) as error:
+    except (OSError, *UNREADABLE) as error:
         _log.warning(
             "the record of the parts cannot be read; their former number is taken from the files",
             file=path,
