@@ -57,7 +57,11 @@ def arguments_of(hook: str) -> list[str]:
 
 def _check_name(name: str) -> None:
     if name not in HOOKS:
-        suggestion = did_you_mean(name, HOOKS) or f"; there are {', '.join(HOOKS)}"
+        # Without the prefix, which makes everything similar.
+        known = [hook.removeprefix(PREFIX) for hook in HOOKS]
+        suggestion = (
+            did_you_mean(name.removeprefix(PREFIX), known, f"'{PREFIX}{{}}'") or f"; there are {', '.join(HOOKS)}"
+        )
         raise PluginError(f"there is no hook {name!r}{suggestion}")
 
 

@@ -64,8 +64,15 @@ def test_every_event_says_what_its_hook_promises() -> None:
     def listener(hook: str) -> list[Listener]:
         return [Listener("plugin", lambda **arguments: calls.append((hook, arguments)))]
 
-    hooks = ("started", "connected", "hold_began", "hold_ended", "reloaded", "stopping")
-    events = Events({f"kuma_sd_{hook}": listener(hook) for hook in hooks})
+    hooks = (
+        "kuma_sd_started",
+        "kuma_sd_connected",
+        "kuma_sd_hold_began",
+        "kuma_sd_hold_ended",
+        "kuma_sd_reloaded",
+        "kuma_sd_stopping",
+    )
+    events = Events({hook: listener(hook) for hook in hooks})
     events.started(["east"], ["file_sd"])
     events.connected("east", SourceStatus(protocol="v1 gRPC", endpoint="kuma:5676"))
     events.holds({"east": GuardStatus(held={"default": 3}, why="reconnected")})
@@ -75,12 +82,12 @@ def test_every_event_says_what_its_hook_promises() -> None:
     with running(events):
         pass
     assert calls == [
-        ("started", {"control_planes": ("east",), "outputs": ("file_sd",)}),
-        ("connected", {"control_plane": "east", "protocol": "v1 gRPC", "endpoint": "kuma:5676"}),
-        ("hold_began", {"control_plane": "east", "targets": 3, "reason": "reconnected", "suspicious": False}),
-        ("hold_ended", {"control_plane": "east"}),
-        ("reloaded", {"error": ""}),
-        ("stopping", {}),
+        ("kuma_sd_started", {"control_planes": ("east",), "outputs": ("file_sd",)}),
+        ("kuma_sd_connected", {"control_plane": "east", "protocol": "v1 gRPC", "endpoint": "kuma:5676"}),
+        ("kuma_sd_hold_began", {"control_plane": "east", "targets": 3, "reason": "reconnected", "suspicious": False}),
+        ("kuma_sd_hold_ended", {"control_plane": "east"}),
+        ("kuma_sd_reloaded", {"error": ""}),
+        ("kuma_sd_stopping", {}),
     ]
 
 
