@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from kuma_sd.core.logger import Logger
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.secret import redacted
 from kuma_sd.pipeline.guard import GuardStatus
+from kuma_sd.plugin.hook_calls import Listener, Listeners
 from kuma_sd.plugin.interfaces import SourceStatus
 
 _log = Logger(__name__)
@@ -25,18 +26,6 @@ CALM_SECONDS = 300.0
 """How long no event may be dropped until the next drop is logged again, in seconds."""
 
 
-class Listener(NamedTuple):
-    """A plugin's implementation of an event hook.
-
-    Args:
-        plugin: the plugin's name.
-        call: calls it with the arguments that it names.
-    """
-
-    plugin: str
-    call: Callable[..., object]
-
-
 class Call(NamedTuple):
     """A call of a listener.
 
@@ -49,10 +38,6 @@ class Call(NamedTuple):
     plugin: str
     hook: str
     since: float
-
-
-Listeners = Mapping[str, Sequence[Listener]]
-"""The listeners of each event hook, in the order in which they are called; hooks without listeners are missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,7 @@ class Service:
 
     def _reload_ended(self, failing: str) -> None:
         self._collector.reloaded(failing)
+        self._daemon.events.reloaded(failing)
         self._notifier.ready(self._daemon.summary)
 
 

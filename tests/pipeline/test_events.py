@@ -14,8 +14,9 @@ from processes import eventually
 
 from kuma_sd import SourceStatus
 from kuma_sd.pipeline import events as events_module
-from kuma_sd.pipeline.events import Events, Listener
+from kuma_sd.pipeline.events import Events
 from kuma_sd.pipeline.guard import GuardStatus
+from kuma_sd.plugin.hook_calls import Listener
 from kuma_sd.testing import group, publication, snapshot
 
 Calls = list[dict[str, Any]]
