@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from kuma_sd.http.credentials import Access
     from kuma_sd.http.options import ClientOptions
     from kuma_sd.http.refused_statuses import refused
+    from kuma_sd.plugin.context import Context
     from kuma_sd.plugin.hookspecs import hookimpl
     from kuma_sd.plugin.interfaces import (
-        Context,
         Output,
         OutputPlugin,
         Source,
@@ -126,9 +126,9 @@ NAMES_OF_MODULES = {
     "kuma_sd.http.client": ("HttpClient", "HttpResponse"),
     "kuma_sd.http.options": ("ClientOptions",),
     "kuma_sd.http.refused_statuses": ("refused",),
+    "kuma_sd.plugin.context": ("Context",),
     "kuma_sd.plugin.hookspecs": ("hookimpl",),
     "kuma_sd.plugin.interfaces": (
-        "Context",
         "Output",
         "OutputPlugin",
         "Source",

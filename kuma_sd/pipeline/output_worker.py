@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from kuma_sd.core.errors import OutputError
+from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.publication import Publication
@@ -146,7 +146,7 @@ class OutputWorker:
 
     def _failed(self, error: BaseException) -> None:
         status = self.status
-        expected = isinstance(error, OutputError)
+        expected = isinstance(error, KumaSDError)
         why = redacted(str(error) if expected else f"unexpected {type(error).__name__}: {error}")
         if why != status.failing:
             _log.error(

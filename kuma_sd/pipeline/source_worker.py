@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from kuma_sd.core.errors import SourceError
+from kuma_sd.core.errors import KumaSDError, SourceError
 from kuma_sd.core.model import ContactLost, SourceEvent
 from kuma_sd.core.secret import redacted
 from kuma_sd.pipeline.backoff import Backoff
@@ -124,6 +124,8 @@ class SourceWorker:
                 self._connection()
             except SourceError as failure:
                 why, leave_alone = str(failure), min(failure.retry_after, LONGEST_RETRY_AFTER)
+            except KumaSDError as failure:
+                why = str(failure)
             except Exception as failure:  # noqa: BLE001 (the boundary to plugins)
                 why, error = f"unexpected {type(failure).__name__}: {failure}", failure
             if self._closing.is_set():

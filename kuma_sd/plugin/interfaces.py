@@ -1,20 +1,15 @@
 """Interfaces that plugins implement, and descriptions that they yield from hooks."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.model import Codec, Labels, Snapshot, Target
 from kuma_sd.core.options import NoOptions
 from kuma_sd.core.publication import Publication
-from kuma_sd.core.url import Url
-
-if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
-
-    from prometheus_client.registry import Collector
+from kuma_sd.plugin.context import Context
 
 Transform = Callable[[Labels, Target], Iterable[Labels]]
 """A pure function from one label set to none, one or several.
@@ -22,63 +17,6 @@ Transform = Callable[[Labels, Target], Iterable[Labels]]
 It must not change its arguments and must depend on nothing else, since its results are cached. A result without
 ``__address__`` is dropped and counted. If it raises, the target keeps its previous result.
 """
-
-
-@dataclass(frozen=True)
-class Context:
-    """Everything that the daemon offers to an instance of a plugin.
-
-    What an instance registers here lives as long as the instance: a reload that replaces the instance removes it.
-
-    Args:
-        name: the instance's name in the settings; for a source that of the control plane, empty for the only one.
-    """
-
-    name: str
-    served: "dict[str, WSGIApplication]" = field(default_factory=dict, init=False, repr=False)
-    collectors: "list[Collector]" = field(default_factory=list, init=False, repr=False)
-    facts: list[Callable[[], Mapping[str, str]]] = field(default_factory=list, init=False, repr=False)
-    acceptances: list[Callable[[], Iterable[str]]] = field(default_factory=list, init=False, repr=False)
-
-    def serve(self, path: str, application: "WSGIApplication") -> None:
-        """Serve a path on the daemon's listeners.
-
-        Args:
-            path: the whole path, like ``/sd``; no other instance may serve it.
-            application: answers the requests; called in several threads at a time.
-
-        Raises:
-            ConfigError: the path is not valid.
-        """
-        if not path.startswith("/") or set(path) & set("?#%\\ ") or "//" in path or {".", ".."} & set(path.split("/")):
-            raise ConfigError(f"{path!r} is not a path that can be served; write it like /sd")
-        self.served[path] = application
-
-    def register(self, collector: "Collector") -> None:
-        """Add metrics to ``/metrics``.
-
-        Args:
-            collector: its ``collect()`` yields metric families of prometheus_client; called in any thread. The number
-                of values of a label must not grow with the mesh.
-        """
-        self.collectors.append(collector)
-
-    def report(self, facts: Callable[[], Mapping[str, str]]) -> None:
-        """Add facts about this instance to the status page and ``kuma-sd status``.
-
-        Args:
-            facts: returns a few facts by name, like ``{"role": "leader"}``; called in any thread.
-        """
-        self.facts.append(facts)
-
-    def on_accept(self, acceptance: Callable[[], Iterable[str]]) -> None:
-        """Set what happens when an operator runs ``kuma-sd accept`` without a name, or with this instance's name.
-
-        Args:
-            acceptance: ends everything that waits for an operator and returns a line about each, which is shown to the
-                operator; called in any thread.
-        """
-        self.acceptances.append(acceptance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +96,17 @@ class Source(Protocol):
         """End the iteration immediately, from another thread, even if it blocks in a call."""
 
 
-class Output(Protocol):
+class Output(ABC):
     """Delivers publications; each instance has its own thread."""
 
-    def start(self) -> None:
+    def start(self) -> None:  # noqa: B027 (most outputs claim nothing)
         """Claim exclusive resources, like a directory or a lock; `kuma-sd check` never calls this.
 
         Raises:
             OutputError: a resource cannot be claimed.
         """
 
+    @abstractmethod
     def publish(self, publication: Publication) -> None:
         """Deliver a publication, which replaces the one before.
 
@@ -175,7 +114,7 @@ class Output(Protocol):
             OutputError: it could not be delivered; the daemon retries the newest publication with back-off.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (most outputs claim nothing)
         """Release what start() claimed. Published targets stay published."""
 
 
@@ -217,50 +156,42 @@ class GivesAdvice(Protocol):
 
 @dataclass(frozen=True)
 class SourcePlugin:
-    """Describes a kind of source.
+    """Describes a kind of source. Its name is that of its entry point: ``source.SCHEME``, one for each URL scheme.
 
     Args:
-        name: its name in listings.
-        schemes: the URL schemes of the addresses it takes.
+        open: creates a source from options and context, whose address is set; may read files, and connects when
+            iterated.
         options: a frozen dataclass whose fields are made with `option()`.
-        open: creates a source from an address, options and context; may read files, and connects when iterated. The
-            address as text has its secrets masked.
         codec: returns the codec of a name, so that saved assignments can be read after a restart; raises KeyError for
             an unknown name. Without it, nothing is saved.
     """
 
-    name: str
-    schemes: tuple[str, ...]
-    open: Callable[[Url, Any, Context], Source]
+    open: Callable[[Any, Context], Source]
     options: type = NoOptions
     codec: Callable[[str], Codec] | None = None
 
 
 @dataclass(frozen=True)
 class TransformPlugin:
-    """Describes a kind of transform.
+    """Describes a kind of transform. Its name is that of its entry point: ``transform.NAME``.
 
     Args:
-        name: its name in the settings.
+        open: creates a transform from options and context; may read files.
         options: a frozen dataclass whose fields are made with `option()`.
-        make: creates a transform from options; raises ConfigError if the options contradict each other.
     """
 
-    name: str
-    make: Callable[[Any], Transform]
+    open: Callable[[Any, Context], Transform]
     options: type = NoOptions
 
 
 @dataclass(frozen=True)
 class OutputPlugin:
-    """Describes a kind of output.
+    """Describes a kind of output. Its name is that of its entry point: ``output.NAME``.
 
     Args:
-        name: its name in the settings.
-        options: a frozen dataclass whose fields are made with `option()`.
         open: creates an output from options and context; may read files, and claims nothing before start().
+        options: a frozen dataclass whose fields are made with `option()`.
     """
 
-    name: str
     open: Callable[[Any, Context], Output]
     options: type = NoOptions

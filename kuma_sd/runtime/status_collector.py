@@ -13,7 +13,8 @@ from kuma_sd.pipeline.control_plane import ControlPlaneView
 from kuma_sd.pipeline.guard import GuardStatus
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.pipeline.source_worker import SourceWorker
-from kuma_sd.plugin.interfaces import Context, SourceStatus
+from kuma_sd.plugin.context import Context
+from kuma_sd.plugin.interfaces import SourceStatus
 from kuma_sd.runtime.builder import Components
 from kuma_sd.runtime.daemon import Daemon
 from kuma_sd.telemetry.history import FINE, History
@@ -150,7 +151,7 @@ class StatusCollector:
             name=name,
             title=worker.title,
             address=str(settings.address),
-            plugin=settings.plugin.name,
+            plugin=settings.plugin_name,
             connected=age == 0,
             protocol=source.protocol,
             why=_spoken_at(source),
@@ -182,7 +183,7 @@ class StatusCollector:
         part = self._parts.setdefault(name, Measured(Parts.of, Parts())).of(publication if parts else None)
         return OutputStatus(
             name=name,
-            plugin=settings.plugin.name,
+            plugin=settings.plugin_name,
             label_profile=settings.label_profile,
             transforms=tuple(transform.name for transform in settings.transforms),
             publications=status.publications,
@@ -203,13 +204,13 @@ class StatusCollector:
             labels_collided=chain.collided,
             meshes=part.meshes,
             services=part.services,
-            paths=tuple(context.served),
+            paths=tuple(context.contributions.served),
             facts=self._facts(f"output {name}", context),
         )
 
     def _facts(self, owner: str, context: Context) -> Mapping[str, str]:
         facts: dict[str, str] = {}
-        for report in context.facts:
+        for report in context.contributions.reports:
             try:
                 facts.update({str(name): str(value) for name, value in report().items()})
             except Exception as error:  # noqa: BLE001 (the boundary to plugins)

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from kuma_sd import Context, Output, OutputError, OutputPlugin, Publication
-from kuma_sd.testing.builders import group, publication
+from kuma_sd import Output, OutputError, OutputPlugin, Publication
+from kuma_sd.testing.builders import context, group, publication
 
 
 class OutputContract:
@@ -80,7 +80,7 @@ class OutputContract:
         assert len(str(error).splitlines()) == 1, "an OutputError's message is one line that says what to do about it"
 
     def _open(self, options: Any) -> Output:  # noqa: ANN401 (each plugin has its own class)
-        return self.plugin.open(options, Context(name=self.plugin.name))
+        return self.plugin.open(options, context())
 
     def _failure(self, options: Any) -> OutputError | None:  # noqa: ANN401 (each plugin has its own class)
         try:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from kuma_sd import Context, Snapshot, Source, SourceError, SourcePlugin, parse_url
+from kuma_sd import Snapshot, Source, SourceError, SourcePlugin
+from kuma_sd.testing.builders import context
 
 AT_ONCE = 2.0
 """Maximum time until an iteration ends after close(), in seconds; twice what an idle machine needs."""
@@ -108,7 +109,7 @@ class SourceContract:
             assert len(str(caught.value).splitlines()) == 1, "a SourceError's message is one line"
 
     def _open(self, address: str, directory: Path) -> Source:
-        return self.plugin.open(parse_url(address), self.options(directory), Context("tested"))
+        return self.plugin.open(self.options(directory), context(address=address))
 
     @contextlib.contextmanager
     def _first(self, directory: Path) -> Iterator[tuple[Source, Snapshot]]:

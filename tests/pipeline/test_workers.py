@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from processes import eventually
 
-from kuma_sd import OutputError, Publication, Snapshot, SourceError, SourceStatus
+from kuma_sd import Output, OutputError, Publication, Snapshot, SourceError, SourceStatus
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import SourceEvent
 from kuma_sd.core.secret import Secret
@@ -94,7 +94,7 @@ def test_closing_ends_a_wait_for_the_next_attempt_at_once(threads: Threads) -> N
     assert threads.stop(timeout=5) == []
 
 
-class Recorder:
+class Recorder(Output):
     """An output that puts what it publishes into a queue; it fails or blocks as told."""
 
     def __init__(self, *errors: BaseException) -> None:

@@ -37,7 +37,7 @@ def test_what_came_and_what_was_published_is_told(tmp_path: Path) -> None:
         assert status.unready == ()
         (plane,) = status.control_planes
         assert (plane.name, plane.plugin, plane.connected, plane.protocol, plane.why) == (
-            *("", "told", True, "told"),
+            *("", "grpc", True, "told"),
             "by a test",
         )
         assert (plane.attempts, plane.snapshots, plane.assignments, plane.restored) == (1, 1, 3, False)

@@ -12,7 +12,19 @@ from typing import Any
 import grpc
 import pytest
 
-from kuma_sd import PATH, Context, Key, Labels, OutputError, OutputPlugin, Publication, Target, TransformPlugin, option
+from kuma_sd import (
+    PATH,
+    Context,
+    Key,
+    Labels,
+    Output,
+    OutputError,
+    OutputPlugin,
+    Publication,
+    Target,
+    TransformPlugin,
+    option,
+)
 from kuma_sd.simulator import Dataplane
 from kuma_sd.testing import (
     CODEC,
@@ -82,7 +94,7 @@ class FileOptions:
     path: Path = option(Path("targets.json"), PATH, "The file.")
 
 
-class GoodOutput:
+class GoodOutput(Output):
     """Writes a JSON file, and has a place for every bug that the contract looks for."""
 
     def __init__(self, options: FileOptions, context: Context) -> None:
@@ -103,7 +115,7 @@ class GoodOutput:
 
 
 class OutputCase(OutputContract):
-    plugin = OutputPlugin("file", GoodOutput, FileOptions)
+    plugin = OutputPlugin(GoodOutput, FileOptions)
 
     def options(self, directory: Path) -> FileOptions:
         return FileOptions(directory / "new" / "targets.json")
@@ -200,7 +212,7 @@ class SaysTooMuch(GoodOutput):
 )
 def test_the_contract_finds_an_output_that(output: type[GoodOutput], test: str, tmp_path: Path) -> None:
     case = OutputCase()
-    case.plugin = OutputPlugin("file", output, FileOptions)
+    case.plugin = OutputPlugin(output, FileOptions)
     with pytest.raises((AssertionError, AttributeError, OSError)):
         getattr(case, test)(tmp_path)
 
@@ -210,7 +222,7 @@ def good_transform(labels: Labels, seen: Target) -> list[Labels]:
 
 
 class TestAGoodTransform(TransformContract):
-    plugin = TransformPlugin("good", lambda _options: good_transform)
+    plugin = TransformPlugin(lambda _options, _context: good_transform)
 
     def examples(self) -> list[Target]:
         return [*super().examples(), target("odd-01", mesh="payments")]
@@ -266,7 +278,7 @@ def counts_its_instances() -> Callable[..., list[Labels]]:
 )
 def test_the_contract_finds_a_transform_that(make: Callable[[], Any], test: str, tmp_path: Path) -> None:
     case = TransformContract()
-    case.plugin = TransformPlugin("bad", lambda _options: make())
+    case.plugin = TransformPlugin(lambda _options, _context: make())
     with pytest.raises(AssertionError):
         getattr(case, test)(tmp_path)
 
@@ -288,7 +300,7 @@ from kuma_sd import TransformPlugin
 from kuma_sd.testing import TransformContract
 
 class TestNothing(TransformContract):
-    plugin = TransformPlugin("nothing", lambda options: lambda labels, target: [labels])
+    plugin = TransformPlugin(lambda options, context: lambda labels, target: [labels])
 
 def test_the_fixture(kuma_control_plane):
     assert kuma_control_plane.world.dataplanes == []

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from kuma_sd import ConfigError, Context, OutputError, Publication
+from kuma_sd import ConfigError, Context, Output, OutputError, Publication
 from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import address_of
 from kuma_sd_redis.connection import Connection, RelayError
@@ -24,7 +24,7 @@ RETRY_INTERVAL = 1.0
 """Wait before a failed check is retried, in seconds."""
 
 
-class RedisOutput:
+class RedisOutput(Output):
     """Publishes into Redis while it has the lease; otherwise it keeps the newest publication, and counts as ready.
 
     Args:

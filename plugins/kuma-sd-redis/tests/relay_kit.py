@@ -100,7 +100,7 @@ class Edge:
 @contextlib.contextmanager
 def edge(url: str, name: str = "", **options: Any) -> Iterator[Edge]:
     """Run an edge while the block runs."""
-    source = SOURCE.open(parse_url(url), RedisSourceOptions(**{**QUICK, **options}), Context(name))
+    source = SOURCE.open(RedisSourceOptions(**{**QUICK, **options}), Context(name, address=parse_url(url)))
     assert isinstance(source, RedisSource)
     one = Edge(source)
     thread = threading.Thread(target=one.run, daemon=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from kuma_sd import Access, Context, Endpoint, HttpClient, Snapshot, SourceError, SourceStatus, Url
+from kuma_sd import Access, Context, Endpoint, HttpClient, Snapshot, SourceError, SourceStatus
 from kuma_sd_bundled.kuma_api.address import api_address
 from kuma_sd_bundled.kuma_api.asking import ANSWER_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS, Asking
 from kuma_sd_bundled.kuma_api.consistency import Consistency
@@ -29,16 +29,15 @@ class ApiSource:
     """Polls the API of one control plane.
 
     Args:
-        address: its URL; replicas are separated by commas.
         options: the options of the source.
-        context: the interface to the daemon.
+        context: the interface to the daemon; replicas in its address are separated by commas.
 
     Raises:
         ConfigError: the address or the options cannot be used.
     """
 
-    def __init__(self, address: Url, options: ApiOptions, context: Context) -> None:
-        parsed = api_address(address)
+    def __init__(self, options: ApiOptions, context: Context) -> None:
+        parsed = api_address(context.address)
         self._replicas = parsed.replicas
         self._options = options
         self._access = Access(options, parsed.user)
