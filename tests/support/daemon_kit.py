@@ -24,7 +24,8 @@ from kuma_sd import (
     SourceStatus,
     hookimpl,
 )
-from kuma_sd.plugin.manager import Direct, Plugins
+from kuma_sd.plugin.catalogue import Direct
+from kuma_sd.plugin.manager import Plugins
 from kuma_sd.runtime.daemon import Daemon
 from kuma_sd.runtime.status_collector import StatusCollector
 from kuma_sd.settings.loader import Settings
