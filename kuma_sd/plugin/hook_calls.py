@@ -1,6 +1,7 @@
 """Call the hooks of loaded plugins: each plugin on its own, so that a failure has a name and stops no other."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 import pluggy
@@ -30,18 +31,34 @@ Listeners = Mapping[str, Sequence[Listener]]
 """The listeners of each event hook, in the order in which they are called; hooks without listeners are missing."""
 
 
-class HookTransform(NamedTuple):
-    """A step of every chain that plugins' hooks make.
+@dataclass(frozen=True)
+class HookTransform:
+    """A step of every chain that plugins' hooks make; two with equal functions are equal.
 
     Args:
         name: the names of the plugins.
-        functions: their hooks; two steps with equal ones have equal results.
-        call: the step.
+        functions: their hooks.
+        call: calls the hooks.
     """
 
     name: str
     functions: tuple[Callable[..., object], ...]
-    call: Transform
+    call: Callable[..., Any] = field(compare=False, repr=False)
+
+    def __call__(self, labels: Labels, target: Target) -> Iterable[Labels]:
+        """Transform one label set.
+
+        Raises:
+            TransformError: the result is no list of label sets.
+        """
+        results = self.call(labels=labels, target=target)
+        # What a first attempt returns: it forgot the list, or to return anything.
+        if results is None or isinstance(results, Mapping):
+            what = "nothing" if results is None else "a label set"
+            raise TransformError(
+                f"{TRANSFORM}() of {self.name} returned {what}; return a list of label sets, like [labels]"
+            )
+        return cast("Iterable[Labels]", results)
 
 
 def call_of(implementation: pluggy.HookImpl) -> Callable[..., Any]:
@@ -75,29 +92,13 @@ def transforms(manager: pluggy.PluginManager) -> list[HookTransform]:
     Without a wrapper each plugin is a step. A wrapper sees what all others return together, so that all are one step.
     """
     found = implementations(manager, TRANSFORM)
-    steps = [
-        HookTransform(each.plugin_name, (each.function,), _checked(each.plugin_name, call_of(each)))
-        for each in found
-        if not each.wrapper
-    ]
+    steps = [HookTransform(each.plugin_name, (each.function,), call_of(each)) for each in found if not each.wrapper]
     if len(steps) == len(found):
         return steps
     name, functions = ", ".join(each.plugin_name for each in found), tuple(each.function for each in found)
-    manager.register(_Wrapped([step.call for step in steps]), name=f"wrapped by {name}")
+    manager.register(_Wrapped(steps), name=f"wrapped by {name}")
     wrapped = [each.plugin for each in found if not each.wrapper]
-    return [HookTransform(name, functions, _checked(name, manager.subset_hook_caller(TRANSFORM, wrapped)))]
-
-
-def _checked(name: str, call: Callable[..., Any]) -> Transform:
-    def transform(labels: Labels, target: Target) -> Iterable[Labels]:
-        results = call(labels=labels, target=target)
-        # What a first attempt returns: it forgot the list, or to return anything.
-        if results is None or isinstance(results, Mapping):
-            what = "nothing" if results is None else "a label set"
-            raise TransformError(f"{TRANSFORM}() of {name} returned {what}; return a list of label sets, like [labels]")
-        return cast("Iterable[Labels]", results)
-
-    return transform
+    return [HookTransform(name, functions, manager.subset_hook_caller(TRANSFORM, wrapped))]
 
 
 class _Wrapped:

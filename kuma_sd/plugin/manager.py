@@ -57,15 +57,15 @@ class Plugins:
         self._loaded: dict[str, object] = {}
         self._manager: pluggy.PluginManager | None = None
 
-    def fresh(self, files: Iterable[FileContent] = ()) -> "Plugins":
+    def fresh(self, files: Iterable[FileContent] | None = None) -> "Plugins":
         """Return the plugins for another reading of the settings: nothing is loaded, but nothing is imported twice.
 
         Args:
-            files: the plugin files that the settings name.
+            files: the plugin files that the settings name; None for the same ones.
         """
         plugins = Plugins()
         plugins._catalogue = self._catalogue
-        plugins._files = self._catalogue.of_files(files)
+        plugins._files = self._files if files is None else self._catalogue.of_files(files)
         return plugins
 
     def source(self, scheme: str) -> SourcePlugin:

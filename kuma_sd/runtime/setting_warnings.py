@@ -33,13 +33,13 @@ def _missing_labels(components: Components) -> Iterator[str]:
 
     Transforms may list the labels they read in an attribute ``reads``.
     """
-    for path, chain in components.chains:
+    for path, _ in components.chains:
         label_profile, transforms = path
         labels: Labels = PROFILES[label_profile](_ANY)
         if any(name.startswith(_META) for name in labels):
             continue
         outputs = ", ".join(output.name for output in components.outputs_through(path))
-        for named, transform in zip(transforms, chain.transforms, strict=True):
+        for named, transform in (components.transforms[transform.name] for transform in transforms):
             missing = sorted(name for name in getattr(transform, "reads", ()) if name.startswith(_META))
             if missing:
                 yield (

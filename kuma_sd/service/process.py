@@ -207,6 +207,7 @@ def _files_of(settings: Settings) -> Iterator[Path]:
     """Yield the files that settings were read from."""
     if config := getattr(settings.arguments, "config", None):
         yield Path(config)
+    yield from (file.path for file in settings.core.plugin_file if file.path)
     instances: list[ControlPlaneSettings | OutputSettings | TransformSettings] = [
         *settings.control_planes,
         *settings.outputs,

@@ -40,7 +40,7 @@ class Wraps:
 def through(steps: Iterable[HookTransform], labels: Labels) -> list[Labels]:
     results = [labels]
     for step in steps:
-        results = [result for before in results for result in step.call(before, target())]
+        results = [result for before in results for result in step(before, target())]
     return results
 
 
@@ -58,8 +58,8 @@ def test_a_wrapper_sees_what_all_others_return_together() -> None:
 
 def test_steps_with_equal_hooks_are_known_to_be_equal() -> None:
     one, other = Adds("a"), Adds("a")
-    functions = [[step.functions for step in loaded(a=plugin).transforms] for plugin in (one, one, other)]
-    assert functions[0] == functions[1] != functions[2]
+    steps = [loaded(a=plugin).transforms for plugin in (one, one, other)]
+    assert steps[0] == steps[1] != steps[2]
 
 
 @pytest.mark.parametrize(("returned", "what"), [(None, "nothing"), ({"a": "b"}, "a label set")])
