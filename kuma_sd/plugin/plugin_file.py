@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import stat
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ from kuma_sd.core.regular_file import open_regular
 
 LARGEST = 2**20
 """Maximum size of a plugin file, in bytes."""
+
+# The name of the plugin, which may also be that of an instance.
+_NAME = re.compile(r"[a-z][a-z0-9_-]*\.py")
 
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
@@ -39,8 +43,8 @@ def load_plugin_file(file: FileContent) -> ModuleType:
 
 def _read(text: str) -> FileContent:
     path: Path = PATH.parse(text)
-    if path.suffix != ".py":
-        raise ValueError("is not the path of a file that ends in .py")
+    if not _NAME.fullmatch(path.name):
+        raise ValueError("is no name for a plugin file; one is like my_plugin.py")
     try:
         with open_regular(path) as file:
             _check_trust(os.fstat(file.fileno()), "")
@@ -56,10 +60,11 @@ def _read(text: str) -> FileContent:
 
 
 def _check_trust(status: os.stat_result, what: str) -> None:
-    if status.st_uid not in (0, os.geteuid()):
+    trusted = 0, os.geteuid()
+    if status.st_uid not in trusted:
         raise ValueError(
             f"{what}belongs to {_name_of(status.st_uid)}, so that it may hold anything; "
-            f"it must belong to root or to {_name_of(os.geteuid())}, who runs kuma-sd"
+            f"it must belong to {' or '.join(dict.fromkeys(map(_name_of, trusted)))}"
         )
     if stat.S_IMODE(status.st_mode) & _WRITABLE_BY_OTHERS:
         raise ValueError(f"{what}can be written by other users, so that it may hold anything; run: chmod go-w")
