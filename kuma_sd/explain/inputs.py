@@ -95,7 +95,7 @@ class ExplainInputs:
             for view in sorted(views, key=lambda view: view.name)
         ]
         outputs = [
-            OutputInput(name, worker.output, worker.status.published, worker.status.failing)
+            OutputInput(name, worker.output, worker.status.published, worker.status.publishing.failing)
             for name, worker in workers.items()
         ]
         return cls(

@@ -4,15 +4,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.secret import redacted
+from kuma_sd.core.source_status import SourceStatus
 from kuma_sd.pipeline.guard import GuardStatus
 from kuma_sd.plugin.hook_calls import Listener, Listeners
-from kuma_sd.plugin.interfaces import SourceStatus
+from kuma_sd.telemetry.status import EventsStatus, HookCall
 
 _log = Logger(__name__)
 
@@ -24,39 +24,6 @@ LAST_CALLS_SECONDS = 0.5
 
 CALM_SECONDS = 300.0
 """How long no event may be dropped until the next drop is logged again, in seconds."""
-
-
-class Call(NamedTuple):
-    """A call of a listener.
-
-    Args:
-        plugin: the plugin's name.
-        hook: the hook.
-        since: when it began, in seconds of ``time.monotonic()``.
-    """
-
-    plugin: str
-    hook: str
-    since: float
-
-
-@dataclass(frozen=True, slots=True)
-class EventsProgress:
-    """What became of events so far.
-
-    Args:
-        delivered: how many were delivered to all their listeners.
-        dropped: how many were dropped because too many waited.
-        dropped_at: when one was dropped last, in seconds of ``time.monotonic()``; None if none was.
-        failures: how many calls of listeners raised an exception.
-        call: the call in progress; None between two calls.
-    """
-
-    delivered: int = 0
-    dropped: int = 0
-    dropped_at: float | None = None
-    failures: int = 0
-    call: Call | None = None
 
 
 class Events:
@@ -83,12 +50,12 @@ class Events:
         # Written by the events' own thread.
         self._delivered = 0
         self._failures = 0
-        self._call: Call | None = None
+        self._call: HookCall | None = None
 
     @property
-    def status(self) -> EventsProgress:
+    def status(self) -> EventsStatus:
         """What became of events so far; for any thread."""
-        return EventsProgress(self._delivered, self._dropped, self._dropped_at, self._failures, self._call)
+        return EventsStatus(self._delivered, self._dropped, self._dropped_at, self._failures, self._call)
 
     def replace_listeners(self, listeners: Listeners) -> None:
         """Tell others from now on, also what already waits."""
@@ -122,16 +89,16 @@ class Events:
             guards: the guard of each control plane.
         """
         before = self._holding
-        self._holding = {name: 1 + status.suspicious for name, status in guards.items() if status.held}
+        held = {name: status.held for name, status in guards.items() if status.held.targets}
+        self._holding = {name: 1 + held_targets.suspicious for name, held_targets in held.items()}
         for name, level in self._holding.items():
             if level > before.get(name, 0):
-                held = guards[name]
                 self._put(
                     "kuma_sd_hold_began",
                     control_plane=name,
-                    targets=sum(held.held.values()),
-                    reason=held.why,
-                    suspicious=held.suspicious,
+                    targets=held[name].targets,
+                    reason=held[name].why,
+                    suspicious=held[name].suspicious,
                 )
         for name in before.keys() - self._holding.keys():
             self._put("kuma_sd_hold_ended", control_plane=name)
@@ -179,7 +146,7 @@ class Events:
                 self._waiting.append((hook, arguments))
                 self._changed.notify()
                 return
-            now, before = time.monotonic(), self._dropped_at
+            now, before = time.time(), self._dropped_at
             self._dropped, self._dropped_at = self._dropped + 1, now
         if before is None or now - before > CALM_SECONDS:
             slow = self._call
@@ -203,7 +170,7 @@ class Events:
         return hook, {**arguments, "publication": publication, "change": publication.since(before)}
 
     def _tell(self, listener: Listener, hook: str, arguments: Mapping[str, Any]) -> None:
-        self._call = Call(listener.plugin, hook, time.monotonic())
+        self._call = HookCall(listener.plugin, hook, time.time())
         try:
             listener.call(**arguments)
         except BaseException as error:  # noqa: BLE001 (the boundary to plugins, which end nothing)

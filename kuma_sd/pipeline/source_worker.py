@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kuma_sd.core.errors import KumaSDError, SourceError
 from kuma_sd.core.model import ContactLost, SourceEvent
@@ -12,6 +12,7 @@ from kuma_sd.pipeline.backoff import Backoff
 from kuma_sd.pipeline.connection_log import ConnectionLog
 from kuma_sd.pipeline.events import Events
 from kuma_sd.plugin.interfaces import Source
+from kuma_sd.telemetry.control_plane_status import ConnectionStatus
 
 LONGEST_RETRY_AFTER = 300.0
 """How long a server may send us away, in seconds."""
@@ -23,23 +24,6 @@ STEADY_SECONDS = 3.0
 
 ONE_BACK_OFF_SECONDS = 1.0
 """How long a connection that broke may be away for the contact to go on: the first back-off, and connecting."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionStatus:
-    """How connecting to a control plane goes; replaced whole, never changed.
-
-    Args:
-        attempts: how many connections were tried.
-        snapshots: how many snapshots came.
-        up: whether the present connection brought a snapshot; None before the first attempt ended.
-        failing: why the last connection ended; empty while one is up.
-    """
-
-    attempts: int = 0
-    snapshots: int = 0
-    up: bool | None = None
-    failing: str = ""
 
 
 class Contact:

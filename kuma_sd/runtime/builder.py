@@ -9,7 +9,8 @@ from kuma_sd.core.publication import Publication
 from kuma_sd.pipeline.chain import Chain, LabelLimits
 from kuma_sd.plugin.context import Context, Contributions
 from kuma_sd.plugin.hook_calls import HookTransform
-from kuma_sd.plugin.interfaces import Output, Source, Transform, WritesFiles
+from kuma_sd.plugin.interfaces import Output, Source, Transform
+from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.runtime.opener import Opener, Owner, guarded
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings, TransformSettings

@@ -128,17 +128,16 @@ class Daemon:
     def settled(self) -> bool:
         """Whether everything known without a response of a control plane is published: the restored targets, if any."""
         known = all(view.known for view in self.pipeline.status.control_planes.values())
-        return not known or all(
-            output.status.publications or output.status.failures for output in self.outputs.values()
-        )
+        attempts = [worker.status.publishing for worker in self.outputs.values()]
+        return not known or all(publishing.publications or publishing.failures for publishing in attempts)
 
     @property
     def summary(self) -> str:
         """The status in one line."""
         views = self.pipeline.status.control_planes.values()
         connected = [worker.source.status.connected for worker in self.sources.values()]
-        failing = [name for name, worker in self.outputs.items() if worker.status.failing]
-        held = sum(sum(view.guard.held.values()) for view in views)
+        failing = [name for name, worker in self.outputs.items() if worker.status.publishing.failing]
+        held = sum(view.guard.held.targets for view in views)
         parts = [counted(sum(len(view.assignments) for view in views), "target")]
         parts += [f"{sum(connected)} of {len(connected)} control planes connected"]
         parts += [f"{held} held by the guard"] if held else []
@@ -162,7 +161,7 @@ class Daemon:
         sources, views = self.sources, self.pipeline.status.control_planes
         lines = []
         for each in sources if name is None else {name} & sources.keys():
-            held = sum(views[each].guard.held.values()) if each in views else 0
+            held = views[each].guard.held.targets if each in views else 0
             lines.append(f"{sources[each].title}: releasing {counted(held, 'held target')}")
         if name is None or name in sources:
             self.pipeline.accept_soon(name)

@@ -13,7 +13,8 @@ from kuma_sd.core.options import show_duration
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.text import counted
 from kuma_sd.pipeline.source_worker import SourceWorker
-from kuma_sd.plugin.interfaces import Output, WritesFiles
+from kuma_sd.plugin.interfaces import Output
+from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.sd_files import selected
 from kuma_sd.runtime.builder import Components, Path, build, path_of, start_outputs
 from kuma_sd.runtime.published_files import groups_in, published_groups

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from kuma_sd.core.errors import KumaSDError, Mistakes, PluginError
 from kuma_sd.core.logger import Logger
 from kuma_sd.plugin.context import Context
+from kuma_sd.plugin.interfaces import Output, Source
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, TransformSettings
 from kuma_sd.state.instance_directory import make_instance_directory
 
@@ -16,6 +17,9 @@ S = TypeVar("S", ControlPlaneSettings, TransformSettings, OutputSettings)
 
 _LOG_FIELDS = {"source": "control_plane", "transform": "transform", "output": "output"}
 """The field by which log lines name an instance, by its kind."""
+
+_REQUIRED: Mapping[str, type] = {"source": Source, "transform": Callable, "output": Output}  # type: ignore[dict-item] # (mypy has no type for Callable)
+"""What an instance must be, by its kind."""
 
 
 class Opener:
@@ -66,7 +70,10 @@ class Opener:
             make_state_dir=partial(make_instance_directory, self._state_dir, kind, settings.name),
         )
         owner = Owner(f"{kind} {settings.title}", settings.distribution)
-        return guarded(owner, settings.plugin.open, settings.options, context)
+        instance = guarded(owner, settings.plugin.open, settings.options, context)
+        if not isinstance(instance, _REQUIRED[kind]):
+            raise PluginError(f"{owner} fails: it opened {instance!r}, which is no {_REQUIRED[kind].__name__}")
+        return instance
 
 
 def _opened_with(settings: S) -> tuple[object, ...]:

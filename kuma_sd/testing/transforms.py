@@ -2,10 +2,13 @@
 
 import copy
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kuma_sd import Labels, Target, Transform, TransformPlugin
+from kuma_sd import ExplainsLabels, Labels, ReadsLabels, Target, Transform, TransformPlugin
+from kuma_sd.plugin.member_check import faults
+from kuma_sd.plugin.optional_interfaces import OF_TRANSFORMS
 from kuma_sd.testing.builders import context, labels_of, target
 
 
@@ -58,6 +61,27 @@ class TransformContract:
         assert first == again, "called again in another order, it gave other results"
         assert first == elsewhere, "opened again with equal options, it gave other results"
 
+    def test_what_it_offers_is_spelt_right(self, tmp_path: Path) -> None:
+        """The daemon looks for optional members by name, and would overlook one that is misspelt."""
+        found = list(faults(self._open(tmp_path), Callable, OF_TRANSFORMS))  # type: ignore[arg-type] # (has no type)
+        assert not found, "; ".join(found)
+
+    def test_its_explanations_end_with_its_result(self, tmp_path: Path) -> None:
+        """`kuma-sd explain` shows the steps of explain(), and ignores them if their end is another result."""
+        transform = self._open(tmp_path)
+        if isinstance(transform, ReadsLabels):
+            assert not isinstance(transform.reads, str), "reads is a set of label names, not one text"
+            assert all(isinstance(name, str) for name in transform.reads), "reads is a set of label names"
+        for example in self.examples():
+            results = _results(transform, example)
+            if isinstance(transform, ExplainsLabels) and len(results) < 2:  # noqa: PLR2004 (several are not explained)
+                steps = list(transform.explain(labels_of(example), example))
+                assert all(isinstance(step, str) for step, _ in steps), "explain() yields a text for each step"
+                end = steps[-1][1] if steps else labels_of(example)
+                assert _present(end) == _present(next(iter(results), None)), (
+                    f"explain() of {example.name} ends with {end}"
+                )
+
     def test_it_is_fast(self, tmp_path: Path) -> None:
         """It runs once for each changed target, in the single thread that converts all targets."""
         transform = self._open(tmp_path)
@@ -74,3 +98,7 @@ class TransformContract:
 
 def _results(transform: Transform, example: Target) -> list[Labels]:
     return [dict(result) for result in transform(labels_of(example), example)]
+
+
+def _present(labels: Labels | None) -> Labels | None:
+    return labels and {name: value for name, value in labels.items() if value}

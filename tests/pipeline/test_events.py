@@ -17,6 +17,7 @@ from kuma_sd.pipeline import events as events_module
 from kuma_sd.pipeline.events import Events
 from kuma_sd.pipeline.guard import GuardStatus
 from kuma_sd.plugin.hook_calls import Listener
+from kuma_sd.telemetry.control_plane_status import HeldTargets
 from kuma_sd.testing import group, publication, snapshot
 
 Calls = list[dict[str, Any]]
@@ -30,6 +31,11 @@ def heard(calls: Calls) -> Callable[..., None]:
 def told(hook: str, *listeners: Callable[..., object]) -> Events:
     """Return events with listeners of one hook, each in a plugin of its own."""
     return Events({hook: [Listener(f"plugin-{number}", call) for number, call in enumerate(listeners, 1)]})
+
+
+def guard(targets: int, why: str = "", *, suspicious: bool = False) -> GuardStatus:
+    """Return the status of a guard that holds targets."""
+    return GuardStatus(HeldTargets(targets=targets, why=why, suspicious=suspicious))
 
 
 @contextlib.contextmanager
@@ -76,8 +82,8 @@ def test_every_event_says_what_its_hook_promises() -> None:
     events = Events({hook: listener(hook) for hook in hooks})
     events.started(["east"], ["file_sd"])
     events.connected("east", SourceStatus(protocol="v1 gRPC", endpoint="kuma:5676"))
-    events.holds({"east": GuardStatus(held={"default": 3}, why="reconnected")})
-    events.holds({"east": GuardStatus()})
+    events.holds({"east": guard(3, why="reconnected")})
+    events.holds({"east": guard(0)})
     events.reloaded("")
     events.stopping()
     with running(events):
@@ -95,16 +101,9 @@ def test_every_event_says_what_its_hook_promises() -> None:
 def test_a_hold_is_told_again_when_it_becomes_suspicious_and_ends_once() -> None:
     calls = Calls()
     events = Events({hook: [Listener("p", heard(calls))] for hook in ("kuma_sd_hold_began", "kuma_sd_hold_ended")})
-    for status in (
-        GuardStatus(held={"default": 1}),
-        GuardStatus(held={"default": 2}),
-        GuardStatus(held={"default": 9}, suspicious=True),
-        GuardStatus(held={"default": 1}),
-        GuardStatus(),
-        GuardStatus(),
-    ):
+    for status in (guard(1), guard(2), guard(9, suspicious=True), guard(1), guard(0), guard(0)):
         events.holds({"east": status})
-    events.holds({"east": GuardStatus(held={"default": 1})})
+    events.holds({"east": guard(1)})
     events.holds({})
     with running(events):
         pass

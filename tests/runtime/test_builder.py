@@ -1,6 +1,6 @@
 """From settings to open objects: what an instance hands to the daemon stays as long as the instance."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING
 import pytest
 from settings_kit import plugins_of, settings_of
 
-from kuma_sd import TEXT, ConfigError, Context, Output, OutputPlugin, Publication, SourcePlugin, TransformPlugin, option
+from kuma_sd import (
+    TEXT,
+    ConfigError,
+    Context,
+    Output,
+    OutputPlugin,
+    PluginError,
+    Publication,
+    Snapshot,
+    SourcePlugin,
+    SourceStatus,
+    TransformPlugin,
+    option,
+)
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.runtime.builder import build
 from kuma_sd.settings.loader import Settings
@@ -45,12 +58,17 @@ class Page(Output):
 
 
 class Silent:
-    def __init__(self, *_arguments: object) -> None: ...
+    def __init__(self, _options: object, _context: Context) -> None:
+        self.status = SourceStatus()
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        return iter(())
+
+    def close(self) -> None: ...
 
 
-SILENT = SourcePlugin(Silent)  # type: ignore[arg-type]  # (never iterated here)
 DESCRIBED: dict[str, SourcePlugin | OutputPlugin] = {
-    "source.grpc": SILENT,
+    "source.grpc": SourcePlugin(Silent),
     "output.page": OutputPlugin(Page, PageOptions),
 }
 PLUGINS = plugins_of(DESCRIBED)
@@ -97,6 +115,12 @@ def test_chains_share_a_transform_of_one_name() -> None:
     again = build(settings_of(*flags, "--max-labels=7", plugins=plugins), components)
     assert again.transforms["upper"][1] is one
     assert [chain.limits.labels for _, chain in again.chains] == [7, 7]
+
+
+def test_an_output_that_is_none_is_refused() -> None:
+    plugins = plugins_of({**DESCRIBED, "output.none": OutputPlugin(lambda _options, _context: None)})  # type: ignore[arg-type,return-value] # (the fault)
+    with pytest.raises(PluginError, match=r"^output none of .* fails: it opened None, which is no Output$"):
+        build(settings_of("--output=none", plugins=plugins))
 
 
 def test_two_instances_that_want_one_path_are_refused(tmp_path: Path) -> None:

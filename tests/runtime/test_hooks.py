@@ -144,7 +144,7 @@ def test_a_hook_transforms_for_all_outputs_after_the_transforms_of_the_settings(
     )
     components = build(with_hook(tmp_path, *flags))
     assert [
-        [group.labels["was"] for group in chain.publication([assignment("a")], 1.0).groups]
+        [group.labels.get("was", "") for group in chain.publication([assignment("a")], 1.0).groups]
         for _, chain in components.chains
     ] == [["east"], [""]]
 

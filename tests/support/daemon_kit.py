@@ -136,9 +136,11 @@ class Observed:
 
     def publish(self, *assignments: Assignment | str) -> None:
         """Let these come, and wait until they are published."""
-        publications = self.collector.status().outputs[0].publications
+        publications = self.collector.status().outputs[0].publishing.publications
         self.source.send(*assignments)
-        eventually(lambda: self.collector.status().outputs[0].publications > publications, "they are published")
+        eventually(
+            lambda: self.collector.status().outputs[0].publishing.publications > publications, "they are published"
+        )
 
 
 @contextlib.contextmanager

@@ -143,9 +143,24 @@ class SaysTooMuch(Good):
         return super().__iter__()
 
 
+class MisspeltStatus(Good):
+    @property
+    def statuses(self) -> SourceStatus:
+        return SourceStatus()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "status":
+            raise AttributeError(name)
+        return super().__getattribute__(name)
+
+    def __dir__(self) -> list[str]:
+        return ["close", "statuses"]
+
+
 @pytest.mark.parametrize(
     ("source", "test"),
     [
+        (MisspeltStatus, "what_it_offers_is_spelt_right"),
         (IsUnsorted, "a_snapshot_is_sorted_and_has_each_key_once"),
         (ForgetsItsName, "a_snapshot_is_sorted_and_has_each_key_once"),
         (HasNothing, "a_snapshot_is_sorted_and_has_each_key_once"),

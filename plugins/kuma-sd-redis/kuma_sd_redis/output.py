@@ -11,7 +11,7 @@ from kuma_sd_redis.address import address_of
 from kuma_sd_redis.connection import Connection, RelayError
 from kuma_sd_redis.layout import FormatError, Keys
 from kuma_sd_redis.lease import Lease
-from kuma_sd_redis.meters import Meters, Reading
+from kuma_sd_redis.meters import Reading, meters
 from kuma_sd_redis.options import RedisOutputOptions
 from kuma_sd_redis.writer import StaleError, Writer
 
@@ -54,7 +54,7 @@ class RedisOutput(Output):
         self._lag: float | None = None
         self._failing = ""
         self._threads: list[threading.Thread] = []
-        context.register(Meters("output", context.name, self._read))
+        context.register(meters("output", context.name, self._read))
         context.report(self._facts)
 
     def start(self) -> None:

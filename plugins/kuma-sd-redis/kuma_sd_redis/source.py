@@ -11,7 +11,7 @@ from kuma_sd_redis.address import address_of
 from kuma_sd_redis.connection import Connection
 from kuma_sd_redis.follower import Follower, Pace
 from kuma_sd_redis.layout import BUCKETS, Keys
-from kuma_sd_redis.meters import Meters, Reading
+from kuma_sd_redis.meters import Reading, meters
 from kuma_sd_redis.options import RedisSourceOptions
 from kuma_sd_redis.replica import Replica
 
@@ -53,7 +53,7 @@ class RedisSource:
         self._counted = [0, 0]
         # Refuses unusable options now.
         Connection(self._address, self._access)
-        context.register(Meters("source", context.name, self._read))
+        context.register(meters("source", context.name, self._read))
         context.report(self._facts)
 
     @property
