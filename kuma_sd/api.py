@@ -53,8 +53,8 @@ if TYPE_CHECKING:
         Transform,
         TransformPlugin,
     )
+    from kuma_sd.prometheus.label_name import LABEL, LABEL_NAME
     from kuma_sd.prometheus.matchers import (
-        LABEL_NAME,
         MATCHERS,
         PATTERN_CACHE_SIZE,
         Matcher,
@@ -137,8 +137,8 @@ NAMES_OF_MODULES = {
         "Transform",
         "TransformPlugin",
     ),
+    "kuma_sd.prometheus.label_name": ("LABEL", "LABEL_NAME"),
     "kuma_sd.prometheus.matchers": (
-        "LABEL_NAME",
         "MATCHERS",
         "Matcher",
         "Matchers",
@@ -172,6 +172,7 @@ __all__ = [
     "DURATION",
     "DURATION_OR_FOREVER",
     "FILE_CONTENT",
+    "LABEL",
     "LABEL_NAME",
     "MATCHERS",
     "MOST_SHARDS",
