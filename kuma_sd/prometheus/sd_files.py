@@ -14,7 +14,8 @@ from kuma_sd.core.regular_file import open_regular
 from kuma_sd.core.target_group import TargetGroup
 from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.core.yaml_nesting import refuse_deep_nesting
-from kuma_sd.plugin.interfaces import Output, WritesFiles
+from kuma_sd.plugin.interfaces import Output
+from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.telemetry.publication_diff import NO_KEY
 
 LARGEST_FILE = 2**30
