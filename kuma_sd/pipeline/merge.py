@@ -10,6 +10,7 @@ from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Assignment, LastGoodTargets, SourceEvent
 from kuma_sd.pipeline.control_plane import ControlPlane, ControlPlaneView
 from kuma_sd.pipeline.control_planes import ControlPlanes
+from kuma_sd.pipeline.events import Events
 from kuma_sd.pipeline.first_publication import may_publish_first
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
 from kuma_sd.pipeline.route import Route
@@ -49,6 +50,7 @@ class Pipeline:
         started: when the daemon started, in seconds of ``time.monotonic()``.
         save: called with what is published of a control plane, whenever that changes.
         forget: called with the file of a control plane that left.
+        events: told when a hold begins and ends.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Pipeline:
         started: float = 0.0,
         save: Callable[[LastGoodTargets], None] = lambda _last_good: None,
         forget: Callable[[str], None] = lambda _file: None,
+        events: Events | None = None,
     ) -> None:
         self.mailbox: Mailbox[Message] = Mailbox()
         self.status = PipelineStatus()
@@ -64,6 +67,7 @@ class Pipeline:
         self._started = started
         self._start_wait = 0.0
         self._save = save
+        self._events = events or Events()
         self._seen: dict[ControlPlane, Sequence[Assignment]] = {}
         self._saved: dict[ControlPlane, LastGoodTargets] = {}
         self._count = itertools.count()
@@ -176,12 +180,11 @@ class Pipeline:
         _log.debug("a round of the pipeline", assignments=len(assignments), seconds=round(seconds, 3))
 
     def _show(self, now: float) -> None:
-        self.status = replace(
-            self.status,
-            control_planes={name: control_plane.view for name, control_plane in self.control_planes.configured.items()},
-            leaving=[control_plane.view for control_plane in self.control_planes.leaving],
-            beat=now,
-        )
+        configured = self.control_planes.configured
+        views = {name: control_plane.view for name, control_plane in configured.items()}
+        leaving = [control_plane.view for control_plane in self.control_planes.leaving]
+        self.status = replace(self.status, control_planes=views, leaving=leaving, beat=now)
+        self._events.holds({configured[name].config.title: view.guard for name, view in views.items()})
 
     def _save_changes(self, *, may_publish: bool) -> None:
         """Leave what is published for saving where it changed; that somebody is known to be empty is saved too.

@@ -11,6 +11,7 @@ from kuma_sd.core.model import ContactLost, SourceEvent
 from kuma_sd.core.secret import redacted
 from kuma_sd.pipeline.backoff import Backoff
 from kuma_sd.pipeline.connection_log import ConnectionLog
+from kuma_sd.pipeline.events import Events
 from kuma_sd.plugin.interfaces import Source
 from kuma_sd.telemetry.control_plane_status import ConnectionStatus
 
@@ -77,15 +78,24 @@ class SourceWorker:
         control_plane: its name.
         source: where the snapshots come from.
         put: where they go, and the news that contact was lost.
+        events: told when a connection is made and lost.
     """
 
-    def __init__(self, title: str, control_plane: str, source: Source, put: Callable[[SourceEvent], None]) -> None:
+    def __init__(
+        self,
+        title: str,
+        control_plane: str,
+        source: Source,
+        put: Callable[[SourceEvent], None],
+        events: Events | None = None,
+    ) -> None:
         self.title = title
         self.source = source
         self.status = ConnectionStatus()
         self._control_plane = control_plane
         self._put = put
         self._log = ConnectionLog(title, lambda: source.status)
+        self._events = events or Events()
         self._contact = Contact()
         self._made = 0.0
         self._short = 0
@@ -136,6 +146,7 @@ class SourceWorker:
         if not self.status.up:
             self._made = time.monotonic()
             self._log.made()
+            self._events.connected(self.title, self.source.status)
         self.status = replace(self.status, snapshots=self.status.snapshots + 1, up=True, failing="")
 
     def _ended(self, why: str, error: Exception | None, now: float) -> None:
@@ -143,6 +154,7 @@ class SourceWorker:
         why = redacted(why)
         if self.status.up:
             self._contact.broke(now, was_ended=why == ENDED)
+            self._events.connection_lost(self.title, why)
             # A gateway may end each connection as soon as it is made: then it is asked ever less often.
             self._short = 0 if now - self._made >= STEADY_SECONDS else self._short + 1
             self._backoff.reset(max(0, self._short - 1))

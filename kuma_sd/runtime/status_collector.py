@@ -113,6 +113,7 @@ class StatusCollector:
             rounds=pipeline.rounds,
             round_seconds=pipeline.seconds,
             state=daemon.state.status,
+            events=daemon.events.status,
         )
         return replace(status, problems=tuple(problems_of(status)))
 

@@ -176,6 +176,7 @@ class Service:
 
     def _reload_ended(self, failing: str) -> None:
         self._collector.reloaded(failing)
+        self._daemon.events.reloaded(failing)
         self._notifier.ready(self._daemon.summary)
 
 
@@ -203,6 +204,7 @@ def _files_of(settings: Settings) -> Iterator[Path]:
     """Yield the files that settings were read from."""
     if config := getattr(settings.arguments, "config", None):
         yield Path(config)
+    yield from (file.path for file in settings.core.plugin_file if file.path)
     instances: list[ControlPlaneSettings | OutputSettings | TransformSettings] = [
         *settings.control_planes,
         *settings.outputs,
