@@ -98,6 +98,7 @@ class ControlPlane:
         self.config = config
         self.guard = Guard(config.max_drop, config.hold)
         self.file = ""
+        self.published_as = config.name
         self.known = False
         self.restored = False
         self.was_saved = False
@@ -129,7 +130,8 @@ class ControlPlane:
     def last_good(self) -> LastGoodTargets:
         """What is to be saved of it."""
         name, configured = self.config.name, self.config.endpoints
-        return LastGoodTargets(name, self._origin, self.published, self.received, self.file, configured)
+        origin, published_as = self._origin, self.published_as
+        return LastGoodTargets(name, origin, self.published, self.received, self.file, configured, published_as)
 
     @property
     def view(self) -> ControlPlaneView:
@@ -161,6 +163,7 @@ class ControlPlane:
         """Begin with what was published before a restart."""
         self.file, self.received = last_good.file, last_good.received
         self.changed = last_good.received
+        self.published_as = last_good.published_name
         self.guard.restore(last_good.assignments)
         self._origin = last_good.endpoints
         self.known = self.restored = self.was_saved = True

@@ -37,7 +37,8 @@ def match(old: Mapping[Old, Identity], new: Mapping[New, Identity]) -> dict[New,
     """Match control planes one to one.
 
     Those of equal name and endpoints belong together; then those whose endpoints intersect, where that is unique on
-    both sides; then those of equal name.
+    both sides; then those of equal name; then one whose endpoints nobody knows, since it was found in a published file
+    only, and the one that is left.
 
     Args:
         old: those that are known.
@@ -50,6 +51,7 @@ def match(old: Mapping[Old, Identity], new: Mapping[New, Identity]) -> dict[New,
     _match_unique(old, new, matched, lambda before, after: before == after)
     _match_unique(old, new, matched, lambda before, after: not before.endpoints.isdisjoint(after.endpoints))
     _match_unique(old, new, matched, lambda before, after: before.name == after.name)
+    _match_unique(old, new, matched, lambda before, _after: not before.endpoints)
     return matched
 
 

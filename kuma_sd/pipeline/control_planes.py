@@ -21,7 +21,7 @@ class ControlPlanes:
 
     One that is not in the settings any more is leaving. Its targets stay until each control plane that came instead has
     answered or, after ``start_wait``, at least one has with a list that is not empty. If none came instead, they go at
-    once.
+    once. Configurations that follow each other within ``start_wait`` count as one, for an edit may take several steps.
 
     Args:
         forget: called with the file of a control plane that left.
@@ -34,8 +34,7 @@ class ControlPlanes:
         self._left: list[tuple[float, ControlPlane]] = []
         self._by_source: dict[int, ControlPlane] = {}
         self._instead: list[ControlPlane] = []
-        self._is_started = False
-        self._patience_ends = FOREVER
+        self._patience_ends = -FOREVER
 
     @property
     def all(self) -> list[ControlPlane]:
@@ -64,13 +63,13 @@ class ControlPlanes:
             now: in monotonic seconds.
 
         Returns:
-            The new name of each that has another one, by its old name.
+            The name of each that was published last under another one, by that.
         """
         found = self._match(configs)
         renames = {
-            control_plane.config.name: config.name
+            control_plane.published_as: config.name
             for config, control_plane in found.items()
-            if control_plane.config.name != config.name
+            if control_plane.published_as != config.name
         }
         leaving = [control_plane for control_plane in self.all if control_plane not in found.values()]
         self._left = [
@@ -84,6 +83,8 @@ class ControlPlanes:
         self._name_files(
             {control_plane.file for control_plane in [*leaving, *(control_plane for _, control_plane in self._left)]}
         )
+        if now >= self._patience_ends and not self.leaving:
+            self._instead = []
         self._let_leave(leaving, list(new.values()), now + start_wait)
         self._dismiss(now)
         return renames
@@ -110,6 +111,11 @@ class ControlPlanes:
             if name is None or control_plane.config.name == name:
                 control_plane.accept()
 
+    def note_published_names(self) -> None:
+        """Take note that all is published under the names of now."""
+        for control_plane in self.all:
+            control_plane.published_as = control_plane.config.name
+
     def deadline(self, now: float) -> float:
         """Return when tick() must be called next even if nothing happens, in monotonic seconds."""
         times = [control_plane.deadline(now) for control_plane in self.configured.values()]
@@ -120,7 +126,9 @@ class ControlPlanes:
     def _match(self, configs: Sequence[ControlPlaneConfig]) -> dict[ControlPlaneConfig, ControlPlane]:
         """Find who is who, first among those of the last settings, then among those that left since."""
         found: dict[ControlPlaneConfig, ControlPlane] = {}
-        for candidates in (self.configured.values(), self.leaving, [control_plane for _, control_plane in self._left]):
+        # One without endpoints may be anybody, which is right at a start only.
+        left = [control_plane for _, control_plane in self._left if control_plane.identity.endpoints]
+        for candidates in (self.configured.values(), self.leaving, left):
             wanted = {config: config.identity for config in configs if config not in found}
             found |= match({control_plane: control_plane.identity for control_plane in candidates}, wanted)
         return found
@@ -144,10 +152,7 @@ class ControlPlanes:
                 )
         self.leaving = leaving
         present = self.configured.values()
-        self._instead = [control_plane for control_plane in self._instead if control_plane in present]
-        # Those of the start came instead of nobody, unless others were there before.
-        self._instead += new if self._is_started or leaving else []
-        self._is_started = True
+        self._instead = [control_plane for control_plane in self._instead if control_plane in present] + new
         self._patience_ends = patience_ends if new else self._patience_ends
 
     def _dismiss(self, now: float) -> None:

@@ -115,6 +115,8 @@ class Pipeline:
         self.control_planes.tick(now)
         changed = self._note_changes()
         may_publish = self._may_publish(now)
+        if may_publish:
+            self.control_planes.note_published_names()
         # First, so that nothing is published at the end of the process that is not saved.
         self._save_changes(may_publish=may_publish)
         if may_publish and (changed or not self.status.published):
@@ -217,5 +219,4 @@ def _union(every: Sequence[ControlPlane]) -> list[Assignment]:
 
 def _is_same(saved: LastGoodTargets, now: LastGoodTargets) -> bool:
     """Tell whether there is nothing new to save; a list that did not change is the same object."""
-    before, after = (saved.name, saved.endpoints, saved.configured), (now.name, now.endpoints, now.configured)
-    return saved.assignments is now.assignments and before == after
+    return saved.assignments is now.assignments and saved.origin == now.origin

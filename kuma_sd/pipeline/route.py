@@ -60,10 +60,14 @@ class Route:
 
         Args:
             routes: those of the old settings.
-            renames: the new names of control planes by their old ones.
+            renames: the new names of control planes by those that they were published under.
         """
         if not routes:
             self.chain.fall_back_on(self._published, renames)
         before = [route for route in routes if not self.mailboxes.keys().isdisjoint(route.mailboxes)]
         for route in (before or routes)[:1]:
-            self.chain.inherit(route.chain, renames)
+            if route.last:
+                self.chain.inherit(route.chain, renames)
+            else:
+                self._published = route.remember
+                self.chain.fall_back_on(self._published, renames)
