@@ -1,6 +1,6 @@
 """Restore published targets from the output files, for targets that are missing in the saved state.
 
-A target that is known from a file only is an assignment that cannot be converted. So it keeps the group from the file,
+A target that is known from a file only is a quarantined assignment. So it keeps the group from the file,
 is held like any other if its control plane does not send it, and counts as changed if its control plane sends it.
 """
 
