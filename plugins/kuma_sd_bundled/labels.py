@@ -5,7 +5,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kuma_sd import LABEL, LABEL_NAME, ConfigError, Labels, OptionType, Target, TransformPlugin, hookimpl, list_of, option
+from kuma_sd import (
+    LABEL,
+    LABEL_NAME,
+    ConfigError,
+    Labels,
+    OptionType,
+    Target,
+    TransformPlugin,
+    hookimpl,
+    list_of,
+    option,
+)
 
 _REFERENCE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)\}|)")
 
