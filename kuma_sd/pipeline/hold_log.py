@@ -2,7 +2,7 @@
 
 import logging
 
-from kuma_sd.core.options import show_duration
+from kuma_sd.core.option_types import show_duration
 from kuma_sd.core.text import counted
 from kuma_sd.pipeline.guard import FOREVER, GuardStatus
 
