@@ -202,8 +202,8 @@ class Schema:
             if other is not declaration and other.place == declaration.place:
                 plugin = declaration if declaration.owner else other
                 raise PluginError(
-                    f"{_named(plugin)} and kuma-sd both have an option '{declaration.option.name}' in [{declaration.section}]; "
-                    "install versions of both that go together"
+                    f"{_named(plugin)} and kuma-sd both have an option '{declaration.option.name}' "
+                    f"in [{declaration.section}]; install versions of both that go together"
                 )
             if other is not declaration:
                 raise ConfigError(
