@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from kuma_sd.core.model import Codec, Labels, Snapshot, Target
 from kuma_sd.core.options import NoOptions
 from kuma_sd.core.publication import Publication
+from kuma_sd.core.source_status import SourceStatus
 from kuma_sd.plugin.context import Context
 
 Transform = Callable[[Labels, Target], Iterable[Labels]]
@@ -16,65 +17,6 @@ Transform = Callable[[Labels, Target], Iterable[Labels]]
 It must not change its arguments and must depend on nothing else, since its results are cached. A result without
 ``__address__`` is dropped and counted. If it raises, the target keeps its previous result.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class SourceStatus:
-    """The state of a source's connection; replaced whole, never changed.
-
-    Args:
-        connected: a connection is open and brought a response. The next response may be overdue, see `age()`.
-        last_response: the time of the last response, in seconds of ``time.time()``; None before the first.
-        protocol: the protocol of the current or last connection, like ``v1 gRPC``; empty before the first.
-        why: why this protocol was chosen; may be empty.
-        since: when the connection began, in seconds of ``time.time()``; None while not connected.
-        responses: the number of responses so far, over all connections.
-        received: the size of these responses, in bytes.
-        unreadable: the number of assignments in the last response that cannot be read.
-        parse_errors: the number of assignments, or whole responses, that could not be read so far.
-        contact: the last moment in contact, in seconds of ``time.monotonic()``; None before the first.
-        due: until when the connection may be silent, in seconds of ``time.monotonic()``; infinity if silence means no
-            trouble, because something else shows that the peer is alive.
-        awaiting: since when a first response is awaited, in seconds of ``time.monotonic()``; None while there is no
-            attempt to connect.
-        endpoint: the server that the connection leads to, like ``kuma.internal:5676``.
-        note: anything unusual about the last response; empty if there is nothing.
-    """
-
-    connected: bool = False
-    last_response: float | None = None
-    protocol: str = ""
-    why: str = ""
-    since: float | None = None
-    responses: int = 0
-    received: int = 0
-    unreadable: int = 0
-    parse_errors: int = 0
-    contact: float | None = None
-    due: float = float("inf")
-    awaiting: float | None = None
-    endpoint: str = ""
-    note: str = ""
-
-    def age(self, now: float) -> float | None:
-        """Return the seconds since the last moment in contact: 0 while in contact, None if there was none.
-
-        Args:
-            now: the current time, in seconds of ``time.monotonic()``.
-        """
-        if self.connected and now <= self.due:
-            return 0.0
-        return None if self.contact is None else max(0.0, now - self.contact)
-
-    def silence(self, now: float) -> float:
-        """Return for how long a response has been overdue, in seconds; 0 if none is.
-
-        Args:
-            now: the current time, in seconds of ``time.monotonic()``.
-        """
-        if self.awaiting is not None:
-            return max(0.0, now - self.awaiting)
-        return (self.age(now) or 0.0) if self.connected else 0.0
 
 
 @runtime_checkable

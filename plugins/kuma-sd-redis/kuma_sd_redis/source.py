@@ -1,6 +1,5 @@
 """The source ``redis://``: follow a relay like a control plane."""
 
-import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -11,12 +10,9 @@ from kuma_sd_redis.address import address_of
 from kuma_sd_redis.connection import Connection
 from kuma_sd_redis.follower import Follower, Pace
 from kuma_sd_redis.layout import BUCKETS, Keys
-from kuma_sd_redis.meters import Meters, Reading
+from kuma_sd_redis.meters import Reading, meters
 from kuma_sd_redis.options import RedisSourceOptions
 from kuma_sd_redis.replica import Replica
-
-_log = logging.getLogger(__name__)
-
 
 SENDER = "follower"
 
@@ -53,7 +49,7 @@ class RedisSource:
         self._counted = [0, 0]
         # Refuses unusable options now.
         Connection(self._address, self._access)
-        context.register(Meters("source", context.name, self._read))
+        context.register(meters("source", context.name, self._read))
         context.report(self._facts)
 
     @property

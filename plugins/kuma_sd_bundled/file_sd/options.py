@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kuma_sd import (
     DURATION,
+    LABEL,
     MOST_SHARDS,
     NUMBER,
     PATH,
@@ -16,7 +17,6 @@ from kuma_sd import (
     choice,
     option,
 )
-from kuma_sd_bundled.labels import NAME
 
 
 def _parse_mode(text: str) -> int:
@@ -56,7 +56,7 @@ class FileSDOptions:
     shards: int | None = option(
         None, NUMBER, "Divide the targets among this many files.", at_least=1, at_most=MOST_SHARDS
     )
-    shard_by: str = option("__address__", NAME, "Label whose value chooses the shard of a target.")
+    shard_by: str = option("__address__", LABEL, "Label whose value chooses the shard of a target.")
     shard_method: str = option(
         "hashmod",
         choice(*SHARDING_METHODS),

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from background import in_background
 
 from kuma_sd import Context, Snapshot, parse_url
 from kuma_sd.simulator import ApiServer, Dataplane, SimulatedControlPlane, World, kuma
@@ -31,13 +32,8 @@ def churning(world: World) -> Iterator[None]:
                 present.append(f"stable-{chance.randrange(5000):04}-{next(numbers)}")
                 world.add(Dataplane(present[-1], address="127.1.0.1:5670"))
 
-    thread = threading.Thread(target=change, daemon=True)
-    thread.start()
-    try:
+    with in_background(change, stop.set):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 @pytest.fixture(autouse=True)
