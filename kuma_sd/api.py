@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kuma_sd.core.secret import Secret
     from kuma_sd.core.source_status import SourceStatus
     from kuma_sd.core.target_group import GroupKey, TargetGroup
+    from kuma_sd.core.unreadable import UNREADABLE
     from kuma_sd.core.url import Url, parse_url
     from kuma_sd.core.yaml_nesting import refuse_deep_nesting
     from kuma_sd.http.address import Address, Endpoint, address_of, parse_address
@@ -55,8 +56,8 @@ if TYPE_CHECKING:
         ReadsLabels,
         WritesFiles,
     )
+    from kuma_sd.prometheus.label_name import LABEL, LABEL_NAME
     from kuma_sd.prometheus.matchers import (
-        LABEL_NAME,
         MATCHERS,
         PATTERN_CACHE_SIZE,
         Matcher,
@@ -124,6 +125,7 @@ NAMES_OF_MODULES = {
     "kuma_sd.core.secret": ("Secret",),
     "kuma_sd.core.source_status": ("SourceStatus",),
     "kuma_sd.core.target_group": ("GroupKey", "TargetGroup"),
+    "kuma_sd.core.unreadable": ("UNREADABLE",),
     "kuma_sd.core.url": ("Url", "parse_url"),
     "kuma_sd.core.yaml_nesting": ("refuse_deep_nesting",),
     "kuma_sd.http.credentials": ("Access",),
@@ -143,8 +145,8 @@ NAMES_OF_MODULES = {
         "ReadsLabels",
         "WritesFiles",
     ),
+    "kuma_sd.prometheus.label_name": ("LABEL", "LABEL_NAME"),
     "kuma_sd.prometheus.matchers": (
-        "LABEL_NAME",
         "MATCHERS",
         "Matcher",
         "Matchers",
@@ -180,6 +182,7 @@ __all__ = [
     "DURATION",
     "DURATION_OR_FOREVER",
     "FILE_CONTENT",
+    "LABEL",
     "LABEL_NAME",
     "MATCHERS",
     "MOST_SHARDS",
@@ -194,6 +197,7 @@ __all__ = [
     "SIZE",
     "STAGING",
     "TEXT",
+    "UNREADABLE",
     "URL",
     "Access",
     "Address",

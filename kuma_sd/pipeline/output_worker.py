@@ -121,9 +121,8 @@ class OutputWorker:
 
     def _succeeded(self, publication: Publication) -> None:
         status = self.status
-        if status.publishing.failing or not status.published:
-            event = "published again" if status.published else "published"
-            _log.info(event, output=self.name, targets=len(publication.groups))
+        log = _log.info if status.publishing.failing or not status.published else _log.debug
+        log("published again" if status.published else "published", output=self.name, targets=len(publication.groups))
         self._backoff.reset()
         now, seconds = time.time(), status.publishing.seconds
         # What a reload, a restart or the end of a hold published did not wait for a response.

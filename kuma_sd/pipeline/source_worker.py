@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kuma_sd.core.errors import KumaSDError, SourceError
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import ContactLost, SourceEvent
 from kuma_sd.core.secret import redacted
 from kuma_sd.pipeline.backoff import Backoff
@@ -13,6 +14,8 @@ from kuma_sd.pipeline.connection_log import ConnectionLog
 from kuma_sd.pipeline.events import Events
 from kuma_sd.plugin.interfaces import Source
 from kuma_sd.telemetry.control_plane_status import ConnectionStatus
+
+_log = Logger(__name__)
 
 LONGEST_RETRY_AFTER = 300.0
 """How long a server may send us away, in seconds."""
@@ -115,7 +118,9 @@ class SourceWorker:
             if self._closing.is_set():
                 return
             self._ended(why, error, time.monotonic())
-            self._closing.wait(max(self._backoff.next(), leave_alone))
+            pause = max(self._backoff.next(), leave_alone)
+            _log.debug("connecting again after a pause", control_plane=self.title, seconds=round(pause, 3))
+            self._closing.wait(pause)
 
     def close(self) -> None:
         """End run() at once, from any thread."""
@@ -128,6 +133,12 @@ class SourceWorker:
             began = self._contact.began(snapshot.connected, self.source.status.protocol)
             self._put(snapshot if snapshot.connected == began else replace(snapshot, connected=began))
             self._note_snapshot()
+            _log.debug(
+                "snapshot received",
+                control_plane=self.title,
+                assignments=len(snapshot.assignments),
+                unreadable=len(snapshot.unreadable),
+            )
             # While the next one is awaited, nothing of this one may stay.
             del snapshot
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.options import FileContent
+from kuma_sd.pipeline.merge import BEAT_SECONDS
 from kuma_sd.runtime.daemon import STOP_TIMEOUT, Daemon
 from kuma_sd.runtime.status_collector import StatusCollector
 from kuma_sd.service.reloader import Reloader, ReloadSteps
@@ -72,7 +73,6 @@ class Service:
         self._reloader = Reloader(settings, steps)
         self._watcher = FileWatcher(_files_of(settings), lambda _changed: self._reloader.ask())
         self._tick = min(self._notifier.watchdog_interval or LONGEST_TICK, LONGEST_TICK)
-        self._beat = 0.0
         self._next_look = 0.0
         self._ready = False
 
@@ -152,11 +152,8 @@ class Service:
         elif self._ready:
             notifier.status(daemon.summary)
             give_back()
-            # The pipeline has handled the last request, so it is alive.
-            if daemon.pipeline.status.beat >= self._beat:
+            if time.monotonic() - daemon.pipeline.status.beat <= 2 * BEAT_SECONDS:
                 notifier.alive()
-        self._beat = time.monotonic()
-        daemon.pipeline.knock()
 
     def _apply(self, settings: Settings) -> None:
         _check_file(self._settings, settings)
