@@ -194,11 +194,12 @@ def _run(command: Command, words: Sequence[str], program: Program) -> int:
         settings = _settings(words, plugins, program)
     except UsageError:
         raise
-    except ConfigError as error:
+    except (ConfigError, PluginError) as error:
         if not hasattr(command, "without_settings"):
             raise
         arguments, socket = find_daemon(words, os.environ, program)
-        return cast("int", command.without_settings(arguments, socket, error))
+        mistakes = error if isinstance(error, ConfigError) else ConfigError(str(error))
+        return cast("int", command.without_settings(arguments, socket, mistakes))
     _set_logging_up(settings)
     settings.arguments.reload = lambda: _settings(words, plugins, program)
     return command.execute(settings.arguments, settings)
