@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
-from kuma_sd.testing import RunningDaemon, control_plane, daemon
+from kuma_sd.testing import RunningDaemon, control_plane, daemon, kuma_control_plane, kuma_sd_daemon
 
-pytest_plugins = ["kuma_sd.testing"]
+__all__ = ["kuma_control_plane", "kuma_sd_daemon"]  # fixtures
 
 
 def test_it_runs_while_the_block_does(tmp_path: Path) -> None:
