@@ -5,7 +5,8 @@ from pathlib import Path
 
 from kuma_sd import ConfigError
 
-LINES_IN_A_CHUNK = 4096
+LINES_IN_A_CHUNK = 1024
+"""Lines that are joined to one piece: fewer than malloc would map, and hand back to the system, for each piece anew."""
 
 Chunks = Callable[[Sequence[bytes]], Iterator[bytes]]
 
