@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kuma_sd.core.errors import ConfigError, Mistakes
-from kuma_sd.core.options import options_of
+from kuma_sd.core.errors import ConfigError, Mistakes, PluginError
+from kuma_sd.core.options import FileContent, options_of
 from kuma_sd.core.url import Url
 from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
 from kuma_sd.plugin.manager import Plugins
@@ -40,6 +40,7 @@ class ControlPlaneSettings:
     Args:
         name: its name; empty for a single control plane without a name.
         address: its URL, replicas separated by commas; its text form has no secrets.
+        plugin_name: the URL scheme, by which the source plugin is found.
         plugin: the source plugin.
         options: the plugin's options.
         distribution: returns the plugin's distribution, like ``kuma-sd 1.0``.
@@ -47,9 +48,15 @@ class ControlPlaneSettings:
 
     name: str
     address: Url
+    plugin_name: str
     plugin: SourcePlugin
     options: Any
     distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def title(self) -> str:
+        """Its display name."""
+        return self.name or str(self.address)
 
 
 @dataclass(frozen=True)
@@ -57,9 +64,15 @@ class TransformSettings:
     """A transform in use; arguments as for the other instances."""
 
     name: str
+    plugin_name: str
     plugin: TransformPlugin
     options: Any
     distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def title(self) -> str:
+        """Its display name."""
+        return self.name
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,7 @@ class OutputSettings:
 
     Args:
         name: its name.
+        plugin_name: the plugin's name.
         plugin: the output plugin.
         options: the plugin's options.
         label_profile: the label profile of its targets.
@@ -77,12 +91,18 @@ class OutputSettings:
     """
 
     name: str
+    plugin_name: str
     plugin: OutputPlugin
     options: Any
     label_profile: str
     transforms: tuple[TransformSettings, ...]
     min_interval: float
     distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def title(self) -> str:
+        """Its display name."""
+        return self.name
 
 
 @dataclass(frozen=True)
@@ -94,6 +114,7 @@ class Settings:
         control_planes: at least one.
         outputs: at least one.
         web: options of the web listener.
+        plugins: all plugins that they load.
         effective: all options in effect, by section.
         warnings: settings without effect, one sentence each.
         arguments: the values of the command's own flags.
@@ -104,6 +125,7 @@ class Settings:
     control_planes: tuple[ControlPlaneSettings, ...]
     outputs: tuple[OutputSettings, ...]
     web: WebOptions
+    plugins: Plugins = field(default_factory=Plugins, compare=False, repr=False)
     effective: tuple[Effective, ...] = field(default=(), compare=False, repr=False)
     warnings: tuple[str, ...] = field(default=(), compare=False, repr=False)
     arguments: argparse.Namespace = field(default_factory=argparse.Namespace, compare=False, repr=False)
@@ -136,16 +158,38 @@ def load(
     if instances is None:
         mistakes.check()
     assert instances is not None
+    plugins, files = _load_hooks(precedence, plugins)
     schema = declare(instances, plugins)
     texts, namespace = precedence.parse(schema)
     in_file, warnings = _discover_in_file(precedence), list[str]()
     if precedence.file:
-        mistakes.attempt(check_file, precedence.file, schema, instances, in_file, plugins)
+        mistakes.attempt(check_file, precedence.file, schema, instances, in_file, plugins.fresh())
         warnings += comments_in_values(precedence.file)
     warnings += precedence.ignored(schema, namespace, set(in_file.names) - set(instances.names))
     settings = _read(Values(texts), instances, plugins, mistakes)
     warnings += exposed(settings.effective, precedence.path)
-    return replace(settings, warnings=tuple(warnings), arguments=namespace, file=precedence.path)
+    # The content that was loaded, whatever the files hold by now.
+    core = replace(settings.core, plugin_file=files)
+    return replace(settings, core=core, warnings=tuple(warnings), arguments=namespace, file=precedence.path)
+
+
+def _load_hooks(precedence: Precedence, plugins: Plugins) -> tuple[Plugins, tuple[FileContent, ...]]:
+    """Load the plugins that the settings name for their hooks, and return all plugins and the content of the files.
+
+    Plugin files come first, since they may also provide the instances that the settings name.
+    """
+    texts = precedence.read(declare_lists([]))
+    options = {option.name: option for option in options_of(CoreOptions)}
+    files: tuple[FileContent, ...] = Values(texts).value(options["plugin-file"], CORE)
+    plugins = plugins.fresh(files)
+    of_files = [file.path.stem for file in files if file.path]
+    for option, names in (("plugins", Values(texts).value(options["plugins"], CORE)), ("plugin-file", of_files)):
+        for name in names:
+            try:
+                plugins.hooks(name)
+            except PluginError as error:
+                raise error.within(texts[CORE, option].origin) from error.__cause__
+    return plugins, files
 
 
 def _read(values: Values, instances: Instances, plugins: Plugins, mistakes: Mistakes) -> Settings:
@@ -168,6 +212,7 @@ def _read(values: Values, instances: Instances, plugins: Plugins, mistakes: Mist
         tuple(control_plane for control_plane in control_planes if control_plane),
         tuple(output for output in outputs if output),
         web,
+        plugins,
         tuple(values.effective),
     )
 
@@ -223,13 +268,15 @@ def _control_plane(one: Instance, values: Values, plugins: Plugins) -> ControlPl
     plugin = plugins.source(one.plugin)
     options: Any = values.read(plugin.options, one.name or CORE, inherited=True)
     assert one.url
-    return ControlPlaneSettings(one.name, one.url, plugin, options, partial(plugins.provider, "source", one.plugin))
+    distribution = partial(plugins.provider, "source", one.plugin)
+    return ControlPlaneSettings(one.name, one.url, one.plugin, plugin, options, distribution)
 
 
 def _transform(one: Instance, values: Values, plugins: Plugins) -> TransformSettings:
     plugin = plugins.transform(one.plugin)
     options: Any = values.read(plugin.options, one.name)
-    return TransformSettings(one.name, plugin, options, partial(plugins.provider, "transform", one.plugin))
+    distribution = partial(plugins.provider, "transform", one.plugin)
+    return TransformSettings(one.name, one.plugin, plugin, options, distribution)
 
 
 def _output(
@@ -241,6 +288,7 @@ def _output(
     chain = instances.chains.get(one.name, instances.chains[CORE])
     return OutputSettings(
         name=one.name,
+        plugin_name=one.plugin,
         plugin=plugin,
         options=options,
         label_profile=shared["label-profile"],

@@ -4,6 +4,7 @@ import pytest
 
 from kuma_sd import Snapshot
 from kuma_sd.pipeline.guard import Guard
+from kuma_sd.telemetry.target_counts import Count
 from kuma_sd.testing import assignment, snapshot
 
 FOREVER = float("inf")
@@ -43,12 +44,12 @@ def test_what_vanishes_with_more_than_half_stays_until_its_hold_is_over() -> Non
     guard.admit(world(*numbered(range(10))), now=0)
     few = world(*numbered(range(4)))
     assert admitted(guard, few, now=10) == numbered(range(10))
-    assert guard.status.held == {"default": 6}
+    assert guard.status.held.meshes.top == (Count("default", 6),)
     assert guard.deadline == 130
     assert admitted(guard, few, now=129.9) == numbered(range(10))
     guard.release(now=130)
     assert published(guard) == numbered(range(4))
-    assert guard.status.held == {}
+    assert not guard.status.held.targets
 
 
 def test_exactly_half_may_go() -> None:
@@ -77,7 +78,7 @@ def test_what_returns_is_no_longer_held() -> None:
     guard.admit(world("a", "b", "c"), now=0)
     guard.admit(world(), now=10)
     assert admitted(guard, world("b"), now=20) == ["a", "b", "c"]
-    assert guard.status.held == {"a": 1, "c": 1}
+    assert guard.status.held.meshes.top == (Count("a", 1), Count("c", 1))
     assert admitted(guard, world("b"), now=130) == ["b"]
 
 
@@ -116,9 +117,9 @@ def test_a_lost_mesh_is_noticed_though_the_whole_lost_little() -> None:
     big, small = numbered(range(90), "big"), numbered(range(10), "small")
     guard.admit(world(*big, *small), now=0)
     assert admitted(guard, world(*big[:80]), now=10) == [*big[:80], *small]
-    assert guard.status.held == {"small": 10}
-    assert "small" in guard.status.why
-    assert guard.status.suspicious
+    assert guard.status.held.meshes.top == (Count("small", 10),)
+    assert "small" in guard.status.held.why
+    assert guard.status.held.suspicious
 
 
 @pytest.mark.parametrize("gone", [1, 30])
@@ -127,7 +128,7 @@ def test_nothing_goes_soon_after_a_contact_began(gone: int) -> None:
     guard.admit(world(*numbered(range(100))), now=0)
     fewer = world(*numbered(range(100 - gone)), connected=10)
     assert len(admitted(guard, fewer, now=20)) == 100
-    assert not guard.status.suspicious
+    assert not guard.status.held.suspicious
     assert len(admitted(guard, fewer, now=140)) == 100 - gone
 
 
@@ -161,9 +162,9 @@ def test_a_hold_that_is_begun_anew_twice_is_suspicious() -> None:
     guard.admit(world(*numbered(range(10)), connected=0), now=0)
     guard.admit(world(*numbered(range(9)), connected=0), now=10)
     guard.lose_contact()
-    assert not guard.status.suspicious
+    assert not guard.status.held.suspicious
     guard.lose_contact()
-    assert guard.status.suspicious
+    assert guard.status.held.suspicious
 
 
 class TestAResourceThatCannotBeRead:
@@ -172,7 +173,7 @@ class TestAResourceThatCannotBeRead:
         guard.admit(world(*numbered(range(10))), now=0)
         broken = world(*numbered(range(9)), unreadable=[b"x"])
         assert len(admitted(guard, broken, now=10)) == 10
-        assert guard.status.doubtful == 1
+        assert guard.status.held.doubtful == 1
         assert len(admitted(guard, broken, now=1000)) == 10
         assert guard.deadline == FOREVER
         assert len(admitted(guard, world(*numbered(range(9))), now=1001)) == 9

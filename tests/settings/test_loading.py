@@ -4,11 +4,22 @@ import sys
 from pathlib import Path
 
 import pytest
-from settings_kit import PLUGINS, FileOptions, PushOptions, ReplayOptions, StreamOptions, origin_of, settings_of, shown
+from settings_kit import (
+    DESCRIPTIONS,
+    Describes,
+    FileOptions,
+    PushOptions,
+    ReplayOptions,
+    StreamOptions,
+    origin_of,
+    settings_of,
+    shown,
+)
 
 from kuma_sd import Secret
 from kuma_sd.core.errors import ConfigError, PluginError
-from kuma_sd.plugin.manager import Direct, Plugins
+from kuma_sd.plugin.catalogue import Direct
+from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.cli_parser import Program
 
 
@@ -68,7 +79,7 @@ name = of-west
     assert (east.options.name, west.options.name) == ("kuma_sd", "of-west")
     first, payments = settings.outputs
     assert [transform.name for transform in first.transforms] == ["nat"]
-    assert [(transform.name, transform.plugin.name) for transform in payments.transforms] == [
+    assert [(transform.name, transform.plugin_name) for transform in payments.transforms] == [
         ("nat", "relabel"),
         ("only", "filter"),
     ]
@@ -315,7 +326,7 @@ def test_the_variables_that_kubernetes_sets_for_services_are_none_of_ours() -> N
 
 
 def test_only_plugins_that_are_configured_are_loaded() -> None:
-    used = [Direct(name, PLUGINS._entry_points[0].load()) for name in ("source.grpc", "output.file_sd")]
+    used = [Direct(name, Describes(DESCRIPTIONS[name])) for name in ("source.grpc", "output.file_sd")]
 
     class Trap:
         name = "output.push"
@@ -330,7 +341,7 @@ def test_only_plugins_that_are_configured_are_loaded() -> None:
 def test_a_broken_plugin_that_is_configured_is_an_error() -> None:
     with pytest.raises(PluginError) as raised:
         settings_of(plugins=Plugins([Direct("source.grpc", object()), Direct("output.file_sd", object())]))
-    reason = "its kuma_sd_sources() describes nothing"
+    reason = "it has no kuma_sd_source_plugin() that returns a description"
     assert str(raised.value) == f"source 'grpc' of no distribution cannot be loaded: {reason}"
 
 

@@ -4,7 +4,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,10 +22,10 @@ from kuma_sd import (
     Source,
     SourcePlugin,
     SourceStatus,
-    Url,
     hookimpl,
 )
-from kuma_sd.plugin.manager import Direct, Plugins
+from kuma_sd.plugin.catalogue import Direct
+from kuma_sd.plugin.manager import Plugins
 from kuma_sd.runtime.daemon import Daemon
 from kuma_sd.runtime.status_collector import StatusCollector
 from kuma_sd.settings.loader import Settings
@@ -64,7 +64,7 @@ class ToldSource:
         self._steps.put(None)
 
 
-class ToldOutput:
+class ToldOutput(Output):
     """Publishes; fails while it has a problem, and blocks while its gate is closed."""
 
     def __init__(self, context: Context) -> None:
@@ -92,14 +92,14 @@ class Told:
         self.outputs: dict[str, ToldOutput] = {}
 
     @hookimpl
-    def kuma_sd_sources(self) -> Iterator[SourcePlugin]:
-        yield SourcePlugin("told", ("grpc",), self._source, codec=lambda _name: CODEC)
+    def kuma_sd_source_plugin(self) -> SourcePlugin:
+        return SourcePlugin(self._source, codec=lambda _name: CODEC)
 
     @hookimpl
-    def kuma_sd_outputs(self) -> Iterator[OutputPlugin]:
-        yield OutputPlugin("told", self._output)
+    def kuma_sd_output_plugin(self) -> OutputPlugin:
+        return OutputPlugin(self._output)
 
-    def _source(self, _address: Url, _options: NoOptions, context: Context) -> Source:
+    def _source(self, _options: NoOptions, context: Context) -> Source:
         self.sources[context.name] = ToldSource(context)
         return self.sources[context.name]
 
@@ -136,21 +136,25 @@ class Observed:
 
     def publish(self, *assignments: Assignment | str) -> None:
         """Let these come, and wait until they are published."""
-        publications = self.collector.status().outputs[0].publications
+        publications = self.collector.status().outputs[0].publishing.publications
         self.source.send(*assignments)
-        eventually(lambda: self.collector.status().outputs[0].publications > publications, "they are published")
+        eventually(
+            lambda: self.collector.status().outputs[0].publishing.publications > publications, "they are published"
+        )
 
 
 @contextlib.contextmanager
-def observed(directory: Path, *flags: str) -> Iterator[Observed]:
+def observed(directory: Path, *flags: str, hooks: object = None, stuck: Sequence[str] = ()) -> Iterator[Observed]:
     """Run a daemon until the block ends.
 
     Args:
         directory: where its state is.
         *flags: its settings; one control plane and the output ``told`` unless they say otherwise.
+        hooks: an object with hooks, which the setting ``plugins`` may name as ``mine``.
+        stuck: the threads that are left behind at the end.
     """
     told = Told()
-    plugins = Plugins([Direct("source.grpc", told), Direct("output.told", told)])
+    plugins = Plugins([Direct("source.grpc", told), Direct("output.told", told), Direct("mine", hooks)])
     fixed = (f"--state-dir={directory}/state", "--min-interval=0")
     chosen = flags or ("--cp-address=grpc://user:secret@192.0.2.1:5676", "--output=told")
     daemon = Daemon(settings_of(*fixed, *chosen, plugins=plugins))
@@ -161,6 +165,6 @@ def observed(directory: Path, *flags: str) -> Iterator[Observed]:
     finally:
         for output in told.outputs.values():
             output.access_control.set()
-        stuck = daemon.stop()
-    assert stuck == []
+        left_behind = daemon.stop()
+    assert left_behind == list(stuck)
     assert daemon.threads.failure is None

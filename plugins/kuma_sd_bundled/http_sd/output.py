@@ -1,19 +1,16 @@
 """Serve the list of targets as Prometheus's HTTP SD requires."""
 
-import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from kuma_sd import Publication, Shard
+from kuma_sd import Output, Publication, Shard
 from kuma_sd_bundled.http_sd.content import CODINGS, Hashes, ServedTargets
 from kuma_sd_bundled.http_sd.negotiation import choose_coding, is_known
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
-
-_log = logging.getLogger(__name__)
 
 MOST_SHARDS = 1024
 """Maximum number of shards."""
@@ -29,7 +26,7 @@ class _RefusedError(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-class HTTPSD:
+class HTTPSD(Output):
     """Serves the newest list, in several threads at a time.
 
     Args:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from kuma_sd import SourceError
+from kuma_sd import UNREADABLE, SourceError
 from kuma_sd_bundled.kuma_api.documents import Page, ResourceKey
 
 T = TypeVar("T")
@@ -131,7 +131,7 @@ def _read_once(get: Get, path: str, read_item: "ReadItem[T]", overlap: int = 0) 
         for raw in page.items or ():
             try:
                 key, item = read_item(raw)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except UNREADABLE:
                 listing.unreadable.append(bytes(raw))
             else:
                 listing.items[key] = item
@@ -177,7 +177,7 @@ def _pages(get: Get, path: str, overlap: int) -> Iterator[tuple[_PlaceOfPage, Pa
 def _parse(body: bytes, path: str) -> Page:
     try:
         return _PAGE.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         start = body[:60].decode(errors="replace")
         raise SourceError(
             f"the answer to {path} is no list of Kuma's API ({error}); it begins with {start!r}"

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from processes import eventually
 from serving import QUICK, Address, connected, exchange, get, read_all, served
 
 from kuma_sd.web.application import LARGEST_BODY
+from kuma_sd.web.paths import Lane
 from kuma_sd.web.server.exchange import HANDED_OVER
 from kuma_sd.web.server.limits import ConnectionLimits
 from kuma_sd.web.server.request_head import LARGEST_HEAD
@@ -101,7 +103,8 @@ def trickle(client: socket.socket, done: threading.Event) -> None:
 
 def test_answers_that_are_taken_slowly_take_no_thread_and_are_cut_off_in_time() -> None:
     done = threading.Event()
-    with served(large, QUICK) as address, contextlib.ExitStack() as stack:
+    # Long enough for who takes the whole of it, on a slow machine too.
+    with served(large, replace(QUICK, answer=6.0)) as address, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connected(address)) for _ in range(QUICK.threads * 3)]
         threads = [threading.Thread(target=trickle, args=(client, done), daemon=True) for client in clients]
         for thread in threads:
@@ -132,6 +135,10 @@ def test_one_client_may_not_have_all_connections() -> None:
             assert greeting(client).endswith(b"hello")
 
 
+def long_lane(path: str) -> Lane:
+    return {"/long": Lane.LONG, "/list": Lane.LISTS}.get(path, Lane.STATUS)
+
+
 def test_what_takes_long_waits_for_its_like_and_keeps_nobody_else_waiting() -> None:
     begun, go_on = threading.Semaphore(0), threading.Event()
 
@@ -141,13 +148,33 @@ def test_what_takes_long_waits_for_its_like_and_keeps_nobody_else_waiting() -> N
             assert go_on.wait(30)
         return hello(environment, start_response)
 
-    with served(answer, takes_long=lambda path: path == "/long") as address, contextlib.ExitStack() as stack:
+    with served(answer, lane_of=long_lane) as address, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connected(address)) for _ in range(24)]
         for client in clients:
             client.sendall(HELLO.replace(b" / ", b" /%6cong "))
         assert begun.acquire(timeout=30)
         assert get(address).endswith(b"hello")
         assert not begun.acquire(blocking=False), "only one is worked on"
+        go_on.set()
+        assert all(greeting(client).endswith(b"hello") for client in clients)
+
+
+def test_lists_that_wait_for_each_other_keep_no_status_waiting() -> None:
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def answer(environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environment["PATH_INFO"] == "/list":
+            begun.release()
+            assert go_on.wait(30)
+        return hello(environment, start_response)
+
+    with served(answer, lane_of=long_lane) as address, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connected(address)) for _ in range(24)]
+        for client in clients:
+            client.sendall(HELLO.replace(b" / ", b" /list "))
+        for _ in range(ConnectionLimits().threads):
+            assert begun.acquire(timeout=30)
+        assert get(address).endswith(b"hello")
         go_on.set()
         assert all(greeting(client).endswith(b"hello") for client in clients)
 
@@ -161,11 +188,36 @@ def test_a_flood_of_what_takes_long_leaves_room_for_others() -> None:
         return hello(environment, start_response)
 
     limits = ConnectionLimits(connections=20, connections_of_client=20)
-    with served(answer, limits, takes_long=lambda path: path == "/long") as address, contextlib.ExitStack() as stack:
+    with served(answer, limits, lane_of=long_lane) as address, contextlib.ExitStack() as stack:
         for _ in range(30):
             stack.enter_context(connected(address)).sendall(HELLO.replace(b" / ", b" /long "))
         assert get(address).endswith(b"hello")
         go_on.set()
+
+
+def busy(_environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    start_response("503 Service Unavailable", [("Content-Length", "4"), ("Retry-After", "1")])
+    return [b"busy"]
+
+
+def test_an_answer_that_says_to_come_later_is_held_back_without_a_thread() -> None:
+    with served(busy, ConnectionLimits(threads=1, hold=0.3)) as address, contextlib.ExitStack() as stack:
+        begun = time.monotonic()
+        clients = [stack.enter_context(connected(address)) for _ in range(10)]
+        for client in clients:
+            client.sendall(HELLO.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert all(read_all(client).endswith(b"busy") for client in clients)
+        assert time.monotonic() - begun >= 0.3
+
+
+def test_answers_that_are_held_back_give_way_to_others() -> None:
+    def answer(environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        return (busy if environment["PATH_INFO"] == "/busy" else hello)(environment, start_response)
+
+    with served(answer, ConnectionLimits(connections=10, hold=30)) as address, contextlib.ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(connected(address)).sendall(HELLO.replace(b" / ", b" /busy "))
+        assert get(address).endswith(b"hello")
 
 
 def test_requests_that_come_together_are_answered_in_order() -> None:
