@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from kuma_sd import Context
 from kuma_sd_redis.connection import Connection, RelayError
 from kuma_sd_redis.inbox import Inbox
 from kuma_sd_redis.listener import Listener

@@ -74,13 +74,12 @@ class RedisSource:
         def deliver() -> None:
             assignments, now = self._replica.assignments(), time.time()
             self._lag = now - self._replica.newest if self._replica.newest else None
-            snapshots.put(SENDER, Snapshot(self._name, assignments, now, connected))
+            snapshots.put(SENDER, Snapshot(self._context.name, assignments, now, connected))
 
+        name = f"follow {self._context.title}"
         follower = Follower(self._context, connection, self._replica, self._pace, deliver)
         self._begin(follower, snapshots)
-        threading.Thread(
-            target=_follow, args=(follower, snapshots), name=f"follow {self._context.title}", daemon=True
-        ).start()
+        threading.Thread(target=_follow, args=(follower, snapshots), name=name, daemon=True).start()
         try:
             while taken := snapshots.take():
                 snapshot = taken.pop(SENDER)
