@@ -39,6 +39,7 @@ from kuma_sd.testing.builders import (
     snapshot,
     target,
 )
+from kuma_sd.testing.hooks import HookContract, call_hook
 from kuma_sd.testing.outputs import OutputContract
 from kuma_sd.testing.running import control_plane
 from kuma_sd.testing.transforms import TransformContract
@@ -46,11 +47,13 @@ from kuma_sd.testing.transforms import TransformContract
 __all__ = [
     "CODEC",
     "Facts",
+    "HookContract",
     "JSONCodec",
     "OutputContract",
     "SourceContract",
     "TransformContract",
     "assignment",
+    "call_hook",
     "context",
     "control_plane",
     "group",
