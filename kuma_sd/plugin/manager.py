@@ -10,7 +10,8 @@ from typing import NamedTuple, TypeVar, cast
 import pluggy
 
 from kuma_sd.core.errors import PluginError
-from kuma_sd.core.options import FileContent, NoOptions, options_of
+from kuma_sd.core.option_types import FileContent
+from kuma_sd.core.options import NoOptions, options_of
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.plugin import event_hooks, hook_calls, hookspecs
 from kuma_sd.plugin.catalogue import FILE, PLUGIN, Available, Candidate, Catalogue, EntryPoint

@@ -3,18 +3,22 @@
 Examples:
   kuma-sd plugins
   kuma-sd plugins --trace -c /etc/kuma-sd.conf
+  kuma-sd plugins new consul
 
 A source is listed once for each of its URL schemes. A plugin that only has hooks is listed with their names. A broken
 plugin is shown with the reason. It does no harm as long as no setting names it.
 
 --trace shows what the settings load, which hook calls which plugins and in which order, and what is not loaded and why.
+
+'new NAME' writes a plugin distribution to start from, with tests, into the new folder kuma-sd-NAME.
 """
 
 import argparse
 from pathlib import Path
 
+from kuma_sd.cli.new_plugin import write_distribution
 from kuma_sd.cli.render.plugin_trace import trace
-from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.errors import ConfigError, UsageError
 from kuma_sd.core.options import NoOptions, options_of
 from kuma_sd.plugin import manager
 from kuma_sd.settings.loader import Settings
@@ -26,6 +30,7 @@ SETTINGS_IN_HELP: tuple[str, ...] = ("plugins", "plugin-file")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own flags."""
+    parser.add_argument("new", nargs="*", metavar="[new NAME]", help="write a plugin distribution to start from")
     parser.add_argument(
         "--trace",
         action="store_true",
@@ -34,9 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
-    """Print the list, or the trace."""
+    """Print the list, or the trace, or write a distribution."""
     assert settings is not None
-    if arguments.trace:
+    if arguments.new:
+        _write_distribution(arguments.new)
+    elif arguments.trace:
         for line in trace(settings):
             print(line)
     else:
@@ -45,12 +52,23 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
 
 
 def without_settings(arguments: argparse.Namespace, control_socket: Path | None, mistakes: ConfigError) -> int:
-    """Print the list although the settings are invalid: it does not depend on them."""
+    """Do what does not depend on the settings, although they are invalid."""
     del control_socket
     if arguments.trace:
         raise mistakes
-    _list()
+    if arguments.new:
+        _write_distribution(arguments.new)
+    else:
+        _list()
     return 0
+
+
+def _write_distribution(words: list[str]) -> None:
+    if len(words) != 2 or words[0] != "new":  # noqa: PLR2004 (new NAME)
+        raise UsageError(f"'{' '.join(words)}' is not understood; write: kuma-sd plugins new NAME")
+    folder = write_distribution(words[1], Path())
+    print(f"Wrote {folder}: an output and a transform to change, and their tests. To run these:")
+    print(f"  cd {folder} && pip install --editable '.[test]' && pytest")
 
 
 def _list() -> None:
