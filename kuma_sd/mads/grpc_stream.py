@@ -17,7 +17,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from kuma_sd.core.errors import SourceError
-from kuma_sd.core.options import show_duration
+from kuma_sd.core.option_types import show_duration
 from kuma_sd.http.address import Endpoint
 from kuma_sd.http.credentials import Access
 from kuma_sd.http.errors import SilentError, TooLargeError
