@@ -8,6 +8,7 @@ from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import ContactLost, LastGoodTargets
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
+from kuma_sd.pipeline.events import Events
 from kuma_sd.pipeline.merge import Pipeline
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
 from kuma_sd.pipeline.route import SENDER, Route
@@ -23,6 +24,7 @@ class Line:
         restored: what was saved before a restart.
         file: what the output had published before it.
         transforms: those of the chain.
+        events: who is told what happens.
         **options: those of `ControlPlaneConfig`, for all of them.
     """
 
@@ -33,6 +35,7 @@ class Line:
         restored: Iterable[LastGoodTargets] = (),
         file: Publication | None = None,
         transforms: Sequence[Transform] = (),
+        events: Events | None = None,
         **options: float,
     ) -> None:
         self.out: Mailbox[Publication] = Mailbox()
@@ -42,7 +45,7 @@ class Line:
         self.options = options
         self.ages: dict[str, float | None] = {}
         self.now = 0.0
-        self.pipeline = Pipeline(0.0, self._save, self.forgotten.append)
+        self.pipeline = Pipeline(0.0, self._save, self.forgotten.append, events)
         self.configs = [self.config(name, f"{name or 'only'}:1") for name in control_planes or [""]]
         self._file = {group.key.assignment: group for group in file.groups} if file else {}
         self.route = self.new_route(*transforms)
