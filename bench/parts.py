@@ -61,7 +61,7 @@ def _there_and_back(folder: Path, daemon: Process, server: Prometheus, late: flo
         configure(config, settings)
         reload(server, parts)
         if parts > FEW:
-            daemon.wait_for_line(f"targets are in {parts} parts alone")
+            daemon.wait_for_line(f'new parts alone" parts={parts}')
         time.sleep(late)
 
 

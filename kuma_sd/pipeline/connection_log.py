@@ -1,25 +1,28 @@
-"""What the log says about the connection to one control plane: each state once, however often it flaps."""
+"""Log the connection to one control plane: each state once, however often it flaps."""
 
-import logging
 import threading
 from collections.abc import Callable
 
-from kuma_sd.core.options import show_duration
+from kuma_sd.core.logger import Logger
+from kuma_sd.core.option_types import show_duration
 from kuma_sd.core.source_status import SourceStatus
 from kuma_sd.system.deadline import Deadline
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 CALM_SECONDS = 300.0
-"""How long a connection must hold before its next loss is worth a line again."""
+"""How long a connection must hold before its next loss is logged again."""
+
+CALM = show_duration(CALM_SECONDS)
+"""The same as text."""
 
 
 class ConnectionLog:
-    """Logs when a connection is made and lost. One that breaks again and again is said to, once, until it is calm.
+    """Logs when a connection is made and lost; a flapping one is logged once until it is calm.
 
     Args:
-        title: what the control plane is called.
-        source: tells what is spoken.
+        title: the control plane's name in the log.
+        source: returns the status of the source.
     """
 
     def __init__(self, title: str, source: Callable[[], SourceStatus]) -> None:
@@ -33,34 +36,34 @@ class ConnectionLog:
         self._calm = Deadline(f"calm of {title}", self._is_calm)
 
     def made(self) -> None:
-        """Note that a connection brought its first snapshot."""
+        """Record that a connection brought its first snapshot."""
         with self._lock:
             self._up = True
-            # Another protocol means another Kuma, which is worth a line in any case.
+            # Another protocol means another Kuma version, which is always logged.
             if not self._flapping or self._source().protocol != self._protocol:
                 self._say_connected()
             if self._lost_lately:
                 self._calm.set(CALM_SECONDS)
 
     def lost(self, reason: str, error: Exception | None) -> None:
-        """Note that a connection broke, or an attempt to connect failed.
+        """Record that a connection was lost, or an attempt to connect failed.
 
         Args:
-            reason: why.
-            error: the exception, where it is an unexpected one.
+            reason: the reason.
+            error: the exception, if it is unexpected.
         """
         self._calm.set(None)
         with self._lock:
             was_up, self._up = self._up, False
             if self._flapping or was_up is False:
-                _log.debug("control plane %s: %s", self._title, reason)
+                _log.debug("connection failed", control_plane=self._title, reason=reason)
                 return
             self._flapping = bool(was_up and self._lost_lately)
             self._lost_lately = True
-        ending = "trying again, targets stay as they are"
+        text = "connection failed; trying again, targets stay as they are"
         if self._flapping:
-            ending = f"it breaks again and again, which is logged once until it holds for {show_duration(CALM_SECONDS)}"
-        _log.warning("control plane %s: %s; %s", self._title, reason, ending, exc_info=error)
+            text = f"connection fails again and again; this is logged once until it holds for {CALM}"
+        _log.warning(text, control_plane=self._title, reason=reason, error=error)
 
     def close(self) -> None:
         """Log no more."""
@@ -75,6 +78,10 @@ class ConnectionLog:
     def _say_connected(self) -> None:
         status = self._source()
         self._protocol = status.protocol
-        because = f" ({status.why})" if status.why else ""
-        where = f", at {status.endpoint}" if status.endpoint else ""
-        _log.info("control plane %s: connected over %s%s%s", self._title, status.protocol, because, where)
+        _log.info(
+            "connected",
+            control_plane=self._title,
+            protocol=status.protocol,
+            endpoint=status.endpoint or None,
+            reason=status.why or None,
+        )

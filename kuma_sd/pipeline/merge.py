@@ -1,34 +1,38 @@
-"""From snapshots to publications: what the control planes may publish, merged, converted and handed to the outputs."""
+"""Turn snapshots into publications: merge the targets of all control planes, and hand them to chains and outputs."""
 
 import itertools
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Assignment, LastGoodTargets, SourceEvent
 from kuma_sd.pipeline.control_plane import ControlPlane, ControlPlaneView
 from kuma_sd.pipeline.control_planes import ControlPlanes
+from kuma_sd.pipeline.events import Events
 from kuma_sd.pipeline.first_publication import may_publish_first
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
 from kuma_sd.pipeline.route import Route
 from kuma_sd.state.saver import Restored
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
+
+BEAT_SECONDS = 10.0
+"""Maximum time between two steps of the pipeline, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineStatus:
-    """What the pipeline did so far; replaced whole, never changed.
+    """The status of the pipeline; replaced whole, never changed.
 
     Args:
-        published: whether a first publication went out.
-        control_planes: how each control plane is, by its name.
-        leaving: how those are that are not in the settings any more.
-        beat: when it last took something from its mailbox, in seconds of ``time.monotonic()``.
-        rounds: how often it put publications together.
-        seconds: how long it took the last time.
+        published: whether there was a first publication.
+        control_planes: the state of each control plane, by name.
+        leaving: the states of control planes that were removed from the settings and still have targets.
+        beat: when its last step began, in seconds of ``time.monotonic()``.
+        rounds: the number of rounds so far; each makes publications.
+        seconds: the duration of the last round.
     """
 
     published: bool = False
@@ -40,12 +44,13 @@ class PipelineStatus:
 
 
 class Pipeline:
-    """The thread between the control planes and the outputs.
+    """The thread between control planes and outputs.
 
     Args:
         started: when the daemon started, in seconds of ``time.monotonic()``.
-        save: called with what is published of a control plane, whenever that changes.
-        forget: called with the file of a control plane that left.
+        save: called with the published targets of a control plane, whenever they change.
+        forget: called with the file of a control plane that is gone.
+        events: told when a hold begins and ends.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class Pipeline:
         started: float = 0.0,
         save: Callable[[LastGoodTargets], None] = lambda _last_good: None,
         forget: Callable[[str], None] = lambda _file: None,
+        events: Events | None = None,
     ) -> None:
         self.mailbox: Mailbox[Message] = Mailbox()
         self.status = PipelineStatus()
@@ -61,65 +67,64 @@ class Pipeline:
         self._started = started
         self._start_wait = 0.0
         self._save = save
+        self._events = events or Events()
         self._seen: dict[ControlPlane, Sequence[Assignment]] = {}
         self._saved: dict[ControlPlane, LastGoodTargets] = {}
         self._count = itertools.count()
 
     def run(self) -> None:
-        """Take messages until closed."""
+        """Take messages until closed; at least every BEAT_SECONDS, to show that this thread is alive."""
         self.step((), time.monotonic())
         while not self.mailbox.closed:
-            deadline = self.deadline(time.monotonic())
-            wait = None if deadline == float("inf") else max(0.0, deadline - time.monotonic())
+            now = time.monotonic()
+            wait = min(BEAT_SECONDS, max(0.0, self.deadline(now) - now))
             self.step(self.mailbox.take(wait).values(), time.monotonic())
 
     def close(self) -> None:
         """End run(), from any thread."""
         self.mailbox.close()
 
-    # Senders are tuples, so that no name that somebody chose is one of them.
+    # Senders are tuples, so that no name in the settings collides with one of them.
 
     def receiver(self, source: int) -> Callable[[SourceEvent], None]:
-        """Return what takes the events of a source, in any thread."""
+        """Return a function that takes the events of a source, from any thread."""
         return lambda event: self.mailbox.put((source, type(event)), FromSource(source, event))
 
     def configure_soon(self, configuration: Configuration) -> None:
-        """Go on with other settings, from any thread; none is passed over for a newer one."""
+        """Apply other settings, from any thread; none are superseded."""
         self.mailbox.put(("configure", next(self._count)), configuration)
 
     def accept_soon(self, control_plane: str | None) -> None:
-        """Let go of what is held, from any thread."""
+        """Release held targets, from any thread."""
         self.mailbox.put(("accept", control_plane), Accept(control_plane))
 
-    def knock(self) -> None:
-        """Ask for a newer ``status.beat``, from any thread."""
-        self.mailbox.put(("knock",), None)
-
     def begin(self, restored: Restored, configuration: Configuration, now: float) -> None:
-        """Begin with what was saved; before the thread runs."""
+        """Start with the saved targets; call this before the thread runs."""
         self.control_planes.restore(restored.last_good, now, restored.removed)
         self.configure(configuration, now)
 
     def step(self, messages: Iterable[Message], now: float) -> None:
-        """Take what is new, and what is due, and publish once that may be.
+        """Handle new messages and whatever is due, and publish if anything changed.
 
         Args:
-            messages: what came since the last step, in order.
-            now: in seconds of ``time.monotonic()``.
+            messages: the messages since the last step, in order.
+            now: the current time, in seconds of ``time.monotonic()``.
         """
         for message in messages:
             self._handle(message, now)
         self.control_planes.tick(now)
         changed = self._note_changes()
         may_publish = self._may_publish(now)
-        # First, so that nothing is published at the end of the process that is not saved.
+        if may_publish:
+            self.control_planes.note_published_names()
+        # Before publishing, so that at the end of the process everything published is saved.
         self._save_changes(may_publish=may_publish)
         if may_publish and (changed or not self.status.published):
             self._publish()
         self._show(now)
 
     def configure(self, configuration: Configuration, now: float) -> None:
-        """Go on with other settings; what an operator changes is published at once."""
+        """Apply other settings; their effect is published immediately."""
         before = {name: route.last for route in self.routes for name in route.mailboxes}
         renames = self.control_planes.configure(configuration.control_planes, configuration.start_wait, now)
         for route in configuration.routes:
@@ -131,11 +136,12 @@ class Pipeline:
         self._publish()
         for route in self.routes:
             for name in route.mailboxes:
-                change = route.last.since(before.get(name)) if route.last else None
-                _log.info("output %s: with the new settings %s", name, change)
+                if route.last:
+                    change = route.last.since(before.get(name))
+                    _log.info("new settings in effect", output=name, **change.counts)
 
     def deadline(self, now: float) -> float:
-        """Return when step() must be called next even if nothing comes, in seconds of ``time.monotonic()``."""
+        """Return when step() must be called next even without a message, in seconds of ``time.monotonic()``."""
         deadline = self.control_planes.deadline(now)
         opening = self._started + self._start_wait
         return min(deadline, opening) if not self.status.published and now < opening else deadline
@@ -152,7 +158,7 @@ class Pipeline:
         return self.status.published or may_publish_first(self.control_planes, now - self._started, self._start_wait)
 
     def _note_changes(self) -> bool:
-        """Tell whether what may be published differs; lists that did not change are mostly the same objects."""
+        """Tell whether the targets changed; lists that did not are mostly the same objects."""
         before = self._seen
         self._seen = {control_plane: control_plane.published for control_plane in self.control_planes.all}
         changed = before.keys() != self._seen.keys()
@@ -164,29 +170,29 @@ class Pipeline:
         return changed
 
     def _publish(self) -> None:
-        """Hand the union of what is admitted to every route."""
+        """Hand the union of all published assignments to every route."""
         began = time.monotonic()
         every = self.control_planes.all
         assignments = _union(every)
         received = max((control_plane.received for control_plane in every), default=0.0)
         for route in self.routes:
             route.publish(assignments, received)
-        rounds = self.status.rounds + 1
-        self.status = replace(self.status, published=True, rounds=rounds, seconds=time.monotonic() - began)
+        rounds, seconds = self.status.rounds + 1, time.monotonic() - began
+        self.status = replace(self.status, published=True, rounds=rounds, seconds=seconds)
+        _log.debug("a round of the pipeline", assignments=len(assignments), seconds=round(seconds, 3))
 
     def _show(self, now: float) -> None:
-        self.status = replace(
-            self.status,
-            control_planes={name: control_plane.view for name, control_plane in self.control_planes.configured.items()},
-            leaving=[control_plane.view for control_plane in self.control_planes.leaving],
-            beat=now,
-        )
+        configured = self.control_planes.configured
+        views = {name: control_plane.view for name, control_plane in configured.items()}
+        leaving = [control_plane.view for control_plane in self.control_planes.leaving]
+        self.status = replace(self.status, control_planes=views, leaving=leaving, beat=now)
+        self._events.holds({configured[name].config.title: view.guard for name, view in views.items()})
 
     def _save_changes(self, *, may_publish: bool) -> None:
-        """Leave what is published for saving where it changed; that somebody is known to be empty is saved too.
+        """Hand the published targets to be saved where they changed; an empty control plane is saved too.
 
         Args:
-            may_publish: whether what nobody has saved yet is published now.
+            may_publish: whether targets that were never saved are published now.
         """
         before = self._saved
         self._saved = {}
@@ -206,12 +212,11 @@ def _union(every: Sequence[ControlPlane]) -> list[Assignment]:
     assignments = list(itertools.chain.from_iterable(control_plane.published for control_plane in every))
     if len({control_plane.config.name for control_plane in every}) == len(every):
         return assignments
-    # One that is leaving has the name of one that came instead, which stands before it and wins.
+    # A leaving control plane has the name of a new one, which comes first and wins.
     unique = {assignment.key: assignment for assignment in reversed(assignments)}
     return sorted(unique.values())
 
 
 def _is_same(saved: LastGoodTargets, now: LastGoodTargets) -> bool:
-    """Tell whether there is nothing new to save; a list that did not change is the same object."""
-    before, after = (saved.name, saved.endpoints, saved.configured), (now.name, now.endpoints, now.configured)
-    return saved.assignments is now.assignments and before == after
+    """Tell whether there is nothing new to save; an unchanged list is the same object."""
+    return saved.assignments is now.assignments and saved.origin == now.origin

@@ -1,4 +1,4 @@
-"""The thread of an output: it publishes the newest publication, and tries again when that fails."""
+"""Run an output in a thread: publish the newest publication, and retry when that fails."""
 
 import threading
 import time
@@ -12,6 +12,7 @@ from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.secret import redacted
 from kuma_sd.pipeline.backoff import Backoff
+from kuma_sd.pipeline.events import Events
 from kuma_sd.plugin.interfaces import Output
 from kuma_sd.telemetry.history import ChangeTotals
 from kuma_sd.telemetry.output_status import PublishingStatus
@@ -21,13 +22,13 @@ _log = Logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class OutputProgress:
-    """What an output did so far; replaced whole, never changed.
+    """The progress of an output; replaced whole, never changed.
 
     Args:
-        published: what it published last; None before the first.
-        publishing: how its publishing went so far.
-        attempt: when the attempt under way began, in seconds of ``time.monotonic()``; None when there is none.
-        changes: how much its publications changed so far.
+        published: its last publication; None before the first.
+        publishing: the status of its publishing.
+        attempt: when the current attempt began, in seconds of ``time.monotonic()``; None without one.
+        changes: the changes in its publications so far.
     """
 
     published: Publication | None = None
@@ -37,20 +38,22 @@ class OutputProgress:
 
 
 class OutputWorker:
-    """Hands publications to one output, so that one that blocks or fails delays nobody else.
+    """Hands publications to one output, so that one that blocks or fails delays no other.
 
     Args:
         name: the instance's name in the settings.
-        output: what publishes; it is started here unless ``started`` says that somebody did.
-        min_interval: the least time between two publications, in seconds.
+        output: the output; it is started here, unless ``started`` is set.
+        min_interval: the minimum time between two publications, in seconds.
+        events: is told about publications.
     """
 
-    def __init__(self, name: str, output: Output, min_interval: float) -> None:
+    def __init__(self, name: str, output: Output, min_interval: float, events: Events | None = None) -> None:
         self.name = name
         self.output = output
         self.mailbox: Mailbox[Publication] = Mailbox()
         self._born = time.time()
         self.status = OutputProgress(changes=ChangeTotals(began=self._born))
+        self._events = events or Events()
         self._min_interval = min_interval
         self._woken = threading.Event()
         self.started = False
@@ -78,7 +81,7 @@ class OutputWorker:
 
     @property
     def min_interval(self) -> float:
-        """The least time between two publications, in seconds; a shorter one counts at once."""
+        """The minimum time between two publications, in seconds; a shorter one takes effect immediately."""
         return self._min_interval
 
     @min_interval.setter
@@ -87,13 +90,13 @@ class OutputWorker:
         self._woken.set()
 
     def close(self) -> None:
-        """End run() after the publication under way, from any thread."""
+        """End run() after the current publication, from any thread."""
         self._closing.set()
         self._woken.set()
         self.mailbox.close()
 
     def _gather(self) -> None:
-        """Wait for min-interval: a change after a calm is published at once, a storm once in each interval."""
+        """Wait for min-interval: the first change is published immediately, rapid changes are batched."""
         published = time.monotonic()
         while not self._closing.is_set() and (rest := published + self.min_interval - time.monotonic()) > 0:
             self._woken.wait(rest)
@@ -118,12 +121,11 @@ class OutputWorker:
 
     def _succeeded(self, publication: Publication) -> None:
         status = self.status
-        if status.publishing.failing or not status.published:
-            event = "published again" if status.published else "published"
-            _log.info(event, output=self.name, targets=len(publication.groups))
+        log = _log.info if status.publishing.failing or not status.published else _log.debug
+        log("published again" if status.published else "published", output=self.name, targets=len(publication.groups))
         self._backoff.reset()
         now, seconds = time.time(), status.publishing.seconds
-        # What a reload, a restart or the end of a hold published did not wait for a response.
+        # A reload, a restart or the end of a hold publishes without a new response.
         if publication.received > (status.published.received if status.published else self._born):
             seconds = seconds.observe(max(0.0, now - publication.received))
         publications = status.publishing.publications + 1
@@ -131,6 +133,7 @@ class OutputWorker:
         self.status = OutputProgress(
             publication, publishing, changes=status.changes.after(publication, status.published)
         )
+        self._events.published(self.name, status.published, publication)
 
     def _failed(self, error: BaseException) -> None:
         before = self.status.publishing

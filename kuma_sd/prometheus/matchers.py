@@ -10,15 +10,7 @@ from kuma_sd.core.options import OptionType
 from kuma_sd.prometheus.label_name import LABEL_NAME
 from kuma_sd.prometheus.regex import PATTERN_CACHE_SIZE, Pattern, parse_pattern
 
-__all__ = [
-    "MATCHERS",
-    "PATTERN_CACHE_SIZE",
-    "Matcher",
-    "Matchers",
-    "Pattern",
-    "parse_matchers",
-    "parse_pattern",
-]
+__all__ = ["MATCHERS", "PATTERN_CACHE_SIZE", "Matcher", "Matchers", "Pattern", "parse_matchers", "parse_pattern"]
 
 _BLANK = re.compile(r"\s*")
 _OPEN, _CLOSE, _COMMA, _END = map(re.compile, (r"\{", r"\}", ",", r"\Z"))

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from kuma_sd.core.errors import ConfigError, Mistakes
+from kuma_sd.core.errors import ConfigError, Mistakes, PluginError
+from kuma_sd.core.option_types import FileContent
 from kuma_sd.core.options import options_of
 from kuma_sd.core.url import Url
 from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
@@ -32,77 +33,66 @@ from kuma_sd.settings.schema import (
 )
 from kuma_sd.settings.unknown_options import check_file, comments_in_values
 
+PluginT = TypeVar("PluginT", SourcePlugin, TransformPlugin, OutputPlugin)
+
 
 @dataclass(frozen=True)
-class ControlPlaneSettings:
-    """A control plane to follow.
+class InstanceSettings(Generic[PluginT]):
+    """An instance of a plugin.
 
     Args:
         name: its name; empty for a single control plane without a name.
-        address: its URL, replicas separated by commas; its text form has no secrets.
-        plugin_name: the URL scheme, by which the source plugin is found.
-        plugin: the source plugin.
+        plugin_name: the name by which the plugin is found: for a source the URL scheme.
+        plugin: the plugin.
         options: the plugin's options.
         distribution: returns the plugin's distribution, like ``kuma-sd 1.0``.
     """
 
     name: str
-    address: Url
     plugin_name: str
-    plugin: SourcePlugin
+    plugin: PluginT
     options: Any
     distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
 
     @property
     def title(self) -> str:
         """Its display name."""
+        return self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlPlaneSettings(InstanceSettings[SourcePlugin]):
+    """A control plane to follow.
+
+    Args:
+        address: its URL, replicas separated by commas; its text form has no secrets.
+    """
+
+    address: Url
+
+    @property
+    def title(self) -> str:
+        """Its display name: the address if it has no name."""
         return self.name or str(self.address)
 
 
-@dataclass(frozen=True)
-class TransformSettings:
-    """A transform in use; arguments as for the other instances."""
-
-    name: str
-    plugin_name: str
-    plugin: TransformPlugin
-    options: Any
-    distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def title(self) -> str:
-        """Its display name."""
-        return self.name
+TransformSettings = InstanceSettings[TransformPlugin]
+"""A transform in use."""
 
 
-@dataclass(frozen=True)
-class OutputSettings:
+@dataclass(frozen=True, kw_only=True)
+class OutputSettings(InstanceSettings[OutputPlugin]):
     """An output to publish to.
 
     Args:
-        name: its name.
-        plugin_name: the plugin's name.
-        plugin: the output plugin.
-        options: the plugin's options.
         label_profile: the label profile of its targets.
         transforms: the transforms, in order.
         min_interval: minimum time between two publications, in seconds.
-        distribution: returns the plugin's distribution.
     """
 
-    name: str
-    plugin_name: str
-    plugin: OutputPlugin
-    options: Any
     label_profile: str
     transforms: tuple[TransformSettings, ...]
     min_interval: float
-    distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def title(self) -> str:
-        """Its display name."""
-        return self.name
 
 
 @dataclass(frozen=True)
@@ -114,6 +104,7 @@ class Settings:
         control_planes: at least one.
         outputs: at least one.
         web: options of the web listener.
+        plugins: all plugins that they load.
         effective: all options in effect, by section.
         warnings: settings without effect, one sentence each.
         arguments: the values of the command's own flags.
@@ -124,6 +115,7 @@ class Settings:
     control_planes: tuple[ControlPlaneSettings, ...]
     outputs: tuple[OutputSettings, ...]
     web: WebOptions
+    plugins: Plugins = field(default_factory=Plugins, compare=False, repr=False)
     effective: tuple[Effective, ...] = field(default=(), compare=False, repr=False)
     warnings: tuple[str, ...] = field(default=(), compare=False, repr=False)
     arguments: argparse.Namespace = field(default_factory=argparse.Namespace, compare=False, repr=False)
@@ -156,16 +148,38 @@ def load(
     if instances is None:
         mistakes.check()
     assert instances is not None
+    plugins, files = _load_hooks(precedence, plugins)
     schema = declare(instances, plugins)
     texts, namespace = precedence.parse(schema)
     in_file, warnings = _discover_in_file(precedence), list[str]()
     if precedence.file:
-        mistakes.attempt(check_file, precedence.file, schema, instances, in_file, plugins)
+        mistakes.attempt(check_file, precedence.file, schema, instances, in_file, plugins.fresh())
         warnings += comments_in_values(precedence.file)
     warnings += precedence.ignored(schema, namespace, set(in_file.names) - set(instances.names))
     settings = _read(Values(texts), instances, plugins, mistakes)
     warnings += exposed(settings.effective, precedence.path)
-    return replace(settings, warnings=tuple(warnings), arguments=namespace, file=precedence.path)
+    # The content that was loaded, whatever the files hold by now.
+    core = replace(settings.core, plugin_file=files)
+    return replace(settings, core=core, warnings=tuple(warnings), arguments=namespace, file=precedence.path)
+
+
+def _load_hooks(precedence: Precedence, plugins: Plugins) -> tuple[Plugins, tuple[FileContent, ...]]:
+    """Load the plugins that the settings name for their hooks, and return all plugins and the content of the files.
+
+    Plugin files come first, since they may also provide the instances that the settings name.
+    """
+    texts = precedence.read(declare_lists([]))
+    options = {option.name: option for option in options_of(CoreOptions)}
+    files: tuple[FileContent, ...] = Values(texts).value(options["plugin-file"], CORE)
+    plugins = plugins.fresh(files)
+    of_files = [file.path.stem for file in files if file.path]
+    for option, names in (("plugins", Values(texts).value(options["plugins"], CORE)), ("plugin-file", of_files)):
+        for name in names:
+            try:
+                plugins.hooks(name)
+            except PluginError as error:
+                raise error.within(texts[CORE, option].origin) from error.__cause__
+    return plugins, files
 
 
 def _read(values: Values, instances: Instances, plugins: Plugins, mistakes: Mistakes) -> Settings:
@@ -188,6 +202,7 @@ def _read(values: Values, instances: Instances, plugins: Plugins, mistakes: Mist
         tuple(control_plane for control_plane in control_planes if control_plane),
         tuple(output for output in outputs if output),
         web,
+        plugins,
         tuple(values.effective),
     )
 
@@ -244,7 +259,7 @@ def _control_plane(one: Instance, values: Values, plugins: Plugins) -> ControlPl
     options: Any = values.read(plugin.options, one.name or CORE, inherited=True)
     assert one.url
     distribution = partial(plugins.provider, "source", one.plugin)
-    return ControlPlaneSettings(one.name, one.url, one.plugin, plugin, options, distribution)
+    return ControlPlaneSettings(one.name, one.plugin, plugin, options, distribution, address=one.url)
 
 
 def _transform(one: Instance, values: Values, plugins: Plugins) -> TransformSettings:

@@ -93,7 +93,7 @@ def divide(daemon: Process, settings: Path, parts: int) -> None:
     """Change the number of parts, and wait until all is written."""
     settings.write_text(settings.read_text().rsplit("parts = ", 1)[0] + f"parts = {parts}\n")
     daemon.signal(signal.SIGHUP)
-    daemon.wait_for_line(f"targets are divided into {parts} parts now")
+    daemon.wait_for_line(f" parts={parts} old_parts=")
 
 
 def reload(server: Prometheus, entries: int) -> None:

@@ -1,6 +1,6 @@
 """A pipeline that is driven by hand, with a clock that tests move."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from kuma_sd import Publication, Snapshot, Transform
@@ -8,6 +8,7 @@ from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import ContactLost, LastGoodTargets
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
+from kuma_sd.pipeline.events import Events
 from kuma_sd.pipeline.merge import Pipeline
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
 from kuma_sd.pipeline.route import SENDER, Route
@@ -21,11 +22,21 @@ class Line:
     Args:
         *control_planes: their names; the only one needs none.
         restored: what was saved before a restart.
+        events: who is told what happens.
+        file: what the output had published before it.
+        transforms: those of the chain.
         **options: those of `ControlPlaneConfig`, for all of them.
     """
 
     def __init__(
-        self, *control_planes: str, start_wait: float = 30.0, restored: Iterable[LastGoodTargets] = (), **options: float
+        self,
+        *control_planes: str,
+        start_wait: float = 30.0,
+        restored: Iterable[LastGoodTargets] = (),
+        events: Events | None = None,
+        file: Publication | None = None,
+        transforms: Sequence[Transform] = (),
+        **options: float,
     ) -> None:
         self.out: Mailbox[Publication] = Mailbox()
         self.saved: dict[str, LastGoodTargets] = {}
@@ -34,9 +45,10 @@ class Line:
         self.options = options
         self.ages: dict[str, float | None] = {}
         self.now = 0.0
-        self.pipeline = Pipeline(0.0, self._save, self.forgotten.append)
+        self.pipeline = Pipeline(0.0, self._save, self.forgotten.append, events)
         self.configs = [self.config(name, f"{name or 'only'}:1") for name in control_planes or [""]]
-        self.route = self.new_route()
+        self._file = {group.key.assignment: group for group in file.groups} if file else {}
+        self.route = self.new_route(*transforms)
         self.pipeline.begin(Restored(tuple(restored)), self.configuration(), self.now)
 
     def config(self, name: str, *endpoints: str, **options: float) -> ControlPlaneConfig:
@@ -47,7 +59,7 @@ class Line:
 
     def new_route(self, *transforms: Transform) -> Route:
         """Return a way to the output."""
-        return Route(Chain(LabelProfile("kuma-prometheus-sd"), transforms), {"out": self.out})
+        return Route(Chain(LabelProfile("kuma-prometheus-sd"), transforms), {"out": self.out}, lambda: self._file)
 
     def configuration(self) -> Configuration:
         """Return the present settings."""

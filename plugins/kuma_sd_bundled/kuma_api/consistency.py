@@ -1,9 +1,10 @@
 """Warn, once, if the lists of the API stay inconsistent."""
 
-import logging
 from collections.abc import Sequence
 
-_log = logging.getLogger(__name__)
+from kuma_sd import Logger
+
+_log = Logger(__name__)
 
 SAY_AFTER_POLLS = 3
 """Number of consecutive polls with inconsistent lists after which a warning is logged."""
@@ -31,16 +32,16 @@ class Consistency:
         """
         if not doubts:
             if self._in_a_row >= SAY_AFTER_POLLS:
-                _log.info("control plane %s: the lists of its API fit together again", self._title)
+                _log.info("the lists of the API are consistent again", control_plane=self._title)
             self._in_a_row, self.complete_once = 0, True
             return
         self.count += 1
         self._in_a_row += 1
         if self._in_a_row == SAY_AFTER_POLLS:
             _log.warning(
-                "control plane %s: the lists of its API did not fit together in %d polls in a row (%s); what is new is "
-                "published, what a list lacks stays until the API says that it is not there",
-                self._title,
-                SAY_AFTER_POLLS,
-                ", ".join(doubts),
+                "the lists of the API are inconsistent: what is new is published, what a list lacks stays until the "
+                "API says that it is gone",
+                control_plane=self._title,
+                polls=SAY_AFTER_POLLS,
+                reason=", ".join(doubts),
             )

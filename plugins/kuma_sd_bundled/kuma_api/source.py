@@ -1,14 +1,13 @@
 """Poll the API of one control plane as a source."""
 
 import contextlib
-import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from kuma_sd import Access, Context, Endpoint, HttpClient, Meters, Snapshot, SourceError, SourceStatus
+from kuma_sd import Access, Context, Endpoint, HttpClient, Logger, Meters, Snapshot, SourceError, SourceStatus
 from kuma_sd_bundled.kuma_api.address import api_address
 from kuma_sd_bundled.kuma_api.asking import ANSWER_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS, Asking
 from kuma_sd_bundled.kuma_api.consistency import Consistency
@@ -19,7 +18,7 @@ from kuma_sd_bundled.kuma_api.options import ApiOptions
 from kuma_sd_bundled.kuma_api.poll import Findings, Poller
 from kuma_sd_bundled.kuma_api.schedule import Schedule
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 LISTS = b"lists that do not fit together"
 """Digest that marks a snapshot as incomplete until a poll was complete: any target may be missing."""
@@ -60,7 +59,10 @@ class ApiSource:
             with contextlib.suppress(SourceError):
                 HttpClient(replica, options, self._access).close()
         if options.tls_insecure_skip_verify:
-            _log.warning("%s: any certificate is trusted (tls-insecure-skip-verify)", parsed.replicas[0])
+            _log.warning(
+                "any certificate is trusted (tls-insecure-skip-verify)",
+                control_plane=context.name or str(parsed.replicas[0]),
+            )
         context.register(Meters(METRICS, {"control_plane": context.name}, lambda: self.counts))
         context.report(self._facts)
 
