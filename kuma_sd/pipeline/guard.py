@@ -3,7 +3,7 @@
 import enum
 import itertools
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -123,7 +123,7 @@ class Guard:
             changes: how it differs from what is published, if that is known already.
             conclusive: whether what it lacks may be let go in time; otherwise all that is missing stays.
         """
-        gone = self._gone(changes or difference(self.published, snapshot.assignments))
+        gone = self._gone(changes or difference(self.published, snapshot.assignments), snapshot.left_out)
         self._held = {key: held for key, held in self._held.items() if key in gone}
         self._let_go = {key: since for key, since in self._let_go.items() if now - since < self.hold}
         appeared = self._note_unreadable(snapshot)
@@ -185,10 +185,10 @@ class Guard:
         self._present = ()
         self.accept()
 
-    def _gone(self, changes: Changes) -> dict[Key, Assignment]:
-        """Return what is published but not present; what returned is no longer counted as let go."""
+    def _gone(self, changes: Changes, left_out: Container[Key]) -> dict[Key, Assignment]:
+        """Return what is published and vanished without cause; what returned is no longer counted as let go."""
         vanished, fresh = changes
-        gone = {assignment.key: assignment for assignment in vanished}
+        gone = {assignment.key: assignment for assignment in vanished if assignment.key not in left_out}
         if gone:
             for key in gone.keys() & set(map(_KEY, fresh)):
                 del gone[key]

@@ -1,4 +1,4 @@
-"""Warn, once, if the lists of the API stay inconsistent."""
+"""Warn, once, if the lists of the API prove no absence for several polls."""
 
 import logging
 from collections.abc import Sequence
@@ -19,6 +19,8 @@ class Consistency:
     def __init__(self, title: str) -> None:
         self._title = title
         self._in_a_row = 0
+        self.lasting = ""
+        """Why the lists have been inconsistent for so long that somebody should look; empty if they have not."""
         self.count = 0
         self.complete_once = False
         """Whether any poll was complete: from then on all that may vanish is known here."""
@@ -27,20 +29,22 @@ class Consistency:
         """Take note of a poll.
 
         Args:
-            doubts: the lists that do not fit together.
+            doubts: why an absence in it proves nothing; empty if everything fits together.
         """
         if not doubts:
             if self._in_a_row >= SAY_AFTER_POLLS:
-                _log.info("control plane %s: the lists of its API fit together again", self._title)
-            self._in_a_row, self.complete_once = 0, True
+                _log.info("control plane %s: its API proves again what is gone", self._title)
+            self._in_a_row, self.lasting, self.complete_once = 0, "", True
             return
         self.count += 1
         self._in_a_row += 1
+        if self._in_a_row >= SAY_AFTER_POLLS:
+            self.lasting = "; ".join(doubts)
         if self._in_a_row == SAY_AFTER_POLLS:
             _log.warning(
-                "control plane %s: the lists of its API did not fit together in %d polls in a row (%s); what is new is "
+                "control plane %s: its API did not prove what is gone in %d polls in a row: %s; what is new is "
                 "published, what a list lacks stays until the API says that it is not there",
                 self._title,
                 SAY_AFTER_POLLS,
-                ", ".join(doubts),
+                self.lasting,
             )

@@ -83,7 +83,8 @@ class DataplaneReader:
             msgspec.MsgspecError: not even its name can be read.
         """
         digest = blake2b(raw, digest_size=_DIGEST_SIZE).digest()
-        known = self._known.get(digest)
+        # Pages overlap, so a new one may stand in two of them.
+        known = self._known.get(digest) or self._round.get(digest)
         if known is None:
             self.converted += 1
             known = self._read(raw)

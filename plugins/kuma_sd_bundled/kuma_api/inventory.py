@@ -45,6 +45,25 @@ class _Made(NamedTuple):
     assignment: Assignment
 
 
+class OutsideZones:
+    """Contains the keys of the dataplanes that exist and are left out, since their zone is not one of the settings.
+
+    Args:
+        dataplanes: all dataplanes.
+        zones: the zones in the settings; empty for all.
+    """
+
+    def __init__(self, dataplanes: Mapping[ResourceKey, KnownDataplane], zones: AbstractSet[str]) -> None:
+        self._dataplanes = dataplanes
+        self._zones = zones
+
+    def __contains__(self, key: object) -> bool:
+        if not self._zones or not isinstance(key, Key):
+            return False
+        dataplane = self._dataplanes.get(ResourceKey(key.mesh, key.name))
+        return dataplane is not None and dataplane.zone not in self._zones
+
+
 class Inventory:
     """The targets of one control plane.
 
@@ -57,6 +76,11 @@ class Inventory:
         self._control_plane = control_plane
         self._zones = frozenset(zones)
         self._made: dict[ResourceKey, _Made] = {}
+
+    @property
+    def zones(self) -> AbstractSet[str]:
+        """The zones whose dataplanes are published; empty for all."""
+        return self._zones
 
     @property
     def targets(self) -> AbstractSet[ResourceKey]:

@@ -66,6 +66,10 @@ def test_a_global_control_plane_gives_the_targets_of_the_zone(version: str) -> N
 def test_zones_restrict_what_is_published() -> None:
     recorded = recording(DATA / "global-head.json")
     assert not poller(zones=("west",)).poll(RecordedApi(recorded["api"])).assignments
+    [left_out] = poller().poll(RecordedApi(recorded["api"])).assignments
+    assert left_out.key in poller(zones=("west",)).poll(RecordedApi(recorded["api"])).left_out
+    assert left_out.key not in poller(zones=("east",)).poll(RecordedApi(recorded["api"])).left_out
+    assert left_out.key not in poller().poll(RecordedApi(recorded["api"])).left_out
     assert len(poller(zones=("west", "east")).poll(RecordedApi(recorded["api"])).assignments) == 1
 
 
