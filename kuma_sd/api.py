@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from kuma_sd.core.publication import Change, Publication
     from kuma_sd.core.regular_file import open_regular, read_regular
     from kuma_sd.core.secret import Secret
+    from kuma_sd.core.source_status import SourceStatus
     from kuma_sd.core.target_group import GroupKey, TargetGroup
+    from kuma_sd.core.unreadable import UNREADABLE
     from kuma_sd.core.url import Url, parse_url
     from kuma_sd.core.yaml_nesting import refuse_deep_nesting
     from kuma_sd.http.address import Address, Endpoint, address_of, parse_address
@@ -42,16 +44,17 @@ if TYPE_CHECKING:
     from kuma_sd.http.credentials import Access
     from kuma_sd.http.options import ClientOptions
     from kuma_sd.http.refused_statuses import refused
+    from kuma_sd.plugin.context import Context
     from kuma_sd.plugin.hookspecs import hookimpl
-    from kuma_sd.plugin.interfaces import (
-        Context,
-        Output,
-        OutputPlugin,
-        Source,
-        SourcePlugin,
-        SourceStatus,
-        Transform,
-        TransformPlugin,
+    from kuma_sd.plugin.interfaces import Output, OutputPlugin, Source, SourcePlugin, Transform, TransformPlugin
+    from kuma_sd.plugin.optional_interfaces import (
+        ExplainsGroups,
+        ExplainsLabels,
+        GivesRemarks,
+        GivesWarnings,
+        ReadByPrometheus,
+        ReadsLabels,
+        WritesFiles,
     )
     from kuma_sd.prometheus.matchers import (
         LABEL_NAME,
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
         parse_matchers,
         parse_pattern,
     )
+    from kuma_sd.prometheus.sd_formats import Chunks, json_chunks, lines_in, yaml_chunks
     from kuma_sd.prometheus.sharding import (
         MOST_SHARDS,
         SHARD,
@@ -79,6 +83,7 @@ if TYPE_CHECKING:
     from kuma_sd.system.output_path import check_output_path
     from kuma_sd.system.staging import STAGING
     from kuma_sd.system.threads import HelperThread
+    from kuma_sd.telemetry.metric import Meters, Metric
 
 NAMES_OF_MODULES = {
     "kuma_sd._version": ("__version__",),
@@ -118,7 +123,9 @@ NAMES_OF_MODULES = {
     "kuma_sd.core.publication": ("Change", "Publication"),
     "kuma_sd.core.regular_file": ("open_regular", "read_regular"),
     "kuma_sd.core.secret": ("Secret",),
+    "kuma_sd.core.source_status": ("SourceStatus",),
     "kuma_sd.core.target_group": ("GroupKey", "TargetGroup"),
+    "kuma_sd.core.unreadable": ("UNREADABLE",),
     "kuma_sd.core.url": ("Url", "parse_url"),
     "kuma_sd.core.yaml_nesting": ("refuse_deep_nesting",),
     "kuma_sd.http.credentials": ("Access",),
@@ -126,16 +133,17 @@ NAMES_OF_MODULES = {
     "kuma_sd.http.client": ("HttpClient", "HttpResponse"),
     "kuma_sd.http.options": ("ClientOptions",),
     "kuma_sd.http.refused_statuses": ("refused",),
+    "kuma_sd.plugin.context": ("Context",),
     "kuma_sd.plugin.hookspecs": ("hookimpl",),
-    "kuma_sd.plugin.interfaces": (
-        "Context",
-        "Output",
-        "OutputPlugin",
-        "Source",
-        "SourcePlugin",
-        "SourceStatus",
-        "Transform",
-        "TransformPlugin",
+    "kuma_sd.plugin.interfaces": ("Output", "OutputPlugin", "Source", "SourcePlugin", "Transform", "TransformPlugin"),
+    "kuma_sd.plugin.optional_interfaces": (
+        "ExplainsGroups",
+        "ExplainsLabels",
+        "GivesRemarks",
+        "GivesWarnings",
+        "ReadByPrometheus",
+        "ReadsLabels",
+        "WritesFiles",
     ),
     "kuma_sd.prometheus.matchers": (
         "LABEL_NAME",
@@ -147,6 +155,7 @@ NAMES_OF_MODULES = {
         "parse_matchers",
         "parse_pattern",
     ),
+    "kuma_sd.prometheus.sd_formats": ("Chunks", "json_chunks", "lines_in", "yaml_chunks"),
     "kuma_sd.prometheus.sharding": (
         "MOST_SHARDS",
         "SHARD",
@@ -163,6 +172,7 @@ NAMES_OF_MODULES = {
     "kuma_sd.system.output_path": ("check_output_path",),
     "kuma_sd.system.staging": ("STAGING",),
     "kuma_sd.system.threads": ("HelperThread",),
+    "kuma_sd.telemetry.metric": ("Meters", "Metric"),
 }
 
 MODULE_OF_NAME = {name: module for module, names in NAMES_OF_MODULES.items() for name in names}
@@ -186,19 +196,25 @@ __all__ = [
     "SIZE",
     "STAGING",
     "TEXT",
+    "UNREADABLE",
     "URL",
     "Access",
     "Address",
     "Assignment",
     "Change",
+    "Chunks",
     "ClientOptions",
     "Codec",
     "ConfigError",
     "Context",
     "Endpoint",
+    "ExplainsGroups",
+    "ExplainsLabels",
     "FileClaim",
     "FileContent",
     "FileWatcher",
+    "GivesRemarks",
+    "GivesWarnings",
     "GroupKey",
     "HelperThread",
     "HttpClient",
@@ -211,6 +227,8 @@ __all__ = [
     "Mailbox",
     "Matcher",
     "Matchers",
+    "Meters",
+    "Metric",
     "NoOptions",
     "OptionType",
     "Output",
@@ -219,6 +237,8 @@ __all__ = [
     "Pattern",
     "PluginError",
     "Publication",
+    "ReadByPrometheus",
+    "ReadsLabels",
     "Secret",
     "Shard",
     "Sharding",
@@ -233,6 +253,7 @@ __all__ = [
     "TransformError",
     "TransformPlugin",
     "Url",
+    "WritesFiles",
     "__version__",
     "address_of",
     "check_output_path",
@@ -241,6 +262,8 @@ __all__ = [
     "file_holds",
     "hashmod",
     "hookimpl",
+    "json_chunks",
+    "lines_in",
     "lines_of",
     "list_of",
     "open_regular",
@@ -256,4 +279,5 @@ __all__ = [
     "remember_short",
     "remove_leftovers",
     "replace_file",
+    "yaml_chunks",
 ]

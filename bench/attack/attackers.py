@@ -46,7 +46,16 @@ def explainer(number: int, port: int, credentials: str) -> None:
             pass
 
 
-ATTACKS: dict[str, Attack] = {attack.__name__: attack for attack in (slow, reader, guesser, explainer)}
+def sharder(number: int, port: int, credentials: str) -> None:
+    """Request a shard that nobody requested lately, so that the list is divided anew."""
+    with _connected(number, port) as client:
+        of = 1 + (number + time.monotonic_ns()) % 1024
+        client.sendall(HEAD.format(path=f"/sd?shard=0&of={of}", credentials=credentials).encode())
+        while client.recv(2**16):
+            pass
+
+
+ATTACKS: dict[str, Attack] = {attack.__name__: attack for attack in (slow, reader, guesser, explainer, sharder)}
 
 
 def _connected(number: int, port: int) -> socket.socket:

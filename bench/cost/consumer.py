@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import page
+from markdown import NUMBER, TEXT, markdown
 from plane import Plane, serving
 from watched import cpu
 
@@ -170,14 +171,12 @@ def _measured(pair: Pair, plane: Plane, targets: int, way: str, changes: int) ->
 
 def table(rows: Sequence[Spent]) -> str:
     """Return a table in Markdown."""
-    lines = [
-        "| targets | Prometheus reads | CPU for a change: kuma-sd | Prometheus | together | CPU while idle | memory |",
-        "|---:|---|---:|---:|---:|---:|---:|",
-    ]
+    numbers = ("CPU for a change: kuma-sd", "Prometheus", "together", "CPU while idle", "memory")
+    lines = []
     for row in rows:
         values = f"{row.ours:.2f} s | {row.prometheus:.2f} s | **{row.ours + row.prometheus:.2f} s** | {row.idle:.1%}"
-        lines.append(f"| {row.targets:,} | {row.way} | {values} | {row.memory[0]:.0f} + {row.memory[1]:.0f} MB |")
-    return "\n".join(lines) + "\n"
+        lines.append(f"{row.targets:,} | {row.way} | {values} | {row.memory[0]:.0f} + {row.memory[1]:.0f} MB")
+    return markdown({"targets": NUMBER, "Prometheus reads": TEXT} | dict.fromkeys(numbers, NUMBER), lines)
 
 
 def ways(program: str) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from markdown import NUMBER, TEXT, markdown
 from plane import Plane, serving
 from watched import Watched, watching
 
@@ -70,13 +71,11 @@ def _steps(daemon: Watched, plane: Plane, targets: int) -> tuple[dict[str, float
 
 def table(rows: Sequence[Beside]) -> str:
     """Return a table in Markdown."""
-    lines = [
-        "| targets | output | step | CPU, s | naive, s | ratio | most memory, MB |",
-        "|---:|---|---|---:|---:|---:|---:|",
-    ]
+    numbers = ("CPU, s", "naive, s", "ratio", "most memory, MB")
+    lines = []
     for row in rows:
         output = f"{row.parts} parts" if row.parts else "single file"
         for step, took in row.steps.items():
             figures = f"{took:.2f} | {row.naive:.2f} | {took / row.naive:.2f} | {row.memory[step]:.0f}"
-            lines.append(f"| {row.targets:,} | {output} | {step} | {figures} |")
-    return "\n".join(lines) + "\n"
+            lines.append(f"{row.targets:,} | {output} | {step} | {figures}")
+    return markdown({"targets": NUMBER, "output": TEXT, "step": TEXT} | dict.fromkeys(numbers, NUMBER), lines)

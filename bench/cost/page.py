@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from large import Passed
+from markdown import NUMBER, TEXT, markdown
 from measured import Cost
 
 PAGE = Path(__file__).parents[2] / "docs/performance.md"
@@ -18,10 +19,8 @@ OF_OTHER_RUNS = ("consumer",)
 
 def table(costs: Iterable[Cost]) -> str:
     """Return a table in Markdown."""
-    rows = [
-        "| targets, protocol, output | step | to durable file, s | floor, s | ratio | CPU, s | peak so far, MB |",
-        "|---|---|---:|---:|---:|---:|---:|",
-    ]
+    numbers = ("to durable file, s", "floor, s", "ratio", "CPU, s", "peak so far, MB")
+    rows = []
     for cost in costs:
         cpu = f"{statistics.median(cost.cpu):.3f}"
         times = (
@@ -29,16 +28,13 @@ def table(costs: Iterable[Cost]) -> str:
             if not cost.seconds
             else (f"{statistics.median(cost.seconds):.3f} | {statistics.median(cost.floors):.3f} | {cost.ratio:.1f}")
         )
-        rows.append(f"| {cost.case} | {cost.step} | {times} | {cpu} | {cost.memory:.0f} |")
-    return "\n".join(rows) + "\n"
+        rows.append(f"{cost.case} | {cost.step} | {times} | {cpu} | {cost.memory:.0f}")
+    return markdown({"targets, protocol, output": TEXT, "step": TEXT} | dict.fromkeys(numbers, NUMBER), rows)
 
 
 def summary(costs: Sequence[Cost]) -> str:
     """Return what a user needs to know first: memory and CPU by size, over gRPC as JSON without rules."""
-    rows = [
-        "| targets | memory after the start | most memory | CPU of the start | CPU of one change |",
-        "|---:|---:|---:|---:|---:|",
-    ]
+    rows = []
     plain = [cost for cost in costs if cost.case.plain and cost.case.protocol == "gRPC"]
     for targets in SIZES_OF_USERS:
         steps = {cost.step: cost for cost in plain if cost.case.targets == targets}
@@ -47,51 +43,50 @@ def summary(costs: Sequence[Cost]) -> str:
         start, change = steps["cold start"], steps["one change"]
         cpu = f"{statistics.median(start.cpu):.1f} s | {statistics.median(change.cpu):.2f} s"
         most = max(cost.memory for cost in steps.values())
-        rows.append(f"| {targets:,} | {start.memory:.0f} MB | {most:.0f} MB | {cpu} |")
-    return "\n".join(rows) + "\n"
+        rows.append(f"{targets:,} | {start.memory:.0f} MB | {most:.0f} MB | {cpu}")
+    columns = ("targets", "memory after the start", "most memory", "CPU of the start", "CPU of one change")
+    return markdown(dict.fromkeys(columns, NUMBER), rows)
 
 
 def figures(values: Mapping[str, str]) -> str:
     """Return a table of single figures in Markdown."""
-    rows = ["| what | measured |", "|---|---:|", *(f"| {what} | {value} |" for what, value in values.items())]
-    return "\n".join(rows) + "\n"
+    return markdown({"what": TEXT, "measured": NUMBER}, (f"{what} | {value}" for what, value in values.items()))
 
 
 def simulator(costs: Iterable[Cost]) -> str:
     """Return what the control plane took for a response, of those configurations that say all of it."""
-    rows = [
-        "| targets, protocol | step | to its last byte, s | over loopback, s | CPU, s | to durable file, s |",
-        "|---|---|---:|---:|---:|---:|",
-    ]
+    numbers = ("to its last byte, s", "over loopback, s", "CPU, s", "to durable file, s")
+    rows = []
     for cost in costs:
         if cost.case.plain and cost.step in {"cold start", "one change"}:
             values = (cost.arrivals, cost.loopbacks, cost.serving, cost.seconds)
             columns = " | ".join(f"{statistics.median(each):.3f}" for each in values)
-            rows.append(f"| {cost.case.targets:,}, {cost.case.protocol} | {cost.step} | {columns} |")
-    return "\n".join(rows) + "\n"
+            rows.append(f"{cost.case.targets:,}, {cost.case.protocol} | {cost.step} | {columns}")
+    return markdown({"targets, protocol": TEXT, "step": TEXT} | dict.fromkeys(numbers, NUMBER), rows)
 
 
 def instructions(stages: Mapping[str, Mapping[str, float]], commands: Mapping[str, int]) -> str:
     """Return the instructions of each stage by protocol, and those of whole commands."""
-    rows = ["| instructions for each target | gRPC | HTTP |", "|---|---:|---:|"]
-    rows += [f"| {stage} | {counts['gRPC']:,.0f} | {counts['HTTP']:,.0f} |" for stage, counts in stages.items()]
-    rows += ["", "| instructions, in millions | |", "|---|---:|"]
-    rows += [f"| {command} | {count / 1e6:,.0f} |" for command, count in commands.items()]
-    return "\n".join(rows) + "\n"
+    each = (f"{stage} | {counts['gRPC']:,.0f} | {counts['HTTP']:,.0f}" for stage, counts in stages.items())
+    whole = (f"{command} | {count / 1e6:,.0f}" for command, count in commands.items())
+    return "\n".join(
+        [
+            markdown({"instructions for each target": TEXT, "gRPC": NUMBER, "HTTP": NUMBER}, each),
+            markdown({"instructions, in millions": TEXT, "": NUMBER}, whole),
+        ]
+    )
 
 
 def large(passed: Iterable[Passed]) -> str:
     """Return a table of large responses."""
-    rows = [
-        "| response | MB | targets | of them in the file | to durable file, s | floor, s | CPU, s | peak, MB |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    numbers = ("MB", "targets", "of them in the file", "to durable file, s", "floor, s", "CPU, s", "peak, MB")
+    rows = []
     for item in passed:
         response = "one gRPC message" if item.protocol == "gRPC" else "one HTTP body"
         counts = f"{item.least.size / 1e6:.0f} | {item.targets:,} | {item.written:,}"
         times = f"{item.seconds:.1f} | {item.least.seconds:.1f} | {item.cpu:.1f} | {item.memory:.0f}"
-        rows.append(f"| {response} | {counts} | {times} |")
-    return "\n".join(rows) + "\n"
+        rows.append(f"{response} | {counts} | {times}")
+    return markdown({"response": TEXT} | dict.fromkeys(numbers, NUMBER), rows)
 
 
 def slopes(costs: Sequence[Cost]) -> str:

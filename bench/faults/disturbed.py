@@ -5,7 +5,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
@@ -89,8 +89,11 @@ class Story:
         """Whether the guard holds these: here it does if many are taken away, at once or soon after a contact began."""
         return len(without) > 2  # noqa: PLR2004 (calm() takes no more)
 
-    def disturbed(self, began: float) -> None:
-        """Expect all to be right again, after a disturbance that just ended."""
+    @contextlib.contextmanager
+    def disturbance(self) -> Iterator[None]:
+        """Disturb while the block runs, then expect all to be right again."""
+        began = time.monotonic()
+        yield
         ended = time.monotonic()
         self._short = self._short + 1 if began - self._recovered < STEADY_SECONDS else 0
         self._settle(ended + allowed(ended - began, self._short))
@@ -142,85 +145,77 @@ class Story:
 
 def restarted_full(story: Story) -> None:
     """Kill it; it comes back with its store."""
-    began = time.monotonic()
-    story.plane.kill()
-    story.wait(0.0, 1.0)
-    story.plane.start(story.change())
-    story.disturbed(began)
+    with story.disturbance():
+        story.plane.kill()
+        story.wait(0.0, 1.0)
+        story.plane.start(story.change())
 
 
 def restarted_empty(story: Story) -> None:
     """Kill it; it comes back with an empty store, which fills up bit by bit."""
-    began = time.monotonic()
-    story.plane.kill()
-    story.wait(0.0, 0.5)
-    story.plane.start(story.change(*WORLD.keys() - {BEACON}))
-    story.disturbed(began)
+    with story.disturbance():
+        story.plane.kill()
+        story.wait(0.0, 0.5)
+        story.plane.start(story.change(*WORLD.keys() - {BEACON}))
     story.serve(*[key for key in WORLD if key != BEACON and story.rng.random() < 0.5])  # noqa: PLR2004 (half of them)
     story.serve()
 
 
 def restarted_smaller(story: Story) -> None:
     """Kill it; it comes back without some targets, which are really gone."""
-    began = time.monotonic()
-    story.plane.kill()
-    # A connection that is away for no longer than one back-off does not end the contact, so that nothing is held then.
-    story.wait(ONE_BACK_OFF_SECONDS + EDGE, ONE_BACK_OFF_SECONDS + 2 * EDGE)
-    story.plane.start(story.change(*PASSING))
-    story.disturbed(began)
+    with story.disturbance():
+        story.plane.kill()
+        # A connection that is away for at most one back-off does not end the contact: nothing would be held.
+        story.wait(ONE_BACK_OFF_SECONDS + EDGE, ONE_BACK_OFF_SECONDS + 2 * EDGE)
+        story.plane.start(story.change(*PASSING))
     story.calm()
     story.serve()
 
 
 def frozen(story: Story) -> None:
     """Stop its process for a while."""
-    began = time.monotonic()
-    story.plane.signal(signal.SIGSTOP)
-    story.plane.serve(story.change())
-    story.wait(0.2, 2.0)
-    story.plane.signal(signal.SIGCONT)
-    story.disturbed(began)
+    with story.disturbance():
+        story.plane.signal(signal.SIGSTOP)
+        story.plane.serve(story.change())
+        story.wait(0.2, 2.0)
+        story.plane.signal(signal.SIGCONT)
 
 
 def cut(story: Story) -> None:
     """Cut the connection within a message."""
-    began = time.monotonic()
-    story.relay.cut_after = story.rng.randint(1, 3000)
-    story.plane.serve(story.change())
-    story.wait(0.1, 0.5)
-    story.relay.cut_after = None
-    story.disturbed(began)
+    with story.disturbance():
+        story.relay.cut_after = story.rng.randint(1, 3000)
+        story.plane.serve(story.change())
+        story.wait(0.1, 0.5)
+        story.relay.cut_after = None
 
 
 def slowed(story: Story) -> None:
     """Slow the network down to 1 KiB a second, over a new connection."""
-    began = time.monotonic()
-    story.relay.rate = 1024
-    story.relay.cut()
-    story.plane.serve(story.change())
-    story.wait(1.0, 3.0)
-    story.relay.rate = None
-    story.disturbed(began)
+    with story.disturbance():
+        story.relay.rate = 1024
+        story.relay.cut()
+        story.plane.serve(story.change())
+        story.wait(1.0, 3.0)
+        story.relay.rate = None
 
 
 def garbled(story: Story) -> None:
     """Have something else answer at its address."""
-    began = time.monotonic()
-    story.relay.answer = story.rng.choice([garbage(), b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"])
-    story.relay.cut()
-    story.plane.serve(story.change())
-    story.wait(0.3, 1.5)
-    story.relay.answer = None
-    story.disturbed(began)
+    with story.disturbance():
+        story.relay.answer = story.rng.choice([garbage(), b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"])
+        story.relay.cut()
+        story.plane.serve(story.change())
+        story.wait(0.3, 1.5)
+        story.relay.answer = None
 
 
 def confused(story: Story) -> None:
     """Have it send what is no response, or one that lacks nearly everything and is understood in part only."""
-    began = time.monotonic()
-    story.plane.send(story.rng.choice([garbage(), _half_understood(story.world[BEACON])]))
-    story.wait(0.0, 0.3)
-    story.plane.serve(story.change())
-    story.disturbed(began)
+    with story.disturbance():
+        story.plane.send(story.rng.choice([garbage(), _half_understood(story.world[BEACON])]))
+        story.wait(0.0, 0.3)
+        story.plane.serve(story.change())
 
 
 def shrunk(story: Story) -> None:

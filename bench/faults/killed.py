@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from background import in_background
 from findings import Outcome
 from processes import Process, eventually, kuma_sd
 from reader import ALWAYS, Published, published, reading
@@ -103,10 +104,5 @@ def _changing(world: World, rng: random.Random) -> Iterator[None]:
             version += 1
             world.alter(f"backend-{rng.randrange(TARGETS):03}", service=f"v{version}")
 
-    thread = threading.Thread(target=change, daemon=True)
-    thread.start()
-    try:
+    with in_background(change, closing.set):
         yield
-    finally:
-        closing.set()
-        thread.join()

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from background import in_background
+
 Key = tuple[str, str]
 """Mesh and name."""
 
@@ -91,10 +93,5 @@ class Reader:
 def reading(path: Path) -> Iterator[Reader]:
     """Read a file continuously while the block runs."""
     reader = Reader(path)
-    thread = threading.Thread(target=reader.run, daemon=True)
-    thread.start()
-    try:
+    with in_background(reader.run, reader.close):
         yield reader
-    finally:
-        reader.close()
-        thread.join()

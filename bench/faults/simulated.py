@@ -2,11 +2,11 @@
 
 import contextlib
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 
+from killable import Killable
 from reader import Key
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
@@ -15,12 +15,12 @@ Versions = Mapping[Key, str]
 """What is served: the service of each target, which serves as its version."""
 
 
-class Simulated:
+class Simulated(Killable[str]):
     """A control plane that comes back at the same port whenever it is started."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.port = 0
-        self._process: subprocess.Popen[str] | None = None
 
     def start(self, versions: Versions) -> None:
         """Start it, as a new process that serves this; returns once it listens."""
@@ -37,18 +37,6 @@ class Simulated:
     def send(self, data: bytes) -> None:
         """Send bytes as a response over every stream."""
         self._say({"send": data.hex()})
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send its process a signal: SIGSTOP freezes it, SIGCONT thaws it."""
-        assert self._process
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        """End it at once, as kill -9 does."""
-        if self._process:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
 
     def _say(self, what: Mapping[str, object]) -> None:
         assert self._process

@@ -1,8 +1,9 @@
-"""Change targets for a long time: memory, descriptors and threads must not grow."""
+"""Change targets for a long time: memory, descriptors, threads, targets and log lines must not grow."""
 
 import statistics
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,24 +22,36 @@ SAMPLE = 5.0
 
 FLAT = 0.05
 
+MANY_TARGETS = 1.01
+"""How many may be published, as a multiple of those that there are: one is held for a moment now and then."""
+
+MANY_LINES = 20
+"""How many lines may be logged after warming up; what repeats itself would be logged hundreds of times."""
+
 MIB = 2**20
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a process has at one moment."""
+    """What a process has, and what came of it, at one moment."""
 
     memory: int
     descriptors: int
     threads: int
+    targets: int
+    lines: int
 
     @staticmethod
-    def of(daemon: Process) -> "Sample":
-        """Look at a process."""
+    def of(daemon: Process, path: Path) -> "Sample":
+        """Look at a process and at its file, which has a line for each target."""
         proc = Path(f"/proc/{daemon.pid}")
         status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
         return Sample(
-            int(status["VmRSS"].split()[0]) * 1024, len(list((proc / "fd").iterdir())), int(status["Threads"])
+            memory=int(status["VmRSS"].split()[0]) * 1024,
+            descriptors=len(list((proc / "fd").iterdir())),
+            threads=int(status["Threads"]),
+            targets=path.read_bytes().count(b'"targets"'),
+            lines=daemon.printed,
         )
 
 
@@ -59,7 +72,7 @@ def soak(folder: Path, minutes: float, seed: int) -> Outcome:
         kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}", "--guard-hold=10s") as daemon,
     ):
         daemon.wait_for_line("published")
-        samples, changes = _change(world, daemon, minutes * 60)
+        samples, changes = _change(world, lambda: Sample.of(daemon, path), minutes * 60)
         served = {dataplane.key: dataplane.service for dataplane in world.dataplanes}
         ended = time.monotonic()
         eventually(lambda: published(path) == served, "each target's last state is published")
@@ -70,12 +83,12 @@ def soak(folder: Path, minutes: float, seed: int) -> Outcome:
     return outcome
 
 
-def _change(world: GeneratedWorld, daemon: Process, seconds: float) -> tuple[list[Sample], int]:
+def _change(world: GeneratedWorld, sample: Callable[[], Sample], seconds: float) -> tuple[list[Sample], int]:
     """Change for so long; returns samples and how many changes there were."""
-    samples, changes, began, pause = [Sample.of(daemon)], 0, time.monotonic(), threading.Event()
+    samples, changes, began, pause = [sample()], 0, time.monotonic(), threading.Event()
     while (spent := time.monotonic() - began) < seconds:
         if spent >= len(samples) * SAMPLE:
-            samples.append(Sample.of(daemon))
+            samples.append(sample())
         if changes < spent * CHANGES:
             world.change()
             changes += 1
@@ -95,4 +108,10 @@ def _judge(outcome: Outcome, samples: list[Sample]) -> None:
         least = min(counts[:third]), min(counts[-third:])
         outcome.expect(least[0] == least[1], f"{what} went from {least[0]} to {least[1]}")
         outcome.remarks.append(f"{what} {min(counts)} to {max(counts)}")
+    targets = [sample.targets for sample in samples]
+    outcome.expect(max(targets) <= MANY_TARGETS * TARGETS, f"up to {max(targets)} targets were published")
+    outcome.remarks.append(f"targets {min(targets)} to {max(targets)}")
+    lines = samples[-1].lines - samples[0].lines
+    outcome.expect(lines <= MANY_LINES, f"{lines} lines were logged")
+    outcome.remarks.append(f"{lines} log lines after warming up")
     outcome.remarks.append(f"memory {before / MIB:.1f} MiB after warming up, {after / MIB:.1f} MiB at the end")

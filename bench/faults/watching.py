@@ -5,6 +5,7 @@ import threading
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from background import in_background
 from findings import Outcome
 from processes import eventually
 from prometheus import Prometheus, prometheus
@@ -72,15 +73,10 @@ def watched(outcome: Outcome, files: Path, required: Collection[str]) -> Iterato
     config.write_text(_CONFIG.format(files=files))
     with prometheus(config) as server:
         watch = Watch(server, required)
-        thread = threading.Thread(target=watch.run, daemon=True)
-        thread.start()
-        try:
+        with in_background(watch.run, watch.close):
             yield watch
-        finally:
-            watch.close()
-            thread.join()
-            watch.look()
-            errors = server.metric("prometheus_sd_file_read_errors_total")
+        watch.look()
+        errors = server.metric("prometheus_sd_file_read_errors_total")
     outcome.lost += watch.lost
     outcome.expect(not errors, f"Prometheus counted {errors:g} read errors")
     outcome.expect(watch.files, "Prometheus never had all targets")

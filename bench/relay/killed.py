@@ -5,10 +5,11 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import reader
+from background import in_background
 from findings import Outcome
 from fleet import Fleet, Member
 from processes import eventually
@@ -142,21 +143,8 @@ def _changing(world: World, rng: random.Random) -> Iterator[None]:
             else:
                 world.add(Dataplane(name))
 
-    with _thread(change):
-        try:
-            yield
-        finally:
-            closing.set()
-
-
-@contextlib.contextmanager
-def _thread(run: Callable[[], None]) -> Iterator[None]:
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
+    with in_background(change, closing.set):
         yield
-    finally:
-        thread.join()
 
 
 def _pause(seconds: float) -> None:

@@ -13,7 +13,7 @@ from kuma_sd.cli.main import argument_type
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.model import Snapshot
 from kuma_sd.core.options import DURATION
-from kuma_sd.runtime.builder import Components, title
+from kuma_sd.runtime.builder import Components
 from kuma_sd.runtime.one_shot import collect
 from kuma_sd.settings.loader import ControlPlaneSettings, Settings
 from kuma_sd.state.reader import read_snapshot
@@ -71,7 +71,7 @@ def receive(arguments: argparse.Namespace, settings: Settings, components: Compo
     if arguments.origin == DAEMON:
         return _from_daemon(control_socket(settings), settings.control_planes)
     if arguments.origin == CONTROL_PLANE:
-        control_planes = ", ".join(title(control_plane) for control_plane in settings.control_planes)
+        control_planes = ", ".join(control_plane.title for control_plane in settings.control_planes)
         return ReceivedTargets(f"from the control planes now: {control_planes}", collect(components, arguments.timeout))
     return _from_file(Path(arguments.origin.removeprefix(FILE)), settings.control_planes)
 
@@ -97,10 +97,10 @@ def _from_daemon(path: Path, control_planes: Sequence[ControlPlaneSettings]) -> 
     for control_plane in sorted(control_planes, key=lambda settings: settings.name):
         name = _its_name(control_plane, known)
         if name is None:
-            remarks.append(f"control plane {title(control_plane)} is new: the daemon knows none of its targets")
+            remarks.append(f"control plane {control_plane.title} is new: the daemon knows none of its targets")
             continue
         if known[name] != str(control_plane.address):
-            remarks.append(f"control plane {title(control_plane)} moves: these are the targets of {known[name]}")
+            remarks.append(f"control plane {control_plane.title} moves: these are the targets of {known[name]}")
         with download(path, f"/-/received?{urlencode({'control-plane': name})}") as file:
             snapshots.append(read_snapshot(file, control_plane.name))
     remarks = [f"{remark}; --from {CONTROL_PLANE} asks it" for remark in remarks]

@@ -28,10 +28,12 @@ class Logger:
 
     Args:
         name: the module's ``__name__``.
+        **fields: facts that every line has, unless it has a field of that name itself.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, **fields: object) -> None:
         self._logger = logging.getLogger(name)
+        self._fields = fields
 
     def debug(self, text: str, /, **fields: object) -> None:
         """Log a detail that helps to find a fault."""
@@ -55,9 +57,9 @@ class Logger:
         """Log a failure. The arguments are those of `warning`."""
         self._log(logging.ERROR, text, fields, error)
 
-    def _log(self, level: int, text: str, fields: Mapping[str, object], error: BaseException | None = None) -> None:
+    def _log(self, level: int, text: str, fields: dict[str, object], error: BaseException | None = None) -> None:
         if self._logger.isEnabledFor(level):
-            present = {name: value for name, value in fields.items() if value is not None}
+            present = {name: value for name, value in (self._fields | fields).items() if value is not None}
             self._logger.log(level, Event(text, present), exc_info=error, stacklevel=3)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from kuma_sd.core.secret import NOTHING, Secret
 
@@ -46,6 +46,19 @@ class Url:
         """The password, with percent-encoding resolved."""
         return Secret(unquote(self.user_info.reveal().partition(":")[2]))
 
+    def servers(self, default_port: int) -> list[tuple[str, int]]:
+        """Return host and port of each host; an IPv6 address has no brackets.
+
+        Args:
+            default_port: the port of hosts that are written without one.
+
+        Raises:
+            ValueError: a host is invalid; the message continues a sentence that begins with the URL, and quotes none
+                of it.
+        """
+        # Each host alone: urlsplit rejects several hosts as one invalid host.
+        return [_server(part, default_port) for part in self.hosts.split(",")]
+
     def reveal(self) -> str:
         """Return the URL as it was written, with its secrets."""
         return self._written(self.user_info.reveal(), self.query.reveal())
@@ -60,6 +73,20 @@ class Url:
     def _written(self, user_info: str, query: str) -> str:
         authority = f"//{user_info}{'@' if user_info else ''}{self.hosts}" if self.has_hosts else ""
         return f"{self.scheme}:{authority}{self.path}{'?' if query else ''}{query}"
+
+
+def _server(text: str, default_port: int) -> tuple[str, int]:
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        # The original message may quote a password whose '@host' is missing.
+        raise ValueError("has a host or a port that is none") from None
+    if not host:
+        raise ValueError("names no host")
+    if not host.isascii():
+        raise ValueError("has a host that is not ASCII (its ASCII form begins with xn--)")
+    return host, port or default_port
 
 
 def parse_url(text: str) -> Url:

@@ -94,7 +94,7 @@ class ExplainInputs:
             for view in sorted(views, key=lambda view: view.name)
         ]
         outputs = [
-            OutputInput(name, worker.output, worker.status.published, worker.status.failing)
+            OutputInput(name, worker.output, worker.status.published, worker.status.publishing.failing)
             for name, worker in workers.items()
         ]
         return cls(
@@ -119,6 +119,6 @@ class ExplainInputs:
 def _chain_input(components: Components, path: Path, chain: Chain, outputs: Iterable[OutputInput]) -> ChainInput:
     label_profile, transforms = path
     named = zip(transforms, chain.transforms, strict=True)
-    steps = tuple(NamedTransform(item.name, item.plugin.name, transform) for item, transform in named)
+    steps = tuple(NamedTransform(item.name, item.plugin_name, transform) for item, transform in named)
     here = {output.name for output in components.outputs_through(path)}
     return ChainInput(label_profile, steps, chain, tuple(end for end in outputs if end.name in here))

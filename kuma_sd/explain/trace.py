@@ -1,15 +1,15 @@
 """Trace a target through a chain, step by step."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
 
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.model import Assignment, Labels, Target
 from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.explain.inputs import ChainInput, NamedTransform
 from kuma_sd.plugin.interfaces import Transform
+from kuma_sd.plugin.optional_interfaces import ExplainsLabels
 from kuma_sd.prometheus.label_profiles import PROFILES, LabelProfile
 from kuma_sd.telemetry.explanation import ExplainedGroup, Step, Trace
 
@@ -19,12 +19,6 @@ Steps = tuple[Step, ...]
 
 Traced = tuple[Trace, TargetGroup | None]
 """A trace, and the target group that came out."""
-
-
-@runtime_checkable
-class _Explains(Protocol):
-    def explain(self, labels: Labels, target: Target) -> Iterable[tuple[str, Labels | None]]:
-        """Yield each rule with the labels after it, None if it drops the target; optional method of transforms."""
 
 
 def trace(assignment: Assignment, target: Target, chain_input: ChainInput) -> list[Traced]:
@@ -102,7 +96,7 @@ def _steps_within(one: NamedTransform, labels: Labels, result: Labels | None, ta
 
 
 def _rules(transform: Transform, labels: Labels, target: Target) -> list[tuple[str, Labels | None]]:
-    if not isinstance(transform, _Explains):
+    if not isinstance(transform, ExplainsLabels):
         return []
     try:
         explained = transform.explain(dict(labels), target)

@@ -5,22 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from operator import attrgetter
-from typing import Protocol, runtime_checkable
 
 from kuma_sd.core.model import Key
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.explain.inputs import ChainInput, OutputInput
 from kuma_sd.explain.trace import Traced, reason_of
+from kuma_sd.plugin.optional_interfaces import ExplainsGroups
 from kuma_sd.telemetry.explanation import ExplainedGroup, Identity, Verdict
 
 _KEY: Callable[[TargetGroup], GroupKey] = attrgetter("key")
-
-
-@runtime_checkable
-class _Explains(Protocol):
-    def explain(self, group: TargetGroup) -> tuple[str, bool]:
-        """Return where the output puts a group, like a file or a shard, and whether it does; optional method."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,7 @@ class Outcome:
 
 
 def _placed(end: OutputInput, group: TargetGroup) -> tuple[str, bool]:
-    if not isinstance(end.output, _Explains):
+    if not isinstance(end.output, ExplainsGroups):
         return "", True
     try:
         where, taken = end.output.explain(group)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.secret import NOTHING, Secret
@@ -82,26 +82,10 @@ def address_of(url: Url) -> Address:
             "the address holds a URL after a comma; replicas are written host:port, like "
             f"{url.scheme}://host-1:5676,host-2:5676"
         )
-    tls, prefix = url.scheme in ("grpcs", "https"), url.path.rstrip("/")
-    replicas = []
-    # Each host alone: urlsplit rejects several hosts as one invalid host.
-    for part in url.hosts.split(","):
-        host, port = _host_and_port(part)
-        replicas.append(Endpoint(host, port or _DEFAULT_PORTS[url.scheme], tls, prefix))
-    return Address(tuple(replicas), Secret(unquote(url.user_info.reveal())))
-
-
-def _host_and_port(part: str) -> tuple[str, int | None]:
     try:
-        parts = urlsplit(f"//{part}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        # The original message may quote a password whose '@host' is missing.
-        raise ConfigError(
-            "the address has a host or a port that is none; it is written like grpc://host:5676"
-        ) from None
-    if not host:
-        raise ConfigError("the address names no host")
-    if not host.isascii():
-        raise ConfigError("the address has a host that is not ASCII; write it like xn--kma-hoa.example")
-    return host, port
+        servers = url.servers(_DEFAULT_PORTS[url.scheme])
+    except ValueError as error:
+        raise ConfigError(f"the address {error}; write it like grpc://host:5676") from None
+    tls, prefix = url.scheme in ("grpcs", "https"), url.path.rstrip("/")
+    replicas = [Endpoint(host, port, tls, prefix) for host, port in servers]
+    return Address(tuple(replicas), Secret(unquote(url.user_info.reveal())))

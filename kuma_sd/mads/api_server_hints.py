@@ -5,6 +5,7 @@ from typing import TypeVar
 import msgspec
 
 from kuma_sd.core.errors import ConfigError, SourceError
+from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.http.address import MADS_PORT, Endpoint, parse_address
 from kuma_sd.http.client import HttpClient
 
@@ -115,5 +116,5 @@ def _ask(client: HttpClient, path: str, kind: type[T]) -> T | None:
     try:
         answer = client.ask("GET", path, timeout=TIMEOUT)
         return msgspec.json.decode(answer.body, type=kind) if answer.status == 200 else None  # noqa: PLR2004 (OK)
-    except (SourceError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except (SourceError, *UNREADABLE):
         return None

@@ -9,6 +9,7 @@ import msgspec
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.logger import Logger
+from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.http.client import HttpClient, HttpResponse
 from kuma_sd.http.refused_statuses import refused
 from kuma_sd.mads.codecs.v1_json import TYPE_URL, V1_JSON
@@ -155,7 +156,7 @@ def _parse(body: bytes) -> _Message:
     start = body[:_START_OF_PAGE].decode(errors="replace")
     try:
         message = _DECODER.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise GarbledError(f"its answer is no MADS response ({error}); it begins with {start!r}") from error
     if problem := foreign(V1_JSON, message.type_url or message.type_in_camel_case, message.version):
         raise ForeignError(f"its answer is no MADS response ({problem}); it begins with {start!r}")

@@ -1,14 +1,13 @@
 """MADS, Kuma's Monitoring Assignment Discovery Service, as a source plugin. Nothing else knows of MADS."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kuma_sd.core.model import Codec
 from kuma_sd.core.options import BOOL, DURATION, TEXT, choice, option
-from kuma_sd.core.url import Url
 from kuma_sd.http.options import ClientOptions
+from kuma_sd.plugin.context import Context
 from kuma_sd.plugin.hookspecs import hookimpl
-from kuma_sd.plugin.interfaces import Context, Source, SourcePlugin
+from kuma_sd.plugin.interfaces import Source, SourcePlugin
 
 
 @dataclass(frozen=True)
@@ -30,12 +29,12 @@ class MadsOptions(ClientOptions):
     )
 
 
-def open_source(address: Url, options: MadsOptions, context: Context) -> Source:
+def open_source(options: MadsOptions, context: Context) -> Source:
     """Create the source of a control plane."""
     # Imported late, so that declaring options loads little.
     from kuma_sd.mads.source import MadsSource  # noqa: PLC0415
 
-    return MadsSource(address.reveal(), options, context.name)
+    return MadsSource(context.address.reveal(), options, context.name)
 
 
 def codec(name: str) -> Codec:
@@ -53,8 +52,6 @@ def codec(name: str) -> Codec:
 
 
 @hookimpl
-def kuma_sd_sources() -> Iterable[SourcePlugin]:
-    """MADS over gRPC and HTTP."""
-    yield SourcePlugin(
-        "mads", schemes=("grpc", "grpcs", "http", "https"), options=MadsOptions, open=open_source, codec=codec
-    )
+def kuma_sd_source_plugin() -> SourcePlugin:
+    """Describe MADS over gRPC and HTTP."""
+    return SourcePlugin(open=open_source, options=MadsOptions, codec=codec)

@@ -9,6 +9,7 @@ from pathlib import Path
 from kuma_sd.core.errors import ConfigError, SourceError
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Snapshot
+from kuma_sd.core.source_status import SourceStatus
 from kuma_sd.http.address import Endpoint, parse_address
 from kuma_sd.http.credentials import Access
 from kuma_sd.http.proxies import proxy_for
@@ -19,7 +20,6 @@ from kuma_sd.mads.negotiation import Negotiation
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.protocols import not_over_grpc
 from kuma_sd.mads.replicas import Failover
-from kuma_sd.plugin.interfaces import SourceStatus
 from kuma_sd.system.file_watcher import FileWatcher
 
 _log = Logger(__name__)

@@ -17,6 +17,7 @@ from kuma_sd.pipeline.json_line_templates import LineTemplates
 from kuma_sd.plugin.interfaces import Transform
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.prometheus.scrapable import check_scrapable
+from kuma_sd.telemetry.output_status import ChainStatus, Quarantined
 
 _log = Logger(__name__)
 
@@ -61,24 +62,6 @@ MOST_FAILURES = 20
 
 MOST_NAMED = 3
 """How many of them a line of the log names."""
-
-
-class ChainStatus(NamedTuple):
-    """What a branch met; replaced whole, never changed.
-
-    Args:
-        failing: how many targets cannot be converted.
-        failures: some of them, and why.
-        without_address: how many results were dropped so far because they have no address.
-        repaired: how many label names were made valid so far.
-        collided: how many labels were lost so far to others whose valid name is the same.
-    """
-
-    failing: int = 0
-    failures: tuple[tuple[Key, str], ...] = ()
-    without_address: int = 0
-    repaired: int = 0
-    collided: int = 0
 
 
 class Chain:
@@ -183,9 +166,12 @@ class Chain:
         for kind in {type(error): None for error in fresh.values()}:
             _report_kind({key: error for key, error in fresh.items() if type(error) is kind})
         self._reported = frozenset(failures)
-        named = tuple((key, str(error)) for key, error in islice(failures.items(), MOST_FAILURES))
+        quarantine = tuple(
+            Quarantined(key.control_plane, key.mesh, key.name, str(error))
+            for key, error in islice(failures.items(), MOST_FAILURES)
+        )
         self.status = ChainStatus(
-            len(failures), named, self.without_address, self.profile.repaired, self.profile.collided
+            len(failures), quarantine, self.without_address, self.profile.repaired, self.profile.collided
         )
 
 

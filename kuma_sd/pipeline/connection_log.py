@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 from kuma_sd.core.options import show_duration
-from kuma_sd.plugin.interfaces import SourceStatus
+from kuma_sd.core.source_status import SourceStatus
 from kuma_sd.system.deadline import Deadline
 
 _log = logging.getLogger(__name__)

@@ -11,6 +11,8 @@ from msgspec.structs import replace
 
 from kuma_sd.core.list_diff import difference
 from kuma_sd.core.model import Assignment, Key, Snapshot
+from kuma_sd.telemetry.control_plane_status import HeldTargets
+from kuma_sd.telemetry.target_counts import Count, TargetCounts
 
 _KEY = attrgetter("key")
 _MESH = attrgetter("key.mesh")
@@ -39,22 +41,14 @@ class GuardStatus:
     """What a guard holds; replaced whole, never changed.
 
     Args:
-        held: how many targets of each mesh are published although the control plane no longer has them.
-        doubtful: how many of them may be what cannot be read; these have no time limit.
-        why: what made the guard hold them; empty while it holds none.
-        until: when the first of them is let go, in monotonic seconds; None while nothing sets a time.
-        suspicious: somebody should look: it is more than a few targets after a reconnect.
-        keys: which targets these are.
-        engaged: how often it began to hold something.
+        held: the targets that are published although the control plane no longer has them.
+        until: when the first of them is released, in seconds of ``time.monotonic()``; None while nothing sets a time.
+        keys: the keys of these targets.
     """
 
-    held: Mapping[str, int] = field(default_factory=dict)
-    doubtful: int = 0
-    why: str = ""
+    held: HeldTargets = field(default_factory=HeldTargets)
     until: float | None = None
-    suspicious: bool = False
     keys: frozenset[Key] = frozenset()
-    engaged: int = 0
 
 
 @dataclass(slots=True)
@@ -244,23 +238,24 @@ class Guard:
         self._describe()
 
     def _describe(self) -> None:
-        engaged = self.status.engaged
+        before = self.status.held
         if not self._held:
             self._restarts = 0
-            self.status = GuardStatus(engaged=engaged)
+            self.status = GuardStatus(HeldTargets(engaged=before.engaged))
             return
         reasons = Counter(held.reason for held in self._held.values())
         reason = next(reason for reason in Reason if reasons[reason])
         deadline = self.deadline
-        self.status = GuardStatus(
-            held=dict(Counter(map(_KEY_MESH, self._held))),
+        meshes = Counter(map(_KEY_MESH, self._held))
+        held = HeldTargets(
+            targets=len(self._held),
+            meshes=TargetCounts.of(Count(mesh, count) for mesh, count in meshes.items()),
             doubtful=reasons[Reason.UNREADABLE],
             why=self._why if reason is Reason.DROP else reason.value,
-            until=None if deadline == FOREVER else deadline,
             suspicious=reason in (Reason.DROP, Reason.NEW_ADDRESS) or self._restarts >= MANY_RESTARTS,
-            keys=frozenset(self._held),
-            engaged=engaged + (not self.status.held),
+            engaged=before.engaged + (not before.targets),
         )
+        self.status = GuardStatus(held, None if deadline == FOREVER else deadline, frozenset(self._held))
 
 
 def _renamed(assignment: Assignment, control_plane: str) -> Assignment:

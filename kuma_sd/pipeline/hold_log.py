@@ -44,18 +44,18 @@ class HoldLog:
             now: in monotonic seconds.
         """
         self._hold = hold
-        began = bool(status.held) and not self._holding
-        self._holding = bool(status.held)
-        if status.held:
+        began = bool(status.held.targets) and not self._holding
+        self._holding = bool(status.held.targets)
+        if status.held.targets:
             self._calm_since = None
             repeated = began and bool(self._said)
-            self._say_held(status, hold, logging.WARNING if status.suspicious or repeated else logging.INFO)
+            self._say_held(status, hold, logging.WARNING if status.held.suspicious or repeated else logging.INFO)
         elif self._said:
             self._calm_since = now if self._calm_since is None else self._calm_since
             if now - self._calm_since >= CALM_SECONDS:
                 self._said = logging.NOTSET
                 _log.info("control plane %s: no vanished target is held any more", self.title)
-        self._note_doubtful(status.doubtful, hold, now)
+        self._note_doubtful(status.held.doubtful, hold, now)
 
     def _say_held(self, status: GuardStatus, hold: float, level: int) -> None:
         if level <= self._said:
@@ -65,9 +65,9 @@ class HoldLog:
             level,
             "control plane %s: %s vanished but stay%s: %s; 'kuma-sd accept' lets them go",
             self.title,
-            counted(sum(status.held.values()), "target"),
+            counted(status.held.targets, "target"),
             "" if status.until is None else f" for up to {show_duration(hold)}",
-            status.why,
+            status.held.why,
         )
 
     def _note_doubtful(self, doubtful: int, hold: float, now: float) -> None:

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from kuma_sd.core.errors import OutputError
+from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.secret import redacted
 from kuma_sd.pipeline.backoff import Backoff
 from kuma_sd.plugin.interfaces import Output
-from kuma_sd.telemetry.histogram import Histogram
 from kuma_sd.telemetry.history import ChangeTotals
+from kuma_sd.telemetry.output_status import PublishingStatus
 
 _log = Logger(__name__)
 
@@ -25,22 +25,14 @@ class OutputProgress:
 
     Args:
         published: what it published last; None before the first.
-        when: when it did, in seconds of ``time.time()``.
-        publications: how many it published.
-        failures: how many attempts failed.
-        failing: why the last attempt failed; empty when it did not.
+        publishing: how its publishing went so far.
         attempt: when the attempt under way began, in seconds of ``time.monotonic()``; None when there is none.
-        seconds: how long it took from response received to published.
         changes: how much its publications changed so far.
     """
 
     published: Publication | None = None
-    when: float | None = None
-    publications: int = 0
-    failures: int = 0
-    failing: str = ""
+    publishing: PublishingStatus = field(default_factory=PublishingStatus)
     attempt: float | None = None
-    seconds: Histogram = field(default_factory=Histogram)
     changes: ChangeTotals = field(default_factory=ChangeTotals)
 
 
@@ -126,29 +118,30 @@ class OutputWorker:
 
     def _succeeded(self, publication: Publication) -> None:
         status = self.status
-        if status.failing or not status.published:
+        if status.publishing.failing or not status.published:
             event = "published again" if status.published else "published"
             _log.info(event, output=self.name, targets=len(publication.groups))
         self._backoff.reset()
-        now, seconds = time.time(), status.seconds
+        now, seconds = time.time(), status.publishing.seconds
         # What a reload, a restart or the end of a hold published did not wait for a response.
         if publication.received > (status.published.received if status.published else self._born):
             seconds = seconds.observe(max(0.0, now - publication.received))
-        publications = status.publications + 1
-        changes = status.changes.after(publication, status.published)
+        publications = status.publishing.publications + 1
+        publishing = replace(status.publishing, publications=publications, failing="", last=now, seconds=seconds)
         self.status = OutputProgress(
-            publication, now, publications, status.failures, failing="", seconds=seconds, changes=changes
+            publication, publishing, changes=status.changes.after(publication, status.published)
         )
 
     def _failed(self, error: BaseException) -> None:
-        status = self.status
-        expected = isinstance(error, OutputError)
+        before = self.status.publishing
+        expected = isinstance(error, KumaSDError)
         why = redacted(str(error) if expected else f"unexpected {type(error).__name__}: {error}")
-        if why != status.failing:
+        if why != before.failing:
             _log.error(
                 "publishing failed; trying again, what was published before stays",
                 error=None if expected else error,
                 output=self.name,
                 reason=why,
             )
-        self.status = replace(status, failures=status.failures + 1, failing=why)
+        publishing = replace(before, failures=before.failures + 1, failing=why)
+        self.status = replace(self.status, publishing=publishing)

@@ -3,14 +3,15 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from kuma_sd.core.errors import SourceError
+from kuma_sd.core.errors import KumaSDError, SourceError
 from kuma_sd.core.model import ContactLost, SourceEvent
 from kuma_sd.core.secret import redacted
 from kuma_sd.pipeline.backoff import Backoff
 from kuma_sd.pipeline.connection_log import ConnectionLog
 from kuma_sd.plugin.interfaces import Source
+from kuma_sd.telemetry.control_plane_status import ConnectionStatus
 
 LONGEST_RETRY_AFTER = 300.0
 """How long a server may send us away, in seconds."""
@@ -22,23 +23,6 @@ STEADY_SECONDS = 3.0
 
 ONE_BACK_OFF_SECONDS = 1.0
 """How long a connection that broke may be away for the contact to go on: the first back-off, and connecting."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionStatus:
-    """How connecting to a control plane goes; replaced whole, never changed.
-
-    Args:
-        attempts: how many connections were tried.
-        snapshots: how many snapshots came.
-        up: whether the present connection brought a snapshot; None before the first attempt ended.
-        failing: why the last connection ended; empty while one is up.
-    """
-
-    attempts: int = 0
-    snapshots: int = 0
-    up: bool | None = None
-    failing: str = ""
 
 
 class Contact:
@@ -114,6 +98,8 @@ class SourceWorker:
                 self._connection()
             except SourceError as failure:
                 why, leave_alone = str(failure), min(failure.retry_after, LONGEST_RETRY_AFTER)
+            except KumaSDError as failure:
+                why = str(failure)
             except Exception as failure:  # noqa: BLE001 (the boundary to plugins)
                 why, error = f"unexpected {type(failure).__name__}: {failure}", failure
             if self._closing.is_set():

@@ -1,6 +1,5 @@
-"""Hooks that plugins implement. Each yields descriptions and does no other work."""
+"""Hooks that plugins implement."""
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -15,24 +14,24 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def kuma_sd_sources() -> "Iterable[SourcePlugin]":
-    """Describe sources of assignments.
+def kuma_sd_source_plugin() -> "SourcePlugin":
+    """Describe a source of assignments, and do no other work.
 
     Register the module with this hook as ``source.SCHEME`` in the entry-point group ``kuma_sd.plugins``, once
-    for each scheme::
+    for each URL scheme::
 
         from kuma_sd import SourcePlugin, hookimpl
 
         @hookimpl
-        def kuma_sd_sources():
-            yield SourcePlugin("consul", schemes=("consul",), options=ConsulOptions, open=ConsulSource)
+        def kuma_sd_source_plugin():
+            return SourcePlugin(open=ConsulSource, options=ConsulOptions)
     """
     raise NotImplementedError
 
 
 @hookspec
-def kuma_sd_transforms() -> "Iterable[TransformPlugin]":
-    """Describe transforms of label sets.
+def kuma_sd_transform_plugin() -> "TransformPlugin":
+    """Describe a transform of label sets, and do no other work.
 
     Register the module with this hook as ``transform.NAME`` in the entry-point group ``kuma_sd.plugins``::
 
@@ -42,28 +41,26 @@ def kuma_sd_transforms() -> "Iterable[TransformPlugin]":
             return [] if target.mesh.startswith("test-") else [labels]
 
         @hookimpl
-        def kuma_sd_transforms():
-            yield TransformPlugin("without_test_meshes", make=lambda options: without_test_meshes)
+        def kuma_sd_transform_plugin():
+            return TransformPlugin(open=lambda options, context: without_test_meshes)
     """
     raise NotImplementedError
 
 
 @hookspec
-def kuma_sd_outputs() -> "Iterable[OutputPlugin]":
-    """Describe outputs for target groups.
+def kuma_sd_output_plugin() -> "OutputPlugin":
+    """Describe an output for target groups, and do no other work.
 
     Register the module with this hook as ``output.NAME`` in the entry-point group ``kuma_sd.plugins``::
 
-        from kuma_sd import OutputPlugin, hookimpl
+        from kuma_sd import Output, OutputPlugin, hookimpl
 
-        class Counter:
-            def start(self): ...
+        class Counter(Output):
             def publish(self, publication):
                 print(len(publication.groups), "targets")
-            def close(self): ...
 
         @hookimpl
-        def kuma_sd_outputs():
-            yield OutputPlugin("counter", open=lambda options, context: Counter())
+        def kuma_sd_output_plugin():
+            return OutputPlugin(open=lambda options, context: Counter())
     """
     raise NotImplementedError

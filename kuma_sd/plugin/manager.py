@@ -22,9 +22,9 @@ AnyPlugin = SourcePlugin | TransformPlugin | OutputPlugin
 P = TypeVar("P", bound=AnyPlugin)
 
 _HOOKS: dict[str, tuple[str, type[AnyPlugin]]] = {
-    "source": ("kuma_sd_sources", SourcePlugin),
-    "transform": ("kuma_sd_transforms", TransformPlugin),
-    "output": ("kuma_sd_outputs", OutputPlugin),
+    "source": ("kuma_sd_source_plugin", SourcePlugin),
+    "transform": ("kuma_sd_transform_plugin", TransformPlugin),
+    "output": ("kuma_sd_output_plugin", OutputPlugin),
 }
 
 
@@ -155,39 +155,29 @@ class Plugins:
 
 def _load(entry: EntryPoint, description: type[P], kind: str, name: str) -> P:
     try:
-        described = _call_hook(entry.load(), _HOOKS[kind][0])
-        found = _find(described, description, name)
+        described = _described(entry.load(), description, _HOOKS[kind][0])
     except (Exception, SystemExit) as error:  # (the boundary to plugins: importing one may raise anything)
         reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
         reason = " ".join(reason.split())  # pluggy's messages have several lines
         raise PluginError(f"{kind} '{name}' of {_provider(entry)} cannot be loaded: {reason}") from error
-    return found
+    return described
 
 
-def _call_hook(implementation: object, hook: str) -> list[object]:
+def _described(implementation: object, description: type[P], hook: str) -> P:
     # One manager for each plugin, so that an error names the right plugin.
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     manager.register(implementation)
     manager.check_pending()
-    call: Callable[[], list[Iterable[object]]] = getattr(manager.hook, hook)
-    described = [description for result in call() for description in result]
-    if not described:
-        raise PluginError(f"its {hook}() describes nothing")
+    call: Callable[[], list[object]] = getattr(manager.hook, hook)
+    results = call()
+    if not results:
+        raise PluginError(f"it has no {hook}() that returns a description")
+    described = results[0]
+    if not isinstance(described, description):
+        raise PluginError(f"it describes itself with {described!r}, which is no {description.__name__}")
+    options_of(described.options)
     return described
-
-
-def _find(described: Iterable[object], description: type[P], name: str) -> P:
-    found = []
-    for plugin in described:
-        if not isinstance(plugin, description):
-            raise PluginError(f"it describes itself with {plugin!r}, which is no {description.__name__}")
-        names = plugin.schemes if isinstance(plugin, SourcePlugin) else (plugin.name,)
-        found += [plugin] if name in names else []
-    if len(found) != 1:
-        raise PluginError(f"it describes {len(found) or 'no'} plugins of that name")
-    options_of(found[0].options)
-    return found[0]
 
 
 def _misnamed(available: Available) -> PluginError:

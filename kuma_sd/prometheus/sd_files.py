@@ -12,8 +12,10 @@ from kuma_sd.core.model import Labels
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.regular_file import open_regular
 from kuma_sd.core.target_group import TargetGroup
+from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.core.yaml_nesting import refuse_deep_nesting
-from kuma_sd.plugin.interfaces import Output, WritesFiles
+from kuma_sd.plugin.interfaces import Output
+from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.telemetry.publication_diff import NO_KEY
 
 LARGEST_FILE = 2**30
@@ -103,7 +105,7 @@ def _yaml(content: bytes) -> list[_Group]:
     if all(line.startswith(b"- {") for line in lines):
         try:
             return msgspec.json.Decoder(_Group).decode_lines(b"\n".join(line[2:] for line in lines))
-        except (ValueError, msgspec.MsgspecError):
+        except UNREADABLE:
             pass  # YAML of another program
     return msgspec.convert(_parsed_yaml(content), list[_Group])
 

@@ -1,14 +1,17 @@
 """Build components from settings: opened, but neither connected nor started."""
 
 import os
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
-from kuma_sd.core.errors import ConfigError, KumaSDError, Mistakes, PluginError
+from kuma_sd.core.errors import ConfigError, KumaSDError, Mistakes
 from kuma_sd.core.publication import Publication
 from kuma_sd.pipeline.chain import Chain, LabelLimits
-from kuma_sd.plugin.interfaces import Context, Output, Source, Transform, WritesFiles
+from kuma_sd.plugin.context import Context, Contributions
+from kuma_sd.plugin.interfaces import Output, Source, Transform
+from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.label_profiles import LabelProfile
+from kuma_sd.runtime.opener import Opener, Owner, guarded
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
 from kuma_sd.web.paths import is_reserved
 
@@ -16,8 +19,6 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
     from prometheus_client.registry import Collector
-
-T = TypeVar("T")
 
 Path = tuple[str, tuple[TransformSettings, ...]]
 """The key of a chain: the label profile and the transforms. Outputs with an equal key share a chain."""
@@ -28,25 +29,32 @@ class Components(NamedTuple):
 
     Args:
         sources: by control plane name, each with the settings it was opened from.
+        transforms: by instance name, each with the settings it was opened from; chains share them.
         outputs: by instance name, each with the settings it was opened from.
         chains: the chains of the outputs; outputs with equal label profile and transforms share one.
-        contexts: the context of each source and output, by kind and name.
+        contexts: the context of each instance, by kind and name.
     """
 
     sources: Mapping[str, tuple[ControlPlaneSettings, Source]] = {}
+    transforms: Mapping[str, tuple[TransformSettings, Transform]] = {}
     outputs: Mapping[str, tuple[OutputSettings, Output]] = {}
     chains: tuple[tuple[Path, Chain], ...] = ()
     contexts: Mapping[tuple[str, str], Context] = {}
 
     @property
+    def contributions(self) -> Mapping[tuple[str, str], Contributions]:
+        """What each instance handed over, by kind and name."""
+        return {place: context.contributions for place, context in self.contexts.items()}
+
+    @property
     def served(self) -> "dict[str, WSGIApplication]":
         """The HTTP handlers of instances, by path."""
-        return {path: answer for context in self.contexts.values() for path, answer in context.served.items()}
+        return {path: answer for given in self.contributions.values() for path, answer in given.served.items()}
 
     @property
     def collectors(self) -> "list[Collector]":
         """The metric collectors of instances."""
-        return [collector for context in self.contexts.values() for collector in context.collectors]
+        return [collector for given in self.contributions.values() for collector in given.collectors]
 
     def close(self) -> None:
         """Close the objects that were opened but never started."""
@@ -75,28 +83,23 @@ def build(settings: Settings, running: Components | None = None) -> Components:
         ConfigError: options do not fit together.
         PluginError: a plugin fails.
     """
-    running, mistakes = running or Components(), Mistakes()
-    contexts: dict[tuple[str, str], Context] = {}
-    sources: dict[str, tuple[ControlPlaneSettings, Source]] = {}
-    for control_plane in settings.control_planes:
-        if source := mistakes.attempt(_open_source, control_plane, running, contexts):
-            sources[control_plane.name] = control_plane, source
-    outputs: dict[str, tuple[OutputSettings, Output]] = {}
-    for output_settings in settings.outputs:
-        if opened := mistakes.attempt(_open_output, output_settings, running, contexts):
-            outputs[output_settings.name] = output_settings, opened
-    mistakes.attempt(_check_paths, contexts)
-    mistakes.attempt(_check_files, outputs)
-    limits = LabelLimits(settings.core.max_labels, settings.core.max_label_value_length)
-    chains: list[tuple[Path, Chain]] = []
-    for output in settings.outputs:
-        path = path_of(output)
-        if all(path != other for other, _ in chains) and (
-            chain := mistakes.attempt(_make_chain, path, limits, running)
-        ):
-            chains.append((path, chain))
+    before, mistakes = running or Components(), Mistakes()
+    opener = Opener(settings.core.state_dir, before.contexts, mistakes)
+    control_planes = {control_plane.name: control_plane for control_plane in settings.control_planes}
+    outputs = {output.name: output for output in settings.outputs}
+    transforms = {transform.name: transform for output in settings.outputs for transform in output.transforms}
+    components = Components(
+        sources=opener.open_all("source", control_planes, before.sources),
+        outputs=opener.open_all("output", outputs, before.outputs),
+        transforms=opener.open_all("transform", transforms, before.transforms),
+        contexts=opener.contexts,
+    )
+    mistakes.attempt(_check_paths, components)
+    mistakes.attempt(_check_files, components.outputs)
     mistakes.check()
-    return Components(sources, outputs, tuple(chains), contexts)
+    limits = LabelLimits(settings.core.max_labels, settings.core.max_label_value_length)
+    paths = dict.fromkeys(map(path_of, settings.outputs))
+    return components._replace(chains=tuple((path, _chain(path, limits, components, before)) for path in paths))
 
 
 def start_outputs(outputs: Mapping[str, Output]) -> None:
@@ -109,7 +112,7 @@ def start_outputs(outputs: Mapping[str, Output]) -> None:
     started: list[Output] = []
     try:
         for name, output in outputs.items():
-            _guarded(Named(f"output {name}"), output.start)
+            guarded(Owner(f"output {name}"), output.start)
             started.append(output)
     except KumaSDError:
         for output in reversed(started):
@@ -117,38 +120,15 @@ def start_outputs(outputs: Mapping[str, Output]) -> None:
         raise
 
 
-def title(control_plane: ControlPlaneSettings) -> str:
-    """Return a control plane's display name."""
-    return control_plane.name or str(control_plane.address)
-
-
 def path_of(output: OutputSettings) -> Path:
     """Return the key of an output's chain."""
     return output.label_profile, output.transforms
 
 
-def _open_source(one: ControlPlaneSettings, running: Components, contexts: dict[tuple[str, str], Context]) -> Source:
-    before = running.sources.get(one.name)
-    keep = before is not None and before[0] == one
-    context = contexts["source", one.name] = running.contexts["source", one.name] if keep else Context(one.name)
-    if before and keep:
-        return before[1]
-    return _guarded(Named(f"source {title(one)}", one.distribution), one.plugin.open, one.address, one.options, context)
-
-
-def _open_output(one: OutputSettings, running: Components, contexts: dict[tuple[str, str], Context]) -> Output:
-    before = running.outputs.get(one.name)
-    keep = before is not None and (before[0].plugin, before[0].options) == (one.plugin, one.options)
-    context = contexts["output", one.name] = running.contexts["output", one.name] if keep else Context(one.name)
-    if before and keep:
-        return before[1]
-    return _guarded(Named(f"output {one.name}", one.distribution), one.plugin.open, one.options, context)
-
-
-def _check_paths(contexts: Mapping[tuple[str, str], Context]) -> None:
+def _check_paths(components: Components) -> None:
     owners: dict[str, str] = {}
-    for (kind, name), context in contexts.items():
-        for path in context.served:
+    for (kind, name), contributions in components.contributions.items():
+        for path in contributions.served:
             if is_reserved(path):
                 raise ConfigError(f"{kind} {name}: {path} is the daemon's own; give it another path, like /sd")
             if path in owners:
@@ -166,33 +146,9 @@ def _check_files(outputs: Mapping[str, tuple[OutputSettings, Output]]) -> None:
                 raise ConfigError(f"outputs {owner} and {name} both write {str(path)!r}; give one another path")
 
 
-def _make_chain(path: Path, limits: LabelLimits, running: Components) -> Chain:
+def _chain(path: Path, limits: LabelLimits, components: Components, running: Components) -> Chain:
     for other, chain in running.chains:
         if (other, chain.limits) == (path, limits):
             return chain
     profile, transforms = path
-    return Chain(LabelProfile(profile), [_make_transform(transform) for transform in transforms], limits)
-
-
-def _make_transform(one: TransformSettings) -> Transform:
-    return _guarded(Named(f"transform {one.name}", one.distribution), one.plugin.make, one.options)
-
-
-class Named(NamedTuple):
-    """An instance, and the distribution to blame for unexpected errors."""
-
-    what: str
-    distribution: Callable[[], str] | None = None
-
-    def __str__(self) -> str:
-        return f"{self.what} of the plugin distribution {self.distribution()}" if self.distribution else self.what
-
-
-def _guarded(named: Named, make: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401 (each plugin's own options)
-    try:
-        return make(*arguments)
-    except KumaSDError as error:
-        error.within(named.what)
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"{named} fails: {type(error).__name__}: {error}") from error
+    return Chain(LabelProfile(profile), [components.transforms[transform.name][1] for transform in transforms], limits)

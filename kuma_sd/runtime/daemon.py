@@ -20,7 +20,7 @@ from kuma_sd.pipeline.route import Route
 from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.plugin.interfaces import Output, Source
 from kuma_sd.prometheus.sd_files import selected
-from kuma_sd.runtime.builder import Components, build, start_outputs, title
+from kuma_sd.runtime.builder import Components, build, start_outputs
 from kuma_sd.runtime.published_files import PUBLISHED, completed, published_groups
 from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings
@@ -124,17 +124,16 @@ class Daemon:
     def settled(self) -> bool:
         """Whether everything known without a response of a control plane is published: the restored targets, if any."""
         known = all(view.known for view in self.pipeline.status.control_planes.values())
-        return not known or all(
-            output.status.publications or output.status.failures for output in self.outputs.values()
-        )
+        attempts = [worker.status.publishing for worker in self.outputs.values()]
+        return not known or all(publishing.publications or publishing.failures for publishing in attempts)
 
     @property
     def summary(self) -> str:
         """The status in one line."""
         views = self.pipeline.status.control_planes.values()
         connected = [worker.source.status.connected for worker in self.sources.values()]
-        failing = [name for name, worker in self.outputs.items() if worker.status.failing]
-        held = sum(sum(view.guard.held.values()) for view in views)
+        failing = [name for name, worker in self.outputs.items() if worker.status.publishing.failing]
+        held = sum(view.guard.held.targets for view in views)
         parts = [counted(sum(len(view.assignments) for view in views), "target")]
         parts += [f"{sum(connected)} of {len(connected)} control planes connected"]
         parts += [f"{held} held by the guard"] if held else []
@@ -153,23 +152,28 @@ class Daemon:
         Raises:
             KeyError: no control plane or output has that name.
         """
-        if name in self.outputs:
-            return self._accept_of(name)
+        if name is not None and name not in {instance for _, instance in self.components.contexts}:
+            raise KeyError(name)
         sources, views = self.sources, self.pipeline.status.control_planes
         lines = []
-        for each in sources if name is None else [name]:
-            held = sum(views[each].guard.held.values()) if each in views else 0
+        for each in sources if name is None else {name} & sources.keys():
+            held = views[each].guard.held.targets if each in views else 0
             lines.append(f"{sources[each].title}: releasing {counted(held, 'held target')}")
-        self.pipeline.accept_soon(name)
-        return lines if name else [*lines, *itertools.chain.from_iterable(map(self._accept_of, self.outputs))]
+        if name is None or name in sources:
+            self.pipeline.accept_soon(name)
+        return [*lines, *self._accept_in_plugins(name)]
 
-    def _accept_of(self, output: str) -> list[str]:
-        acceptances = self.components.contexts["output", output].acceptances
-        return [f"output {output}: {line}" for acceptance in acceptances for line in acceptance()]
+    def _accept_in_plugins(self, name: str | None) -> list[str]:
+        lines = []
+        for (kind, instance), context in self.components.contexts.items():
+            if name in (None, instance):
+                for acceptance in context.contributions.acceptances:
+                    lines += [f"{kind} {context.title}: {line}" for line in acceptance()]
+        return lines
 
     def published(self) -> dict[str, PublishedContent]:
         """Return each output's last publication by name; safe to call from any thread."""
-        kinds = {name: output.plugin.name for name, (output, _) in self.components.outputs.items()}
+        kinds = {name: output.plugin_name for name, (output, _) in self.components.outputs.items()}
         return {
             name: PublishedContent(kinds.get(name, ""), partial(_published, output))
             for name, output in self.outputs.items()
@@ -273,7 +277,7 @@ class Daemon:
         if worker and worker.source is source:
             return worker
         source_id = next(self._source_ids)
-        worker = SourceWorker(title(one), one.name, source, self.pipeline.receiver(source_id))
+        worker = SourceWorker(one.title, one.name, source, self.pipeline.receiver(source_id))
         self._ids[worker] = source_id
         return worker
 

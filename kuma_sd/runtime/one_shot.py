@@ -13,9 +13,10 @@ from kuma_sd.core.options import show_duration
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.text import counted
 from kuma_sd.pipeline.source_worker import SourceWorker
-from kuma_sd.plugin.interfaces import Output, WritesFiles
+from kuma_sd.plugin.interfaces import Output
+from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.sd_files import selected
-from kuma_sd.runtime.builder import Components, Path, build, path_of, start_outputs, title
+from kuma_sd.runtime.builder import Components, Path, build, path_of, start_outputs
 from kuma_sd.runtime.published_files import groups_in, published_groups
 from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.loader import Settings
@@ -110,7 +111,7 @@ def collect(components: Components, timeout: float, *, allow_empty: bool = False
     """
     mailbox: Mailbox[SourceEvent] = Mailbox()
     workers = {
-        name: SourceWorker(title(control_plane), name, source, partial(mailbox.put, name))
+        name: SourceWorker(control_plane.title, name, source, partial(mailbox.put, name))
         for name, (control_plane, source) in components.sources.items()
     }
     threads = Threads()

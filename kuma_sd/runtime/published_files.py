@@ -16,7 +16,8 @@ from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, Key, LastGoodTargets, Target
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import GroupKey, TargetGroup
-from kuma_sd.plugin.interfaces import Output, WritesFiles
+from kuma_sd.plugin.interfaces import Output
+from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.sd_files import read_target_file
 from kuma_sd.state.saver import Restored
 

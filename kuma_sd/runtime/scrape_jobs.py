@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from kuma_sd.core.errors import ConfigError
-from kuma_sd.plugin.interfaces import ReadByPrometheus
+from kuma_sd.plugin.optional_interfaces import ReadByPrometheus
 from kuma_sd.prometheus.scrape_config import ScrapeJob
 from kuma_sd.runtime.builder import Components
 from kuma_sd.settings.loader import OutputSettings, Settings

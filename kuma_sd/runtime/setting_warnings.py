@@ -1,10 +1,11 @@
 """Warn about settings that are valid but probably a mistake, for `kuma-sd check` and the log."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Labels, Target
-from kuma_sd.plugin.interfaces import GivesAdvice
+from kuma_sd.plugin.interfaces import Transform
+from kuma_sd.plugin.optional_interfaces import GivesWarnings, ReadsLabels
 from kuma_sd.prometheus.label_profiles import PROFILES
 from kuma_sd.runtime.builder import Components
 
@@ -24,15 +25,12 @@ def advice(components: Components) -> Iterator[str]:
     """Yield a sentence for each probable mistake in settings."""
     yield from _missing_labels(components)
     for named, output in components.outputs.values():
-        if isinstance(output, GivesAdvice):
+        if isinstance(output, GivesWarnings):
             yield from (f"output {named.name}: {sentence}" for sentence in output.warnings())
 
 
 def _missing_labels(components: Components) -> Iterator[str]:
-    """Yield a sentence for each transform that reads labels missing in its output's label profile.
-
-    Transforms may list the labels they read in an attribute ``reads``.
-    """
+    """Yield a sentence for each transform that reads labels missing in its output's label profile."""
     for path, chain in components.chains:
         label_profile, transforms = path
         labels: Labels = PROFILES[label_profile](_ANY)
@@ -40,9 +38,13 @@ def _missing_labels(components: Components) -> Iterator[str]:
             continue
         outputs = ", ".join(output.name for output in components.outputs_through(path))
         for named, transform in zip(transforms, chain.transforms, strict=True):
-            missing = sorted(name for name in getattr(transform, "reads", ()) if name.startswith(_META))
+            missing = sorted(name for name in _reads(transform) if name.startswith(_META))
             if missing:
                 yield (
                     f"output {outputs}: transform {named.name} reads {', '.join(missing)}, which targets do not have "
                     f"with label-profile = {label_profile}; set label-profile = both"
                 )
+
+
+def _reads(transform: Transform) -> Iterable[str]:
+    return transform.reads if isinstance(transform, ReadsLabels) else ()

@@ -10,26 +10,17 @@ from kuma_sd._version import __version__
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.text import duration
 from kuma_sd.pipeline.control_plane import ControlPlaneView
-from kuma_sd.pipeline.guard import GuardStatus
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.pipeline.source_worker import SourceWorker
-from kuma_sd.plugin.interfaces import Context, SourceStatus
+from kuma_sd.plugin.context import Context
 from kuma_sd.runtime.builder import Components
 from kuma_sd.runtime.daemon import Daemon
+from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
 from kuma_sd.telemetry.history import FINE, History
+from kuma_sd.telemetry.output_status import OutputStatus
 from kuma_sd.telemetry.problems import problems_of
 from kuma_sd.telemetry.publication_counts import Measured, Parts, Size
-from kuma_sd.telemetry.status import (
-    ControlPlaneStatus,
-    Count,
-    HeldStatus,
-    OutputStatus,
-    Quarantined,
-    Reloads,
-    StateSaving,
-    Status,
-    TargetCounts,
-)
+from kuma_sd.telemetry.status import Reloads, Status
 
 _log = Logger(__name__)
 
@@ -74,9 +65,9 @@ class StatusCollector:
         outputs = self._daemon.outputs
         self.history.keep_only(list(outputs))
         for name, worker in outputs.items():
-            status = worker.status
-            if status.published and status.when:
-                self.history.note(name, len(status.published.groups), status.changes, status.when, time.time())
+            status, when = worker.status, worker.status.publishing.last
+            if status.published and when:
+                self.history.note(name, len(status.published.groups), status.changes, when, time.time())
         now = self._looked = time.monotonic()
         if self._daemon.pipeline.status.beat >= self._requested:
             self._requested = now
@@ -113,7 +104,7 @@ class StatusCollector:
             for name, output in daemon.outputs.items()
             if name in components.outputs
         )
-        pipeline, state = daemon.pipeline.status, daemon.state.status
+        pipeline = daemon.pipeline.status
         status = Status(
             version=__version__,
             now=time.time(),
@@ -124,7 +115,7 @@ class StatusCollector:
             outputs=outputs,
             rounds=pipeline.rounds,
             round_seconds=pipeline.seconds,
-            state=StateSaving(state.saved, state.saves, state.failures, state.failing),
+            state=daemon.state.status,
         )
         return replace(status, problems=tuple(problems_of(status)))
 
@@ -142,74 +133,55 @@ class StatusCollector:
     def _control_plane(self, name: str, worker: SourceWorker, components: Components) -> ControlPlaneStatus:
         settings, context = components.sources[name][0], components.contexts["source", name]
         view = self._daemon.pipeline.status.control_planes.get(name) or ControlPlaneView()
-        source, connection, now = worker.source.status, worker.status, time.time()
-        age, silence = source.age(time.monotonic()), source.silence(time.monotonic())
-        # Unreachable control planes are known by then.
-        silence = silence if silence >= SILENT_SECONDS else 0.0
+        source, now, monotonic = worker.source.status, time.time(), time.monotonic()
+        age, silence = source.age(monotonic), source.silence(monotonic)
+        until = view.guard.until
         return ControlPlaneStatus(
             name=name,
             title=worker.title,
             address=str(settings.address),
-            plugin=settings.plugin.name,
-            connected=age == 0,
-            protocol=source.protocol,
-            why=_spoken_at(source),
-            since=source.since if source.connected else None,
-            last_response=now if age == 0 else source.last_response,
+            plugin=settings.plugin_name,
+            source=source.report(monotonic, now),
             age=max(0.0, now - self._started) if age is None else age,
-            changed=view.changed,
-            failing=f"no answer for {duration(silence)}" if silence else connection.failing,
-            silent=silence,
-            note=source.note,
-            attempts=connection.attempts,
-            responses=source.responses,
-            snapshots=connection.snapshots,
-            received=source.received,
-            unreadable=source.unreadable,
-            parse_errors=source.parse_errors,
+            # Unreachable control planes are known by then.
+            silent=silence if silence >= SILENT_SECONDS else 0.0,
+            connection=worker.status,
             assignments=len(view.assignments),
+            changed=view.changed,
             restored=view.restored,
             expired=view.expired,
-            guard=_held(view.guard),
+            guard=view.guard.held,
+            # With guard-hold = forever, targets are held until an operator accepts.
+            held_until=None if until in (None, float("inf")) else now + until - monotonic,
             facts=self._facts(f"control plane {worker.title}", context),
         )
 
     def _output(self, name: str, worker: OutputWorker, components: Components, *, parts: bool) -> OutputStatus:
         settings, context = components.outputs[name][0], components.contexts["output", name]
-        status, chain = worker.status, components.chain_of(settings).status
+        status = worker.status
         publication = status.published
-        size = self._sizes.setdefault(name, Measured(Size.of, Size())).of(publication)
-        part = self._parts.setdefault(name, Measured(Parts.of, Parts())).of(publication if parts else None)
+        size = self._sizes.setdefault(name, Measured(Size.of, Size()))
+        part = self._parts.setdefault(name, Measured(Parts.of, Parts()))
         return OutputStatus(
             name=name,
-            plugin=settings.plugin.name,
+            plugin=settings.plugin_name,
             label_profile=settings.label_profile,
             transforms=tuple(transform.name for transform in settings.transforms),
-            publications=status.publications,
-            failures=status.failures,
-            failing=status.failing,
-            published=status.when,
+            chain=components.chain_of(settings).status,
+            publishing=status.publishing,
             busy=0.0 if status.attempt is None else time.monotonic() - status.attempt,
-            groups=len(publication.groups) if publication else 0,
-            targets=size.targets,
-            bytes=size.bytes,
-            duplicates=publication.duplicates if publication else 0,
             superseded=worker.mailbox.superseded,
-            seconds=status.seconds,
-            quarantined=chain.failing,
-            quarantine=tuple(Quarantined(key.control_plane, key.mesh, key.name, why) for key, why in chain.failures),
-            without_address=chain.without_address,
-            labels_repaired=chain.repaired,
-            labels_collided=chain.collided,
-            meshes=part.meshes,
-            services=part.services,
-            paths=tuple(context.served),
+            groups=len(publication.groups) if publication else 0,
+            duplicates=publication.duplicates if publication else 0,
+            size=size.of(publication),
+            parts=part.of(publication if parts else None),
+            paths=tuple(context.contributions.served),
             facts=self._facts(f"output {name}", context),
         )
 
     def _facts(self, owner: str, context: Context) -> Mapping[str, str]:
         facts: dict[str, str] = {}
-        for report in context.facts:
+        for report in context.contributions.reports:
             try:
                 facts.update({str(name): str(value) for name, value in report().items()})
             except Exception as error:  # noqa: BLE001 (the boundary to plugins)
@@ -227,24 +199,3 @@ class StatusCollector:
                 plugin=owner,
                 reason=f"{type(error).__name__}: {error}",
             )
-
-
-def _spoken_at(source: SourceStatus) -> str:
-    """Describe the endpoint of the connection, and why this protocol is used."""
-    if not source.endpoint:
-        return source.why
-    return f"at {source.endpoint} ({source.why})" if source.why else f"at {source.endpoint}"
-
-
-def _held(status: GuardStatus) -> HeldStatus:
-    # With guard-hold = forever, targets are held until an operator accepts.
-    until = None if status.until in (None, float("inf")) else status.until
-    return HeldStatus(
-        targets=sum(status.held.values()),
-        meshes=TargetCounts.of(Count(mesh, count) for mesh, count in status.held.items()),
-        why=status.why,
-        until=None if until is None else time.time() + until - time.monotonic(),
-        engaged=status.engaged,
-        doubtful=status.doubtful,
-        suspicious=status.suspicious,
-    )

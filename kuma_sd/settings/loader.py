@@ -40,6 +40,7 @@ class ControlPlaneSettings:
     Args:
         name: its name; empty for a single control plane without a name.
         address: its URL, replicas separated by commas; its text form has no secrets.
+        plugin_name: the URL scheme, by which the source plugin is found.
         plugin: the source plugin.
         options: the plugin's options.
         distribution: returns the plugin's distribution, like ``kuma-sd 1.0``.
@@ -47,9 +48,15 @@ class ControlPlaneSettings:
 
     name: str
     address: Url
+    plugin_name: str
     plugin: SourcePlugin
     options: Any
     distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def title(self) -> str:
+        """Its display name."""
+        return self.name or str(self.address)
 
 
 @dataclass(frozen=True)
@@ -57,9 +64,15 @@ class TransformSettings:
     """A transform in use; arguments as for the other instances."""
 
     name: str
+    plugin_name: str
     plugin: TransformPlugin
     options: Any
     distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def title(self) -> str:
+        """Its display name."""
+        return self.name
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,7 @@ class OutputSettings:
 
     Args:
         name: its name.
+        plugin_name: the plugin's name.
         plugin: the output plugin.
         options: the plugin's options.
         label_profile: the label profile of its targets.
@@ -77,12 +91,18 @@ class OutputSettings:
     """
 
     name: str
+    plugin_name: str
     plugin: OutputPlugin
     options: Any
     label_profile: str
     transforms: tuple[TransformSettings, ...]
     min_interval: float
     distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def title(self) -> str:
+        """Its display name."""
+        return self.name
 
 
 @dataclass(frozen=True)
@@ -223,13 +243,15 @@ def _control_plane(one: Instance, values: Values, plugins: Plugins) -> ControlPl
     plugin = plugins.source(one.plugin)
     options: Any = values.read(plugin.options, one.name or CORE, inherited=True)
     assert one.url
-    return ControlPlaneSettings(one.name, one.url, plugin, options, partial(plugins.provider, "source", one.plugin))
+    distribution = partial(plugins.provider, "source", one.plugin)
+    return ControlPlaneSettings(one.name, one.url, one.plugin, plugin, options, distribution)
 
 
 def _transform(one: Instance, values: Values, plugins: Plugins) -> TransformSettings:
     plugin = plugins.transform(one.plugin)
     options: Any = values.read(plugin.options, one.name)
-    return TransformSettings(one.name, plugin, options, partial(plugins.provider, "transform", one.plugin))
+    distribution = partial(plugins.provider, "transform", one.plugin)
+    return TransformSettings(one.name, one.plugin, plugin, options, distribution)
 
 
 def _output(
@@ -241,6 +263,7 @@ def _output(
     chain = instances.chains.get(one.name, instances.chains[CORE])
     return OutputSettings(
         name=one.name,
+        plugin_name=one.plugin,
         plugin=plugin,
         options=options,
         label_profile=shared["label-profile"],

@@ -1,7 +1,7 @@
 """Generate the sample settings file: all options of kuma-sd, commented out, with help and default."""
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kuma_sd.core.options import Option, options_of
 from kuma_sd.plugin.interfaces import SourcePlugin
@@ -53,28 +53,30 @@ def sample(plugins: Plugins) -> str:
     return "\n".join(lines) + "\n"
 
 
-def builtin_plugins(plugins: Plugins) -> tuple[list[Available], list[SourcePlugin]]:
-    """Return the plugins of kuma-sd's own distribution, and the sources among them, each once.
+def builtin_plugins(plugins: Plugins) -> tuple[list[Available], dict[SourcePlugin, list[str]]]:
+    """Return the plugins of kuma-sd's own distribution, and the sources among them with their URL schemes.
 
     Raises:
         PluginError: a bundled plugin is broken.
     """
     builtin = [available for available in plugins.available() if available.distribution == DISTRIBUTION]
-    opened = [plugins.source(available.name) for available in builtin if available.kind == "source"]
-    # One source may support several URL schemes.
-    return builtin, list({source.name: source for source in opened}.values())
+    schemes: dict[SourcePlugin, list[str]] = {}
+    for available in builtin:
+        if available.kind == "source":
+            schemes.setdefault(plugins.source(available.name), []).append(available.name)
+    return builtin, schemes
 
 
-def _entries_of_sources(sources: Sequence[SourcePlugin]) -> Iterator[str]:
+def _entries_of_sources(sources: Mapping[SourcePlugin, Sequence[str]]) -> Iterator[str]:
     """Yield the options of the default source, and the additional options of others."""
     scheme = CoreOptions().cp_address[0].url.scheme
-    default = next(source for source in sources if scheme in source.schemes)
+    default = next(source for source, schemes in sources.items() if scheme in schemes)
     listed = {option.name for option in options_of(default.options)}
     yield from ("", *_comment(_OF_CONTROL_PLANES), *_entries(options_of(default.options)))
-    for source in sources:
+    for source, schemes in sources.items():
         own = [option for option in options_of(source.options) if option.name not in listed]
         if own:
-            addresses = " or ".join(f"{name}://" for name in source.schemes)
+            addresses = " or ".join(f"{name}://" for name in schemes)
             yield from ("", *_comment(_OF_OTHERS.format(addresses)), *_entries(own))
             listed.update(option.name for option in own)
 

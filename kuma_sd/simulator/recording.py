@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 from google.protobuf.message import DecodeError
 
 from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.simulator.content import Content, F
 from kuma_sd.simulator.encoders import Encoder
 
@@ -99,7 +99,7 @@ class Recording(Content):
         """
         try:
             rendered = [format_.recorded(step.responses.get(format_.transport, b"")) for step in self.steps]
-        except (DecodeError, msgspec.MsgspecError) as error:
+        except (DecodeError, *UNREADABLE) as error:
             raise ConfigError(
                 f"the recording in {str(self._folder)!r} has a response over {format_.transport} that is damaged"
             ) from error

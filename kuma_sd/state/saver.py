@@ -16,6 +16,7 @@ from kuma_sd.state import snapshot_file
 from kuma_sd.state.appending import AppendedFile
 from kuma_sd.state.directory import SavedFile, StateDirectory, open_regular
 from kuma_sd.system.durable_file import replace_file
+from kuma_sd.telemetry.status import StateStatus
 
 _log = logging.getLogger(__name__)
 
@@ -30,23 +31,6 @@ LONGEST_RETRY_SECONDS = 30.0
 
 CHECK_SECONDS = 10.0
 """Interval of the check that the files still exist, in seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class StateStatus:
-    """The state of saving; replaced whole, never changed.
-
-    Args:
-        saved: the time of the last save, in seconds of ``time.time()``; None before the first.
-        saves: the number of lists saved.
-        failures: the number of failed attempts.
-        failing: why the last attempt failed; empty if it succeeded.
-    """
-
-    saved: float | None = None
-    saves: int = 0
-    failures: int = 0
-    failing: str = ""
 
 
 @dataclass(frozen=True)

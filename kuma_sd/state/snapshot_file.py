@@ -29,6 +29,7 @@ import msgspec
 from msgspec.structs import replace
 
 from kuma_sd.core.model import Assignment, Codec, Key, LastGoodTargets, Snapshot
+from kuma_sd.core.unreadable import UNREADABLE
 
 MAGIC = b"kuma-sd snapshot "
 FIRST_LINE = MAGIC + b"1\n"
@@ -177,7 +178,7 @@ def _read(file: BinaryIO, control_plane: str | None, codec: Callable[[str], Code
         frames.may_end_early = True
         changes = [_CHANGE_DECODER.decode(payload) for payload in frames]
         return _changed(header, changes), _after(changes, assignments, name, codec)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"is damaged: {error}") from error
     except KeyError as error:
         raise ValueError(f"holds assignments that this version cannot read: there is no codec {error}") from error

@@ -58,15 +58,24 @@ def _open_folder(directory: Path, outer: int) -> int:
         raise OutputError(f"{str(directory / STAGING)!r} is no directory of ours; remove it")
     folder = os.open(STAGING, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=outer)
     try:
-        _check_private(directory / STAGING, folder, os.fstat(outer))
+        check_private(directory / STAGING, folder, os.fstat(outer))
     except BaseException:
         os.close(folder)
         raise
     return folder
 
 
-def _check_private(path: Path, folder: int, around: os.stat_result) -> None:
-    """Reject a folder that users can write who cannot replace the file itself."""
+def check_private(path: Path, folder: int, around: os.stat_result) -> None:
+    """Reject a folder that users can write who cannot write the directory that it is in.
+
+    Args:
+        path: its path, for the message.
+        folder: a descriptor of it.
+        around: the status of the directory that it is in.
+
+    Raises:
+        OutputError: others can write it.
+    """
     owner = os.fstat(folder).st_uid
     if owner not in (0, os.geteuid(), around.st_uid):
         raise OutputError(

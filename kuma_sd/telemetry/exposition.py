@@ -2,8 +2,7 @@
 
 import logging
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client import Metric as Family
@@ -12,14 +11,11 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from kuma_sd.telemetry import metric_definitions as catalog
-from kuma_sd.telemetry.metric_definitions import Metric
-from kuma_sd.telemetry.status import OutputStatus, Status
+from kuma_sd.telemetry.metric import Labels
+from kuma_sd.telemetry.output_status import OutputStatus
+from kuma_sd.telemetry.status import Status
 
 _log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-Labels = Mapping[str, str]
 
 _OURS = {metric.full_name.removesuffix("_total") for metric in catalog.ALL}
 
@@ -101,38 +97,28 @@ def _checked(collector: Collector) -> list[Family]:
 
 def _of_kuma_sd(status: Status) -> Iterator[Family]:
     build = {"version": status.version, "python": platform.python_version()}
-    yield _family(catalog.BUILD_INFO, [(build, status)])
+    yield catalog.BUILD_INFO.family([(build, status)])
     for metric in catalog.PROCESS:
-        yield _family(metric, [({}, status)])
+        yield metric.family([({}, status)])
     control_planes = [({"control_plane": each.title}, each) for each in status.control_planes]
     protocols = [
-        ({**labels, "protocol": each.protocol, "source": each.plugin}, each) for labels, each in control_planes
+        ({**labels, "protocol": each.source.protocol, "source": each.plugin}, each) for labels, each in control_planes
     ]
-    yield _family(catalog.CONTROL_PLANE_INFO, protocols)
+    yield catalog.CONTROL_PLANE_INFO.family(protocols)
     for of_control_plane in catalog.CONTROL_PLANE:
-        yield _family(of_control_plane, control_planes)
+        yield of_control_plane.family(control_planes)
     outputs = [({"output": output.name}, output) for output in status.outputs]
     for of_output in catalog.OUTPUT:
-        yield _family(of_output, outputs)
+        yield of_output.family(outputs)
     yield _latency(outputs)
-
-
-def _family(metric: Metric[T], owners: Iterable[tuple[Labels, T]]) -> Family:
-    kind = "counter" if metric.name.endswith("_total") else "gauge"
-    family = Family(metric.full_name.removesuffix("_total"), metric.help, kind)
-    for labels, owner in owners:
-        value = metric.value(owner)
-        if value is not None:
-            family.add_sample(metric.full_name, dict(labels), float(value))
-    return family
 
 
 def _latency(outputs: Iterable[tuple[Labels, OutputStatus]]) -> Family:
     name = catalog.LATENCY.full_name
     family = Family(name, catalog.LATENCY.help, "histogram")
     for labels, output in outputs:
-        for end, count in output.seconds.cumulated:
+        for end, count in output.publishing.seconds.cumulated:
             family.add_sample(f"{name}_bucket", {**labels, "le": end}, count)
-        family.add_sample(f"{name}_count", dict(labels), float(sum(output.seconds.counts)))
-        family.add_sample(f"{name}_sum", dict(labels), output.seconds.total)
+        family.add_sample(f"{name}_count", dict(labels), float(sum(output.publishing.seconds.counts)))
+        family.add_sample(f"{name}_sum", dict(labels), output.publishing.seconds.total)
     return family

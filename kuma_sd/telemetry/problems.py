@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 
 from kuma_sd.core.text import ago, counted, duration
-from kuma_sd.telemetry.status import ControlPlaneStatus, OutputStatus, Problem, Status, TargetCounts
+from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
+from kuma_sd.telemetry.output_status import OutputStatus
+from kuma_sd.telemetry.status import Problem, Status
+from kuma_sd.telemetry.target_counts import TargetCounts
 
 SLOW_SECONDS = 5.0
 """Duration from which an attempt to publish counts as slow, in seconds."""
@@ -50,22 +53,22 @@ def _of_daemon(status: Status) -> Iterator[Problem]:
 
 
 def _of_control_plane(one: ControlPlaneStatus, now: float) -> Iterator[Problem]:
-    if not one.connected:
-        last = f"has sent nothing for {duration(one.age)}" if one.last_response else "has not answered yet"
+    if not one.source.connected:
+        last = f"has sent nothing for {duration(one.age)}" if one.source.last_response else "has not answered yet"
         what = f"Control plane {one.title} {last}{_fate(one)}"
         yield Problem("disconnected", ERROR, what, one.failing or "no answer yet", control_plane=one.name)
-    elif one.note:
+    elif one.source.note:
         what = f"Control plane {one.title} sends {counted(one.assignments - one.guard.targets, 'target')}"
-        yield Problem("note", WARNING, what, one.note, control_plane=one.name)
+        yield Problem("note", WARNING, what, one.source.note, control_plane=one.name)
     if one.guard.suspicious:
         until = "until an operator accepts"
-        if one.guard.until is not None:
-            until = f"for {duration(max(0.0, one.guard.until - now))} more"
+        if one.held_until is not None:
+            until = f"for {duration(max(0.0, one.held_until - now))} more"
         what = f"The guard holds {counted(one.guard.targets, 'target')} that vanished from {one.title}, {until}"
         why = f"{one.guard.why}; in {summary(one.guard.meshes)}"
         yield Problem("held", WARNING, what, why, control_plane=one.name)
-    if one.unreadable:
-        what = f"{counted(one.unreadable, 'assignment')} of {one.title} cannot be read"
+    if one.source.unreadable:
+        what = f"{counted(one.source.unreadable, 'assignment')} of {one.title} cannot be read"
         kept = f"{counted(one.guard.doubtful, 'target')} that may be among them stay published; " * bool(
             one.guard.doubtful
         )
@@ -82,17 +85,17 @@ def _fate(one: ControlPlaneStatus) -> str:
 
 
 def _of_output(one: OutputStatus, status: Status) -> Iterator[Problem]:
-    if not one.publications:
-        level, why = ERROR if one.failing else WARNING, one.failing or _waiting(one, status)
+    if not one.publishing.publications:
+        level, why = ERROR if one.publishing.failing else WARNING, one.publishing.failing or _waiting(one, status)
         yield Problem("unready", level, f"Output {one.name} has published nothing yet", why, output=one.name)
-    elif one.failing:
-        what = f"Output {one.name} fails; what it published {ago(one.published, status.now)} stays"
-        yield Problem("failing", ERROR, what, one.failing, output=one.name)
+    elif one.publishing.failing:
+        what = f"Output {one.name} fails; what it published {ago(one.publishing.last, status.now)} stays"
+        yield Problem("failing", ERROR, what, one.publishing.failing, output=one.name)
     if one.busy > SLOW_SECONDS:
         why = f"its attempt to publish takes {duration(one.busy)} so far"
         yield Problem("slow", WARNING, f"Output {one.name} is slow", why, output=one.name)
-    if one.quarantined:
-        targets, are = counted(one.quarantined, "target"), "is" if one.quarantined == 1 else "are"
+    if one.chain.quarantined:
+        targets, are = counted(one.chain.quarantined, "target"), "is" if one.chain.quarantined == 1 else "are"
         what = f"{targets} {are} quarantined in {one.name}: each keeps what it had, or is left out"
         yield Problem("quarantined", WARNING, what, output=one.name)
 
@@ -101,7 +104,7 @@ def _waiting(output: OutputStatus, status: Status) -> str:
     if output.busy >= 1:
         return f"its first attempt takes {duration(output.busy)} so far"
     for control_plane in status.control_planes:
-        if not control_plane.snapshots and not control_plane.restored:
+        if not control_plane.connection.snapshots and not control_plane.restored:
             reason = control_plane.failing or "no answer yet"
             return f"nothing to publish yet: control plane {control_plane.title}: {reason}"
     return "nothing to publish yet: all control planes are empty" if not status.assignments else "about to publish"

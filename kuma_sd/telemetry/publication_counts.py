@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from kuma_sd.core.publication import Publication
-from kuma_sd.telemetry.status import Count, TargetCounts
+from kuma_sd.telemetry.target_counts import Count, TargetCounts
 
 SHARE = 0.05
 """Maximum share of the time that counting may take under constant requests and new publications."""

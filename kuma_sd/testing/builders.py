@@ -1,11 +1,31 @@
 """Build targets, assignments, groups, snapshots and publications with useful defaults."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TypedDict, Unpack
 
 import msgspec
 
-from kuma_sd import Assignment, GroupKey, Key, Labels, Publication, Snapshot, Target, TargetGroup
+from kuma_sd import Assignment, Context, GroupKey, Key, Labels, Publication, Snapshot, Target, TargetGroup, parse_url
+
+
+def context(state_dir: Path | None = None, *, name: str = "tested", address: str = "") -> Context:
+    """Build the context of an instance.
+
+    Args:
+        state_dir: its state directory; None for an instance that needs none.
+        name: its name in the settings.
+        address: the address of a source.
+    """
+    parsed = parse_url(address) if address else None
+    if state_dir is None:
+        return Context(name, address=parsed)
+    return Context(name, address=parsed, make_state_dir=lambda: _made(state_dir))
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
 
 
 class Facts(TypedDict, total=False):

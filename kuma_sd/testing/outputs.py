@@ -8,8 +8,19 @@ from typing import Any
 
 import msgspec
 
-from kuma_sd import Context, Output, OutputError, OutputPlugin, Publication
-from kuma_sd.testing.builders import group, publication
+from kuma_sd import (
+    ExplainsGroups,
+    GivesRemarks,
+    GivesWarnings,
+    Output,
+    OutputError,
+    OutputPlugin,
+    Publication,
+    WritesFiles,
+)
+from kuma_sd.plugin.member_check import faults
+from kuma_sd.plugin.optional_interfaces import OF_OUTPUTS
+from kuma_sd.testing.builders import context, group, publication
 
 
 class OutputContract:
@@ -70,6 +81,30 @@ class OutputContract:
             new.publish(last)
         self._assert_published(options, last)
 
+    def test_what_it_offers_is_spelt_right(self, tmp_path: Path) -> None:
+        """The daemon looks for optional methods by name, and would overlook one that is misspelt."""
+        with contextlib.closing(self._open(self.options(tmp_path))) as output:
+            found = list(faults(output, Output, OF_OUTPUTS))
+            assert not found, "; ".join(found)
+
+    def test_its_explanations_and_advice_are_text(self, tmp_path: Path) -> None:
+        """`kuma-sd explain`, `diff` and `check` show what the optional methods return."""
+        shown = publication("backend-01", "backend-02")
+        with self._started(self.options(tmp_path)) as output:
+            output.publish(shown)
+            if isinstance(output, ExplainsGroups):
+                where, taken = output.explain(shown.groups[0])
+                assert isinstance(where, str), f"explain() returns a text and a truth value, not {where!r}"
+                assert isinstance(taken, bool), f"explain() returns a text and a truth value, not {taken!r}"
+            if isinstance(output, WritesFiles):
+                for path, lines in output.files(shown).items():
+                    assert isinstance(path, Path), f"files() returns lines by path, not by {path!r}"
+                    assert all(isinstance(line, bytes) for line in lines), "a line of files() is bytes"
+            if isinstance(output, GivesWarnings):
+                assert all(isinstance(warning, str) for warning in output.warnings()), "warnings() returns sentences"
+            if isinstance(output, GivesRemarks):
+                assert all(isinstance(remark, str) for remark in output.remarks()), "remarks() returns sentences"
+
     def test_it_fails_with_an_output_error(self, tmp_path: Path) -> None:
         """Any other exception counts as a bug of the plugin and is logged with its traceback."""
         options = self.broken(tmp_path)
@@ -80,7 +115,7 @@ class OutputContract:
         assert len(str(error).splitlines()) == 1, "an OutputError's message is one line that says what to do about it"
 
     def _open(self, options: Any) -> Output:  # noqa: ANN401 (each plugin has its own class)
-        return self.plugin.open(options, Context(name=self.plugin.name))
+        return self.plugin.open(options, context())
 
     def _failure(self, options: Any) -> OutputError | None:  # noqa: ANN401 (each plugin has its own class)
         try:

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from kuma_sd import Context, Snapshot, Source, SourceError, SourcePlugin, parse_url
+from kuma_sd import Snapshot, Source, SourceError, SourcePlugin
+from kuma_sd.plugin.member_check import faults
+from kuma_sd.testing.builders import context
 
 AT_ONCE = 2.0
 """Maximum time until an iteration ends after close(), in seconds; twice what an idle machine needs."""
@@ -107,8 +109,14 @@ class SourceContract:
                 list(source)
             assert len(str(caught.value).splitlines()) == 1, "a SourceError's message is one line"
 
+    def test_what_it_offers_is_spelt_right(self, tmp_path: Path) -> None:
+        """The daemon calls its members by name."""
+        with self.address(tmp_path) as address, contextlib.closing(self._open(address, tmp_path)) as source:
+            found = list(faults(source, Source, ()))
+            assert not found, "; ".join(found)
+
     def _open(self, address: str, directory: Path) -> Source:
-        return self.plugin.open(parse_url(address), self.options(directory), Context("tested"))
+        return self.plugin.open(self.options(directory), context(address=address))
 
     @contextlib.contextmanager
     def _first(self, directory: Path) -> Iterator[tuple[Source, Snapshot]]:

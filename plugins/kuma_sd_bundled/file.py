@@ -3,7 +3,7 @@
 import dataclasses
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -83,10 +83,10 @@ def parse_path(address: Url) -> Path:
 
 
 @hookimpl
-def kuma_sd_sources() -> Iterable[SourcePlugin]:
+def kuma_sd_source_plugin() -> SourcePlugin:
     """Describe file."""
-    yield SourcePlugin("file", schemes=("file",), open=_open)
+    return SourcePlugin(open=_open)
 
 
-def _open(address: Url, _options: NoOptions, context: Context) -> SavedSnapshot:
-    return SavedSnapshot(parse_path(address), context.name)
+def _open(_options: NoOptions, context: Context) -> SavedSnapshot:
+    return SavedSnapshot(parse_path(context.address), context.name)

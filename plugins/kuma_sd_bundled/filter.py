@@ -66,6 +66,6 @@ def _lookup(labels: Labels, target: Target) -> Callable[[str], str]:
 
 
 @hookimpl
-def kuma_sd_transforms() -> Iterable[TransformPlugin]:
+def kuma_sd_transform_plugin() -> TransformPlugin:
     """Describe filter."""
-    yield TransformPlugin("filter", make=Filter, options=FilterOptions)
+    return TransformPlugin(open=lambda options, _context: Filter(options), options=FilterOptions)

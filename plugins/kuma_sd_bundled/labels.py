@@ -128,6 +128,6 @@ def _expand(name: str, value: str, environment: Mapping[str, str]) -> str:
 
 
 @hookimpl
-def kuma_sd_transforms() -> Iterable[TransformPlugin]:
+def kuma_sd_transform_plugin() -> TransformPlugin:
     """Describe labels."""
-    yield TransformPlugin("labels", make=ChangeLabels, options=LabelsOptions)
+    return TransformPlugin(open=lambda options, _context: ChangeLabels(options), options=LabelsOptions)

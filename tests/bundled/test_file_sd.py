@@ -15,7 +15,7 @@ from kuma_sd_bundled import file_sd
 from kuma_sd_bundled.file_sd import FileSD, FileSDOptions
 from kuma_sd_bundled.file_sd.options import MODE
 
-(PLUGIN,) = file_sd.kuma_sd_outputs()
+PLUGIN = file_sd.kuma_sd_output_plugin()
 
 
 class TestJSON(OutputContract):

@@ -7,7 +7,6 @@ import re
 import shutil
 import tempfile
 import textwrap
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -20,20 +19,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from opened import opened_below
 from processes import eventually
+from watcher_kit import settle
 
 from kuma_sd import ConfigError, Context, OutputError, TargetGroup
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.loader import load
 from kuma_sd.system.file_watcher import SETTLED_NANOSECONDS
 from kuma_sd.testing import OutputContract, group, publication
-from kuma_sd_bundled.file_sd import FileSD, FileSDOptions, kuma_sd_outputs
+from kuma_sd_bundled.file_sd import FileSD, FileSDOptions, kuma_sd_output_plugin
 from kuma_sd_bundled.file_sd.layout import Layout
 from kuma_sd_bundled.file_sd.parts_overlap import FEWER_OVERLAP_SECONDS, PartCounts
 from kuma_sd_bundled.file_sd.writer import Writer
 
 DOCS = Path(__file__).parents[2] / "docs/parts.md"
 
-(PLUGIN,) = kuma_sd_outputs()
+PLUGIN = kuma_sd_output_plugin()
 
 GROUPS = [group(f"b-{number:03}", address=f"192.0.2.1:{number + 1}") for number in range(200)]
 ALL = {one.targets[0] for one in GROUPS}
@@ -121,7 +121,7 @@ def test_one_change_writes_one_part_and_opens_no_other(tmp_path: Path) -> None:
         changed = group("b-005", address=GROUPS[5].targets[0], labels={"version": "2"})
         with opened_below(tmp_path) as opened:
             output.publish(publication(*GROUPS[:5], changed, *GROUPS[6:]))
-            let_the_watcher_look(output)
+            settle(output._restorer._watcher)
         after = states(tmp_path)
         part = Path(output.explain(changed)[0]).parent.name
         assert [name for name in before if before[name] != after[name]] == [part]
@@ -136,22 +136,7 @@ def test_one_change_writes_one_part_and_opens_no_other(tmp_path: Path) -> None:
 def let_the_watcher_settle(output: FileSD) -> None:
     """Wait until the files are so old that their time tells whether they changed, and were looked at since."""
     time.sleep(SETTLED_NANOSECONDS / 1e9 + 0.1)
-    let_the_watcher_look(output)
-
-
-def let_the_watcher_look(output: FileSD) -> None:
-    """Wait until all files were looked at once more."""
-    watcher, looked = output._restorer._watcher, threading.Event()
-    look = watcher._look
-
-    def once() -> None:
-        look()
-        watcher._look = look  # type: ignore[method-assign]
-        looked.set()
-
-    watcher._look = once  # type: ignore[method-assign]
-    watcher._stirred.set()
-    assert looked.wait(10)
+    settle(output._restorer._watcher)
 
 
 def test_all_parts_take_one_inotify_instance_and_one_lock(tmp_path: Path) -> None:
@@ -161,7 +146,7 @@ def test_all_parts_take_one_inotify_instance_and_one_lock(tmp_path: Path) -> Non
     before = descriptors()
     with started(tmp_path, parts=64) as output:
         output.publish(publication(*GROUPS))
-        let_the_watcher_look(output)
+        settle(output._restorer._watcher)
         taken = descriptors() - before
         assert taken["inotify"] == 1
         assert taken["file"] == 1
@@ -266,7 +251,7 @@ def test_fewer_parts_are_written_first_and_the_others_are_emptied_later_and_neve
         eventually(lambda: output.files(publication(*GROUPS)).keys() == left, "the others are given up")
         # From now on they are nobody's.
         (tmp_path / "3" / "kuma.json").write_text("mine")
-        let_the_watcher_look(output)
+        settle(output._restorer._watcher)
     assert (tmp_path / "3" / "kuma.json").read_text() == "mine"
 
 

@@ -15,11 +15,11 @@ from kuma_sd.prometheus.sharding import Shard, hashmod
 from kuma_sd.settings.loader import load
 from kuma_sd.system.durable_file import FileClaim
 from kuma_sd.testing import OutputContract, group, publication
-from kuma_sd_bundled.file_sd import FileSD, FileSDOptions, kuma_sd_outputs
+from kuma_sd_bundled.file_sd import FileSD, FileSDOptions, kuma_sd_output_plugin
 
 DOCS = Path(__file__).parents[2] / "docs/shards.md"
 
-(PLUGIN,) = kuma_sd_outputs()
+PLUGIN = kuma_sd_output_plugin()
 
 ADDRESSES = [f"192.0.2.{number}:5670" for number in range(200)]
 GROUPS = [group(f"b-{number:03}", address=address) for number, address in enumerate(ADDRESSES)]

@@ -7,18 +7,18 @@ from msgspec.structs import replace
 from os_reasons import NO_SUCH_FILE
 from processes import kuma_sd
 
-from kuma_sd import ConfigError, Context, NoOptions, Snapshot, SourceError, parse_url
+from kuma_sd import ConfigError, NoOptions, Snapshot, SourceError, parse_url
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.loader import load
 from kuma_sd.simulator import Dataplane
 from kuma_sd.state import snapshot_file
 from kuma_sd.system.durable_file import replace_file
-from kuma_sd.testing import assignment, control_plane, snapshot
+from kuma_sd.testing import assignment, context, control_plane, snapshot
 from kuma_sd_bundled import file as plugin
 from kuma_sd_bundled.file import SavedSnapshot, parse_path
 
-(PLUGIN,) = plugin.kuma_sd_sources()
+PLUGIN = plugin.kuma_sd_source_plugin()
 
 
 def saved(*names: str) -> Snapshot:
@@ -30,7 +30,7 @@ def write(path: Path, *names: str) -> None:
 
 
 def opened(path: Path, name: str = "") -> SavedSnapshot:
-    source = PLUGIN.open(parse_url(f"file:{path}"), NoOptions(), Context(name))
+    source = PLUGIN.open(NoOptions(), context(name=name, address=f"file:{path}"))
     assert isinstance(source, SavedSnapshot)
     return source
 
@@ -122,7 +122,7 @@ def test_what_names_no_file_of_this_machine_is_refused(address: str) -> None:
 @pytest.mark.parametrize("address", ["file:/a/b", "file:///a/b", "file:b.snapshot", "file:/a=b"])
 def test_settings_take_such_addresses_with_and_without_a_name(address: str) -> None:
     (plane,) = load([f"--cp-address={address}"], {}, Plugins()).control_planes
-    assert (plane.name, str(plane.address), plane.plugin.name) == ("", address, "file")
+    assert (plane.name, str(plane.address), plane.plugin_name) == ("", address, "file")
     (plane,) = load([f"--cp-address=east={address}"], {}, Plugins()).control_planes
     assert (plane.name, str(plane.address)) == ("east", address)
 

@@ -8,7 +8,7 @@ from kuma_sd.testing import TransformContract, labels_of, target
 from kuma_sd_bundled import filter as filter_plugin
 from kuma_sd_bundled.filter import Filter, FilterOptions
 
-(PLUGIN,) = filter_plugin.kuma_sd_transforms()
+PLUGIN = filter_plugin.kuma_sd_transform_plugin()
 
 
 class TestFilter(TransformContract):

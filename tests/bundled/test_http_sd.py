@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kuma_sd import Context, GroupKey, Key, Publication, TargetGroup
 from kuma_sd.prometheus.sharding import hashmod
-from kuma_sd_bundled.http_sd import HTTPSDOptions, kuma_sd_outputs
+from kuma_sd_bundled.http_sd import HTTPSDOptions, kuma_sd_output_plugin
 from kuma_sd_bundled.http_sd.content import CODINGS
 from kuma_sd_bundled.http_sd.negotiation import choose_coding, is_known
 from kuma_sd_bundled.http_sd.output import HTTPSD
@@ -277,8 +277,8 @@ def test_what_is_kept_for_shards_is_bounded() -> None:
 
 
 def test_the_path_is_an_option_and_is_told() -> None:
-    plugin = next(iter(kuma_sd_outputs()))
+    plugin = kuma_sd_output_plugin()
     context = Context("payments")
     output: Any = plugin.open(HTTPSDOptions(path="/payments/sd"), context)
-    assert context.served == {"/payments/sd": output}
-    assert [facts() for facts in context.facts] == [{"path": "/payments/sd"}]
+    assert context.contributions.served == {"/payments/sd": output}
+    assert [facts() for facts in context.contributions.reports] == [{"path": "/payments/sd"}]

@@ -8,7 +8,7 @@ from kuma_sd.testing import TransformContract, target
 from kuma_sd_bundled import labels as labels_plugin
 from kuma_sd_bundled.labels import ChangeLabels, LabelsOptions
 
-(PLUGIN,) = labels_plugin.kuma_sd_transforms()
+PLUGIN = labels_plugin.kuma_sd_transform_plugin()
 ADD, RENAME, REMOVE = options_of(LabelsOptions)
 
 

@@ -17,7 +17,7 @@ from kuma_sd_bundled.relabel import RULES, Relabel, RelabelOptions, letters
 from kuma_sd_bundled.relabel.document import MAX_RULES, MAX_SIZE, MAX_SOURCE_LABELS
 from kuma_sd_bundled.relabel.rules import ACTIONS
 
-(PLUGIN,) = relabel.kuma_sd_transforms()
+PLUGIN = relabel.kuma_sd_transform_plugin()
 VECTORS = Path(__file__).parents[1] / "data/relabel.jsonl"
 
 EVERY_ACTION = r"""

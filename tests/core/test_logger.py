@@ -12,6 +12,13 @@ def test_an_event_shows_its_fields_where_only_text_is_shown(caplog: pytest.LogCa
     assert caplog.messages == ['connection lost control_plane=east reason="Connection refused" attempts=3']
 
 
+def test_a_logger_may_have_fields_for_every_line(caplog: pytest.LogCaptureFixture) -> None:
+    of_instance = Logger("tests", output="summary", path="/a")
+    of_instance.warning("not written")
+    of_instance.warning("not written", path="/b")
+    assert caplog.messages == ["not written output=summary path=/a", "not written output=summary path=/b"]
+
+
 def test_an_event_below_the_level_is_not_made(caplog: pytest.LogCaptureFixture) -> None:
     class Unshowable:
         def __str__(self) -> str:

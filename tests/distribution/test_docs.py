@@ -20,11 +20,15 @@ ROOT = Path(__file__).parents[2]
 
 HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("kuma_sd_")}
 DESCRIPTIONS = {
-    "kuma_sd_sources": kuma_sd.SourcePlugin,
-    "kuma_sd_transforms": kuma_sd.TransformPlugin,
-    "kuma_sd_outputs": kuma_sd.OutputPlugin,
+    "kuma_sd_source_plugin": kuma_sd.SourcePlugin,
+    "kuma_sd_transform_plugin": kuma_sd.TransformPlugin,
+    "kuma_sd_output_plugin": kuma_sd.OutputPlugin,
 }
-HOOK_PAGES = {"kuma_sd_sources": "sources.md", "kuma_sd_transforms": "transforms.md", "kuma_sd_outputs": "outputs.md"}
+HOOK_PAGES = {
+    "kuma_sd_source_plugin": "sources.md",
+    "kuma_sd_transform_plugin": "transforms.md",
+    "kuma_sd_output_plugin": "outputs.md",
+}
 PLUGIN_PAGES = [path for path in sorted((ROOT / "docs/plugins").glob("*.md")) if path.name != "tutorial.md"]
 # Those of reference follow from the code, and are made when the documentation is.
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/plugins/*.md"), *ROOT.glob("plugins/*/*.md")]
@@ -53,9 +57,7 @@ def test_every_hook_is_documented_with_its_signature_and_an_example_that_works(h
     (example,) = examples(sections(page)[f"`{signature}`"])
     names: dict[str, Any] = {"__name__": "example"}
     exec(example, names)  # noqa: S102 (our own documentation)
-    described = list(names[hook]())
-    assert described
-    assert all(isinstance(each, DESCRIPTIONS[hook]) for each in described)
+    assert isinstance(names[hook](), DESCRIPTIONS[hook])
 
 
 @pytest.mark.parametrize("hook", HOOKS)

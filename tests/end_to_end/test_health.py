@@ -38,10 +38,9 @@ def test_health_readiness_metrics_and_status_are_served_over_the_control_socket(
         assert status == 200
         assert 'kuma_sd_output_groups{output="file_sd"} 2.0\n' in metrics
         assert ask(control, "GET", "/metrics?x=1")[0] == 400
-        told = json.loads(ask(control, "GET", "/api/status")[1])
-        (plane,) = told["control_planes"]
-        assert (plane["connected"], plane["protocol"], plane["responses"]) == (True, "v1 gRPC", 1)
-        assert plane["received"] > 100
+        source = json.loads(ask(control, "GET", "/api/status")[1])["control_planes"][0]["source"]
+        assert (source["connected"], source["protocol"], source["responses"]) == (True, "v1 gRPC", 1)
+        assert source["received"] > 100
         (tmp_path / "kuma-sd.conf").write_text("[kuma-sd]\nno-such-key = 1\n")
         daemon.wait_for_line("the settings were not reloaded")
         eventually(lambda: "successful 0.0\n" in ask(control, "GET", "/metrics")[1], "the failed reload is told")
@@ -77,9 +76,10 @@ def test_what_cannot_be_understood_is_counted(transport: str, tmp_path: Path) ->
     ):
         daemon.wait_for_line("published")
         (plane,) = json.loads(ask(tmp_path / "control.sock", "GET", "/api/status")[1])["control_planes"]
-        assert (plane["unreadable"], plane["parse_errors"], plane["snapshots"]) == (0, 0, 1)
-        assert plane["received"] > 100
-        assert plane["since"] <= plane["last_response"]
+        source = plane["source"]
+        assert (source["unreadable"], source["parse_errors"], plane["connection"]["snapshots"]) == (0, 0, 1)
+        assert source["received"] > 100
+        assert source["since"] <= source["last_response"]
 
 
 def test_status_is_coloured_on_a_terminal(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:

@@ -23,6 +23,13 @@ class Running:
         daemon.wait_for_line(expected)
 
 
+def in_the_way(directory: Path) -> Path:
+    """Return a path that cannot be written until its parent, a file, is removed."""
+    parent = directory / "in-the-way"
+    parent.write_text("no directory")
+    return parent / "targets.json"
+
+
 def test_an_output_comes_and_goes_and_the_file_of_the_one_that_went_stays(
     kuma: SimulatedControlPlane[World], tmp_path: Path
 ) -> None:
@@ -76,8 +83,7 @@ def test_a_file_that_says_nothing_any_more_is_refused(kuma: SimulatedControlPlan
 def test_an_output_that_cannot_take_another_place_leaves_the_old_one_until_it_can(
     kuma: SimulatedControlPlane[World], tmp_path: Path
 ) -> None:
-    old, new = tmp_path / "old.json", tmp_path / "in-the-way" / "new.json"
-    new.parent.write_text("no directory")
+    old, new = tmp_path / "old.json", in_the_way(tmp_path)
     running = Running(tmp_path, f"cp-address = {kuma.url}", f"[file_sd]\npath = {old}")
     with kuma_sd("run", "-c", running.config) as daemon:
         daemon.wait_for_line("published")
@@ -99,8 +105,7 @@ def test_an_output_that_cannot_take_another_place_leaves_the_old_one_until_it_ca
 def test_an_output_that_cannot_be_started_is_tried_again_and_delays_no_other(
     kuma: SimulatedControlPlane[World], tmp_path: Path
 ) -> None:
-    good, bad = tmp_path / "good.json", tmp_path / "in-the-way" / "bad.json"
-    bad.parent.write_text("no directory")
+    good, bad = tmp_path / "good.json", in_the_way(tmp_path)
     running = Running(tmp_path, f"cp-address = {kuma.url}\noutput = good=file_sd", f"[good]\npath = {good}")
     with kuma_sd("run", "-c", running.config) as daemon:
         daemon.wait_for_line("published")

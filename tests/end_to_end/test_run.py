@@ -204,18 +204,16 @@ class TestWrongSettings:
 
 BLOCKING = """
 import threading
-from kuma_sd import OutputPlugin, hookimpl
+from kuma_sd import Output, OutputPlugin, hookimpl
 
-class Blocking:
-    def start(self): ...
+class Blocking(Output):
     def publish(self, publication):
         print("blocking", flush=True)
         threading.Event().wait()
-    def close(self): ...
 
 @hookimpl
-def kuma_sd_outputs():
-    yield OutputPlugin("blocking", open=lambda options, context: Blocking())
+def kuma_sd_output_plugin():
+    return OutputPlugin(open=lambda options, context: Blocking())
 """
 
 

@@ -48,12 +48,12 @@ def secret_options() -> list[Tried]:
     plugins = Plugins()
     kinds: dict[str, Callable[[str], Any]]
     kinds = {"source": plugins.source, "output": plugins.output, "transform": plugins.transform}
-    found: dict[tuple[str, str], Tried] = {}
+    found: dict[tuple[type, str], Tried] = {}
     for available in plugins.available():
         plugin = kinds[available.kind](available.name)
         for option in options_of(plugin.options):
             if option.type.secret or option.type.may_hold_secret:
-                found.setdefault((plugin.name, option.name), Tried(available.kind, available.name, option))
+                found.setdefault((plugin.options, option.name), Tried(available.kind, available.name, option))
     return list(found.values())
 
 

@@ -133,5 +133,5 @@ def test_a_target_that_prometheus_would_refuse_is_quarantined_and_named(changed:
     one = chain(lambda labels, target: [labels | changed] if target.name == "a" else [labels])
     published = one.publication([assignment("a"), assignment("b")], received=1.0)
     assert [group.key.assignment.name for group in published.groups] == ["b"]
-    ((key, _reason),) = one.status.failures
-    assert key.name == "a"
+    (quarantined,) = one.status.quarantine
+    assert quarantined.name == "a"

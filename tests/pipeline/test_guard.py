@@ -5,6 +5,7 @@ import pytest
 
 from kuma_sd import Snapshot
 from kuma_sd.pipeline.guard import Guard
+from kuma_sd.telemetry.target_counts import Count
 from kuma_sd.testing import assignment, snapshot
 
 FOREVER = float("inf")
@@ -44,12 +45,12 @@ def test_what_vanishes_with_more_than_half_stays_until_its_hold_is_over() -> Non
     guard.admit(world(*numbered(range(10))), now=0)
     few = world(*numbered(range(4)))
     assert admitted(guard, few, now=10) == numbered(range(10))
-    assert guard.status.held == {"default": 6}
+    assert guard.status.held.meshes.top == (Count("default", 6),)
     assert guard.deadline == 130
     assert admitted(guard, few, now=129.9) == numbered(range(10))
     guard.release(now=130)
     assert published(guard) == numbered(range(4))
-    assert guard.status.held == {}
+    assert not guard.status.held.targets
 
 
 def test_exactly_half_may_go() -> None:
@@ -78,7 +79,7 @@ def test_what_returns_is_no_longer_held() -> None:
     guard.admit(world("a", "b", "c"), now=0)
     guard.admit(world(), now=10)
     assert admitted(guard, world("b"), now=20) == ["a", "b", "c"]
-    assert guard.status.held == {"a": 1, "c": 1}
+    assert guard.status.held.meshes.top == (Count("a", 1), Count("c", 1))
     assert admitted(guard, world("b"), now=130) == ["b"]
 
 
@@ -117,9 +118,9 @@ def test_a_lost_mesh_is_noticed_though_the_whole_lost_little() -> None:
     big, small = numbered(range(90), "big"), numbered(range(10), "small")
     guard.admit(world(*big, *small), now=0)
     assert admitted(guard, world(*big[:80]), now=10) == [*big[:80], *small]
-    assert guard.status.held == {"small": 10}
-    assert "small" in guard.status.why
-    assert guard.status.suspicious
+    assert guard.status.held.meshes.top == (Count("small", 10),)
+    assert "small" in guard.status.held.why
+    assert guard.status.held.suspicious
 
 
 @pytest.mark.parametrize("gone", [1, 30])
@@ -128,7 +129,7 @@ def test_nothing_goes_soon_after_a_contact_began(gone: int) -> None:
     guard.admit(world(*numbered(range(100))), now=0)
     fewer = world(*numbered(range(100 - gone)), connected=10)
     assert len(admitted(guard, fewer, now=20)) == 100
-    assert not guard.status.suspicious
+    assert not guard.status.held.suspicious
     assert len(admitted(guard, fewer, now=140)) == 100 - gone
 
 
@@ -162,9 +163,9 @@ def test_a_hold_that_is_begun_anew_twice_is_suspicious() -> None:
     guard.admit(world(*numbered(range(10)), connected=0), now=0)
     guard.admit(world(*numbered(range(9)), connected=0), now=10)
     guard.lose_contact()
-    assert not guard.status.suspicious
+    assert not guard.status.held.suspicious
     guard.lose_contact()
-    assert guard.status.suspicious
+    assert guard.status.held.suspicious
 
 
 class TestAResourceThatCannotBeRead:
@@ -173,7 +174,7 @@ class TestAResourceThatCannotBeRead:
         guard.admit(world(*numbered(range(10))), now=0)
         broken = world(*numbered(range(9)), unreadable=[b"x"])
         assert len(admitted(guard, broken, now=10)) == 10
-        assert guard.status.doubtful == 1
+        assert guard.status.held.doubtful == 1
         assert len(admitted(guard, broken, now=1000)) == 10
         assert guard.deadline == FOREVER
         assert len(admitted(guard, world(*numbered(range(9))), now=1001)) == 9
@@ -217,7 +218,7 @@ def test_what_the_settings_leave_out_goes_at_once_and_counts_as_no_loss() -> Non
     few = world(*numbered(range(2)), connected=0)
     keys = [entry.key for entry in guard.published]
     assert admitted(guard, replace(few, left_out=frozenset(keys[4:])), now=1) == numbered(range(4))
-    assert guard.status.held == {"default": 2}
+    assert guard.status.held.targets == 2
 
 
 def test_what_is_held_goes_when_the_settings_leave_it_out() -> None:
@@ -225,7 +226,7 @@ def test_what_is_held_goes_when_the_settings_leave_it_out() -> None:
     guard.admit(world(*numbered(range(10)), connected=0), now=0)
     keys = [entry.key for entry in guard.published]
     guard.admit(world(connected=0, unreadable=[b"?"]), now=1)
-    assert guard.status.doubtful == 10
+    assert guard.status.held.doubtful == 10
     assert admitted(
         guard, replace(world(connected=0, unreadable=[b"?"]), left_out=frozenset(keys[:9])), now=2
     ) == numbered([9])

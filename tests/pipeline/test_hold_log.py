@@ -2,11 +2,12 @@ import pytest
 
 from kuma_sd.pipeline.guard import GuardStatus
 from kuma_sd.pipeline.hold_log import CALM_SECONDS, HoldLog
+from kuma_sd.telemetry.control_plane_status import HeldTargets
 
 NOTHING = GuardStatus()
-FEW = GuardStatus({"default": 2}, why="why", until=130.0)
-MANY = GuardStatus({"default": 60}, why="60 of 100 vanished", until=130.0, suspicious=True)
-DOUBTFUL = GuardStatus({"default": 1}, doubtful=1, why="why")
+FEW = GuardStatus(HeldTargets(2, why="why"), until=130.0)
+MANY = GuardStatus(HeldTargets(60, why="60 of 100 vanished", suspicious=True), until=130.0)
+DOUBTFUL = GuardStatus(HeldTargets(1, doubtful=1, why="why"))
 
 
 @pytest.fixture(autouse=True)

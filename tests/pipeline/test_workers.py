@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from processes import eventually
 
-from kuma_sd import OutputError, Publication, Snapshot, SourceError, SourceStatus
+from kuma_sd import Output, OutputError, Publication, Snapshot, SourceError, SourceStatus
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import SourceEvent
 from kuma_sd.core.secret import Secret
@@ -94,7 +94,7 @@ def test_closing_ends_a_wait_for_the_next_attempt_at_once(threads: Threads) -> N
     assert threads.stop(timeout=5) == []
 
 
-class Recorder:
+class Recorder(Output):
     """An output that puts what it publishes into a queue; it fails or blocks as told."""
 
     def __init__(self, *errors: BaseException) -> None:
@@ -133,7 +133,7 @@ def test_an_output_gets_what_is_put_into_its_mailbox(threads: Threads) -> None:
     threads.stop(timeout=5)
     assert output.closed
     assert worker.status.published == publication("a")
-    assert worker.status.publications == 1
+    assert worker.status.publishing.publications == 1
 
 
 @pytest.mark.parametrize("error", [OutputError("disk full"), ZeroDivisionError("disk full"), SystemExit("disk full")])
@@ -145,8 +145,8 @@ def test_a_failure_is_logged_once_and_tried_again(
     worker.mailbox.put("pipeline", publication("a"))
     assert output.published.get(timeout=5) == publication("a")
     threads.stop(timeout=5)
-    assert worker.status.failures == 2
-    assert worker.status.failing == ""
+    assert worker.status.publishing.failures == 2
+    assert worker.status.publishing.failing == ""
     assert caplog.text.count("publishing failed; trying again") == 1
     assert ("Traceback" in caplog.text) != isinstance(error, OutputError)
 

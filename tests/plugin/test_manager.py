@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kuma_sd import Context, Output, OutputPlugin, hookimpl
+from kuma_sd import Context, Output, OutputPlugin, SourcePlugin, TransformPlugin, hookimpl
 from kuma_sd.core.errors import PluginError
 from kuma_sd.plugin.manager import Available, Direct, Plugins
 
@@ -15,17 +15,16 @@ GOOD = """
 from kuma_sd import OutputPlugin, SourcePlugin, TransformPlugin, hookimpl
 
 @hookimpl
-def kuma_sd_outputs():
-    yield OutputPlugin("memory", open=print)
-    yield OutputPlugin("paper", open=print)
+def kuma_sd_output_plugin():
+    return OutputPlugin(open=print)
 
 @hookimpl
-def kuma_sd_transforms():
-    return [TransformPlugin("upper", make=print)]
+def kuma_sd_transform_plugin():
+    return TransformPlugin(open=print)
 
 @hookimpl
-def kuma_sd_sources():
-    yield SourcePlugin("consul", ("consul", "consuls"), open=print)
+def kuma_sd_source_plugin():
+    return SourcePlugin(open=print)
 """
 
 
@@ -53,9 +52,10 @@ def test_an_installed_plugin_is_loaded_by_kind_and_name(install: Install) -> Non
     entries = ("output.memory", "transform.upper", "source.consul", "source.consuls")
     install("kuma-sd-good", "good_plugin", GOOD, *entries)
     plugins = Plugins()
-    assert plugins.output("memory").name == "memory"
-    assert plugins.transform("upper").name == "upper"
-    assert plugins.source("consuls").name == "consul"
+    assert isinstance(plugins.output("memory"), OutputPlugin)
+    assert isinstance(plugins.transform("upper"), TransformPlugin)
+    assert isinstance(plugins.source("consul"), SourcePlugin)
+    assert plugins.source("consuls") == plugins.source("consul")
     assert plugins.provider("output", "memory") == "kuma-sd-good 1.0"
     assert plugins.output("memory") is plugins.output("memory")
 
@@ -81,34 +81,26 @@ BROKEN = {
     "an import that fails": ("import nothing_of_this_name", "ModuleNotFoundError: "),
     "a module that exits": ("raise SystemExit('no licence')", "SystemExit: no licence"),
     "a misspelt hook": (
-        "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_output(): yield 1",
+        "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_output_plugins(): return 1",
         "PluginValidationError: ",
     ),
     "a hook with an argument": (
-        "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_outputs(options): yield 1",
+        "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_output_plugin(options): return 1",
         "PluginValidationError: ",
     ),
-    "no hook at all": ("", "its kuma_sd_outputs() describes nothing"),
+    "no hook at all": ("", "it has no kuma_sd_output_plugin() that returns a description"),
     "a hook that raises": (
-        "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_outputs():\n    yield 1 / 0",
+        "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_output_plugin():\n    return 1 / 0",
         "ZeroDivisionError: ",
     ),
-    "a hook that yields something else": (
-        "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_outputs(): yield 'bad'",
+    "a hook that returns something else": (
+        "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_output_plugin(): return 'bad'",
         "it describes itself with 'bad', which is no OutputPlugin",
-    ),
-    "another name": (GOOD, "it describes no plugins of that name"),
-    "a name twice": (
-        (
-            "from kuma_sd import OutputPlugin, hookimpl\n@hookimpl\ndef kuma_sd_outputs():\n"
-            "    yield OutputPlugin('bad', open=print)\n    yield OutputPlugin('bad', open=print)"
-        ),
-        "it describes 2 plugins of that name",
     ),
     "options that are no declaration": (
         (
-            "from kuma_sd import OutputPlugin, hookimpl\n@hookimpl\ndef kuma_sd_outputs():\n"
-            "    yield OutputPlugin('bad', open=print, options=dict)"
+            "from kuma_sd import OutputPlugin, hookimpl\n@hookimpl\ndef kuma_sd_output_plugin():\n"
+            "    return OutputPlugin(open=print, options=dict)"
         ),
         "TypeError: <class 'dict'> is not a frozen dataclass",
     ),
@@ -151,14 +143,14 @@ def test_two_plugins_of_one_kind_and_name_are_refused(install: Install) -> None:
     assert str(raised.value) == (
         "output 'memory' is provided twice, by kuma-sd-good 1.0 and kuma-sd-rival 1.0; uninstall all but one of them"
     )
-    assert plugins.output("paper").name == "paper"
+    assert plugins.output("paper")
     assert not {"good_plugin"} & set(sys.modules)
 
 
 class Memory:
     @hookimpl
-    def kuma_sd_outputs(self) -> Iterator[OutputPlugin]:
-        yield OutputPlugin("memory", open=never)
+    def kuma_sd_output_plugin(self) -> OutputPlugin:
+        return OutputPlugin(open=never)
 
 
 def never(_options: object, _context: Context) -> Output:
@@ -184,7 +176,7 @@ def test_an_unknown_plugin_is_refused_with_what_there_is(kind: str, name: str, m
 
 
 def test_an_object_at_hand_is_a_plugin_as_well() -> None:
-    assert DIRECT.output("memory").name == "memory"
+    assert DIRECT.output("memory") == OutputPlugin(open=never)
     assert DIRECT.available() == [
         Available("output", "memory", "no distribution", ""),
         Available("output", "other", "no distribution", ""),

@@ -6,10 +6,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from settings_kit import Everything, settings_of
+from settings_kit import plugins_of, settings_of
 
-from kuma_sd import TEXT, ConfigError, Context, OutputPlugin, Publication, SourcePlugin, hookimpl, option
-from kuma_sd.plugin.manager import Direct, Plugins
+from kuma_sd import (
+    TEXT,
+    ConfigError,
+    Context,
+    Output,
+    OutputPlugin,
+    PluginError,
+    Publication,
+    Snapshot,
+    SourcePlugin,
+    SourceStatus,
+    TransformPlugin,
+    option,
+)
+from kuma_sd.plugin.manager import Plugins
 from kuma_sd.runtime.builder import build
 from kuma_sd.settings.loader import Settings
 
@@ -24,7 +37,7 @@ class PageOptions:
     path: str = option("/sd", TEXT, "Where it is served.")
 
 
-class Page:
+class Page(Output):
     """An output that serves something, tells a fact, and hands over a collector."""
 
     def __init__(self, options: PageOptions, context: Context) -> None:
@@ -45,20 +58,20 @@ class Page:
 
 
 class Silent:
-    def __init__(self, *_arguments: object) -> None: ...
+    def __init__(self, _options: object, _context: Context) -> None:
+        self.status = SourceStatus()
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        return iter(())
+
+    def close(self) -> None: ...
 
 
-class Serving(Everything):
-    @hookimpl
-    def kuma_sd_sources(self) -> Iterator[SourcePlugin]:
-        yield SourcePlugin("silent", ("grpc",), Silent)  # type: ignore[arg-type]  # (never iterated here)
-
-    @hookimpl
-    def kuma_sd_outputs(self) -> Iterator[OutputPlugin]:
-        yield OutputPlugin("page", Page, PageOptions)
-
-
-PLUGINS = Plugins([Direct(name, Serving()) for name in ("source.grpc", "output.page")])
+DESCRIBED: dict[str, SourcePlugin | OutputPlugin] = {
+    "source.grpc": SourcePlugin(Silent),
+    "output.page": OutputPlugin(Page, PageOptions),
+}
+PLUGINS = plugins_of(DESCRIBED)
 
 
 def settings(directory: Path, *sections: str) -> Settings:
@@ -70,8 +83,44 @@ def settings(directory: Path, *sections: str) -> Settings:
 def test_what_an_instance_serves_is_found_by_its_path(tmp_path: Path) -> None:
     components = build(settings(tmp_path, "output = page more=page", "[more]", "path = /more"))
     assert set(components.served) == {"/sd", "/more"}
-    more = components.contexts["output", "more"]
-    assert (len(more.collectors), [dict(facts()) for facts in more.facts]) == (1, [{"path": "/more"}])
+    more = components.contributions["output", "more"]
+    assert (len(more.collectors), [dict(facts()) for facts in more.reports]) == (1, [{"path": "/more"}])
+
+
+def test_an_instance_logs_under_its_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    components = build(settings(tmp_path, "output = page more=page", "[more]", "path = /more"))
+    components.contexts["output", "more"].log.warning("look")
+    components.contexts["source", ""].log.warning("look")
+    assert caplog.messages == ["look output=more", "look control_plane=grpc://localhost:5676"]
+    assert components.contexts["source", ""].title == "grpc://localhost:5676"
+    assert str(components.contexts["source", ""].address) == "grpc://localhost:5676"
+
+
+def test_every_instance_has_a_state_directory_of_its_own(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    components = build(settings(tmp_path, f"state-dir = {state}", "output = page more=page", "[more]", "path = /more"))
+    assert not state.exists()
+    assert components.contexts["output", "more"].state_dir == state / "plugins/output.more"
+    assert components.contexts["source", ""].state_dir == state / "plugins/source"
+    assert sorted(path.name for path in (state / "plugins").iterdir()) == ["output.more", "source"]
+
+
+def test_chains_share_a_transform_of_one_name() -> None:
+    flags = ["--output=one=page two=page", "--two-path=/two", "--two-label-profile=both", "--transform=upper"]
+    upper = TransformPlugin(lambda _options, _context: lambda labels, _target: [labels])
+    plugins = plugins_of({**DESCRIBED, "transform.upper": upper})
+    components = build(settings_of(*flags, plugins=plugins))
+    (one, two) = [chain.transforms[0] for _, chain in components.chains]
+    assert one is two is components.transforms["upper"][1]
+    again = build(settings_of(*flags, "--max-labels=7", plugins=plugins), components)
+    assert again.transforms["upper"][1] is one
+    assert [chain.limits.labels for _, chain in again.chains] == [7, 7]
+
+
+def test_an_output_that_is_none_is_refused() -> None:
+    plugins = plugins_of({**DESCRIBED, "output.none": OutputPlugin(lambda _options, _context: None)})  # type: ignore[arg-type,return-value] # (the fault)
+    with pytest.raises(PluginError, match=r"^output none of .* fails: it opened None, which is no Output$"):
+        build(settings_of("--output=none", plugins=plugins))
 
 
 def test_two_instances_that_want_one_path_are_refused(tmp_path: Path) -> None:

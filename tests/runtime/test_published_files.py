@@ -7,7 +7,7 @@ import pytest
 from processes import eventually
 from settings_kit import settings_of
 
-from kuma_sd import Publication
+from kuma_sd import Output, Publication
 from kuma_sd.core.model import Assignment
 from kuma_sd.pipeline.ordinals import with_stable_ordinals
 from kuma_sd.plugin.manager import Plugins
@@ -17,7 +17,7 @@ from kuma_sd.state.saver import Restored
 from kuma_sd.testing import assignment
 
 
-class Files:
+class Files(Output):
     """An output whose files were written before."""
 
     def __init__(self, *paths: Path) -> None:

@@ -11,7 +11,8 @@ from processes import eventually
 
 from kuma_sd import OutputError, SourceError
 from kuma_sd.runtime import status_collector
-from kuma_sd.telemetry.status import Count, Status
+from kuma_sd.telemetry.status import Status
+from kuma_sd.telemetry.target_counts import Count
 from kuma_sd.testing import assignment
 
 TWO = ("--cp-address=east=grpc://192.0.2.1", "--cp-address=west=grpc://192.0.2.2", "--output=told")
@@ -24,10 +25,20 @@ def test_before_anything_came_it_is_healthy_and_says_what_it_waits_for(tmp_path:
         reason = "nothing to publish yet: control plane grpc://********@192.0.2.1:5676: no answer yet"
         assert status.unready == (f"output told: {reason}",)
         (plane,) = status.control_planes
-        assert (plane.connected, plane.last_response, plane.protocol, plane.assignments) == (False, None, "", 0)
+        assert (plane.source.connected, plane.source.last_response, plane.source.protocol, plane.assignments) == (
+            False,
+            None,
+            "",
+            0,
+        )
         assert plane.age < 10
         (output,) = status.outputs
-        assert (output.publications, output.published, output.groups, output.meshes.top) == (0, None, 0, ())
+        assert (output.publishing.publications, output.publishing.last, output.groups, output.parts.meshes.top) == (
+            0,
+            None,
+            0,
+            (),
+        )
 
 
 def test_what_came_and_what_was_published_is_told(tmp_path: Path) -> None:
@@ -36,29 +47,34 @@ def test_what_came_and_what_was_published_is_told(tmp_path: Path) -> None:
         status = one.collector.status()
         assert status.unready == ()
         (plane,) = status.control_planes
-        assert (plane.name, plane.plugin, plane.connected, plane.protocol, plane.why) == (
-            *("", "told", True, "told"),
+        assert (plane.name, plane.plugin, plane.source.connected, plane.source.protocol, plane.source.why) == (
+            *("", "grpc", True, "told"),
             "by a test",
         )
-        assert (plane.attempts, plane.snapshots, plane.assignments, plane.restored) == (1, 1, 3, False)
-        assert (plane.age, plane.since is not None, plane.changed is not None) == (0, True, True)
-        (output,) = status.outputs
-        assert (output.plugin, output.publications, output.groups, output.targets, output.failures) == (
-            "told",
+        assert (plane.connection.attempts, plane.connection.snapshots, plane.assignments, plane.restored) == (
+            1,
             1,
             3,
-            3,
-            0,
+            False,
         )
+        assert (plane.age, plane.source.since is not None, plane.changed is not None) == (0, True, True)
+        (output,) = status.outputs
+        assert (
+            output.plugin,
+            output.publishing.publications,
+            output.groups,
+            output.size.targets,
+            output.publishing.failures,
+        ) == ("told", 1, 3, 3, 0)
         published = one.daemon.outputs["told"].status.published
         assert published is not None
-        assert output.bytes == sum(len(group.json) for group in published.groups)
-        assert output.meshes.top == (Count("default", 2), Count("payments", 1))
-        assert output.services.top == (
+        assert output.size.bytes == sum(len(group.json) for group in published.groups)
+        assert output.parts.meshes.top == (Count("default", 2), Count("payments", 1))
+        assert output.parts.services.top == (
             *(Count("backend", 1, "default"), Count("web", 1, "default")),
             Count("web", 1, "payments"),
         )
-        assert sum(output.seconds.counts) == 1
+        assert sum(output.publishing.seconds.counts) == 1
         assert status.rounds == 1
         assert status.assignments == 3
 
@@ -78,7 +94,12 @@ def test_a_lost_control_plane_is_told_with_the_reason(tmp_path: Path) -> None:
         one.source.fail(SourceError("it is on fire"))
         eventually(lambda: one.collector.status().control_planes[0].failing, "the loss is noticed")
         (plane,) = one.collector.status().control_planes
-        assert (plane.failing, plane.connected, plane.since, plane.assignments) == ("it is on fire", False, None, 1)
+        assert (plane.failing, plane.source.connected, plane.source.since, plane.assignments) == (
+            "it is on fire",
+            False,
+            None,
+            1,
+        )
         assert one.collector.status().unhealthy == ()
         assert one.collector.status().unready == ()
 
@@ -88,16 +109,17 @@ def test_what_the_guard_holds_is_told_by_mesh_with_the_reason_and_until_when(tmp
         one.publish("a", "b", assignment("c", mesh="payments"))
         one.source.send("a")
         eventually(lambda: one.collector.status().held, "the guard holds")
-        guard = one.collector.status().control_planes[0].guard
+        (plane,) = one.collector.status().control_planes
+        guard = plane.guard
         assert (guard.targets, guard.engaged) == (2, 1)
         assert guard.meshes.top == (Count("default", 1), Count("payments", 1))
         assert guard.why == "2 of 3 vanished"
-        assert guard.until is not None
-        assert 0 < guard.until - one.collector.status().now <= 120
+        assert plane.held_until is not None
+        assert 0 < plane.held_until - one.collector.status().now <= 120
         one.daemon.accept(None)
         eventually(lambda: not one.collector.status().held, "it lets go")
-        released = one.collector.status().control_planes[0].guard
-        assert (released.why, released.until, released.engaged) == ("", None, 1)
+        (released,) = one.collector.status().control_planes
+        assert (released.guard.why, released.held_until, released.guard.engaged) == ("", None, 1)
 
 
 def test_what_is_held_until_somebody_accepts_has_no_end(tmp_path: Path) -> None:
@@ -105,21 +127,21 @@ def test_what_is_held_until_somebody_accepts_has_no_end(tmp_path: Path) -> None:
         one.publish("a", "b")
         one.source.send("b", complete=False)
         eventually(lambda: one.collector.status().held, "the guard holds")
-        assert one.collector.status().control_planes[0].guard.until is None
+        assert one.collector.status().control_planes[0].held_until is None
 
 
 def test_a_failing_output_is_told_and_is_not_the_death_of_the_daemon(tmp_path: Path) -> None:
     with observed(tmp_path) as one:
         one.output.problem = OutputError("the disk is full")
         one.source.send("a")
-        eventually(lambda: one.collector.status().outputs[0].failures, "it fails")
+        eventually(lambda: one.collector.status().outputs[0].publishing.failures, "it fails")
         status = one.collector.status()
-        assert status.outputs[0].failing == "the disk is full"
+        assert status.outputs[0].publishing.failing == "the disk is full"
         assert status.unready == ("output told: the disk is full",)
         assert status.unhealthy == ()
         one.output.problem = None
         eventually(lambda: not one.collector.status().unready, "it is ready")
-        assert one.collector.status().outputs[0].failing == ""
+        assert one.collector.status().outputs[0].publishing.failing == ""
 
 
 def test_a_blocked_output_is_told_and_is_not_the_death_of_the_daemon(tmp_path: Path) -> None:
@@ -129,7 +151,7 @@ def test_a_blocked_output_is_told_and_is_not_the_death_of_the_daemon(tmp_path: P
         eventually(lambda: one.collector.status().outputs[0].busy > 0, "it is busy")
         assert one.collector.status().unhealthy == ()
         one.output.access_control.set()
-        eventually(lambda: one.collector.status().outputs[0].publications, "it has published")
+        eventually(lambda: one.collector.status().outputs[0].publishing.publications, "it has published")
         assert one.collector.status().outputs[0].busy == 0
 
 
@@ -137,8 +159,8 @@ def test_a_target_that_cannot_be_converted_is_named_with_the_reason(tmp_path: Pa
     with observed(tmp_path, "--cp-address=grpc://192.0.2.1", "--output=told", "--max-labels=2") as one:
         one.publish(assignment("a", labels={}), assignment("bad", labels={"a": "1", "b": "2", "c": "3"}))
         (output,) = one.collector.status().outputs
-        assert (output.groups, output.quarantined) == (1, 1)
-        (bad,) = output.quarantine
+        assert (output.groups, output.chain.quarantined) == (1, 1)
+        (bad,) = output.chain.quarantine
         assert (bad.mesh, bad.name) == ("default", "bad")
         assert "more than max-labels (2)" in bad.why
 
@@ -147,7 +169,7 @@ def test_repaired_and_colliding_labels_are_counted(tmp_path: Path) -> None:
     with observed(tmp_path) as one:
         one.publish(assignment("a", labels={"k8s/app": "x", "k8s-app": "y", "1st": "z"}))
         (output,) = one.collector.status().outputs
-        assert (output.labels_repaired, output.labels_collided) == (2, 1)
+        assert (output.chain.labels_repaired, output.chain.labels_collided) == (2, 1)
 
 
 def test_after_a_restart_targets_are_restored_until_the_control_plane_answers(tmp_path: Path) -> None:
@@ -157,7 +179,7 @@ def test_after_a_restart_targets_are_restored_until_the_control_plane_answers(tm
         eventually(lambda: not one.collector.status().unready, "what was saved is published")
         status = one.collector.status()
         assert status.control_planes[0].restored
-        assert sum(status.outputs[0].seconds.counts) == 0, "no response was waited for"
+        assert sum(status.outputs[0].publishing.seconds.counts) == 0, "no response was waited for"
         changed = status.control_planes[0].changed
         one.source.send("a")
         eventually(lambda: not one.collector.status().control_planes[0].restored, "it answered")

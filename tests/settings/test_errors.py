@@ -2,18 +2,16 @@
 
 import argparse
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from os_reasons import NO_SUCH_FILE
-from settings_kit import NAMES, PLUGINS, Everything, StreamOptions, never, settings_of
+from settings_kit import DESCRIPTIONS, PLUGINS, StreamOptions, never, plugins_of, settings_of
 
-from kuma_sd import SECRET, TEXT, OutputPlugin, Secret, SourcePlugin, hookimpl, option
+from kuma_sd import SECRET, TEXT, OutputPlugin, Secret, SourcePlugin, option
 from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError
 from kuma_sd.core.options import options_of
-from kuma_sd.plugin.manager import Direct, Plugins
 from kuma_sd.settings.cli_parser import Program
 from kuma_sd.settings.schema import CoreOptions
 
@@ -262,21 +260,14 @@ class ConfigOptions:
     config: str = option("", TEXT, "Is the file's flag.")
 
 
-class Clashing:
-    @hookimpl
-    def kuma_sd_sources(self) -> Iterator[SourcePlugin]:
-        yield SourcePlugin("core", ("core",), never, OutputOptions)
-        yield SourcePlugin("secret", ("secret",), never, SecretNameOptions)
-        yield SourcePlugin("config", ("config",), never, ConfigOptions)
-
-    @hookimpl
-    def kuma_sd_outputs(self) -> Iterator[OutputPlugin]:
-        yield OutputPlugin("address", never, AddressOptions)
-        yield OutputPlugin("transform", never, TransformOptions)
-
-
-CLASHING = ("output.address", "output.transform", "source.core", "source.secret", "source.config")
-ALL = Plugins([*(Direct(name, Everything()) for name in NAMES), *(Direct(name, Clashing()) for name in CLASHING)])
+CLASHING: dict[str, SourcePlugin | OutputPlugin] = {
+    "output.address": OutputPlugin(never, AddressOptions),
+    "output.transform": OutputPlugin(never, TransformOptions),
+    "source.core": SourcePlugin(never, OutputOptions),
+    "source.secret": SourcePlugin(never, SecretNameOptions),
+    "source.config": SourcePlugin(never, ConfigOptions),
+}
+ALL = plugins_of({**DESCRIPTIONS, **CLASHING})
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ name = of-west
     assert (east.options.name, west.options.name) == ("kuma_sd", "of-west")
     first, payments = settings.outputs
     assert [transform.name for transform in first.transforms] == ["nat"]
-    assert [(transform.name, transform.plugin.name) for transform in payments.transforms] == [
+    assert [(transform.name, transform.plugin_name) for transform in payments.transforms] == [
         ("nat", "relabel"),
         ("only", "filter"),
     ]
@@ -316,7 +316,7 @@ def test_the_variables_that_kubernetes_sets_for_services_are_none_of_ours() -> N
 
 
 def test_only_plugins_that_are_configured_are_loaded() -> None:
-    used = [Direct(name, PLUGINS._entry_points[0].load()) for name in ("source.grpc", "output.file_sd")]
+    used = [entry for entry in PLUGINS._entry_points if entry.name in ("source.grpc", "output.file_sd")]
 
     class Trap:
         name = "output.push"
@@ -331,7 +331,7 @@ def test_only_plugins_that_are_configured_are_loaded() -> None:
 def test_a_broken_plugin_that_is_configured_is_an_error() -> None:
     with pytest.raises(PluginError) as raised:
         settings_of(plugins=Plugins([Direct("source.grpc", object()), Direct("output.file_sd", object())]))
-    reason = "its kuma_sd_sources() describes nothing"
+    reason = "it has no kuma_sd_source_plugin() that returns a description"
     assert str(raised.value) == f"source 'grpc' of no distribution cannot be loaded: {reason}"
 
 

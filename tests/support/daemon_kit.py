@@ -22,7 +22,6 @@ from kuma_sd import (
     Source,
     SourcePlugin,
     SourceStatus,
-    Url,
     hookimpl,
 )
 from kuma_sd.plugin.manager import Direct, Plugins
@@ -64,7 +63,7 @@ class ToldSource:
         self._steps.put(None)
 
 
-class ToldOutput:
+class ToldOutput(Output):
     """Publishes; fails while it has a problem, and blocks while its gate is closed."""
 
     def __init__(self, context: Context) -> None:
@@ -92,14 +91,14 @@ class Told:
         self.outputs: dict[str, ToldOutput] = {}
 
     @hookimpl
-    def kuma_sd_sources(self) -> Iterator[SourcePlugin]:
-        yield SourcePlugin("told", ("grpc",), self._source, codec=lambda _name: CODEC)
+    def kuma_sd_source_plugin(self) -> SourcePlugin:
+        return SourcePlugin(self._source, codec=lambda _name: CODEC)
 
     @hookimpl
-    def kuma_sd_outputs(self) -> Iterator[OutputPlugin]:
-        yield OutputPlugin("told", self._output)
+    def kuma_sd_output_plugin(self) -> OutputPlugin:
+        return OutputPlugin(self._output)
 
-    def _source(self, _address: Url, _options: NoOptions, context: Context) -> Source:
+    def _source(self, _options: NoOptions, context: Context) -> Source:
         self.sources[context.name] = ToldSource(context)
         return self.sources[context.name]
 
@@ -136,9 +135,11 @@ class Observed:
 
     def publish(self, *assignments: Assignment | str) -> None:
         """Let these come, and wait until they are published."""
-        publications = self.collector.status().outputs[0].publications
+        publications = self.collector.status().outputs[0].publishing.publications
         self.source.send(*assignments)
-        eventually(lambda: self.collector.status().outputs[0].publications > publications, "they are published")
+        eventually(
+            lambda: self.collector.status().outputs[0].publishing.publications > publications, "they are published"
+        )
 
 
 @contextlib.contextmanager

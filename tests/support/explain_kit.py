@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from kuma_sd import Assignment, Labels, Publication, Target, TargetGroup
+from kuma_sd import Assignment, Labels, Output, Publication, Target, TargetGroup
 from kuma_sd.explain import ExplainInputs, explain
 from kuma_sd.explain.inputs import ChainInput, ControlPlaneInput, NamedTransform, OutputInput
 from kuma_sd.pipeline.chain import Chain, LabelLimits
@@ -13,7 +13,7 @@ from kuma_sd.telemetry.explanation import Explanation, Step, Trace, Verdict
 Steps = Sequence[tuple[str, Any]]
 
 
-class Silent:
+class Silent(Output):
     """An output that says nothing of where it puts groups."""
 
     def start(self) -> None: ...

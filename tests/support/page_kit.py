@@ -4,7 +4,7 @@ import io
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from explain_kit import Steps, explain_inputs
@@ -12,12 +12,16 @@ from msgspec.structs import replace
 
 from kuma_sd import Assignment, Publication, Target, TargetGroup
 from kuma_sd.core.model import Key
+from kuma_sd.core.source_status import SourceReport
 from kuma_sd.core.target_group import GroupKey
 from kuma_sd.explain import answer, containing, parse_selector
+from kuma_sd.telemetry.control_plane_status import ConnectionStatus, ControlPlaneStatus
 from kuma_sd.telemetry.explanation import SearchResult
 from kuma_sd.telemetry.history import History
+from kuma_sd.telemetry.output_status import ChainStatus, OutputStatus, PublishingStatus
 from kuma_sd.telemetry.problems import problems_of
-from kuma_sd.telemetry.status import ControlPlaneStatus, OutputStatus, Status
+from kuma_sd.telemetry.publication_counts import Parts, Size
+from kuma_sd.telemetry.status import Status
 from kuma_sd.web.application import Application
 from kuma_sd.web.page import PageData, add_page
 
@@ -96,18 +100,34 @@ class Page:
         )
 
 
+PARTS: dict[type, dict[str, type[Any]]] = {
+    ControlPlaneStatus: {"source": SourceReport, "connection": ConnectionStatus},
+    OutputStatus: {"chain": ChainStatus, "publishing": PublishingStatus, "size": Size, "parts": Parts},
+}
+
+
+def nested(kind: type, facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a status: the facts that belong to one of its parts are put into that part."""
+    parts = {}
+    for name, part in PARTS[kind].items():
+        own = {item.name for item in fields(part)} & facts.keys()
+        parts[name] = part(**{fact: facts[fact] for fact in own})
+        facts = {fact: value for fact, value in facts.items() if fact not in own}
+    return facts | parts
+
+
 def plane(name: str = "east", **facts: Any) -> ControlPlaneStatus:
-    """Return a control plane that is connected."""
+    """Return a control plane that is connected; the fields of its parts are given like its own."""
     known = {"title": name, "address": "grpc://cp:5676", "plugin": "mads", "connected": True, "protocol": "v1 gRPC"}
     known |= {"since": NOW - 7200, "last_response": NOW, "assignments": 2000, "snapshots": 41, "changed": NOW - 12}
-    return ControlPlaneStatus(name=name, **(known | facts))  # type: ignore[arg-type]
+    return ControlPlaneStatus(name=name, **nested(ControlPlaneStatus, known | facts))
 
 
 def output(name: str = "file_sd", **facts: Any) -> OutputStatus:
-    """Return an output that has published."""
-    known = {"plugin": "file_sd", "publications": 7, "published": NOW - 11, "groups": 2000, "targets": 2000}
+    """Return an output that has published; the fields of its parts are given like its own."""
+    known = {"plugin": "file_sd", "publications": 7, "last": NOW - 11, "groups": 2000, "targets": 2000}
     known |= {"label_profile": "kuma-prometheus-sd", "bytes": 640_000}
-    return OutputStatus(name=name, **(known | facts))  # type: ignore[arg-type]
+    return OutputStatus(name=name, **nested(OutputStatus, known | facts))
 
 
 def running(*parts: ControlPlaneStatus | OutputStatus, **facts: Any) -> Status:

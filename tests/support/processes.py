@@ -36,6 +36,11 @@ class Process:
         """All that was printed so far and looked at."""
         return "\n".join(self.lines)
 
+    @property
+    def printed(self) -> int:
+        """How many lines were printed so far."""
+        return len(self.lines) + self._fresh.qsize()
+
     def wait_for_line(self, text: str) -> str:
         """Wait for a line that holds a text."""
         deadline = time.monotonic() + PATIENCE

@@ -1,12 +1,12 @@
 """Debian's redis-server on loopback, to be killed, frozen and started again by its own process id."""
 
 import contextlib
-import signal
 import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from killable import Killable
 from processes import eventually
 
 
@@ -17,7 +17,7 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-class RedisServer:
+class RedisServer(Killable[bytes]):
     """A server that comes back at the same port.
 
     Args:
@@ -30,13 +30,13 @@ class RedisServer:
     def __init__(
         self, directory: Path, *arguments: str | Path, program: str = "redis-server", persistent: bool = False
     ) -> None:
+        super().__init__()
         directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.directory = directory
         self._arguments = [str(argument) for argument in arguments]
         self._program = program
         self._persistent = persistent
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -71,18 +71,6 @@ class RedisServer:
         """Send a command and return what is printed."""
         command = ["redis-cli", "-p", str(self.port), *map(str, words)]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal: SIGSTOP freezes it, SIGCONT thaws it."""
-        assert self._process
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        """End it at once, as kill -9 does."""
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
 
 
 @contextlib.contextmanager

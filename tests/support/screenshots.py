@@ -129,7 +129,7 @@ def forget(world: World, daemon: Daemon) -> None:
         if dataplane.mesh == "payments" and dataplane.service in ("ledger", "payout", "fraud-check")
     ]
     world.replace([dataplane for dataplane in world.dataplanes if dataplane not in lost])
-    eventually(lambda: daemon.pipeline.status.control_planes["east"].guard.held, "the guard holds them")
+    eventually(lambda: daemon.pipeline.status.control_planes["east"].guard.held.targets, "the guard holds them")
 
 
 def yesterday(daemon: Daemon, collector: StatusCollector) -> None:
@@ -154,10 +154,17 @@ def yesterday(daemon: Daemon, collector: StatusCollector) -> None:
 def aged(status: Status) -> Status:
     """Let a daemon look as if it had been up for days."""
     planes = tuple(
-        replace(item, since=item.since and item.since - hours * 3600, snapshots=item.snapshots + int(hours * 41))
+        replace(
+            item,
+            source=dataclasses.replace(item.source, since=item.source.since and item.source.since - hours * 3600),
+            connection=dataclasses.replace(item.connection, snapshots=item.connection.snapshots + int(hours * 41)),
+        )
         for item, hours in zip(status.control_planes, (5.2, 73.5), strict=True)
     )
-    outputs = tuple(replace(output, publications=output.publications + 3120) for output in status.outputs)
+    outputs = tuple(
+        replace(item, publishing=dataclasses.replace(item.publishing, publications=item.publishing.publications + 3120))
+        for item in status.outputs
+    )
     return replace(status, started=status.started - 73.6 * 3600, control_planes=planes, outputs=outputs)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from wsgiref.types import WSGIApplication
 
 from kuma_sd.system.threads import Threads
+from kuma_sd.web.paths import Lane
 from kuma_sd.web.server.limits import ConnectionLimits
 from kuma_sd.web.server.serving import Serving
 from kuma_sd.web.server.tls import ServerContext
@@ -23,12 +24,12 @@ def served(
     application: WSGIApplication,
     limits: ConnectionLimits | None = None,
     tls: Callable[[], ServerContext | None] = lambda: None,
-    takes_long: Callable[[str], bool] = lambda _path: False,
+    lane_of: Callable[[str], Lane] = lambda _path: Lane.STATUS,
 ) -> Iterator[Address]:
     """Serve until the block ends."""
     bound = socket.create_server(("127.0.0.1", 0))
     threads = Threads()
-    threads.start("web", Serving(bound, application, limits, tls, takes_long))
+    threads.start("web", Serving(bound, application, limits, tls, lane_of))
     try:
         yield bound.getsockname()
     finally:

@@ -1,6 +1,6 @@
 """Plugins of every kind, to read settings with."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,30 +72,41 @@ def never(*_arguments: Any) -> Any:
     raise AssertionError("settings open nothing")
 
 
-class Everything:
-    @hookimpl
-    def kuma_sd_sources(self) -> Iterator[SourcePlugin]:
-        yield SourcePlugin("stream", ("grpc", "http"), never, StreamOptions)
-        yield SourcePlugin("replay", ("file",), never, ReplayOptions)
+@dataclass(frozen=True)
+class Describes:
+    """A module that describes this plugin."""
+
+    description: SourcePlugin | TransformPlugin | OutputPlugin
 
     @hookimpl
-    def kuma_sd_transforms(self) -> Iterator[TransformPlugin]:
-        yield TransformPlugin("relabel", never, RuleOptions)
-        yield TransformPlugin("filter", never, RuleOptions)
+    def kuma_sd_source_plugin(self) -> SourcePlugin | None:
+        return self.description if isinstance(self.description, SourcePlugin) else None
 
     @hookimpl
-    def kuma_sd_outputs(self) -> Iterator[OutputPlugin]:
-        yield OutputPlugin("file_sd", never, FileOptions)
-        yield OutputPlugin("push", never, PushOptions)
-        yield OutputPlugin("null", never)
+    def kuma_sd_transform_plugin(self) -> TransformPlugin | None:
+        return self.description if isinstance(self.description, TransformPlugin) else None
+
+    @hookimpl
+    def kuma_sd_output_plugin(self) -> OutputPlugin | None:
+        return self.description if isinstance(self.description, OutputPlugin) else None
 
 
-NAMES = (
-    *("source.grpc", "source.http", "source.file"),
-    *("transform.relabel", "transform.filter"),
-    *("output.file_sd", "output.push", "output.null"),
-)
-PLUGINS = Plugins([Direct(name, Everything()) for name in NAMES])
+def plugins_of(descriptions: Mapping[str, SourcePlugin | TransformPlugin | OutputPlugin]) -> Plugins:
+    """Return plugins by the names of their entry points."""
+    return Plugins([Direct(name, Describes(description)) for name, description in descriptions.items()])
+
+
+DESCRIPTIONS: Mapping[str, SourcePlugin | TransformPlugin | OutputPlugin] = {
+    "source.grpc": SourcePlugin(never, StreamOptions),
+    "source.http": SourcePlugin(never, StreamOptions),
+    "source.file": SourcePlugin(never, ReplayOptions),
+    "transform.relabel": TransformPlugin(never, RuleOptions),
+    "transform.filter": TransformPlugin(never, RuleOptions),
+    "output.file_sd": OutputPlugin(never, FileOptions),
+    "output.push": OutputPlugin(never, PushOptions),
+    "output.null": OutputPlugin(never),
+}
+PLUGINS = plugins_of(DESCRIPTIONS)
 
 
 def settings_of(

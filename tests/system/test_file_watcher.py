@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from os_reasons import TOO_MANY_OPEN_FILES
+from watcher_kit import settle
 
 from kuma_sd.system import file_watcher
 from kuma_sd.system.durable_file import replace_file
@@ -40,21 +41,6 @@ def watching() -> Iterator[Watching]:
     yield begin
     assert threads.stop(timeout=5) == []
     assert threads.failure is None
-
-
-def settle(watcher: FileWatcher) -> None:
-    """Wait until the watcher looked and waits for the next event; it tells nobody when it does."""
-    looked = threading.Event()
-    look = watcher._look
-
-    def once() -> None:
-        look()
-        watcher._look = look  # type: ignore[method-assign]
-        looked.set()
-
-    watcher._look = once  # type: ignore[method-assign]
-    watcher._stirred.set()
-    assert looked.wait(5)
 
 
 def assert_seen(changes: Changes, *paths: Path) -> None:

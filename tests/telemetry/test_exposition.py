@@ -56,7 +56,7 @@ def test_promtool_finds_nothing_to_say_whatever_the_state(tmp_path: Path) -> Non
         one.output.problem = OutputError("the disk is full")
         one.source.send("a", "b", "c")
         one.source.fail(SourceError("gone"))
-        eventually(lambda: one.collector.status().outputs[0].failing, "the output fails")
+        eventually(lambda: one.collector.status().outputs[0].publishing.failing, "the output fails")
         one.collector.reloaded("line 3: no")
         check_with_promtool(metrics.exposition()[0])
 
@@ -80,7 +80,7 @@ def test_every_state_has_its_numbers(tmp_path: Path) -> None:
         eventually(lambda: one.collector.status().held, "the guard holds")
         one.output.problem = OutputError("the disk is full")
         one.source.send("a", "d")
-        eventually(lambda: one.collector.status().outputs[0].failing, "the output fails")
+        eventually(lambda: one.collector.status().outputs[0].publishing.failing, "the output fails")
         one.source.fail(SourceError("gone"))
         eventually(lambda: one.collector.status().control_planes[0].failing, "it is gone")
         one.collector.reloaded("line 3: no")

@@ -8,7 +8,7 @@ from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.telemetry import publication_counts
 from kuma_sd.telemetry.publication_counts import Measured, Parts, Size
-from kuma_sd.telemetry.status import MOST_NAMES, Count
+from kuma_sd.telemetry.target_counts import MOST_NAMES, Count
 from kuma_sd.testing import publication
 
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from kuma_sd import Codec, Context, Snapshot, SourceError, SourcePlugin, SourceStatus, Url
-from kuma_sd.mads.plugin import MadsOptions, kuma_sd_sources
+from kuma_sd import Codec, Context, Snapshot, SourceError, SourcePlugin, SourceStatus
+from kuma_sd.mads.plugin import MadsOptions, kuma_sd_source_plugin
 from kuma_sd.testing import CODEC, SourceContract, control_plane, snapshot
 
 NAMES = ("backend-02", "backend-01")
 
 
 class MadsCase(SourceContract):
-    plugin = next(iter(kuma_sd_sources()))
+    plugin = kuma_sd_source_plugin()
     transport = "grpc"
 
     def options(self, directory: Path) -> MadsOptions:
@@ -45,9 +45,9 @@ class TestMadsOverHTTP(MadsCase):
 class Good:
     """A source of two dataplanes that waits for its close()."""
 
-    def __init__(self, address: Url, _options: Any, context: Context) -> None:
+    def __init__(self, _options: Any, context: Context) -> None:
         self.status = SourceStatus()
-        self.reachable = "nowhere" not in address.hosts
+        self.reachable = "nowhere" not in context.address.hosts
         self.closing = threading.Event()
         self.name = context.name
 
@@ -73,7 +73,7 @@ def codec(name: str) -> Codec:
 
 
 class GoodCase(SourceContract):
-    plugin = SourcePlugin("good", ("good",), open=Good, codec=codec)
+    plugin = SourcePlugin(open=Good, codec=codec)
 
     @contextlib.contextmanager
     def address(self, directory: Path) -> Iterator[str]:
@@ -105,8 +105,8 @@ class HasNothing(Good):
 
 
 class IsConnectedAtOnce(Good):
-    def __init__(self, address: Url, options: Any, context: Context) -> None:
-        super().__init__(address, options, context)
+    def __init__(self, options: Any, context: Context) -> None:
+        super().__init__(options, context)
         self.status = SourceStatus(connected=True)
 
 
@@ -143,9 +143,24 @@ class SaysTooMuch(Good):
         return super().__iter__()
 
 
+class MisspeltStatus(Good):
+    @property
+    def statuses(self) -> SourceStatus:
+        return SourceStatus()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "status":
+            raise AttributeError(name)
+        return super().__getattribute__(name)
+
+    def __dir__(self) -> list[str]:
+        return ["close", "statuses"]
+
+
 @pytest.mark.parametrize(
     ("source", "test"),
     [
+        (MisspeltStatus, "what_it_offers_is_spelt_right"),
         (IsUnsorted, "a_snapshot_is_sorted_and_has_each_key_once"),
         (ForgetsItsName, "a_snapshot_is_sorted_and_has_each_key_once"),
         (HasNothing, "a_snapshot_is_sorted_and_has_each_key_once"),
@@ -159,14 +174,14 @@ class SaysTooMuch(Good):
 )
 def test_the_contract_finds_a_source_that(source: type[Good], test: str, tmp_path: Path) -> None:
     case = GoodCase()
-    case.plugin = SourcePlugin("bad", ("good",), open=source, codec=codec)
+    case.plugin = SourcePlugin(open=source, codec=codec)
     with pytest.raises((AssertionError, OSError)):
         getattr(case, f"test_{test}")(tmp_path)
 
 
 def test_the_contract_finds_a_codec_that_is_made_anew_or_takes_any_name(tmp_path: Path) -> None:
     case = GoodCase()
-    case.plugin = SourcePlugin("bad", ("good",), open=Good, codec=lambda _name: type(CODEC)())
+    case.plugin = SourcePlugin(open=Good, codec=lambda _name: type(CODEC)())
     with pytest.raises(AssertionError, match="very same codec"):
         case.test_what_it_hands_out_can_be_read_again(tmp_path)
     with pytest.raises(pytest.fail.Exception):

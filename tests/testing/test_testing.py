@@ -12,7 +12,20 @@ from typing import Any
 import grpc
 import pytest
 
-from kuma_sd import PATH, Context, Key, Labels, OutputError, OutputPlugin, Publication, Target, TransformPlugin, option
+from kuma_sd import (
+    PATH,
+    Context,
+    Key,
+    Labels,
+    Output,
+    OutputError,
+    OutputPlugin,
+    Publication,
+    Target,
+    TargetGroup,
+    TransformPlugin,
+    option,
+)
 from kuma_sd.simulator import Dataplane
 from kuma_sd.testing import (
     CODEC,
@@ -82,7 +95,7 @@ class FileOptions:
     path: Path = option(Path("targets.json"), PATH, "The file.")
 
 
-class GoodOutput:
+class GoodOutput(Output):
     """Writes a JSON file, and has a place for every bug that the contract looks for."""
 
     def __init__(self, options: FileOptions, context: Context) -> None:
@@ -103,7 +116,7 @@ class GoodOutput:
 
 
 class OutputCase(OutputContract):
-    plugin = OutputPlugin("file", GoodOutput, FileOptions)
+    plugin = OutputPlugin(GoodOutput, FileOptions)
 
     def options(self, directory: Path) -> FileOptions:
         return FileOptions(directory / "new" / "targets.json")
@@ -184,9 +197,48 @@ class SaysTooMuch(GoodOutput):
             raise OutputError(f"{error}\nreally") from error
 
 
+class ExplainsItself(GoodOutput):
+    def explain(self, group: TargetGroup) -> tuple[str, bool]:
+        return f"{group.targets[0]} is in {self.path}", True
+
+    def files(self, publication: Publication) -> dict[Path, tuple[bytes, ...]]:
+        return {self.path: tuple(publication.lines)}
+
+    def warnings(self) -> list[str]:
+        return ["the path is odd"]
+
+
+class TestAnOutputThatExplainsItself(OutputCase):
+    plugin = OutputPlugin(ExplainsItself, FileOptions)
+
+
+class MisspeltExplain(GoodOutput):
+    def explian(self, group: TargetGroup) -> tuple[str, bool]:
+        return group.targets[0], True
+
+
+class ExplainsWithoutAGroup(GoodOutput):
+    def explain(self) -> tuple[str, bool]:
+        return "somewhere", True
+
+
+class ExplainsWithATextAlone(GoodOutput):
+    def explain(self, _group: TargetGroup) -> Any:
+        return "somewhere"
+
+
+class WarnsOfNumbers(GoodOutput):
+    def warnings(self) -> list[int]:
+        return [7]
+
+
 @pytest.mark.parametrize(
     ("output", "test"),
     [
+        (MisspeltExplain, "test_what_it_offers_is_spelt_right"),
+        (ExplainsWithoutAGroup, "test_what_it_offers_is_spelt_right"),
+        (ExplainsWithATextAlone, "test_its_explanations_and_advice_are_text"),
+        (WarnsOfNumbers, "test_its_explanations_and_advice_are_text"),
         (WritesWhenOpened, "test_opening_claims_and_writes_nothing"),
         (NeverRemoves, "test_it_publishes_whatever_comes"),
         (PublishesOnce, "test_it_publishes_whatever_comes"),
@@ -200,8 +252,8 @@ class SaysTooMuch(GoodOutput):
 )
 def test_the_contract_finds_an_output_that(output: type[GoodOutput], test: str, tmp_path: Path) -> None:
     case = OutputCase()
-    case.plugin = OutputPlugin("file", output, FileOptions)
-    with pytest.raises((AssertionError, AttributeError, OSError)):
+    case.plugin = OutputPlugin(output, FileOptions)
+    with pytest.raises((AssertionError, AttributeError, OSError, ValueError)):
         getattr(case, test)(tmp_path)
 
 
@@ -210,10 +262,45 @@ def good_transform(labels: Labels, seen: Target) -> list[Labels]:
 
 
 class TestAGoodTransform(TransformContract):
-    plugin = TransformPlugin("good", lambda _options: good_transform)
+    plugin = TransformPlugin(lambda _options, _context: good_transform)
 
     def examples(self) -> list[Target]:
         return [*super().examples(), target("odd-01", mesh="payments")]
+
+
+class Stamps:
+    reads = frozenset({"mesh"})
+
+    def __call__(self, labels: Labels, target: Target) -> list[Labels]:
+        return [labels | {"site": target.mesh}] if target.mesh == "payments" else []
+
+    def explain(self, labels: Labels, target: Target) -> list[tuple[str, Labels | None]]:
+        return [("stamp", labels | {"site": target.mesh} if target.mesh == "payments" else None)]
+
+
+class TestATransformThatExplainsItself(TransformContract):
+    plugin = TransformPlugin(lambda _options, _context: Stamps())
+
+
+class MisspeltReads:
+    read = frozenset({"mesh"})
+
+    def __call__(self, labels: Labels, _target: Target) -> list[Labels]:
+        return [labels]
+
+
+class ExplainsOnlyLabels(Stamps):
+    def explain(self, labels: Labels) -> Any:  # type: ignore[override] # (the fault)
+        return [("stamp", labels)]
+
+
+class ExplainsSomethingElse(Stamps):
+    def explain(self, labels: Labels, target: Target) -> list[tuple[str, Labels | None]]:
+        return [(target.name, labels)]
+
+
+class ReadsOneText(Stamps):
+    reads: Any = "mesh"
 
 
 def changes_its_labels(labels: Labels, _: Target) -> list[Labels]:
@@ -255,6 +342,10 @@ def counts_its_instances() -> Callable[..., list[Labels]]:
 @pytest.mark.parametrize(
     ("make", "test"),
     [
+        (MisspeltReads, "test_what_it_offers_is_spelt_right"),
+        (ExplainsOnlyLabels, "test_what_it_offers_is_spelt_right"),
+        (ExplainsSomethingElse, "test_its_explanations_end_with_its_result"),
+        (ReadsOneText, "test_its_explanations_end_with_its_result"),
         (lambda: changes_its_labels, "test_it_changes_none_of_its_arguments"),
         (lambda: changes_its_target, "test_it_changes_none_of_its_arguments"),
         (lambda: gives_no_label_sets, "test_its_results_are_label_sets"),
@@ -266,7 +357,7 @@ def counts_its_instances() -> Callable[..., list[Labels]]:
 )
 def test_the_contract_finds_a_transform_that(make: Callable[[], Any], test: str, tmp_path: Path) -> None:
     case = TransformContract()
-    case.plugin = TransformPlugin("bad", lambda _options: make())
+    case.plugin = TransformPlugin(lambda _options, _context: make())
     with pytest.raises(AssertionError):
         getattr(case, test)(tmp_path)
 
@@ -288,7 +379,7 @@ from kuma_sd import TransformPlugin
 from kuma_sd.testing import TransformContract
 
 class TestNothing(TransformContract):
-    plugin = TransformPlugin("nothing", lambda options: lambda labels, target: [labels])
+    plugin = TransformPlugin(lambda options, context: lambda labels, target: [labels])
 
 def test_the_fixture(kuma_control_plane):
     assert kuma_control_plane.world.dataplanes == []
@@ -301,7 +392,7 @@ def test_a_plugin_can_use_it_as_its_documentation_says(tmp_path: Path) -> None:
     (tmp_path / "test_plugin.py").write_text(A_PLUGINS_TESTS)
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "."]
     done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
-    assert "5 passed" in done.stdout, done.stdout
+    assert "7 passed" in done.stdout, done.stdout
 
 
 def test_importing_it_needs_no_pytest_and_loads_no_grpc() -> None:

@@ -14,7 +14,7 @@ from kuma_sd.cli.main import file_flag
 from kuma_sd.core.errors import Mistakes
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.text import counted
-from kuma_sd.plugin.interfaces import GivesAdvice, ReadByPrometheus
+from kuma_sd.plugin.optional_interfaces import GivesRemarks, ReadByPrometheus
 from kuma_sd.runtime.builder import build
 from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.loader import Settings
@@ -40,7 +40,7 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  #
     assert components is not None
     warn(components)
     for named, output in components.outputs.values():
-        if isinstance(output, GivesAdvice):
+        if isinstance(output, GivesRemarks):
             for remark in output.remarks():
                 print(f"output {named.name}: {remark}")
     components.close()

@@ -29,7 +29,7 @@ from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError
 from kuma_sd.core.model import Snapshot
 from kuma_sd.core.options import NUMBER, PATH
 from kuma_sd.core.text import did_you_mean
-from kuma_sd.plugin.interfaces import WritesFiles
+from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.sd_files import selected
 from kuma_sd.runtime.builder import Components, build
 from kuma_sd.settings.loader import OutputSettings, Settings

@@ -33,6 +33,7 @@ from kuma_sd.cli.render.explanation import as_text
 from kuma_sd.cli.render.style import style
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.core.options import NUMBER
+from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.explain import ExplainInputs, answer, parse_selector
 from kuma_sd.runtime.builder import build
 from kuma_sd.settings.loader import Settings
@@ -107,7 +108,7 @@ def _asked(arguments: argparse.Namespace, settings: Settings) -> SearchResult:
         raise KumaSDError(text.strip() or f"the daemon answers with status {status}")
     try:
         return msgspec.json.decode(text, type=SearchResult)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise KumaSDError(
             f"the answer of the daemon cannot be understood: {error}; is it of another version?"
         ) from error

@@ -22,6 +22,8 @@ from kuma_sd.cli.main import argument_type
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.core.model import Labels, Target
 from kuma_sd.core.options import FILE_CONTENT, FileContent
+from kuma_sd.core.unreadable import UNREADABLE
+from kuma_sd.plugin.context import Context
 from kuma_sd.plugin.interfaces import Transform
 from kuma_sd.plugin.manager import Plugins
 
@@ -69,7 +71,7 @@ def _lines(type_: Callable[..., T]) -> Iterator[T]:
         if not line.isspace():
             try:
                 yield decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except UNREADABLE as error:
                 raise KumaSDError(f"line {number}: {error}") from error
 
 
@@ -82,7 +84,7 @@ def _answer(plugins: Plugins, case: _Case) -> dict[str, object]:
 
 def _transform(plugins: Plugins, rules: FileContent) -> Transform:
     plugin = plugins.transform("relabel")
-    return plugin.make(plugin.options(rules=rules))
+    return plugin.open(plugin.options(rules=rules), Context("relabel"))
 
 
 def _result(transform: Transform, labels: Labels) -> Labels | None:

@@ -25,6 +25,7 @@ from kuma_sd.cli.render.status import screen
 from kuma_sd.cli.render.style import style
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.core.secret import redacted
+from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.settings.loader import Settings
 from kuma_sd.system.log_format import escape
 from kuma_sd.telemetry.status import Status
@@ -65,7 +66,7 @@ def _show(arguments: argparse.Namespace, control_socket: Path | None, source: st
         raise KumaSDError((text.splitlines() or [f"the daemon answers with status {answered}"])[0])
     try:
         status = msgspec.json.decode(text, type=Status)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise KumaSDError(f"the daemon's answer is of another version than this command: {error}") from error
     if arguments.format == "json":
         # ASCII only: names are external input and may contain terminal control codes.

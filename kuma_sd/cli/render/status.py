@@ -5,8 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from kuma_sd.cli.render.style import Style
 from kuma_sd.core.text import ago, counted, duration
 from kuma_sd.system.log_format import escape
+from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
+from kuma_sd.telemetry.output_status import OutputStatus
 from kuma_sd.telemetry.problems import ERROR, summary
-from kuma_sd.telemetry.status import ControlPlaneStatus, OutputStatus, Problem, Status
+from kuma_sd.telemetry.status import Problem, Status
 
 MOST_QUARANTINED = 5
 """Maximum number of quarantined targets shown for an output."""
@@ -51,12 +53,12 @@ def _control_plane(one: ControlPlaneStatus, status: Status, style: Style) -> Ite
     """Yield how it is in a word of four letters, and the lines that say more."""
     yield _mark(status.level(control_plane=one.name), "down", style)
     targets = counted(one.assignments, "target") + (f", changed {ago(one.changed, status.now)}" if one.changed else "")
-    if one.connected:
-        since = f" for {duration(status.now - one.since)}" if one.since else ""
-        yield f"{targets}; connected over {escape(one.protocol)}{since}"
-        yield style.dim(escape(one.why))
-        if one.note and not one.assignments:
-            yield style.changed(escape(f"0 targets: {one.note}"))
+    if one.source.connected:
+        since = f" for {duration(status.now - one.source.since)}" if one.source.since else ""
+        yield f"{targets}; connected over {escape(one.source.protocol)}{since}"
+        yield style.dim(escape(one.source.details))
+        if one.source.note and not one.assignments:
+            yield style.changed(escape(f"0 targets: {one.source.note}"))
     else:
         yield f"{targets}; " + (f"connected, no answer for {duration(one.silent)}" if one.silent else "not connected")
     yield from _problems((problem for problem in status.problems if problem.control_plane == one.name), style)
@@ -72,14 +74,15 @@ def _control_plane(one: ControlPlaneStatus, status: Status, style: Style) -> Ite
 def _output(one: OutputStatus, status: Status, style: Style) -> Iterator[str]:
     """Yield how it is in a word of four letters, and the lines that say more."""
     yield _mark(status.level(output=one.name), "fail", style)
-    if one.publications:
-        lasted = "" if one.seconds.last is None else f", {duration(one.seconds.last)} after it was received"
-        yield f"{counted(one.groups, 'target group')}, published {ago(one.published, status.now)}{lasted}"
-        yield style.dim(f"meshes: {escape(summary(one.meshes))}; services: {escape(summary(one.services))}")
+    if one.publishing.publications:
+        seconds = one.publishing.seconds.last
+        lasted = "" if seconds is None else f", {duration(seconds)} after it was received"
+        yield f"{counted(one.groups, 'target group')}, published {ago(one.publishing.last, status.now)}{lasted}"
+        yield style.dim(f"meshes: {escape(summary(one.parts.meshes))}; services: {escape(summary(one.parts.services))}")
     else:
         yield style.changed("nothing published yet")
     yield from _problems((problem for problem in status.problems if problem.output == one.name), style)
-    for target in one.quarantine[:MOST_QUARANTINED]:
+    for target in one.chain.quarantine[:MOST_QUARANTINED]:
         yield style.changed(escape(f"  {target.mesh}/{target.name}: {target.why}"))
     yield from _facts(one.facts)
 

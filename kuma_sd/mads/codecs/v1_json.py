@@ -7,6 +7,7 @@ import msgspec
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.model import Key, Labels, Target
+from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.mads.codecs import Part
 
 TYPE_URL = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"
@@ -70,7 +71,7 @@ class V1JSON:
 def _parse(data: bytes) -> _Assignment:
     try:
         assignment = _DECODER.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise SourceError(f"not a MonitoringAssignment of MADS v1: {error}") from error
     if assignment.type_url != TYPE_URL:
         raise SourceError(f"unknown type {assignment.type_url!r}")

@@ -7,7 +7,9 @@ from itertools import pairwise
 from typing import TypeVar
 
 from kuma_sd.core.text import ago, duration
-from kuma_sd.telemetry.status import ControlPlaneStatus, OutputStatus, Status
+from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
+from kuma_sd.telemetry.output_status import OutputStatus
+from kuma_sd.telemetry.status import Status
 from kuma_sd.web.page.words import short
 
 WIDTH = 1320
@@ -135,16 +137,17 @@ def _line(start: Box, end: Box) -> str:
 
 def _from(one: ControlPlaneStatus, y: float, status: Status) -> tuple[Box, Box, Box]:
     """Return the boxes of a control plane and its guard, and the link between them."""
-    if one.connected:
-        since = f" for {duration(status.now - one.since)}" if one.since else ""
-        line = f"{short(one.protocol, TITLE) or 'connected'}{since}"
+    if one.source.connected:
+        since = f" for {duration(status.now - one.source.since)}" if one.source.since else ""
+        line = f"{short(one.source.protocol, TITLE) or 'connected'}{since}"
     else:
-        line = (f"no response for {duration(one.age)}" if one.last_response else "no response yet") + _fate(one)
-    plane = Box(PLANES, y, "ok" if one.connected else "error", short(one.title, TITLE), line, f"{one.assignments:,}")
-    taken = Box(TAKEN, y, "plain", f"{one.snapshots:,}", f"snapshot{'s' * (one.snapshots != 1)}")
+        line = (f"no response for {duration(one.age)}" if one.source.last_response else "no response yet") + _fate(one)
+    level, snapshots = "ok" if one.source.connected else "error", one.connection.snapshots
+    plane = Box(PLANES, y, level, short(one.title, TITLE), line, f"{one.assignments:,}")
+    taken = Box(TAKEN, y, "plain", f"{snapshots:,}", f"snapshot{'s' * (snapshots != 1)}")
     if not one.guard.targets:
         return plane, taken, Box(GUARDS, y, "plain", "holds nothing")
-    until = "until accepted" if one.guard.until is None else f"{duration(max(0.0, one.guard.until - status.now))} more"
+    until = "until accepted" if one.held_until is None else f"{duration(max(0.0, one.held_until - status.now))} more"
     return plane, taken, Box(GUARDS, y, "warning", "holds", until, f"{one.guard.targets:,}")
 
 
@@ -158,7 +161,7 @@ def _fate(one: ControlPlaneStatus) -> str:
 
 def _chain(chain: ChainKey, y: float, outputs: Sequence[OutputStatus]) -> Box:
     profile, transforms = chain
-    quarantined = max(output.quarantined for output in outputs if _chain_of(output) == chain)
+    quarantined = max(output.chain.quarantined for output in outputs if _chain_of(output) == chain)
     line = short(" → ".join(transforms) or "no transforms", 2 * TITLE if not quarantined else TITLE // 2)
     line += f", {quarantined:,} quarantined" if quarantined else ""
     return Box(CHAINS, y, "warning" if quarantined else "plain", short(profile, TITLE), line)
@@ -168,7 +171,7 @@ def _to(one: OutputStatus, y: float, status: Status) -> tuple[Box, Box]:
     """Return the link to an output, and the output's box."""
     handed = Box(HANDED, y, "plain", f"{one.superseded:,}", "superseded")
     level = status.level(output=one.name)
-    line = f"published {ago(one.published, status.now)}" if one.published else "nothing published yet"
+    line = f"published {ago(one.publishing.last, status.now)}" if one.publishing.last else "nothing published yet"
     title = one.name if one.name == one.plugin else f"{one.name} ({one.plugin})"
-    line = f"fails; {line}" if one.failing else line
+    line = f"fails; {line}" if one.publishing.failing else line
     return handed, Box(OUTPUTS, y, level, short(title, TITLE), line, f"{one.groups:,}")

@@ -2,9 +2,11 @@
 
 import ipaddress
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from functools import lru_cache
+from heapq import nsmallest
+from typing import Generic, Protocol, TypeVar
 
 
 @dataclass(frozen=True)
@@ -12,7 +14,7 @@ class ConnectionLimits:
     """The limits of clients.
 
     Args:
-        threads: number of requests answered at a time, in addition to one that takes long.
+        threads: number of requests of one lane answered at a time; of those that take long, always one.
         connections: maximum number of connections; leaves file descriptors for the daemon itself.
         connections_of_client: maximum number of connections of one client.
         silence: maximum time without data sent or received, in seconds.
@@ -20,7 +22,7 @@ class ConnectionLimits:
         answer: maximum time to generate and send a response, in seconds.
     """
 
-    threads: int = 4
+    threads: int = 3
     connections: int = 400
     connections_of_client: int = 100
     silence: float = 5.0
@@ -54,6 +56,7 @@ TOGETHER = 10
 T = TypeVar("T", bound=Occupant)
 
 
+@lru_cache(maxsize=1024)
 def client_of(host: str) -> str:
     """Return the client of an address: the IPv4 address, or the /64 network of an IPv6 address.
 
@@ -72,31 +75,62 @@ def client_of(host: str) -> str:
     return str(address)
 
 
-def who_gives_way(connections: Collection[T], newcomer: str, limits: ConnectionLimits) -> Sequence[T]:
-    """Return the connections to close to make room for a new one; none if there is room.
-
-    Connections without a complete request are closed first, then those with a response in progress; among them, those
-    of the client with the most connections; among these, the one without progress for longest. So slow clients cannot
-    displace a client that sends its request at once and takes its response. Connections without a request are closed
-    several at a time, so that a flood of new connections costs little.
+class Crowd(Generic[T]):
+    """The open connections, counted by client.
 
     Args:
-        connections: the open connections.
-        newcomer: the client of the new connection.
         limits: the limits.
     """
-    numbers = Counter(connection.client for connection in connections)
-    candidates: Iterable[T]
-    if numbers[newcomer] >= limits.connections_of_client:
-        candidates = (connection for connection in connections if connection.client == newcomer)
-    elif len(connections) >= limits.connections:
-        candidates = connections
-    else:
-        return ()
 
-    def use(connection: T) -> tuple[bool, bool, int, float]:
-        number = numbers[connection.client]
-        return not connection.waits_for_client, connection.is_working, -number, connection.since
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self._limits = limits
+        self._connections: set[T] = set()
+        # Kept up to date, since counting takes longer than all else that a connection costs.
+        self._numbers: Counter[str] = Counter()
 
-    first, *others = sorted(candidates, key=use)[: 1 + limits.connections_of_client // TOGETHER]
-    return [first, *(connection for connection in others if connection.waits_for_client)]
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._connections)
+
+    def __contains__(self, connection: T) -> bool:
+        return connection in self._connections
+
+    def add(self, connection: T) -> None:
+        """Add a new connection."""
+        self._connections.add(connection)
+        self._numbers[connection.client] += 1
+
+    def remove(self, connection: T) -> None:
+        """Remove a connection."""
+        self._connections.remove(connection)
+        self._numbers[connection.client] -= 1
+        if not self._numbers[connection.client]:
+            del self._numbers[connection.client]
+
+    def who_gives_way(self, newcomer: str) -> Sequence[T]:
+        """Return the connections to close to make room for a new one; none if there is room.
+
+        Connections without a complete request are closed first, then those with a response in progress; among them,
+        those of the client with the most connections; among these, the one without progress for longest. So slow
+        clients cannot displace a client that sends its request at once and takes its response. Connections without a
+        request are closed several at a time, so that a flood of new connections costs little.
+
+        Args:
+            newcomer: the client of the new connection.
+        """
+        candidates: Iterable[T]
+        if self._numbers[newcomer] >= self._limits.connections_of_client:
+            candidates = (connection for connection in self._connections if connection.client == newcomer)
+        elif len(self) >= self._limits.connections:
+            candidates = self._connections
+        else:
+            return ()
+
+        def use(connection: T) -> tuple[bool, bool, int, float]:
+            number = self._numbers[connection.client]
+            return not connection.waits_for_client, connection.is_working, -number, connection.since
+
+        first, *others = nsmallest(1 + self._limits.connections_of_client // TOGETHER, candidates, key=use)
+        return [first, *(connection for connection in others if connection.waits_for_client)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
 from kuma_sd.web.client import check_length
-from kuma_sd.web.paths import takes_long
+from kuma_sd.web.paths import lane_of
 from kuma_sd.web.server.limits import ConnectionLimits
 from kuma_sd.web.server.serving import Serving
 
@@ -53,7 +53,7 @@ class ControlSocket:
         except (KumaSDError, OSError) as error:
             self._say(getattr(error, "strerror", "") or str(error))
             return
-        self._listening = _Listening(self._path, Serving(bound, self._application, LIMITS, takes_long=takes_long))
+        self._listening = _Listening(self._path, Serving(bound, self._application, LIMITS, lane_of=lane_of))
         if self._failing:
             _log.info("listening at the control socket again", path=self._path)
         self._failing = ""

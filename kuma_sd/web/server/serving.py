@@ -17,9 +17,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kuma_sd.core.logger import Logger
+from kuma_sd.web.paths import Lane
 from kuma_sd.web.server.connection import PIECE, Connection, ConnectionEndedError
 from kuma_sd.web.server.exchange import CutError, Exchange, Sending
-from kuma_sd.web.server.limits import ConnectionLimits, client_of, who_gives_way
+from kuma_sd.web.server.limits import ConnectionLimits, Crowd, client_of
 from kuma_sd.web.server.tls import ServerContext
 from kuma_sd.web.server.workers import Lanes
 
@@ -50,7 +51,7 @@ class Serving:
         application: the WSGI application; called in several threads.
         limits: the limits of clients.
         tls: returns the TLS context of new clients; None for plain HTTP.
-        takes_long: tells whether requests for a path take long, so that they must not delay others.
+        lane_of: returns the lane of requests for a path; those of one lane never wait for those of another.
     """
 
     def __init__(
@@ -59,18 +60,19 @@ class Serving:
         application: "WSGIApplication",
         limits: ConnectionLimits | None = None,
         tls: Callable[[], ServerContext | None] = lambda: None,
-        takes_long: Callable[[str], bool] = lambda _path: False,
+        lane_of: Callable[[str], Lane] = lambda _path: Lane.STATUS,
     ) -> None:
         self.socket = bound
         self._application = application
         self._limits = limits or ConnectionLimits()
         self._tls = tls
-        self._takes_long = takes_long
-        self._connections: set[Connection] = set()
+        self._lane_of = lane_of
+        self._connections = Crowd[Connection](self._limits)
         self._made: deque[Made] = deque()
         self._closing = threading.Event()
         self._waking: socket.socket | None = None
         self._accepts_again = 0.0
+        self._looks_again = 0.0
         self._tick = min(0.25, self._limits.request / 4, self._limits.silence / 4, self._limits.answer / 4)
 
     def run(self) -> None:
@@ -100,8 +102,10 @@ class Serving:
         for key, _ in self._selector.select(self._tick if self._connections or self._accepts_again else None):
             key.data()
         now = time.monotonic()
-        for connection in [connection for connection in self._connections if connection.is_late(now)]:
-            self._drop(connection)
+        if now >= self._looks_again:
+            self._looks_again = now + self._tick
+            for connection in [connection for connection in self._connections if connection.is_late(now)]:
+                self._drop(connection)
         if self._accepts_again and now >= self._accepts_again:
             self._accepts_again = 0.0
             self._selector.register(self.socket, selectors.EVENT_READ, self._accept)
@@ -123,7 +127,7 @@ class Serving:
     def _welcome(self, wire: socket.socket, peer: object) -> None:
         host = peer[0] if isinstance(peer, tuple) else ""
         client = client_of(host)
-        for connection in who_gives_way(self._connections, client, self._limits):
+        for connection in self._connections.who_gives_way(client):
             self._drop(connection)
         wire.setblocking(False)  # noqa: FBT003 (its only argument)
         try:
@@ -183,9 +187,7 @@ class Serving:
             self._receive(connection, now)
 
     def _have_made(self, connection: Connection, exchange: Exchange) -> None:
-        self._lanes.put(
-            partial(self._make, connection, exchange), takes_long=self._takes_long(exchange.head.decoded_path)
-        )
+        self._lanes.put(partial(self._make, connection, exchange), self._lane_of(exchange.head.decoded_path))
 
     def _make(self, connection: Connection, exchange: Exchange) -> None:
         """Generate the next part of a response, in a worker thread."""
@@ -213,7 +215,9 @@ class Serving:
                 self._advance(connection)
 
     def _drop(self, connection: Connection) -> None:
-        self._connections.discard(connection)
+        if connection not in self._connections:
+            return
+        self._connections.remove(connection)
         if connection.registered:
             self._selector.unregister(connection.wire)
         connection.close()
@@ -222,7 +226,7 @@ class Serving:
             self._abandon(connection.exchange)
 
     def _abandon(self, exchange: Exchange) -> None:
-        self._lanes.put(exchange.close, takes_long=self._takes_long(exchange.head.decoded_path))
+        self._lanes.put(exchange.close, self._lane_of(exchange.head.decoded_path))
 
     def _about(self, connection: Connection) -> dict[str, str]:
         is_secured = isinstance(connection.wire, ssl.SSLSocket)

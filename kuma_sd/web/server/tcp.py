@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
-from kuma_sd.web.paths import takes_long
+from kuma_sd.web.paths import lane_of
 from kuma_sd.web.server.access_control import AccessControl
 from kuma_sd.web.server.limits import ConnectionLimits
 from kuma_sd.web.server.live_config import LiveConfig, check_losses
@@ -168,9 +168,7 @@ class WebListeners:
                     lambda: self._settings.hosts,
                     only_local=local,
                 )
-                serving[address] = Serving(
-                    bound, access_control, self._limits, lambda: self._config.now.tls, takes_long
-                )
+                serving[address] = Serving(bound, access_control, self._limits, lambda: self._config.now.tls, lane_of)
         except BaseException:
             for listener in serving.values():
                 listener.socket.close()

@@ -1,28 +1,29 @@
-"""Worker threads for requests, in two queues: long requests never delay prompt ones."""
+"""Worker threads for requests, in lanes: those of one kind never delay those of another."""
 
 import queue
 import threading
 import time
 from collections.abc import Callable
 
+from kuma_sd.web.paths import Lane
+
 Job = Callable[[], None]
 
 
 class Lanes:
-    """Runs prompt jobs in several threads, and long jobs one after the other in a further thread.
+    """Runs the jobs of each lane in threads of its own, and long jobs one after the other.
 
     Args:
         name: the threads' name.
-        threads: number of threads for prompt jobs.
+        threads: number of threads of each lane with prompt jobs.
     """
 
     def __init__(self, name: str, threads: int) -> None:
-        self._prompt: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._long: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        lanes = [*[self._prompt] * threads, self._long]
+        self._queues: dict[Lane, queue.SimpleQueue[Job | None]] = {lane: queue.SimpleQueue() for lane in Lane}
+        served = [lane for lane in Lane for _ in range(1 if lane is Lane.LONG else threads)]
         self._threads = [
-            threading.Thread(target=_work, args=(lane,), name=f"{name} {number}", daemon=True)
-            for number, lane in enumerate(lanes, 1)
+            threading.Thread(target=_work, args=(self._queues[lane],), name=f"{name} {number}", daemon=True)
+            for number, lane in enumerate(served, 1)
         ]
 
     def start(self) -> None:
@@ -30,22 +31,22 @@ class Lanes:
         for thread in self._threads:
             thread.start()
 
-    def put(self, job: Job, *, takes_long: bool) -> None:
+    def put(self, job: Job, lane: Lane) -> None:
         """Queue a job."""
-        (self._long if takes_long else self._prompt).put(job)
+        self._queues[lane].put(job)
 
     def close(self, timeout: float) -> None:
         """Wait until all jobs are done, or for a timeout in seconds, and end the threads."""
-        for _ in self._threads:
-            self._prompt.put(None)
-        self._long.put(None)
+        for waiting in self._queues.values():
+            for _ in self._threads:
+                waiting.put(None)
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
-def _work(lane: "queue.SimpleQueue[Job | None]") -> None:
-    while (job := lane.get()) is not None:
+def _work(jobs: "queue.SimpleQueue[Job | None]") -> None:
+    while (job := jobs.get()) is not None:
         job()
         # Free a large response before waiting for the next job.
         del job

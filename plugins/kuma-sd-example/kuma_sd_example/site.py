@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kuma_sd import TEXT, ConfigError, Labels, Target, Transform, TransformPlugin, hookimpl, option
+from kuma_sd import TEXT, ConfigError, Context, Labels, Target, Transform, TransformPlugin, hookimpl, option
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class SiteOptions:
     name: str = option("", TEXT, "The name of the site, which becomes the value of the label site.")
 
 
-def make_site(options: SiteOptions) -> Transform:
+def open_site(options: SiteOptions, _context: Context) -> Transform:
     """Make the transform.
 
     Raises:
@@ -29,10 +29,10 @@ def make_site(options: SiteOptions) -> Transform:
     return add_site
 
 
-SITE = TransformPlugin("site", make=make_site, options=SiteOptions)
+SITE = TransformPlugin(open=open_site, options=SiteOptions)
 
 
 @hookimpl
-def kuma_sd_transforms() -> Iterable[TransformPlugin]:
+def kuma_sd_transform_plugin() -> TransformPlugin:
     """Describe what this module offers."""
-    yield SITE
+    return SITE

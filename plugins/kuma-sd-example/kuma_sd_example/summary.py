@@ -11,6 +11,7 @@ from kuma_sd import (
     FileClaim,
     GroupKey,
     IncrementalCache,
+    Output,
     OutputPlugin,
     Publication,
     TargetGroup,
@@ -29,7 +30,7 @@ class SummaryOptions:
     labels: tuple[str, ...] = option(("mesh", "service"), list_of(TEXT), "The labels whose values are counted.")
 
 
-class Summary:
+class Summary(Output):
     """Counts targets by the values of some labels.
 
     Args:
@@ -68,10 +69,10 @@ class Summary:
             yield "\t".join([str(count), *values]).encode() + b"\n"
 
 
-SUMMARY = OutputPlugin("summary", open=lambda options, _context: Summary(options), options=SummaryOptions)
+SUMMARY = OutputPlugin(open=lambda options, _context: Summary(options), options=SummaryOptions)
 
 
 @hookimpl
-def kuma_sd_outputs() -> Iterable[OutputPlugin]:
+def kuma_sd_output_plugin() -> OutputPlugin:
     """Describe what this module offers."""
-    yield SUMMARY
+    return SUMMARY

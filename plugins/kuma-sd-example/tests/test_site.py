@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from kuma_sd import ConfigError
-from kuma_sd.testing import TransformContract, target
+from kuma_sd.testing import TransformContract, context, target
 from kuma_sd_example.site import SITE, SiteOptions
 
 
@@ -16,7 +16,7 @@ class TestSite(TransformContract):
 
 
 def test_the_label_is_added() -> None:
-    add_site = SITE.make(SiteOptions(name="east"))
+    add_site = SITE.open(SiteOptions(name="east"), context())
     assert list(add_site({"__address__": "192.0.2.1:5670"}, target())) == [
         {"__address__": "192.0.2.1:5670", "site": "east"}
     ]
@@ -24,4 +24,4 @@ def test_the_label_is_added() -> None:
 
 def test_a_site_without_a_name_is_refused() -> None:
     with pytest.raises(ConfigError, match="set name"):
-        SITE.make(SiteOptions())
+        SITE.open(SiteOptions(), context())

@@ -1,7 +1,6 @@
 from pathlib import Path
 
-from kuma_sd import Context
-from kuma_sd.testing import OutputContract, group, publication
+from kuma_sd.testing import OutputContract, context, group, publication
 from kuma_sd_example.summary import SUMMARY, SummaryOptions
 
 
@@ -18,7 +17,7 @@ class TestSummary(OutputContract):
 
 def test_targets_are_counted_by_mesh_and_service(tmp_path: Path) -> None:
     path = tmp_path / "summary.txt"
-    summary = SUMMARY.open(SummaryOptions(path), Context("summary"))
+    summary = SUMMARY.open(SummaryOptions(path), context())
     summary.start()
     summary.publish(publication("backend-01", "backend-02", group("web-01", service="web")))
     assert path.read_text() == "targets\tmesh\tservice\n2\tdefault\tbackend\n1\tdefault\tweb\n"
@@ -29,7 +28,7 @@ def test_targets_are_counted_by_mesh_and_service(tmp_path: Path) -> None:
 
 def test_other_labels_are_counted_if_wanted(tmp_path: Path) -> None:
     path = tmp_path / "summary.txt"
-    summary = SUMMARY.open(SummaryOptions(path, labels=("env",)), Context("summary"))
+    summary = SUMMARY.open(SummaryOptions(path, labels=("env",)), context())
     summary.start()
     summary.publish(publication("backend-01", group("web-01", labels={}), group("web-02", labels={"env": "a\tb\n"})))
     assert path.read_text() == "targets\tenv\n1\t\n1\ta b\n1\tprod\n"

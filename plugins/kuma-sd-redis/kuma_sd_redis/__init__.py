@@ -3,9 +3,7 @@
 layout.py describes the data in Redis. This module declares options and loads nothing else.
 """
 
-from collections.abc import Iterable
-
-from kuma_sd import Codec, Context, Output, OutputPlugin, Source, SourcePlugin, Url, hookimpl
+from kuma_sd import Codec, Context, Output, OutputPlugin, Source, SourcePlugin, hookimpl
 from kuma_sd_redis.options import RedisOutputOptions, RedisSourceOptions
 
 
@@ -21,7 +19,7 @@ def open_output(options: RedisOutputOptions, context: Context) -> Output:
     return RedisOutput(options, context)
 
 
-def open_source(address: Url, options: RedisSourceOptions, context: Context) -> Source:
+def open_source(options: RedisSourceOptions, context: Context) -> Source:
     """Make a source; it connects when it is iterated.
 
     Raises:
@@ -29,7 +27,7 @@ def open_source(address: Url, options: RedisSourceOptions, context: Context) -> 
     """
     from kuma_sd_redis.source import RedisSource  # noqa: PLC0415
 
-    return RedisSource(address, options, context)
+    return RedisSource(options, context)
 
 
 def codec(name: str) -> Codec:
@@ -43,19 +41,17 @@ def codec(name: str) -> Codec:
     return {GROUP.name: GROUP}[name]
 
 
-SCHEMES = ("redis", "rediss", "redis+sentinel", "redis+cluster")
-
-OUTPUT = OutputPlugin("redis", open=open_output, options=RedisOutputOptions)
-SOURCE = SourcePlugin("redis", SCHEMES, open=open_source, options=RedisSourceOptions, codec=codec)
+OUTPUT = OutputPlugin(open=open_output, options=RedisOutputOptions)
+SOURCE = SourcePlugin(open=open_source, options=RedisSourceOptions, codec=codec)
 
 
 @hookimpl
-def kuma_sd_outputs() -> Iterable[OutputPlugin]:
+def kuma_sd_output_plugin() -> OutputPlugin:
     """Describe the publisher's side."""
-    yield OUTPUT
+    return OUTPUT
 
 
 @hookimpl
-def kuma_sd_sources() -> Iterable[SourcePlugin]:
+def kuma_sd_source_plugin() -> SourcePlugin:
     """Describe the edge's side."""
-    yield SOURCE
+    return SOURCE

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from kuma_sd import ConfigError, Secret, Url
 from kuma_sd_redis.layout import BUCKETS
@@ -57,24 +57,13 @@ def address_of(url: Url) -> Address:
         raise ConfigError(f"the address of a relay begins with one of {', '.join(f'{scheme}://' for scheme in PORTS)}")
     service, database = _parse_path(url.scheme, url.path.removeprefix("/"))
     shard, of = _parse_query(url.query.reveal())
-    hosts = tuple(_parse_host(url.scheme, host) for host in url.hosts.split(","))
+    try:
+        hosts = tuple(url.servers(PORTS[url.scheme]))
+    except ValueError as error:
+        raise ConfigError(f"the address of the relay {error}; write it like redis://redis.internal:6379") from None
     if len(hosts) > 1 and url.scheme in ("redis", "rediss"):
         raise ConfigError("the address of a relay has several servers: say redis+sentinel:// or redis+cluster://")
     return Address(url.scheme, hosts, service, database, url.user, url.password, shard, of)
-
-
-def _parse_host(scheme: str, text: str) -> tuple[str, int]:
-    try:
-        parts = urlsplit(f"//{text}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        # Not its words, which quote what may be a password without its '@host'.
-        raise ConfigError(
-            "the address of the relay has a host or a port that is none; write it like redis://redis.internal:6379"
-        ) from None
-    if not host:
-        raise ConfigError("the address of the relay names no host; write it like redis://redis.internal:6379")
-    return host, port or PORTS[scheme]
 
 
 def _parse_path(scheme: str, path: str) -> tuple[str, int]:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kuma_sd import Key, Labels, SourceError, Target
+from kuma_sd import UNREADABLE, Key, Labels, SourceError, Target
 
 
 class _Group(msgspec.Struct):
@@ -28,7 +28,7 @@ class GroupCodec:
         try:
             group = _DECODER.decode(data)
             labels = group.labels | {"__address__": group.targets[0]}
-        except (msgspec.MsgspecError, IndexError) as error:
+        except (*UNREADABLE, IndexError) as error:
             raise SourceError(f"not a target group: {error}") from error
         return Target("", "", "", "", "", "", "", labels)
 

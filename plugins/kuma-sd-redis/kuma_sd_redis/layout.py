@@ -16,11 +16,11 @@ Edges of any version find format, token and leader at the beginning of a head; w
 import sys
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
-from kuma_sd import GroupKey, KumaSDError
+from kuma_sd import UNREADABLE, GroupKey, KumaSDError
 
 BUCKETS = 1024
 
@@ -28,6 +28,8 @@ FORMAT = 1
 """Counts what older versions cannot read."""
 
 _SPACE = 1 << 128
+
+_Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 
 
 class FormatError(KumaSDError):
@@ -93,7 +95,7 @@ class Entry(msgspec.Struct, omit_defaults=True):
         revision: the one that this leads to.
         time: when the newest of it came from the control plane, in seconds of ``time.time()``.
         after: the digest after it, in hexadecimal digits.
-        before: the digest before it; empty for a hint, which tells that there is something to read.
+        before: the digest before it; none for a hint, which tells that there is something to read.
         set: keys, and the lines that they have from now on.
         remove: keys that are gone.
     """
@@ -102,8 +104,8 @@ class Entry(msgspec.Struct, omit_defaults=True):
     epoch: str
     revision: int
     time: float
-    after: str
-    before: str = ""
+    after: _Digest
+    before: _Digest | None = None
     set: dict[str, msgspec.Raw] = {}
     remove: list[str] = []
 
@@ -130,7 +132,7 @@ def decode(data: bytes) -> Entry:
     try:
         check_format(str(_VERSIONED.decode(data).format))
         return _ENTRY.decode(data)
-    except msgspec.MsgspecError as error:
+    except (*UNREADABLE, ValueError) as error:
         raise FormatError(f"an entry in Redis is none: {error}; is the prefix used by something else?") from error
 
 

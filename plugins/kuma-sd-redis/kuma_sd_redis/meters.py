@@ -1,13 +1,10 @@
 """Metrics of both ends of the relay."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from kuma_sd import Meters, Metric
 from kuma_sd_redis.layout import Position
-
-if TYPE_CHECKING:
-    from prometheus_client.core import Metric
 
 
 @dataclass(frozen=True)
@@ -41,37 +38,31 @@ class Reading:
         return sum(position.revision for position in self.positions)
 
 
-class Meters:
-    """Collects readings as metrics, for prometheus_client.
+METRICS: tuple[Metric[Reading], ...] = (
+    Metric("redis_epoch", "The newest epoch, by the fencing token of who began it.", lambda reading: reading.epoch),
+    Metric("redis_revision", "The revisions of all buckets together.", lambda reading: reading.revision),
+    Metric(
+        "redis_lag_seconds",
+        "How long the newest change took from the control plane to here.",
+        lambda reading: reading.lag,
+    ),
+    Metric("redis_leader", "Whether this publisher has the lease.", lambda reading: reading.leader),
+    Metric("redis_sent_bytes_total", "Bytes to Redis, without what the protocol adds.", lambda reading: reading.sent),
+    Metric(
+        "redis_received_bytes_total",
+        "Bytes from Redis, without what the protocol adds.",
+        lambda reading: reading.received,
+    ),
+    Metric("redis_reloads_total", "Buckets that were read, or written, as a whole.", lambda reading: reading.reloads),
+)
+
+
+def meters(kind: str, name: str, read: Callable[[], Reading]) -> Meters[Reading]:
+    """Return the collector of one end.
 
     Args:
         kind: output or source.
         name: the instance's name.
         read: returns the present reading; called in any thread.
     """
-
-    def __init__(self, kind: str, name: str, read: Callable[[], Reading]) -> None:
-        self._labels = {"kind": kind, "name": name}
-        self._read = read
-
-    def collect(self) -> Iterator["Metric"]:
-        """Yield the present values."""
-        # Imported late: the caller has already loaded it.
-        from prometheus_client.core import Metric  # noqa: PLC0415
-
-        reading = self._read()
-        values = [
-            ("epoch", "gauge", "The newest epoch, by the fencing token of who began it.", reading.epoch),
-            ("revision", "gauge", "The revisions of all buckets together.", reading.revision),
-            ("lag_seconds", "gauge", "How long the newest change took from the control plane to here.", reading.lag),
-            ("leader", "gauge", "Whether this publisher has the lease.", reading.leader),
-            ("sent_bytes", "counter", "Bytes to Redis, without what the protocol adds.", reading.sent),
-            ("received_bytes", "counter", "Bytes from Redis, without what the protocol adds.", reading.received),
-            ("reloads", "counter", "Buckets that were read, or written, as a whole.", reading.reloads),
-        ]
-        for name, kind, text, value in values:
-            if value is not None:
-                metric = Metric(f"kuma_sd_redis_{name}", text, kind)
-                ending = "_total" if kind == "counter" else ""
-                metric.add_sample(f"kuma_sd_redis_{name}{ending}", self._labels, float(value))
-                yield metric
+    return Meters(METRICS, {"kind": kind, "name": name}, read)

@@ -5,13 +5,13 @@ import threading
 import time
 from collections.abc import Mapping
 
-from kuma_sd import ConfigError, Context, OutputError, Publication
+from kuma_sd import ConfigError, Context, Output, OutputError, Publication
 from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import address_of
 from kuma_sd_redis.connection import Connection, RelayError
 from kuma_sd_redis.layout import FormatError, Keys
 from kuma_sd_redis.lease import Lease
-from kuma_sd_redis.meters import Meters, Reading
+from kuma_sd_redis.meters import Reading, meters
 from kuma_sd_redis.options import RedisOutputOptions
 from kuma_sd_redis.writer import StaleError, Writer
 
@@ -24,7 +24,7 @@ RETRY_INTERVAL = 1.0
 """Wait before a failed check is retried, in seconds."""
 
 
-class RedisOutput:
+class RedisOutput(Output):
     """Publishes into Redis while it has the lease; otherwise it keeps the newest publication, and counts as ready.
 
     Args:
@@ -54,7 +54,7 @@ class RedisOutput:
         self._lag: float | None = None
         self._failing = ""
         self._threads: list[threading.Thread] = []
-        context.register(Meters("output", context.name, self._read))
+        context.register(meters("output", context.name, self._read))
         context.report(self._facts)
 
     def start(self) -> None:

@@ -182,8 +182,9 @@ class Replica:
                 ("HSCAN", self.keys.groups(number), cursor, "COUNT", SCANNED_TOGETHER)
                 for number, cursor in cursors.items()
             ]
+            # A field that is no text belongs to no digest, so its bucket stays doubtful.
             for number, (cursor, part) in zip(list(cursors), connection.run(commands), strict=True):
-                contents[number].update((name.decode(), line) for name, line in part.items())
+                contents[number].update((name.decode(errors="replace"), line) for name, line in part.items())
                 cursors[number] = cursor
             cursors = {number: cursor for number, cursor in cursors.items() if int(cursor)}
         return list(contents.values())
@@ -225,7 +226,7 @@ def _completed(content: dict[str, bytes], head: Position, entries: Sequence[Entr
 
 
 def _entries(log: Iterable[tuple[bytes, Mapping[bytes, bytes]]]) -> list[Entry]:
-    return [decode(fields[b"entry"]) for _, fields in log]
+    return [decode(fields.get(b"entry", b"")) for _, fields in log]
 
 
 def _batches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -5,13 +5,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 
-from kuma_sd import Context, KumaSDError, Mailbox, Snapshot, SourceError, SourceStatus, Url
+from kuma_sd import Context, KumaSDError, Mailbox, Snapshot, SourceError, SourceStatus
 from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import address_of
 from kuma_sd_redis.connection import Connection
 from kuma_sd_redis.follower import Follower, Pace
 from kuma_sd_redis.layout import BUCKETS, Keys
-from kuma_sd_redis.meters import Meters, Reading
+from kuma_sd_redis.meters import Reading, meters
 from kuma_sd_redis.options import RedisSourceOptions
 from kuma_sd_redis.replica import Replica
 
@@ -28,16 +28,15 @@ class RedisSource:
     name lookup or a connection attempt, which cannot be interrupted.
 
     Args:
-        address: the address of the relay.
         options: the options of the source.
-        context: the interface to the daemon.
+        context: the interface to the daemon; its address is that of the relay.
 
     Raises:
         ConfigError: the address or the options cannot be used.
     """
 
-    def __init__(self, address: Url, options: RedisSourceOptions, context: Context) -> None:
-        self._address = address_of(address)
+    def __init__(self, options: RedisSourceOptions, context: Context) -> None:
+        self._address = address_of(context.address)
         self._name = context.name
         self._keys = Keys(options.relay_prefix)
         self._access = Access.of(options)
@@ -54,7 +53,7 @@ class RedisSource:
         self._counted = [0, 0]
         # Refuses unusable options now.
         Connection(self._address, self._access)
-        context.register(Meters("source", context.name, self._read))
+        context.register(meters("source", context.name, self._read))
         context.report(self._facts)
 
     @property

@@ -191,7 +191,7 @@ class Writer:
                 self.positions[bucket] = head
         present = self._connection.run([("HGETALL", self._keys.groups(bucket)) for bucket in unequal])
         for (bucket, head), found in zip(unequal.items(), present, strict=True):
-            content = {name.decode(): line for name, line in found.items()}
+            content = {name.decode(errors="replace"): line for name, line in found.items()}
             if digest_of(content) != head.digest:
                 yield self._replacement(bucket, head, wanted[bucket], digests[bucket])
             else:

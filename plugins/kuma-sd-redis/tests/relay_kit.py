@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from background import in_background
 from processes import PATIENCE
 
 from kuma_sd import Context, Snapshot, parse_url
@@ -100,15 +101,15 @@ class Edge:
 @contextlib.contextmanager
 def edge(url: str, name: str = "", **options: Any) -> Iterator[Edge]:
     """Run an edge while the block runs."""
-    source = SOURCE.open(parse_url(url), RedisSourceOptions(**{**QUICK, **options}), Context(name))
+    source = SOURCE.open(RedisSourceOptions(**{**QUICK, **options}), Context(name, address=parse_url(url)))
     assert isinstance(source, RedisSource)
     one = Edge(source)
-    thread = threading.Thread(target=one.run, daemon=True)
-    thread.start()
-    try:
-        yield one
-    finally:
-        started = time.monotonic()
+    closed: list[float] = []
+
+    def close() -> None:
+        closed.append(time.monotonic())
         one.close()
-        thread.join(PATIENCE)
-        assert time.monotonic() - started < 1.0, "close() did not end the iteration at once"
+
+    with in_background(one.run, close):
+        yield one
+    assert time.monotonic() - closed[0] < 1.0, "close() did not end the iteration at once"

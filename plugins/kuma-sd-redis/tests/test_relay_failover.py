@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from background import in_background
 from processes import eventually
 from redis.crc import key_slot
 from redis_server import RedisServer, free_port, running
@@ -84,13 +85,8 @@ class Storm:
 @contextlib.contextmanager
 def storm(output: RedisOutput) -> Iterator[Storm]:
     one = Storm(output)
-    thread = threading.Thread(target=one.run, daemon=True)
-    thread.start()
-    try:
+    with in_background(one.run, one.close):
         yield one
-    finally:
-        one.close()
-        thread.join()
 
 
 def goes_on(one: Storm, count: int = 20) -> None:

@@ -188,14 +188,18 @@ def test_metrics_and_facts_say_how_it_is(server: RedisServer) -> None:
         output.start()
         output.publish(publication("backend-01"))
         output.publish(publication("backend-01", "backend-02", received=time.time() - 1))
-        samples = {sample.name: sample.value for metric in context.collectors[0].collect() for sample in metric.samples}
+        samples = {
+            sample.name: sample.value
+            for metric in context.contributions.collectors[0].collect()
+            for sample in metric.samples
+        }
         assert samples["kuma_sd_redis_leader"] == 1
         assert samples["kuma_sd_redis_epoch"] == 1
         assert samples["kuma_sd_redis_revision"] == BUCKETS + 1
         assert samples["kuma_sd_redis_reloads_total"] == BUCKETS
         assert samples["kuma_sd_redis_sent_bytes_total"] > 1000
         assert 1 <= samples["kuma_sd_redis_lag_seconds"] < 20
-        assert context.facts[0]()["role"] == "leader"
+        assert context.contributions.reports[0]()["role"] == "leader"
 
 
 def test_the_newest_publication_wins_while_another_is_written(server: RedisServer) -> None:

@@ -76,11 +76,11 @@ def test_an_edge_may_not_publish_or_write(server: RedisServer) -> None:
 @pytest.mark.parametrize("query", ["?shard=3", "?shard=100&of=100", "?of=2000&shard=1", "?shard=x&of=2", "?other=1"])
 def test_a_shard_that_cannot_be_is_refused(query: str) -> None:
     with pytest.raises(ConfigError, match=r"shard|unknown"):
-        SOURCE.open(parse_url(f"redis://localhost{query}"), RedisSourceOptions(), Context(""))
+        SOURCE.open(RedisSourceOptions(), Context("", address=parse_url(f"redis://localhost{query}")))
 
 
 def test_a_closed_source_is_not_iterated(server: RedisServer) -> None:
-    source = SOURCE.open(parse_url(server.url), RedisSourceOptions(**QUICK), Context(""))
+    source = SOURCE.open(RedisSourceOptions(**QUICK), Context("", address=parse_url(server.url)))
     source.close()
     with pytest.raises(SourceError, match="closed"):
         list(source)
@@ -152,8 +152,6 @@ LOCAL = parse_url("rediss://localhost")
 
 def test_a_certificate_that_is_not_there_is_said_when_settings_are_checked(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be used"):
-        SOURCE.open(
-            parse_url("rediss://localhost"), RedisSourceOptions(tls_ca_file=str(tmp_path / "none")), Context("")
-        )
+        SOURCE.open(RedisSourceOptions(tls_ca_file=str(tmp_path / "none")), Context("", address=LOCAL))
     with pytest.raises(ConfigError, match="go together"):
-        SOURCE.open(LOCAL, RedisSourceOptions(tls_cert_file="x"), Context(""))
+        SOURCE.open(RedisSourceOptions(tls_cert_file="x"), Context("", address=LOCAL))

@@ -1,43 +1,10 @@
-"""What a list of lines looks like as a file of JSON or YAML."""
+"""Choose the format of a file: JSON or YAML."""
 
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from kuma_sd import ConfigError
-
-LINES_IN_A_CHUNK = 4096
-
-Chunks = Callable[[Sequence[bytes]], Iterator[bytes]]
-
-
-def json_chunks(lines: Sequence[bytes]) -> Iterator[bytes]:
-    """Yield the lines as a JSON array, in pieces of bounded size."""
-    if not lines:
-        yield b"[]\n"
-        return
-    for start in range(0, len(lines), LINES_IN_A_CHUNK):
-        yield b",\n" if start else b"[\n"
-        yield b",\n".join(lines[start : start + LINES_IN_A_CHUNK])
-    yield b"\n]\n"
-
-
-def yaml_chunks(lines: Sequence[bytes]) -> Iterator[bytes]:
-    """Yield the lines as a YAML list, in pieces of bounded size; a line of JSON is YAML as it stands."""
-    if not lines:
-        yield b"[]\n"
-        return
-    for start in range(0, len(lines), LINES_IN_A_CHUNK):
-        yield b"- "
-        yield b"\n- ".join(lines[start : start + LINES_IN_A_CHUNK])
-        yield b"\n"
-
+from kuma_sd import Chunks, ConfigError, json_chunks, yaml_chunks
 
 _FORMATS = {"json": json_chunks, "yaml": yaml_chunks, ".json": json_chunks, ".yml": yaml_chunks, ".yaml": yaml_chunks}
-
-
-def lines_in(content: bytes) -> list[bytes]:
-    """Return the lines of a file that `json_chunks()` or `yaml_chunks()` made; of other files, whatever is in them."""
-    return [line.removeprefix(b"- ").removesuffix(b",") for line in content.splitlines()]
 
 
 def chunks_of(path: Path, format_: str) -> Chunks:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kuma_sd import ConfigError, OutputError, Publication, TargetGroup
+from kuma_sd import ConfigError, Output, OutputError, Publication, TargetGroup
 from kuma_sd_bundled.file_sd import advice
 from kuma_sd_bundled.file_sd.claims import Claims
 from kuma_sd_bundled.file_sd.layout import Layout, Place, leftovers_of
@@ -21,7 +21,7 @@ RETRY_SECONDS = 30.0
 """Wait before the end of an overlap is retried if a file cannot be written, in seconds."""
 
 
-class FileSD:
+class FileSD(Output):
     """Writes files atomically, and only when their content changes; restores files that other programs change.
 
     Args:

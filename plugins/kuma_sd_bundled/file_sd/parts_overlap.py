@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from kuma_sd import read_regular, replace_file
+from kuma_sd import UNREADABLE, read_regular, replace_file
 from kuma_sd_bundled.file_sd.layout import MOST_PARTS
 
 _log = logging.getLogger(__name__)
@@ -151,6 +151,6 @@ def _read(path: Path) -> _Record | None:
         return msgspec.json.decode(read_regular(path, LARGEST_RECORD), type=_Record)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, msgspec.MsgspecError) as error:
+    except (OSError, *UNREADABLE) as error:
         _log.warning("%r cannot be read: %s; the former number of parts is taken from the files", str(path), error)
         return None

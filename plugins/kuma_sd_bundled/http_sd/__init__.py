@@ -1,6 +1,5 @@
 """The output for Prometheus's ``http_sd_configs``: the list of targets at a path of the daemon's listeners."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kuma_sd import TEXT, Context, OutputPlugin, hookimpl, option
@@ -15,9 +14,9 @@ class HTTPSDOptions:
 
 
 @hookimpl
-def kuma_sd_outputs() -> Iterable[OutputPlugin]:
+def kuma_sd_output_plugin() -> OutputPlugin:
     """Describe http_sd."""
-    yield OutputPlugin("http_sd", open=_open, options=HTTPSDOptions)
+    return OutputPlugin(open=_open, options=HTTPSDOptions)
 
 
 def _open(options: HTTPSDOptions, context: Context) -> HTTPSD:

@@ -9,10 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kuma_sd import GroupKey, IncrementalCache, Publication, Shard, TargetGroup, hashmod
-
-LINES_IN_A_CHUNK = 4096
-"""Number of lines that are joined at a time; few enough that other threads do not wait for the interpreter."""
+from kuma_sd import GroupKey, IncrementalCache, Publication, Shard, TargetGroup, hashmod, json_chunks
 
 MOST_DIVISIONS = 4
 """Maximum number of shard counts for which the division of the lines is cached."""
@@ -105,7 +102,7 @@ class ServedTargets:
         return self._made(_etag(plain.etag, coding), CODINGS[coding](plain.chunks))
 
     def _plain(self, lines: Sequence[bytes]) -> _Body:
-        chunks = tuple(_json_chunks(lines))
+        chunks = tuple(json_chunks(lines))
         digest = hashlib.sha256()
         for chunk in chunks:
             digest.update(chunk)
@@ -136,16 +133,6 @@ class ServedTargets:
 def _etag(plain: str, coding: str) -> str:
     # A strong tag means that all bytes are equal.
     return plain if coding == "identity" else f'{plain[:-1]}-{coding}"'
-
-
-def _json_chunks(lines: Sequence[bytes]) -> Iterator[bytes]:
-    if not lines:
-        yield b"[]\n"
-        return
-    for start in range(0, len(lines), LINES_IN_A_CHUNK):
-        head = b",\n" if start else b"[\n"
-        tail = b"\n]\n" if start + LINES_IN_A_CHUNK >= len(lines) else b""
-        yield head + b",\n".join(lines[start : start + LINES_IN_A_CHUNK]) + tail
 
 
 def _gzip(chunks: Iterable[bytes]) -> Iterator[bytes]:

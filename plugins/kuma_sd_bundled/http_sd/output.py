@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from kuma_sd import Publication, Shard
+from kuma_sd import Output, Publication, Shard
 from kuma_sd_bundled.http_sd.content import CODINGS, Hashes, ServedTargets
 from kuma_sd_bundled.http_sd.negotiation import choose_coding, is_known
 
@@ -29,7 +29,7 @@ class _RefusedError(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-class HTTPSD:
+class HTTPSD(Output):
     """Serves the newest list, in several threads at a time.
 
     Args:

@@ -1,12 +1,10 @@
 """The source ``kuma-api``: targets from the API server of a control plane without MADS."""
 
-from collections.abc import Iterable
-
-from kuma_sd import Codec, Context, Source, SourcePlugin, Url, hookimpl
+from kuma_sd import Codec, Context, Source, SourcePlugin, hookimpl
 from kuma_sd_bundled.kuma_api.options import ApiOptions
 
 
-def open_source(address: Url, options: ApiOptions, context: Context) -> Source:
+def open_source(options: ApiOptions, context: Context) -> Source:
     """Create the source for a control plane; it connects when iterated.
 
     Raises:
@@ -15,7 +13,7 @@ def open_source(address: Url, options: ApiOptions, context: Context) -> Source:
     # Imported late, so that declaring options loads nothing else.
     from kuma_sd_bundled.kuma_api.source import ApiSource  # noqa: PLC0415
 
-    return ApiSource(address, options, context)
+    return ApiSource(options, context)
 
 
 def codec(name: str) -> Codec:
@@ -30,8 +28,6 @@ def codec(name: str) -> Codec:
 
 
 @hookimpl
-def kuma_sd_sources() -> Iterable[SourcePlugin]:
+def kuma_sd_source_plugin() -> SourcePlugin:
     """Describe kuma-api."""
-    yield SourcePlugin(
-        "kuma-api", schemes=("kuma-api+http", "kuma-api+https"), options=ApiOptions, open=open_source, codec=codec
-    )
+    return SourcePlugin(open=open_source, options=ApiOptions, codec=codec)

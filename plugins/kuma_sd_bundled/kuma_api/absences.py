@@ -4,8 +4,7 @@ import contextlib
 from collections.abc import Callable, Collection
 from typing import NamedTuple, TypeVar
 
-import msgspec
-
+from kuma_sd import UNREADABLE
 from kuma_sd_bundled.kuma_api.documents import ResourceKey
 from kuma_sd_bundled.kuma_api.errors import NotFoundError
 from kuma_sd_bundled.kuma_api.lists import Get
@@ -64,7 +63,7 @@ def read_answers(
     """Decode the existing dataplanes; a response about another dataplane proves nothing, and is left out."""
     found: dict[ResourceKey, T] = {}
     for asked, body in present.items():
-        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        with contextlib.suppress(*UNREADABLE):
             key, dataplane = read(body)
             if key == asked:
                 found[asked] = dataplane

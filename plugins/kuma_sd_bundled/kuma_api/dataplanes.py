@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from kuma_sd import UNREADABLE
 from kuma_sd_bundled.kuma_api.api_codec import DataplaneFacts, encode
 from kuma_sd_bundled.kuma_api.documents import DataplaneDocument, ItemIdentity, MeshBackend, ResourceKey
 from kuma_sd_bundled.kuma_api.labels import DataplaneDescription, describe
@@ -94,7 +95,7 @@ class DataplaneReader:
     def _read(self, raw: msgspec.Raw | bytes) -> KnownDataplane:
         try:
             dataplane = _DATAPLANE.decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             # If the name can be read, the target is known to exist.
             identity = _IDENTITY.decode(raw)
             facts = DataplaneFacts(name=identity.name, problem=str(error))

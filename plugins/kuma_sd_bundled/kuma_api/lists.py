@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from kuma_sd import SourceError
+from kuma_sd import UNREADABLE, SourceError
 from kuma_sd_bundled.kuma_api.documents import ItemIdentity, Page, ResourceKey
 
 T = TypeVar("T")
@@ -135,7 +135,7 @@ def _read_once(
         for raw in page.items or ():
             try:
                 key, item = read_item(raw)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except UNREADABLE as error:
                 listing.unreadable.append(_unreadable(raw, error))
             else:
                 listing.items[key] = item
@@ -158,7 +158,7 @@ def _read_once(
 def _unreadable(raw: msgspec.Raw, error: Exception) -> Unreadable:
     try:
         key = _IDENTITY.decode(raw).key
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return Unreadable(bytes(raw), "", str(error))
     return Unreadable(bytes(raw), "/".join(filter(None, key)), str(error))
 
@@ -191,7 +191,7 @@ def _pages(get: Get, path: str, overlap: int) -> Iterator[tuple[_PlaceOfPage, Pa
 def _parse(body: bytes, path: str) -> Page:
     try:
         return _PAGE.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         start = body[:60].decode(errors="replace")
         raise SourceError(
             f"the answer to {path} is no list of Kuma's API ({error}); it begins with {start!r}"

@@ -1,11 +1,8 @@
 """Metrics of polling the API."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from prometheus_client.core import Metric
+from kuma_sd import Metric
 
 
 @dataclass(frozen=True)
@@ -31,36 +28,14 @@ class PollCounts:
     converted: int = 0
 
 
-class ApiMeters:
-    """Collects the counts as metrics, for prometheus_client.
-
-    Args:
-        name: the control plane's name; empty for the only one.
-        read: returns the current counts; called in any thread.
-    """
-
-    def __init__(self, name: str, read: Callable[[], PollCounts]) -> None:
-        self._labels = {"control_plane": name}
-        self._read = read
-
-    def collect(self) -> Iterator["Metric"]:
-        """Yield the current values."""
-        # Imported late: the caller has already loaded it.
-        from prometheus_client.core import Metric  # noqa: PLC0415
-
-        counts = self._read()
-        values = [
-            ("poll_duration_seconds", "gauge", "How long the last poll of the API took.", counts.seconds),
-            ("poll_size_bytes", "gauge", "How many bytes the last poll of the API had.", counts.size),
-            ("polls", "counter", "Polls of the API that were finished.", counts.polls),
-            ("inconsistent_polls", "counter", "Polls whose lists did not fit together.", counts.inconsistent),
-            ("requests", "counter", "Requests to the API.", counts.requests),
-            ("received_bytes", "counter", "Bytes that the API answered.", counts.received),
-            ("converted_dataplanes", "counter", "Dataplanes that were new or had changed.", counts.converted),
-        ]
-        for name, kind, text, value in values:
-            if value is not None:
-                metric = Metric(f"kuma_sd_api_{name}", text, kind)
-                ending = "_total" if kind == "counter" else ""
-                metric.add_sample(f"kuma_sd_api_{name}{ending}", self._labels, float(value))
-                yield metric
+METRICS: tuple[Metric[PollCounts], ...] = (
+    Metric("api_poll_duration_seconds", "How long the last poll of the API took.", lambda counts: counts.seconds),
+    Metric("api_poll_size_bytes", "How many bytes the last poll of the API had.", lambda counts: counts.size),
+    Metric("api_polls_total", "Polls of the API that were finished.", lambda counts: counts.polls),
+    Metric("api_inconsistent_polls_total", "Polls with inconsistent lists.", lambda counts: counts.inconsistent),
+    Metric("api_requests_total", "Requests to the API.", lambda counts: counts.requests),
+    Metric("api_received_bytes_total", "Bytes that the API answered.", lambda counts: counts.received),
+    Metric(
+        "api_converted_dataplanes_total", "Dataplanes that were new or had changed.", lambda counts: counts.converted
+    ),
+)

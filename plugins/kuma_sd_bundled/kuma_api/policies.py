@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from kuma_sd import SourceError
+from kuma_sd import UNREADABLE, SourceError
 from kuma_sd_bundled.kuma_api.documents import Index, ItemIdentity, Mesh, Policy, ResourceKey
 from kuma_sd_bundled.kuma_api.errors import NotFoundError
 from kuma_sd_bundled.kuma_api.kuma_release import KumaRelease, release_of
@@ -76,7 +76,7 @@ def ask_release(get: Get, before: KumaRelease) -> KumaRelease:
     """
     try:
         return release_of(_INDEX.decode(get("/")))
-    except (NotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
+    except (NotFoundError, *UNREADABLE):
         return before
 
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from kuma_sd import Access, Context, Endpoint, HttpClient, Snapshot, SourceError, SourceStatus, Url
+from kuma_sd import Access, Context, Endpoint, HttpClient, Meters, Snapshot, SourceError, SourceStatus
 from kuma_sd_bundled.kuma_api.address import api_address
 from kuma_sd_bundled.kuma_api.asking import ANSWER_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS, Asking
 from kuma_sd_bundled.kuma_api.consistency import Consistency
 from kuma_sd_bundled.kuma_api.dataplanes import DataplaneReader
 from kuma_sd_bundled.kuma_api.inventory import Inventory
-from kuma_sd_bundled.kuma_api.meters import ApiMeters, PollCounts
+from kuma_sd_bundled.kuma_api.meters import METRICS, PollCounts
 from kuma_sd_bundled.kuma_api.options import ApiOptions
 from kuma_sd_bundled.kuma_api.poll import Findings, Poller
 from kuma_sd_bundled.kuma_api.remarks import unreadable_dataplanes
@@ -30,16 +30,15 @@ class ApiSource:
     """Polls the API of one control plane.
 
     Args:
-        address: its URL; replicas are separated by commas.
         options: the options of the source.
-        context: the interface to the daemon.
+        context: the interface to the daemon; replicas in its address are separated by commas.
 
     Raises:
         ConfigError: the address or the options cannot be used.
     """
 
-    def __init__(self, address: Url, options: ApiOptions, context: Context) -> None:
-        parsed = api_address(address)
+    def __init__(self, options: ApiOptions, context: Context) -> None:
+        parsed = api_address(context.address)
         self._replicas = parsed.replicas
         self._options = options
         self._access = Access(options, parsed.user)
@@ -64,7 +63,7 @@ class ApiSource:
                 HttpClient(replica, options, self._access).close()
         if options.tls_insecure_skip_verify:
             _log.warning("%s: any certificate is trusted (tls-insecure-skip-verify)", parsed.replicas[0])
-        context.register(ApiMeters(context.name, lambda: self.counts))
+        context.register(Meters(METRICS, {"control_plane": context.name}, lambda: self.counts))
         context.report(self._facts)
 
     def __iter__(self) -> Iterator[Snapshot]:

@@ -85,6 +85,6 @@ def _present(labels: Labels) -> Labels:
 
 
 @hookimpl
-def kuma_sd_transforms() -> Iterable[TransformPlugin]:
+def kuma_sd_transform_plugin() -> TransformPlugin:
     """Describe relabel."""
-    yield TransformPlugin("relabel", make=Relabel, options=RelabelOptions)
+    return TransformPlugin(open=lambda options, _context: Relabel(options), options=RelabelOptions)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from background import in_background
 
 from kuma_sd import Context, Snapshot, parse_url
 from kuma_sd.simulator import ApiServer, Dataplane, SimulatedControlPlane, World, kuma
@@ -31,13 +32,8 @@ def churning(world: World) -> Iterator[None]:
                 present.append(f"stable-{chance.randrange(5000):04}-{next(numbers)}")
                 world.add(Dataplane(present[-1], address="127.1.0.1:5670"))
 
-    thread = threading.Thread(target=change, daemon=True)
-    thread.start()
-    try:
+    with in_background(change, stop.set):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +50,7 @@ def test_nothing_that_stays_is_missing_and_what_is_removed_is_gone_within_three_
     world = World([Dataplane(name, address="127.1.0.1:5670") for name in [*STABLE, "removed-1"]])
     api = ApiServer()
     with SimulatedControlPlane(world, line=kuma(version), api=api), churning(world):
-        source = ApiSource(parse_url(f"kuma-api+{api.url}"), ApiOptions(api_interval=0.01), Context(""))
+        source = ApiSource(ApiOptions(api_interval=0.01), Context("", address=parse_url(f"kuma-api+{api.url}")))
         polls = iter(source)
         removed = 0
         for poll in range(8):
@@ -73,7 +69,7 @@ def test_one_change_among_many_is_converted_alone() -> None:
     world = World([Dataplane(f"dp-{number:05}", address="127.1.0.1:5670") for number in range(3000)])
     api = ApiServer()
     with SimulatedControlPlane(world, line=kuma("3.0"), api=api):
-        source = ApiSource(parse_url(f"kuma-api+{api.url}"), ApiOptions(api_interval=0.01), Context(""))
+        source = ApiSource(ApiOptions(api_interval=0.01), Context("", address=parse_url(f"kuma-api+{api.url}")))
         polls = iter(source)
         before = next(polls)
         assert source.counts.converted == 3000

@@ -15,7 +15,7 @@ from recorded_api import DATA, RecordedApi, recording
 from kuma_sd import ConfigError, Context, Snapshot, SourceError, parse_url
 from kuma_sd.simulator import ApiServer, GeneratedWorld, SimulatedControlPlane, kuma
 from kuma_sd.testing import SourceContract
-from kuma_sd_bundled.kuma_api import kuma_sd_sources
+from kuma_sd_bundled.kuma_api import kuma_sd_source_plugin
 from kuma_sd_bundled.kuma_api.errors import NotFoundError
 from kuma_sd_bundled.kuma_api.options import ApiOptions
 from kuma_sd_bundled.kuma_api.source import LISTS, ApiSource
@@ -25,7 +25,7 @@ FAST = ApiOptions(api_interval=0.01)
 
 
 class TestTheSource(SourceContract):
-    plugin = next(iter(kuma_sd_sources()))
+    plugin = kuma_sd_source_plugin()
 
     @contextlib.contextmanager
     def address(self, directory: Path) -> Iterator[str]:
@@ -76,7 +76,7 @@ def api() -> Iterator[Api]:
 
 
 def source_of(url: str, options: ApiOptions = FAST, name: str = "") -> ApiSource:
-    return ApiSource(parse_url(url), options, Context(name))
+    return ApiSource(options, Context(name, address=parse_url(url)))
 
 
 def first(source: ApiSource) -> Snapshot:
@@ -254,13 +254,13 @@ def test_the_next_poll_waits_for_ten_times_the_last() -> None:
 
 
 def test_metrics_and_facts_tell_what_polling_costs(api: Api) -> None:
-    context = Context("east")
-    source = ApiSource(parse_url(api.url), FAST, context)
-    [report] = context.facts
+    context = Context("east", address=parse_url(api.url))
+    source = ApiSource(FAST, context)
+    [report] = context.contributions.reports
     assert report() == {}
     iterator = iter(source)
     next(iterator)
-    [collector] = context.collectors
+    [collector] = context.contributions.collectors
     samples = {sample.name: sample for metric in collector.collect() for sample in metric.samples}
     source.close()
     assert samples["kuma_sd_api_requests_total"].value == len(api.seen)

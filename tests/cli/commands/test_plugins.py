@@ -1,5 +1,5 @@
 import pytest
-from settings_kit import Everything
+from settings_kit import DESCRIPTIONS, Describes
 
 from kuma_sd import __version__
 from kuma_sd.cli.main import main
@@ -20,10 +20,10 @@ def test_broken_plugins_are_listed_with_the_reason(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entries = [
-        Direct("output.null", Everything()),
+        Direct("output.null", Describes(DESCRIPTIONS["output.null"])),
         Direct("output.bad", object()),
         Direct("misnamed", object()),
-        Direct("output.push", Everything()),
+        Direct("output.push", Describes(DESCRIPTIONS["output.push"])),
     ]
     monkeypatch.setattr("kuma_sd.plugin.manager.Plugins", lambda: Plugins(entries))
     assert main(["plugins"]) == 0
@@ -33,8 +33,8 @@ def test_broken_plugins_are_listed_with_the_reason(
 KIND    NAME      FROM             OPTIONS
 ?       misnamed  no distribution  broken: entry point 'misnamed' of no distribution is not named as one of \
 source.NAME, transform.NAME, output.NAME
-output  bad       no distribution  broken: output 'bad' of no distribution cannot be loaded: its kuma_sd_outputs() \
-describes nothing
+output  bad       no distribution  broken: output 'bad' of no distribution cannot be loaded: it has no \
+kuma_sd_output_plugin() that returns a description
 output  null      no distribution  -
 output  push      no distribution  token =
                                    pin =

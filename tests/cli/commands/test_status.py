@@ -1,54 +1,39 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from msgspec.structs import replace
+from page_kit import output, plane
 
 from kuma_sd.cli.main import main
 from kuma_sd.cli.render.status import screen
 from kuma_sd.cli.render.style import Style
+from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus, HeldTargets
 from kuma_sd.telemetry.histogram import Histogram
+from kuma_sd.telemetry.output_status import OutputStatus, Quarantined
 from kuma_sd.telemetry.problems import problems_of
-from kuma_sd.telemetry.status import (
-    ControlPlaneStatus,
-    Count,
-    HeldStatus,
-    OutputStatus,
-    Quarantined,
-    Reloads,
-    StateSaving,
-    Status,
-    TargetCounts,
-)
+from kuma_sd.telemetry.status import Reloads, StateStatus, Status
+from kuma_sd.telemetry.target_counts import Count, TargetCounts
 from kuma_sd.web.application import Application, Response
 
 NOW = 1_000_000.0
-EAST = ControlPlaneStatus(
-    name="east",
-    title="east",
-    address="grpc://east:5676",
-    plugin="mads",
-    connected=True,
-    protocol="v1 gRPC",
-    why="at east:5676",
-    since=NOW - 7325,
-    last_response=NOW,
-    changed=NOW - 12,
-    assignments=1234,
-)
-FILE = OutputStatus(
-    name="file_sd",
-    plugin="file_sd",
-    publications=3,
-    published=NOW - 12,
-    groups=1234,
-    targets=1234,
-    seconds=Histogram().observe(0.012),
-    meshes=TargetCounts((Count("default", 1000), Count("payments", 234)), 2),
-    services=TargetCounts(tuple(Count(f"s{number}", 10, "default") for number in range(20)), 90, 900),
-)
-WELL = Status("1.2.3", NOW, NOW - 90_061, control_planes=(EAST,), outputs=(FILE,))
+
+
+def east(**facts: Any) -> ControlPlaneStatus:
+    known: dict[str, Any] = {"endpoint": "east:5676", "since": NOW - 7325, "last_response": NOW, "changed": NOW - 12}
+    return plane(**(known | {"assignments": 1234} | facts))
+
+
+def file_sd(**facts: Any) -> OutputStatus:
+    meshes = TargetCounts((Count("default", 1000), Count("payments", 234)), 2)
+    services = TargetCounts(tuple(Count(f"s{number}", 10, "default") for number in range(20)), 90, 900)
+    known: dict[str, Any] = {"last": NOW - 12, "groups": 1234, "seconds": Histogram().observe(0.012)}
+    return output(**(known | {"meshes": meshes, "services": services} | facts))
+
+
+WELL = Status("1.2.3", NOW, NOW - 90_061, control_planes=(east(),), outputs=(file_sd(),))
 
 
 def judged(status: Status) -> Status:
@@ -74,25 +59,20 @@ def test_all_that_matters_is_on_the_first_screen() -> None:
 
 
 def test_what_is_wrong_stands_out() -> None:
-    held = HeldStatus(3, TargetCounts((Count("default", 3),), 1), "3 of 5 vanished", NOW + 61, 1, suspicious=True)
-    west = replace(
-        EAST, name="west", title="west", connected=False, failing="Connection refused", age=61.0, restored=True
-    )
+    held = HeldTargets(3, TargetCounts((Count("default", 3),), 1), why="3 of 5 vanished", suspicious=True)
+    west = east(name="west", title="west", connected=False, failing="Connection refused", age=61.0, restored=True)
     status = replace(
         WELL,
         stuck=("pipeline: it has not moved for 1m5s",),
         reloads=Reloads(2, 1, NOW - 5, NOW - 99, "line 3: no"),
-        state=StateSaving(failing="no space"),
-        control_planes=(replace(EAST, guard=held, unreadable=2), west),
+        state=StateStatus(failing="no space"),
+        control_planes=(east(guard=held, held_until=NOW + 61, unreadable=2), west),
         outputs=(
-            replace(FILE, failing="the disk is full", facts={"role": "leader"}),
-            replace(
-                FILE,
-                name="more",
-                quarantined=7,
-                quarantine=(Quarantined("east", "default", "web-1", "too many labels"),),
+            file_sd(failing="the disk is full", facts={"role": "leader"}),
+            file_sd(
+                name="more", quarantined=7, quarantine=(Quarantined("east", "default", "web-1", "too many labels"),)
             ),
-            OutputStatus(name="new", plugin="file_sd", busy=9.0),
+            OutputStatus("new", "file_sd", busy=9.0),
         ),
     )
     text = "\n".join(lines(status))
@@ -122,8 +102,8 @@ def test_nothing_that_comes_from_outside_commands_the_terminal() -> None:
     status = replace(
         WELL,
         stuck=(nasty,),
-        control_planes=(replace(EAST, title=nasty, failing=nasty, connected=False, facts={nasty: nasty}),),
-        outputs=(replace(FILE, failing=nasty, meshes=TargetCounts((Count(nasty, 1),), 1)),),
+        control_planes=(east(title=nasty, failing=nasty, connected=False, facts={nasty: nasty}),),
+        outputs=(file_sd(failing=nasty, meshes=TargetCounts((Count(nasty, 1),), 1)),),
     )
     assert all(line.isprintable() for line in lines(status))
 
@@ -149,19 +129,19 @@ def test_a_healthy_daemon_is_shown_without_colours_in_a_pipe(
 
 def test_a_service_that_stands_in_several_meshes_is_named_with_its_mesh() -> None:
     services = TargetCounts((Count("redis", 5, "shop"), Count("redis", 4, "default"), Count("web", 2, "shop")), 3)
-    status = replace(WELL, outputs=(replace(FILE, services=services),))
+    status = replace(WELL, outputs=(file_sd(services=services),))
     assert lines(status)[-1].endswith("services: redis (shop) 5, redis (default) 4, web 2")
 
 
 def test_a_few_targets_that_are_held_after_a_reconnect_are_shown_and_need_no_look() -> None:
-    held = HeldStatus(1, TargetCounts((Count("default", 1),), 1), "they vanished soon after a connection", NOW + 61, 1)
-    told = lines(replace(WELL, control_planes=(replace(EAST, guard=held),)))
+    held = HeldTargets(1, TargetCounts((Count("default", 1),), 1), why="they vanished soon after a connection")
+    told = lines(replace(WELL, control_planes=(east(guard=held),)))
     assert told[3].startswith("  ok    east: ")
     assert told[5] == "        1 target that vanished is held for a while: they vanished soon after a connection"
 
 
 def test_an_empty_list_says_which_client_no_policy_names() -> None:
-    empty = replace(EAST, assignments=0, note="no policy (MeshMetric) names the client 'me'")
+    empty = east(assignments=0, note="no policy (MeshMetric) names the client 'me'")
     told = lines(replace(WELL, control_planes=(empty,)))
     assert "  look  east: 0 targets, changed 12s ago; connected over v1 gRPC for 2h2m" in told
     assert "        Control plane east sends 0 targets: no policy (MeshMetric) names the client 'me'" in told
@@ -227,7 +207,7 @@ def test_a_mistake_on_the_command_line_asks_nobody(capsys: pytest.CaptureFixture
 def test_the_exit_status_says_whether_it_is_healthy_and_if_asked_whether_it_is_ready(
     application: Application, stuck: tuple[str], publications: int, flags: list[str], exit_status: int
 ) -> None:
-    answer(application, replace(WELL, stuck=stuck, outputs=(replace(FILE, publications=publications),)))
+    answer(application, replace(WELL, stuck=stuck, outputs=(file_sd(publications=publications),)))
     assert main(["status", *flags]) == exit_status
 
 
@@ -273,12 +253,12 @@ def test_times_are_short() -> None:
 
 
 def test_a_control_plane_that_is_connected_and_silent_is_said_to_be() -> None:
-    silent = replace(EAST, connected=False, silent=40.0, failing="no answer for 40s", age=40.0)
+    silent = east(connected=False, silent=40.0, failing="no answer for 40s", age=40.0)
     text = "\n".join(lines(replace(WELL, control_planes=(silent,))))
     assert "east: 1,234 targets, changed 12s ago; connected, no answer for 40s" in text
 
 
 def test_an_empty_list_is_explained() -> None:
-    empty = replace(EAST, assignments=0, note="no policy (MeshMetric) names the client 'kuma_sd'")
+    empty = east(assignments=0, note="no policy (MeshMetric) names the client 'kuma_sd'")
     text = "\n".join(lines(replace(WELL, control_planes=(empty,))))
     assert "0 targets: no policy (MeshMetric) names the client 'kuma_sd'" in text

@@ -11,13 +11,22 @@ from page_kit import NOW, Answered, Page, only_named, output, plane, running, ta
 from publishing import Published
 
 from kuma_sd.core.publication import Publication
+from kuma_sd.telemetry.control_plane_status import HeldTargets
 from kuma_sd.telemetry.histogram import Histogram
 from kuma_sd.telemetry.history import History
-from kuma_sd.telemetry.status import Count, HeldStatus, Quarantined, Reloads, StateSaving, TargetCounts
+from kuma_sd.telemetry.output_status import Quarantined
+from kuma_sd.telemetry.status import Reloads, StateStatus
+from kuma_sd.telemetry.target_counts import Count, TargetCounts
 from kuma_sd.testing import assignment
 from kuma_sd.web.paths import is_reserved
 
-HELD = HeldStatus(138, TargetCounts.of([Count("payments", 138)]), "it is new", NOW + 100, 1, suspicious=True)
+
+def held(count: int, mesh: str, why: str = "it is new", until: float | None = NOW + 100) -> dict[str, Any]:
+    targets = HeldTargets(count, TargetCounts.of([Count(mesh, count)]), why=why, suspicious=True, engaged=1)
+    return {"guard": targets, "held_until": until}
+
+
+HELD = held(138, "payments")
 
 
 def shown(*parts: Any, **facts: Any) -> Answered:
@@ -72,11 +81,11 @@ STATES = {
         "Control plane east has sent nothing for 16m39s; its targets were dropped after max-age no answer yet",
     ),
     "the guard holds": (
-        (plane("a", guard=HELD),),
+        (plane("a", **HELD),),
         "The guard holds 138 targets that vanished from a, for 1m40s more it is new; in payments 138 Show them",
     ),
     "the guard holds for ever": (
-        (plane(guard=HeldStatus(1, TargetCounts.of([Count("", 1)]), "it is new", None, 1, suspicious=True)),),
+        (plane(**held(1, "", until=None)),),
         "The guard holds 1 target that vanished from east, until an operator accepts it is new; in (none) 1 Show them",
     ),
     "something is not understood": ((plane(unreadable=3),), "3 assignments of east cannot be read see the log"),
@@ -121,9 +130,9 @@ def test_the_daemon_itself_is_told_of_and_the_worst_stands_first() -> None:
     facts: dict[str, Any] = {
         "stuck": ("pipeline: its thread died",),
         "reloads": Reloads(1, 1, NOW - 60, None, "line 3: unknown key"),
-        "state": StateSaving(failing="read-only file system"),
+        "state": StateStatus(failing="read-only file system"),
     }
-    page = shown(plane(guard=HELD), output(publications=0, published=None), **facts)
+    page = shown(plane(**HELD), output(publications=0, last=None), **facts)
     assert [concern.split(" ")[1] for concern in problems(page)] == ["daemon", "settings", "are", "guard", "file_sd"]
     assert problems(page)[-1] == "Output file_sd has published nothing yet about to publish"
     assert "not healthy not ready, up 1d1h" in page.words
@@ -191,7 +200,7 @@ def test_without_outputs_or_history_the_page_is_shown_all_the_same() -> None:
 
 
 def test_accept_is_offered_only_to_those_who_may() -> None:
-    page = Page(running(plane(guard=HELD)))
+    page = Page(running(plane(**HELD)))
     assert not page.get().all("button")
     page.may_change = True
     (form,) = page.get().all("form", method="post")
@@ -229,7 +238,7 @@ def test_files_are_kept_by_browsers_until_they_change(name: str, content_type: s
 
 
 def test_nothing_is_loaded_from_elsewhere_and_no_style_or_script_stands_in_the_page() -> None:
-    page = Page(running(plane(guard=HELD)), may_change=True).get()
+    page = Page(running(plane(**HELD)), may_change=True).get()
     for element in page.document.iter():
         assert element.tag != "style"
         assert not [name for name in element.attrib if name == "style" or name.startswith("on")]
@@ -248,11 +257,11 @@ EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7 * 7 }}{% r
 def test_any_text_is_shown_and_never_obeyed(text: str) -> None:
     group = target_group(text or "x", mesh=text, **({"label": text} if text else {}))
     evil = plane(text, title=text, address=text, why=text, failing=text, facts={text: text}, protocol=text)
-    held = plane("b", guard=HeldStatus(1, TargetCounts.of([Count(text, 1)]), text, NOW + 9, suspicious=True))
+    holding = plane("b", **held(1, text, why=text))
     quarantine = (Quarantined(text, text, text, text),)
     one = output(text, failing=text, facts={text: text}, quarantined=1, quarantine=quarantine, transforms=(text,))
     counted = TargetCounts.of([Count(text, 1, text)])
-    parts = (evil, held, one, output("sd", meshes=counted, services=counted))
+    parts = (evil, holding, one, output("sd", meshes=counted, services=counted))
     history = History()
     Published(history).note("sd", Publication.of([group], 1.0), NOW, NOW)
     received = [assignment(text or "x", mesh=text, service=text or "s")]

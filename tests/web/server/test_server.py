@@ -14,6 +14,7 @@ from processes import eventually
 from serving import QUICK, Address, connected, exchange, get, read_all, served
 
 from kuma_sd.web.application import LARGEST_BODY
+from kuma_sd.web.paths import Lane
 from kuma_sd.web.server.exchange import HANDED_OVER
 from kuma_sd.web.server.limits import ConnectionLimits
 from kuma_sd.web.server.request_head import LARGEST_HEAD
@@ -132,6 +133,10 @@ def test_one_client_may_not_have_all_connections() -> None:
             assert greeting(client).endswith(b"hello")
 
 
+def long_lane(path: str) -> Lane:
+    return {"/long": Lane.LONG, "/list": Lane.LISTS}.get(path, Lane.STATUS)
+
+
 def test_what_takes_long_waits_for_its_like_and_keeps_nobody_else_waiting() -> None:
     begun, go_on = threading.Semaphore(0), threading.Event()
 
@@ -141,13 +146,33 @@ def test_what_takes_long_waits_for_its_like_and_keeps_nobody_else_waiting() -> N
             assert go_on.wait(30)
         return hello(environment, start_response)
 
-    with served(answer, takes_long=lambda path: path == "/long") as address, contextlib.ExitStack() as stack:
+    with served(answer, lane_of=long_lane) as address, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connected(address)) for _ in range(24)]
         for client in clients:
             client.sendall(HELLO.replace(b" / ", b" /%6cong "))
         assert begun.acquire(timeout=30)
         assert get(address).endswith(b"hello")
         assert not begun.acquire(blocking=False), "only one is worked on"
+        go_on.set()
+        assert all(greeting(client).endswith(b"hello") for client in clients)
+
+
+def test_lists_that_wait_for_each_other_keep_no_status_waiting() -> None:
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def answer(environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environment["PATH_INFO"] == "/list":
+            begun.release()
+            assert go_on.wait(30)
+        return hello(environment, start_response)
+
+    with served(answer, lane_of=long_lane) as address, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connected(address)) for _ in range(24)]
+        for client in clients:
+            client.sendall(HELLO.replace(b" / ", b" /list "))
+        for _ in range(ConnectionLimits().threads):
+            assert begun.acquire(timeout=30)
+        assert get(address).endswith(b"hello")
         go_on.set()
         assert all(greeting(client).endswith(b"hello") for client in clients)
 
@@ -161,7 +186,7 @@ def test_a_flood_of_what_takes_long_leaves_room_for_others() -> None:
         return hello(environment, start_response)
 
     limits = ConnectionLimits(connections=20, connections_of_client=20)
-    with served(answer, limits, takes_long=lambda path: path == "/long") as address, contextlib.ExitStack() as stack:
+    with served(answer, limits, lane_of=long_lane) as address, contextlib.ExitStack() as stack:
         for _ in range(30):
             stack.enter_context(connected(address)).sendall(HELLO.replace(b" / ", b" /long "))
         assert get(address).endswith(b"hello")

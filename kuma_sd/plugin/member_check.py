@@ -1,0 +1,49 @@
+"""Find members of a plugin's object that the daemon would overlook, or could not call: misspelt ones, for example."""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from typing import Any
+
+SIMILAR = 0.75
+"""Minimum similarity, from 0 to 1, of a misspelt name and the one that was meant."""
+
+
+def faults(instance: object, required: type, optional: Sequence[type]) -> Iterator[str]:
+    """Yield a sentence for each fault.
+
+    Args:
+        instance: the object that a plugin opened.
+        required: the interface that it must have.
+        optional: the interfaces that it may have.
+    """
+    known = {name: interface for interface in (required, *optional) for name in members_of(interface)}
+    what = type(instance).__name__
+    offered = {name for name in dir(instance) if not name.startswith("_")}
+    for name in sorted(offered - known.keys()):
+        meant = [other for other in sorted(known.keys() - offered) if _similarity(name, other) >= SIMILAR]
+        if meant:
+            yield f"{what}.{name} is never used; did you mean {meant[0]} ({known[meant[0]].__name__})?"
+    for name in sorted(members_of(required) - offered):
+        yield f"{what} has no {name}, which every {required.__name__} needs"
+    for name in sorted(offered & known.keys()):
+        yield from _uncallable(what, name, getattr(instance, name), getattr(known[name], name))
+
+
+def members_of(interface: type) -> set[str]:
+    """Return the names of the public members that an interface declares."""
+    return {name for name in vars(interface) if not name.startswith("_")}
+
+
+def _uncallable(what: str, name: str, member: Any, declared: Any) -> Iterator[str]:  # noqa: ANN401 (any member)
+    if isinstance(declared, property):
+        return
+    parameters = list(inspect.signature(declared).parameters)[1:]
+    try:
+        inspect.signature(member).bind(*parameters)
+    except TypeError:
+        yield f"{what}.{name} cannot be called as {name}({', '.join(parameters)})"
+
+
+def _similarity(name: str, other: str) -> float:
+    return SequenceMatcher(None, name, other).ratio()
