@@ -56,8 +56,8 @@ if TYPE_CHECKING:
         ReadsLabels,
         WritesFiles,
     )
+    from kuma_sd.prometheus.label_name import LABEL, LABEL_NAME
     from kuma_sd.prometheus.matchers import (
-        LABEL_NAME,
         MATCHERS,
         PATTERN_CACHE_SIZE,
         Matcher,
@@ -145,8 +145,8 @@ NAMES_OF_MODULES = {
         "ReadsLabels",
         "WritesFiles",
     ),
+    "kuma_sd.prometheus.label_name": ("LABEL", "LABEL_NAME"),
     "kuma_sd.prometheus.matchers": (
-        "LABEL_NAME",
         "MATCHERS",
         "Matcher",
         "Matchers",
@@ -182,6 +182,7 @@ __all__ = [
     "DURATION",
     "DURATION_OR_FOREVER",
     "FILE_CONTENT",
+    "LABEL",
     "LABEL_NAME",
     "MATCHERS",
     "MOST_SHARDS",

@@ -42,7 +42,7 @@ def dead(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
     outcome.lost = len(reader.lost)
     outcome.expect(attempts < seconds, f"{attempts} attempts in {seconds:g} s")
     outcome.expect(said.count("trying again") == 1, f"{said.count('trying again')} lines said that it was lost")
-    outcome.expect(said.count("connected over") == 2, "its return was not said once")  # noqa: PLR2004 (at start and now)
+    outcome.expect(said.count('msg="connected"') == 2, "its return was not said once")  # noqa: PLR2004 (at start and now)
     outcome.remarks.append(f"{attempts} attempts; 1 line when it went, 1 when it came back")
     return outcome
 

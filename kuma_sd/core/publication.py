@@ -23,6 +23,11 @@ class Change:
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The sizes of the parts, by name."""
+        return {"added": len(self.added), "removed": len(self.removed), "changed": len(self.changed)}
+
     def __str__(self) -> str:
         return f"{len(self.added)} added, {len(self.removed)} removed, {len(self.changed)} changed"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kuma_sd.core.model import Assignment, Key, Snapshot
 from kuma_sd.core.publication import Publication
 from kuma_sd.pipeline.chain import Chain
+from kuma_sd.plugin.hook_calls import TRANSFORM
 from kuma_sd.plugin.interfaces import Output, Transform
 from kuma_sd.runtime.builder import Components, Path
 
@@ -118,7 +119,7 @@ class ExplainInputs:
 
 def _chain_input(components: Components, path: Path, chain: Chain, outputs: Iterable[OutputInput]) -> ChainInput:
     label_profile, transforms = path
-    named = zip(transforms, chain.transforms, strict=True)
-    steps = tuple(NamedTransform(item.name, item.plugin_name, transform) for item, transform in named)
+    named = [NamedTransform(item.name, item.plugin_name, components.transforms[item.name][1]) for item in transforms]
+    steps = (*named, *(NamedTransform(hook.name, TRANSFORM, hook) for hook in components.hooks))
     here = {output.name for output in components.outputs_through(path)}
     return ChainInput(label_profile, steps, chain, tuple(end for end in outputs if end.name in here))

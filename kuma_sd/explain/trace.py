@@ -1,10 +1,10 @@
 """Trace a target through a chain, step by step."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, Labels, Target
 from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.explain.inputs import ChainInput, NamedTransform
@@ -13,7 +13,7 @@ from kuma_sd.plugin.optional_interfaces import ExplainsLabels
 from kuma_sd.prometheus.label_profiles import PROFILES, LabelProfile
 from kuma_sd.telemetry.explanation import ExplainedGroup, Step, Trace
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 Steps = tuple[Step, ...]
 
@@ -102,7 +102,11 @@ def _rules(transform: Transform, labels: Labels, target: Target) -> list[tuple[s
         explained = transform.explain(dict(labels), target)
         return [(str(rule), None if after is None else dict(after)) for rule, after in explained]
     except Exception as error:  # noqa: BLE001 (the boundary to plugins; the result is shown without it)
-        _log.warning("explain() of %s fails: %s: %s", type(transform).__name__, type(error).__name__, error)
+        _log.warning(
+            "explain() of a transform fails",
+            transform=type(transform).__name__,
+            reason=f"{type(error).__name__}: {error}",
+        )
         return []
 
 

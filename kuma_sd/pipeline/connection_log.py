@@ -1,17 +1,20 @@
 """What the log says about the connection to one control plane: each state once, however often it flaps."""
 
-import logging
 import threading
 from collections.abc import Callable
 
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.options import show_duration
 from kuma_sd.core.source_status import SourceStatus
 from kuma_sd.system.deadline import Deadline
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 CALM_SECONDS = 300.0
-"""How long a connection must hold before its next loss is worth a line again."""
+"""How long a connection must hold before its next loss is logged again."""
+
+CALM = show_duration(CALM_SECONDS)
+"""The same as text."""
 
 
 class ConnectionLog:
@@ -53,14 +56,14 @@ class ConnectionLog:
         with self._lock:
             was_up, self._up = self._up, False
             if self._flapping or was_up is False:
-                _log.debug("control plane %s: %s", self._title, reason)
+                _log.debug("connection failed", control_plane=self._title, reason=reason)
                 return
             self._flapping = bool(was_up and self._lost_lately)
             self._lost_lately = True
-        ending = "trying again, targets stay as they are"
+        text = "connection failed; trying again, targets stay as they are"
         if self._flapping:
-            ending = f"it breaks again and again, which is logged once until it holds for {show_duration(CALM_SECONDS)}"
-        _log.warning("control plane %s: %s; %s", self._title, reason, ending, exc_info=error)
+            text = f"connection fails again and again; this is logged once until it holds for {CALM}"
+        _log.warning(text, control_plane=self._title, reason=reason, error=error)
 
     def close(self) -> None:
         """Log no more."""
@@ -75,6 +78,10 @@ class ConnectionLog:
     def _say_connected(self) -> None:
         status = self._source()
         self._protocol = status.protocol
-        because = f" ({status.why})" if status.why else ""
-        where = f", at {status.endpoint}" if status.endpoint else ""
-        _log.info("control plane %s: connected over %s%s%s", self._title, status.protocol, because, where)
+        _log.info(
+            "connected",
+            control_plane=self._title,
+            protocol=status.protocol,
+            endpoint=status.endpoint or None,
+            reason=status.why or None,
+        )

@@ -4,18 +4,18 @@ A state machine whose events are methods. The pipeline's thread owns it; it does
 else reads the frozen `ControlPlaneView`.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from kuma_sd.core.list_diff import difference
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, ContactLost, LastGoodTargets, Snapshot
 from kuma_sd.pipeline.control_plane_matching import Identity
 from kuma_sd.pipeline.guard import FOREVER, Guard, GuardStatus
 from kuma_sd.pipeline.hold_log import HoldLog
 from kuma_sd.pipeline.ordinals import has_namesakes, with_stable_ordinals
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 LOOK_AGAIN_SECONDS = 1.0
 """When to look again at a hold whose time is over while an answer is overdue, or that we are late for.
@@ -265,6 +265,10 @@ class ControlPlane:
     def _expire(self) -> None:
         self.expired, self.restored = True, False
         if self.published:
-            _log.warning("control plane %s: out of contact for too long (max-age), targets dropped", self.config.title)
+            _log.warning(
+                "not connected for longer than max-age; its targets were dropped",
+                control_plane=self.config.title,
+                targets=len(self.published),
+            )
         self._lapsed = self.published
         self.guard.clear()

@@ -2,16 +2,15 @@
 
 import hashlib
 import itertools
-import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import LastGoodTargets, Snapshot, SourceEvent
-from kuma_sd.core.text import counted
 from kuma_sd.pipeline.control_plane import ControlPlane, ControlPlaneConfig
 from kuma_sd.pipeline.control_plane_matching import match
 from kuma_sd.pipeline.guard import FOREVER
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 REMEMBERED_SECONDS = 86400.0
 """How long a control plane that left is remembered."""
@@ -138,10 +137,10 @@ class ControlPlanes:
         for control_plane in leaving:
             if control_plane.published and control_plane not in self.leaving and new:
                 _log.info(
-                    "control plane %s: not in the settings any more; its %s stay until %s answered",
-                    control_plane.config.title,
-                    counted(len(control_plane.published), "target"),
-                    ", ".join(other.config.title for other in new),
+                    "removed from the settings; its targets stay until the new control planes answered",
+                    control_plane=control_plane.config.title,
+                    targets=len(control_plane.published),
+                    new=", ".join(other.config.title for other in new),
                 )
         self.leaving = leaving
         present = self.configured.values()

@@ -2,11 +2,11 @@
 
 import logging
 
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.options import show_duration
-from kuma_sd.core.text import counted
 from kuma_sd.pipeline.guard import FOREVER, GuardStatus
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 CALM_SECONDS = 300.0
 """For how long nothing may be held until the log says that it is over, however often it flaps."""
@@ -54,34 +54,33 @@ class HoldLog:
             self._calm_since = now if self._calm_since is None else self._calm_since
             if now - self._calm_since >= CALM_SECONDS:
                 self._said = logging.NOTSET
-                _log.info("control plane %s: no vanished target is held any more", self.title)
+                _log.info("no vanished target is held any more", control_plane=self.title)
         self._note_doubtful(status.held.doubtful, hold, now)
 
     def _say_held(self, status: GuardStatus, hold: float, level: int) -> None:
         if level <= self._said:
             return
         self._said = level
-        _log.log(
-            level,
-            "control plane %s: %s vanished but stay%s: %s; 'kuma-sd accept' lets them go",
-            self.title,
-            counted(status.held.targets, "target"),
-            "" if status.until is None else f" for up to {show_duration(hold)}",
-            status.held.why,
+        log = _log.warning if level == logging.WARNING else _log.info
+        log(
+            "targets vanished but stay; 'kuma-sd accept' releases them",
+            control_plane=self.title,
+            targets=status.held.targets,
+            stay_for=None if status.until is None else show_duration(hold),
+            reason=status.held.why,
         )
 
     def _note_doubtful(self, doubtful: int, hold: float, now: float) -> None:
         if not doubtful:
             if self._doubt_said:
-                _log.info("control plane %s: no target is in doubt any more", self.title)
+                _log.info("no target is in doubt any more", control_plane=self.title)
             self._doubtful_since, self._doubt_said = None, False
             return
         self._doubtful_since = now if self._doubtful_since is None else self._doubtful_since
         if not self._doubt_said and now - self._doubtful_since >= hold:
             self._doubt_said = True
             _log.warning(
-                "control plane %s: %s stay although they are missing, for as long as something cannot be read that may "
-                "be one of them; 'kuma-sd accept' lets them go",
-                self.title,
-                counted(doubtful, "target"),
+                "missing targets stay while they may be unreadable assignments; 'kuma-sd accept' releases them",
+                control_plane=self.title,
+                targets=doubtful,
             )

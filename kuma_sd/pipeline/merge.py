@@ -1,21 +1,25 @@
 """From snapshots to publications: what the control planes may publish, merged, converted and handed to the outputs."""
 
 import itertools
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Assignment, LastGoodTargets, SourceEvent
 from kuma_sd.pipeline.control_plane import ControlPlane, ControlPlaneView
 from kuma_sd.pipeline.control_planes import ControlPlanes
+from kuma_sd.pipeline.events import Events
 from kuma_sd.pipeline.first_publication import may_publish_first
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
 from kuma_sd.pipeline.route import Route
 from kuma_sd.state.saver import Restored
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
+
+BEAT_SECONDS = 10.0
+"""Maximum time between two steps of the pipeline, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class PipelineStatus:
         published: whether a first publication went out.
         control_planes: how each control plane is, by its name.
         leaving: how those are that are not in the settings any more.
-        beat: when it last took something from its mailbox, in seconds of ``time.monotonic()``.
+        beat: when its last step began, in seconds of ``time.monotonic()``.
         rounds: how often it put publications together.
         seconds: how long it took the last time.
     """
@@ -46,6 +50,7 @@ class Pipeline:
         started: when the daemon started, in seconds of ``time.monotonic()``.
         save: called with what is published of a control plane, whenever that changes.
         forget: called with the file of a control plane that left.
+        events: told when a hold begins and ends.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class Pipeline:
         started: float = 0.0,
         save: Callable[[LastGoodTargets], None] = lambda _last_good: None,
         forget: Callable[[str], None] = lambda _file: None,
+        events: Events | None = None,
     ) -> None:
         self.mailbox: Mailbox[Message] = Mailbox()
         self.status = PipelineStatus()
@@ -61,16 +67,17 @@ class Pipeline:
         self._started = started
         self._start_wait = 0.0
         self._save = save
+        self._events = events or Events()
         self._seen: dict[ControlPlane, Sequence[Assignment]] = {}
         self._saved: dict[ControlPlane, LastGoodTargets] = {}
         self._count = itertools.count()
 
     def run(self) -> None:
-        """Take messages until closed."""
+        """Take messages until closed; at least every BEAT_SECONDS, to show that this thread is alive."""
         self.step((), time.monotonic())
         while not self.mailbox.closed:
-            deadline = self.deadline(time.monotonic())
-            wait = None if deadline == float("inf") else max(0.0, deadline - time.monotonic())
+            now = time.monotonic()
+            wait = min(BEAT_SECONDS, max(0.0, self.deadline(now) - now))
             self.step(self.mailbox.take(wait).values(), time.monotonic())
 
     def close(self) -> None:
@@ -90,10 +97,6 @@ class Pipeline:
     def accept_soon(self, control_plane: str | None) -> None:
         """Let go of what is held, from any thread."""
         self.mailbox.put(("accept", control_plane), Accept(control_plane))
-
-    def knock(self) -> None:
-        """Ask for a newer ``status.beat``, from any thread."""
-        self.mailbox.put(("knock",), None)
 
     def begin(self, restored: Restored, configuration: Configuration, now: float) -> None:
         """Begin with what was saved; before the thread runs."""
@@ -131,8 +134,9 @@ class Pipeline:
         self._publish()
         for route in self.routes:
             for name in route.mailboxes:
-                change = route.last.since(before.get(name)) if route.last else None
-                _log.info("output %s: with the new settings %s", name, change)
+                if route.last:
+                    change = route.last.since(before.get(name))
+                    _log.info("new settings in effect", output=name, **change.counts)
 
     def deadline(self, now: float) -> float:
         """Return when step() must be called next even if nothing comes, in seconds of ``time.monotonic()``."""
@@ -171,16 +175,16 @@ class Pipeline:
         received = max((control_plane.received for control_plane in every), default=0.0)
         for route in self.routes:
             route.publish(assignments, received)
-        rounds = self.status.rounds + 1
-        self.status = replace(self.status, published=True, rounds=rounds, seconds=time.monotonic() - began)
+        rounds, seconds = self.status.rounds + 1, time.monotonic() - began
+        self.status = replace(self.status, published=True, rounds=rounds, seconds=seconds)
+        _log.debug("a round of the pipeline", assignments=len(assignments), seconds=round(seconds, 3))
 
     def _show(self, now: float) -> None:
-        self.status = replace(
-            self.status,
-            control_planes={name: control_plane.view for name, control_plane in self.control_planes.configured.items()},
-            leaving=[control_plane.view for control_plane in self.control_planes.leaving],
-            beat=now,
-        )
+        configured = self.control_planes.configured
+        views = {name: control_plane.view for name, control_plane in configured.items()}
+        leaving = [control_plane.view for control_plane in self.control_planes.leaving]
+        self.status = replace(self.status, control_planes=views, leaving=leaving, beat=now)
+        self._events.holds({configured[name].config.title: view.guard for name, view in views.items()})
 
     def _save_changes(self, *, may_publish: bool) -> None:
         """Leave what is published for saving where it changed; that somebody is known to be empty is saved too.

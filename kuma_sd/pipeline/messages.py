@@ -47,5 +47,5 @@ class Accept:
     control_plane: str | None = None
 
 
-Message = FromSource | Configuration | Accept | None
-"""What the pipeline's thread takes; None asks for a sign of life only."""
+Message = FromSource | Configuration | Accept
+"""What the pipeline's thread takes from its mailbox."""

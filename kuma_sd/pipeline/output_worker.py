@@ -12,6 +12,7 @@ from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.secret import redacted
 from kuma_sd.pipeline.backoff import Backoff
+from kuma_sd.pipeline.events import Events
 from kuma_sd.plugin.interfaces import Output
 from kuma_sd.telemetry.history import ChangeTotals
 from kuma_sd.telemetry.output_status import PublishingStatus
@@ -43,14 +44,16 @@ class OutputWorker:
         name: the instance's name in the settings.
         output: what publishes; it is started here unless ``started`` says that somebody did.
         min_interval: the least time between two publications, in seconds.
+        events: told what was published.
     """
 
-    def __init__(self, name: str, output: Output, min_interval: float) -> None:
+    def __init__(self, name: str, output: Output, min_interval: float, events: Events | None = None) -> None:
         self.name = name
         self.output = output
         self.mailbox: Mailbox[Publication] = Mailbox()
         self._born = time.time()
         self.status = OutputProgress(changes=ChangeTotals(began=self._born))
+        self._events = events or Events()
         self._min_interval = min_interval
         self._woken = threading.Event()
         self.started = False
@@ -118,9 +121,8 @@ class OutputWorker:
 
     def _succeeded(self, publication: Publication) -> None:
         status = self.status
-        if status.publishing.failing or not status.published:
-            event = "published again" if status.published else "published"
-            _log.info(event, output=self.name, targets=len(publication.groups))
+        log = _log.info if status.publishing.failing or not status.published else _log.debug
+        log("published again" if status.published else "published", output=self.name, targets=len(publication.groups))
         self._backoff.reset()
         now, seconds = time.time(), status.publishing.seconds
         # What a reload, a restart or the end of a hold published did not wait for a response.
@@ -131,6 +133,7 @@ class OutputWorker:
         self.status = OutputProgress(
             publication, publishing, changes=status.changes.after(publication, status.published)
         )
+        self._events.published(self.name, status.published, publication)
 
     def _failed(self, error: BaseException) -> None:
         before = self.status.publishing

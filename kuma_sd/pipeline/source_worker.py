@@ -6,12 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kuma_sd.core.errors import KumaSDError, SourceError
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import ContactLost, SourceEvent
 from kuma_sd.core.secret import redacted
 from kuma_sd.pipeline.backoff import Backoff
 from kuma_sd.pipeline.connection_log import ConnectionLog
+from kuma_sd.pipeline.events import Events
 from kuma_sd.plugin.interfaces import Source
 from kuma_sd.telemetry.control_plane_status import ConnectionStatus
+
+_log = Logger(__name__)
 
 LONGEST_RETRY_AFTER = 300.0
 """How long a server may send us away, in seconds."""
@@ -74,15 +78,24 @@ class SourceWorker:
         control_plane: its name.
         source: where the snapshots come from.
         put: where they go, and the news that contact was lost.
+        events: told when a connection is made and lost.
     """
 
-    def __init__(self, title: str, control_plane: str, source: Source, put: Callable[[SourceEvent], None]) -> None:
+    def __init__(
+        self,
+        title: str,
+        control_plane: str,
+        source: Source,
+        put: Callable[[SourceEvent], None],
+        events: Events | None = None,
+    ) -> None:
         self.title = title
         self.source = source
         self.status = ConnectionStatus()
         self._control_plane = control_plane
         self._put = put
         self._log = ConnectionLog(title, lambda: source.status)
+        self._events = events or Events()
         self._contact = Contact()
         self._made = 0.0
         self._short = 0
@@ -105,7 +118,9 @@ class SourceWorker:
             if self._closing.is_set():
                 return
             self._ended(why, error, time.monotonic())
-            self._closing.wait(max(self._backoff.next(), leave_alone))
+            pause = max(self._backoff.next(), leave_alone)
+            _log.debug("connecting again after a pause", control_plane=self.title, seconds=round(pause, 3))
+            self._closing.wait(pause)
 
     def close(self) -> None:
         """End run() at once, from any thread."""
@@ -118,6 +133,12 @@ class SourceWorker:
             began = self._contact.began(snapshot.connected, self.source.status.protocol)
             self._put(snapshot if snapshot.connected == began else replace(snapshot, connected=began))
             self._note_snapshot()
+            _log.debug(
+                "snapshot received",
+                control_plane=self.title,
+                assignments=len(snapshot.assignments),
+                unreadable=len(snapshot.unreadable),
+            )
             # While the next one is awaited, nothing of this one may stay.
             del snapshot
 
@@ -125,6 +146,7 @@ class SourceWorker:
         if not self.status.up:
             self._made = time.monotonic()
             self._log.made()
+            self._events.connected(self.title, self.source.status)
         self.status = replace(self.status, snapshots=self.status.snapshots + 1, up=True, failing="")
 
     def _ended(self, why: str, error: Exception | None, now: float) -> None:
@@ -132,6 +154,7 @@ class SourceWorker:
         why = redacted(why)
         if self.status.up:
             self._contact.broke(now, was_ended=why == ENDED)
+            self._events.connection_lost(self.title, why)
             # A gateway may end each connection as soon as it is made: then it is asked ever less often.
             self._short = 0 if now - self._made >= STEADY_SECONDS else self._short + 1
             self._backoff.reset(max(0, self._short - 1))

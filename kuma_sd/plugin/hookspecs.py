@@ -1,10 +1,12 @@
 """Hooks that plugins implement."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import pluggy
 
 if TYPE_CHECKING:
+    from kuma_sd.core.model import Labels, Target
     from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
 
 PROJECT = "kuma_sd"
@@ -62,5 +64,22 @@ def kuma_sd_output_plugin() -> "OutputPlugin":
         @hookimpl
         def kuma_sd_output_plugin():
             return OutputPlugin(open=lambda options, context: Counter())
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def kuma_sd_transform(labels: "Labels", target: "Target") -> "Iterable[Labels]":
+    """Transform the labels of a target, for all outputs, after the transforms that the settings name.
+
+    It must not change its arguments and must depend on nothing else: it is called once for a target, and again only
+    when that target changes. Where several plugins have this hook, each gets what the one before returned.
+
+    Args:
+        labels: the label set so far, ``__address__`` included.
+        target: what the control plane sent.
+
+    Returns:
+        The label sets that should come out: none drops the target, several make several of it.
     """
     raise NotImplementedError

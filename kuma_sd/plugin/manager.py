@@ -1,22 +1,22 @@
-"""Find and load plugins: only those that are needed, and a broken one does not affect the others.
+"""Load plugins: only those that are needed, and a broken one does not affect the others.
 
 pluggy's own loader stops at the first broken plugin, and silently skips a second one of the same name.
 """
 
-import importlib.metadata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import pluggy
 
 from kuma_sd.core.errors import PluginError
-from kuma_sd.core.options import options_of
+from kuma_sd.core.options import FileContent, options_of
 from kuma_sd.core.text import did_you_mean
-from kuma_sd.plugin import hookspecs
+from kuma_sd.plugin import event_hooks, hook_calls, hookspecs
+from kuma_sd.plugin.catalogue import FILE, PLUGIN, Available, Candidate, Catalogue, EntryPoint
+from kuma_sd.plugin.hook_calls import HookTransform, Listeners
+from kuma_sd.plugin.hook_check import check_hooks
 from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
-
-GROUP = "kuma_sd.plugins"
 
 AnyPlugin = SourcePlugin | TransformPlugin | OutputPlugin
 P = TypeVar("P", bound=AnyPlugin)
@@ -28,60 +28,45 @@ _HOOKS: dict[str, tuple[str, type[AnyPlugin]]] = {
 }
 
 
-class EntryPoint(Protocol):
-    """The part of `importlib.metadata.EntryPoint` that is used here."""
-
-    @property
-    def name(self) -> str:
-        """``KIND.NAME``."""
-
-    @property
-    def dist(self) -> importlib.metadata.Distribution | None:
-        """The distribution it belongs to."""
-
-    def load(self) -> Any:  # noqa: ANN401 (any module or object)
-        """Import the object that it names."""
-
-
-class Direct(NamedTuple):
-    """An entry point for an existing object instead of an installed one; for tests."""
-
-    name: str
-    plugin: object
-    dist: importlib.metadata.Distribution | None = None
-
-    def load(self) -> object:
-        """Return the object."""
-        return self.plugin
-
-
-class Available(NamedTuple):
-    """An installed plugin, not loaded yet. The name of a source is a URL scheme."""
-
-    kind: str
-    name: str
-    distribution: str
-    version: str
-
-
 class Loaded(NamedTuple):
-    """A loaded plugin, or the error that prevented loading it: one of both is None."""
+    """A loaded plugin, or the error that prevented loading it.
+
+    Args:
+        available: which plugin.
+        plugin: its description; None if it only has hooks, or cannot be loaded.
+        hooks: the names of its hooks.
+        error: why it cannot be loaded; None if it can.
+    """
 
     available: Available
-    plugin: AnyPlugin | None
-    error: PluginError | None
+    plugin: AnyPlugin | None = None
+    hooks: tuple[str, ...] = ()
+    error: PluginError | None = None
 
 
 class Plugins:
-    """All installed plugins.
+    """The plugins that one reading of the settings loads, all in one pluggy manager.
 
     Args:
         entry_points: the entry points to use instead of the installed ones.
     """
 
     def __init__(self, entry_points: Iterable[EntryPoint] | None = None) -> None:
-        self._given = None if entry_points is None else tuple(entry_points)
-        self._loaded: dict[tuple[str, str], AnyPlugin] = {}
+        self._catalogue = Catalogue(entry_points)
+        self._files: tuple[Candidate, ...] = ()
+        self._loaded: dict[str, object] = {}
+        self._manager: pluggy.PluginManager | None = None
+
+    def fresh(self, files: Iterable[FileContent] | None = None) -> "Plugins":
+        """Return the plugins for another reading of the settings: nothing is loaded, but nothing is imported twice.
+
+        Args:
+            files: the plugin files that the settings name; None for the same ones.
+        """
+        plugins = Plugins()
+        plugins._catalogue = self._catalogue
+        plugins._files = self._files if files is None else self._catalogue.of_files(files)
+        return plugins
 
     def source(self, scheme: str) -> SourcePlugin:
         """Load the source for a URL scheme.
@@ -89,7 +74,7 @@ class Plugins:
         Raises:
             PluginError: there is no such source, more than one, or it is broken.
         """
-        return self._get(SourcePlugin, "source", scheme)
+        return self._describe(SourcePlugin, "source", scheme)
 
     def transform(self, name: str) -> TransformPlugin:
         """Load a kind of transform.
@@ -97,7 +82,7 @@ class Plugins:
         Raises:
             PluginError: there is none, more than one, or it is broken.
         """
-        return self._get(TransformPlugin, "transform", name)
+        return self._describe(TransformPlugin, "transform", name)
 
     def output(self, name: str) -> OutputPlugin:
         """Load a kind of output.
@@ -105,94 +90,128 @@ class Plugins:
         Raises:
             PluginError: there is none, more than one, or it is broken.
         """
-        return self._get(OutputPlugin, "output", name)
+        return self._describe(OutputPlugin, "output", name)
+
+    def hooks(self, name: str) -> list[str]:
+        """Load a plugin for its hooks, and return their names.
+
+        Raises:
+            PluginError: there is none, more than one, or it is broken or has no hook.
+        """
+        candidate = self._find(PLUGIN, name)
+        try:
+            hooks = self._register(candidate)
+        except (Exception, SystemExit) as error:  # (the boundary to plugins: importing one may raise anything)
+            raise _broken(PLUGIN, candidate, error) from error
+        if not hooks:
+            raise _broken(PLUGIN, candidate, PluginError("it has no hook"))
+        return hooks
+
+    @property
+    def manager(self) -> pluggy.PluginManager:
+        """Pluggy's manager of all that is loaded; it calls the hooks of what was loaded first first."""
+        if self._manager is None:
+            self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+            self._manager.add_hookspecs(hookspecs)
+            self._manager.add_hookspecs(event_hooks)
+            # pluggy calls the hooks of what was registered last first.
+            for name, plugin in reversed(self._loaded.items()):
+                self._manager.register(plugin, name)
+        return self._manager
+
+    @property
+    def listeners(self) -> Listeners:
+        """Who listens to events."""
+        return hook_calls.listeners(self.manager)
+
+    @cached_property
+    def transforms(self) -> list[HookTransform]:
+        """The steps that hooks add to every chain; to be asked for once all is loaded."""
+        return hook_calls.transforms(self.manager)
 
     def available(self) -> list[Available]:
-        """List the installed plugins, sorted, without importing them."""
-        return sorted(map(_describe, self._entry_points))
+        """List the plugins that can be loaded, sorted, without importing them."""
+        return sorted(candidate.available for candidate in self._candidates)
 
     def provider(self, kind: str, name: str) -> str:
         """Name the distribution that a plugin comes from, like ``kuma-sd-example 1.0``."""
-        return " and ".join(_provider(entry) for entry in self._candidates(kind, name))
+        found = [candidate for candidate in self._candidates if candidate.is_for(kind, name)]
+        return " and ".join(candidate.available.provider for candidate in found)
 
     def load_all(self) -> list[Loaded]:
-        """Load all installed plugins; a broken one is reported and does not affect the others."""
-        results = []
-        for available in self.available():
-            try:
-                if available.kind not in _HOOKS:
-                    raise _misnamed(available)
-                plugin = self._get(_HOOKS[available.kind][1], available.kind, available.name)
-                results.append(Loaded(available, plugin, None))
-            except PluginError as error:
-                results.append(Loaded(available, None, error))
-        return results
+        """Load all plugins; a broken one is reported and does not affect the others."""
+        return [self._try(available) for available in self.available()]
 
-    @cached_property
-    def _entry_points(self) -> tuple[EntryPoint, ...]:
-        return tuple(importlib.metadata.entry_points(group=GROUP)) if self._given is None else self._given
+    @property
+    def _candidates(self) -> tuple[Candidate, ...]:
+        return (*self._catalogue.installed, *self._files)
 
-    def _candidates(self, kind: str, name: str) -> list[EntryPoint]:
-        return [entry for entry in self._entry_points if entry.name == f"{kind}.{name}"]
+    def _try(self, available: Available) -> Loaded:
+        kind, name = available[:2]
+        try:
+            if kind in _HOOKS:
+                description = self._describe(_HOOKS[kind][1], kind, name)
+                return Loaded(available, description, tuple(check_hooks(self._find(kind, name).plugin)))
+            if kind not in (PLUGIN, FILE):
+                raise _misnamed(available)
+            return Loaded(available, hooks=tuple(self.hooks(name)))
+        except PluginError as error:
+            return Loaded(available, error=error)
 
-    def _get(self, description: type[P], kind: str, name: str) -> P:
-        if (kind, name) not in self._loaded:
-            candidates = self._candidates(kind, name)
-            if not candidates:
-                raise self._unknown(kind, name)
-            if len(candidates) > 1:
-                both = " and ".join(sorted(map(_provider, candidates)))
-                raise PluginError(f"{kind} '{name}' is provided twice, by {both}; uninstall all but one of them")
-            self._loaded[kind, name] = _load(candidates[0], description, kind, name)
-        return cast("P", self._loaded[kind, name])
+    def _find(self, kind: str, name: str) -> Candidate:
+        candidates = [candidate for candidate in self._candidates if candidate.is_for(kind, name)]
+        if not candidates:
+            raise self._unknown(kind, name)
+        if len(candidates) > 1:
+            both = " and ".join(sorted(candidate.available.provider for candidate in candidates))
+            raise PluginError(f"{kind} '{name}' is provided twice, by {both}; remove all but one of them")
+        return candidates[0]
 
     def _unknown(self, kind: str, name: str) -> PluginError:
-        known = sorted({available.name for available in self.available() if available.kind == kind})
+        known = sorted({available.name for available in self.available() if available.kind in (kind, FILE)})
         what = "source for the URL scheme" if kind == "source" else kind
         suggestion = did_you_mean(name, known) or f"; installed: {', '.join(known) or 'none'}"
         return PluginError(f"there is no {what} '{name}'{suggestion}")
 
+    def _register(self, candidate: Candidate) -> list[str]:
+        """Add a plugin to pluggy's manager, and return the names of its hooks; one object is added once."""
+        plugin = candidate.plugin
+        hooks = check_hooks(plugin)
+        if plugin not in self._loaded.values():
+            self._loaded[candidate.available.full_name] = plugin
+            self._manager = None
+        return hooks
 
-def _load(entry: EntryPoint, description: type[P], kind: str, name: str) -> P:
-    try:
-        described = _described(entry.load(), description, _HOOKS[kind][0])
-    except (Exception, SystemExit) as error:  # (the boundary to plugins: importing one may raise anything)
-        reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
-        reason = " ".join(reason.split())  # pluggy's messages have several lines
-        raise PluginError(f"{kind} '{name}' of {_provider(entry)} cannot be loaded: {reason}") from error
-    return described
+    def _describe(self, description: type[P], kind: str, name: str) -> P:
+        candidate = self._find(kind, name)
+        try:
+            self._register(candidate)
+            if kind not in candidate.descriptions:
+                candidate.descriptions[kind] = self._ask(candidate.plugin, description, _HOOKS[kind][0])
+        except (Exception, SystemExit) as error:  # (as above)
+            raise _broken(kind, candidate, error) from error
+        return cast("P", candidate.descriptions[kind])
+
+    def _ask(self, plugin: object, description: type[P], hook: str) -> P:
+        results = self.manager.subset_hook_caller(hook, self.manager.get_plugins() - {plugin})()
+        if not results:
+            raise PluginError(f"it has no {hook}() that returns a description")
+        described = results[0]
+        if not isinstance(described, description):
+            raise PluginError(f"it describes itself with {described!r}, which is no {description.__name__}")
+        options_of(described.options)
+        return described
 
 
-def _described(implementation: object, description: type[P], hook: str) -> P:
-    # One manager for each plugin, so that an error names the right plugin.
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    manager.register(implementation)
-    manager.check_pending()
-    call: Callable[[], list[object]] = getattr(manager.hook, hook)
-    results = call()
-    if not results:
-        raise PluginError(f"it has no {hook}() that returns a description")
-    described = results[0]
-    if not isinstance(described, description):
-        raise PluginError(f"it describes itself with {described!r}, which is no {description.__name__}")
-    options_of(described.options)
-    return described
+def _broken(kind: str, candidate: Candidate, error: BaseException) -> PluginError:
+    reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+    reason = " ".join(reason.split())  # pluggy's messages have several lines
+    available = candidate.available
+    return PluginError(f"{kind} '{available.name}' of {available.provider} cannot be loaded: {reason}")
 
 
 def _misnamed(available: Available) -> PluginError:
     kinds = ", ".join(f"{kind}.NAME" for kind in _HOOKS)
-    entry = f"{available.kind}.{available.name}" if available.kind else available.name
-    provider = f"{available.distribution} {available.version}".rstrip()
-    return PluginError(f"entry point '{entry}' of {provider} is not named as one of {kinds}")
-
-
-def _describe(entry: EntryPoint) -> Available:
-    kind, _, name = entry.name.rpartition(".") if entry.name.count(".") == 1 else ("", "", entry.name)
-    if entry.dist is None:
-        return Available(kind, name, "no distribution", "")
-    return Available(kind, name, entry.dist.name, entry.dist.version)
-
-
-def _provider(entry: EntryPoint) -> str:
-    return " ".join(filter(None, _describe(entry)[2:]))
+    return PluginError(
+        f"entry point '{available.full_name}' of {available.provider} is not named as one of {kinds}, NAME"
+    )

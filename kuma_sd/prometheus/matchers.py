@@ -7,21 +7,10 @@ from functools import cached_property
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.options import OptionType
+from kuma_sd.prometheus.label_name import LABEL_NAME
 from kuma_sd.prometheus.regex import PATTERN_CACHE_SIZE, Pattern, parse_pattern
 
-__all__ = [
-    "LABEL_NAME",
-    "MATCHERS",
-    "PATTERN_CACHE_SIZE",
-    "Matcher",
-    "Matchers",
-    "Pattern",
-    "parse_matchers",
-    "parse_pattern",
-]
-
-LABEL_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
-"""Matches, as a whole, the label names that every version of Prometheus accepts."""
+__all__ = ["MATCHERS", "PATTERN_CACHE_SIZE", "Matcher", "Matchers", "Pattern", "parse_matchers", "parse_pattern"]
 
 _BLANK = re.compile(r"\s*")
 _OPEN, _CLOSE, _COMMA, _END = map(re.compile, (r"\{", r"\}", ",", r"\Z"))

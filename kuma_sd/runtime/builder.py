@@ -8,6 +8,7 @@ from kuma_sd.core.errors import ConfigError, KumaSDError, Mistakes
 from kuma_sd.core.publication import Publication
 from kuma_sd.pipeline.chain import Chain, LabelLimits
 from kuma_sd.plugin.context import Context, Contributions
+from kuma_sd.plugin.hook_calls import HookTransform
 from kuma_sd.plugin.interfaces import Output, Source, Transform
 from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.label_profiles import LabelProfile
@@ -32,6 +33,7 @@ class Components(NamedTuple):
         transforms: by instance name, each with the settings it was opened from; chains share them.
         outputs: by instance name, each with the settings it was opened from.
         chains: the chains of the outputs; outputs with equal label profile and transforms share one.
+        hooks: the steps that plugins' hooks add to every chain.
         contexts: the context of each instance, by kind and name.
     """
 
@@ -39,6 +41,7 @@ class Components(NamedTuple):
     transforms: Mapping[str, tuple[TransformSettings, Transform]] = {}
     outputs: Mapping[str, tuple[OutputSettings, Output]] = {}
     chains: tuple[tuple[Path, Chain], ...] = ()
+    hooks: tuple[HookTransform, ...] = ()
     contexts: Mapping[tuple[str, str], Context] = {}
 
     @property
@@ -92,6 +95,7 @@ def build(settings: Settings, running: Components | None = None) -> Components:
         sources=opener.open_all("source", control_planes, before.sources),
         outputs=opener.open_all("output", outputs, before.outputs),
         transforms=opener.open_all("transform", transforms, before.transforms),
+        hooks=tuple(settings.plugins.transforms),
         contexts=opener.contexts,
     )
     mistakes.attempt(_check_paths, components)
@@ -147,8 +151,12 @@ def _check_files(outputs: Mapping[str, tuple[OutputSettings, Output]]) -> None:
 
 
 def _chain(path: Path, limits: LabelLimits, components: Components, running: Components) -> Chain:
+    profile, named = path
+    transforms: list[Transform] = [
+        *(components.transforms[transform.name][1] for transform in named),
+        *components.hooks,
+    ]
     for other, chain in running.chains:
-        if (other, chain.limits) == (path, limits):
+        if (other, chain.limits, chain.transforms) == (path, limits, transforms):
             return chain
-    profile, transforms = path
-    return Chain(LabelProfile(profile), [components.transforms[transform.name][1] for transform in transforms], limits)
+    return Chain(LabelProfile(profile), transforms, limits)

@@ -13,6 +13,7 @@ from kuma_sd.core.text import counted
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig, ControlPlaneView
 from kuma_sd.pipeline.control_plane_matching import endpoints_of
+from kuma_sd.pipeline.events import Events
 from kuma_sd.pipeline.merge import Pipeline
 from kuma_sd.pipeline.messages import Configuration
 from kuma_sd.pipeline.output_worker import OutputWorker
@@ -52,7 +53,8 @@ class Daemon:
         self.outputs: dict[str, OutputWorker] = {}
         self.sources: dict[str, SourceWorker] = {}
         self.state = State(settings.core.state_dir)
-        self.pipeline = Pipeline(time.monotonic(), self.state.save, self.state.remove)
+        self.events = Events()
+        self.pipeline = Pipeline(time.monotonic(), self.state.save, self.state.remove, self.events)
         self._components = Components()
         self._source_ids = itertools.count(1)
         self._ids: dict[SourceWorker, int] = {}
@@ -79,6 +81,7 @@ class Daemon:
         self._start_threads()
         control_planes = ", ".join(source.title for source in self.sources.values())
         _log.info("started", control_planes=control_planes, outputs=", ".join(self.outputs))
+        self.events.started([source.title for source in self.sources.values()], self.outputs)
 
     def reload(self, settings: Settings) -> None:
         """Apply new settings. Components whose settings are unchanged keep running.
@@ -110,6 +113,7 @@ class Daemon:
         Returns:
             The names of threads that did not end in time, because a plugin blocks.
         """
+        self.events.stopping()
         stuck = self.threads.stop(STOP_TIMEOUT)
         for name in stuck:
             _log.warning("a thread did not end in time; its last write may be lost", thread=name)
@@ -189,7 +193,7 @@ class Daemon:
 
     def _workers(self) -> dict[str, Worker]:
         """Return the workers by thread name, in the order in which they are started."""
-        workers: dict[str, Worker] = {"state": self.state}
+        workers: dict[str, Worker] = {"events": self.events, "state": self.state}
         workers.update((f"output {name}", worker) for name, worker in self.outputs.items())
         workers["pipeline"] = self.pipeline
         workers.update((f"control plane {worker.title}", worker) for worker in self.sources.values())
@@ -203,6 +207,7 @@ class Daemon:
     def _adopt(self, settings: Settings, components: Components) -> Configuration:
         """Create the workers of new settings, reusing those whose components did not change."""
         self._settings, self._components = settings, components
+        self.events.replace_listeners(settings.plugins.listeners)
         self.outputs = {name: self._output_worker(*pair) for name, pair in components.outputs.items()}
         self.sources = {name: self._source_worker(*pair) for name, pair in components.sources.items()}
         self._ids = {worker: self._ids[worker] for worker in self.sources.values()}
@@ -268,7 +273,7 @@ class Daemon:
     def _output_worker(self, one: OutputSettings, output: Output) -> OutputWorker:
         worker = self.outputs.get(one.name)
         if not worker or worker.output is not output:
-            return OutputWorker(one.name, output, one.min_interval)
+            return OutputWorker(one.name, output, one.min_interval, self.events)
         worker.min_interval = one.min_interval
         return worker
 
@@ -277,7 +282,7 @@ class Daemon:
         if worker and worker.source is source:
             return worker
         source_id = next(self._source_ids)
-        worker = SourceWorker(one.title, one.name, source, self.pipeline.receiver(source_id))
+        worker = SourceWorker(one.title, one.name, source, self.pipeline.receiver(source_id), self.events)
         self._ids[worker] = source_id
         return worker
 

@@ -31,13 +31,13 @@ def advice(components: Components) -> Iterator[str]:
 
 def _missing_labels(components: Components) -> Iterator[str]:
     """Yield a sentence for each transform that reads labels missing in its output's label profile."""
-    for path, chain in components.chains:
+    for path, _ in components.chains:
         label_profile, transforms = path
         labels: Labels = PROFILES[label_profile](_ANY)
         if any(name.startswith(_META) for name in labels):
             continue
         outputs = ", ".join(output.name for output in components.outputs_through(path))
-        for named, transform in zip(transforms, chain.transforms, strict=True):
+        for named, transform in (components.transforms[transform.name] for transform in transforms):
             missing = sorted(name for name in _reads(transform) if name.startswith(_META))
             if missing:
                 yield (

@@ -39,12 +39,12 @@ class StatusCollector:
     """
 
     def __init__(self, daemon: Daemon) -> None:
-        now = time.monotonic()
+        self._begun = time.monotonic()
         self.history = History()
         self.reloads = Reloads(succeeded=time.time())
         self._daemon = daemon
         self._started = time.time()
-        self._requested = self._looked = self._main = now
+        self._looked = self._main = self._begun
         self._sizes: dict[str, Measured[Size]] = {}
         self._parts: dict[str, Measured[Parts]] = {}
         self._reported: set[tuple[str, str]] = set()
@@ -61,17 +61,14 @@ class StatusCollector:
         self._closing.set()
 
     def look(self) -> None:
-        """Record what was published, and request a sign of life from the pipeline."""
+        """Record what was published."""
         outputs = self._daemon.outputs
         self.history.keep_only(list(outputs))
         for name, worker in outputs.items():
             status, when = worker.status, worker.status.publishing.last
             if status.published and when:
                 self.history.note(name, len(status.published.groups), status.changes, when, time.time())
-        now = self._looked = time.monotonic()
-        if self._daemon.pipeline.status.beat >= self._requested:
-            self._requested = now
-            self._daemon.pipeline.knock()
+        self._looked = time.monotonic()
 
     def main_thread_moves(self) -> None:
         """Record that the main thread is alive."""
@@ -116,6 +113,7 @@ class StatusCollector:
             rounds=pipeline.rounds,
             round_seconds=pipeline.seconds,
             state=daemon.state.status,
+            events=daemon.events.status,
         )
         return replace(status, problems=tuple(problems_of(status)))
 
@@ -123,9 +121,8 @@ class StatusCollector:
         now = time.monotonic()
         for name in self._daemon.threads.died:
             yield f"{name}: its thread died"
-        moved = {"main thread": self._main, "observer": self._looked}
-        if self._daemon.pipeline.status.beat < self._requested:
-            moved["pipeline"] = self._requested
+        beat = self._daemon.pipeline.status.beat or self._begun
+        moved = {"main thread": self._main, "observer": self._looked, "pipeline": beat}
         for name, when in moved.items():
             if now - when > STUCK:
                 yield f"{name}: it has not moved for {duration(now - when)}"

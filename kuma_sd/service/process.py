@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.options import FileContent
+from kuma_sd.pipeline.merge import BEAT_SECONDS
 from kuma_sd.runtime.daemon import STOP_TIMEOUT, Daemon
 from kuma_sd.runtime.status_collector import StatusCollector
 from kuma_sd.service.reloader import Reloader, ReloadSteps
@@ -72,7 +73,6 @@ class Service:
         self._reloader = Reloader(settings, steps)
         self._watcher = FileWatcher(_files_of(settings), lambda _changed: self._reloader.ask())
         self._tick = min(self._notifier.watchdog_interval or LONGEST_TICK, LONGEST_TICK)
-        self._beat = 0.0
         self._next_look = 0.0
         self._ready = False
 
@@ -152,11 +152,8 @@ class Service:
         elif self._ready:
             notifier.status(daemon.summary)
             give_back()
-            # The pipeline has handled the last request, so it is alive.
-            if daemon.pipeline.status.beat >= self._beat:
+            if time.monotonic() - daemon.pipeline.status.beat <= 2 * BEAT_SECONDS:
                 notifier.alive()
-        self._beat = time.monotonic()
-        daemon.pipeline.knock()
 
     def _apply(self, settings: Settings) -> None:
         _check_file(self._settings, settings)
@@ -179,6 +176,7 @@ class Service:
 
     def _reload_ended(self, failing: str) -> None:
         self._collector.reloaded(failing)
+        self._daemon.events.reloaded(failing)
         self._notifier.ready(self._daemon.summary)
 
 
@@ -206,6 +204,7 @@ def _files_of(settings: Settings) -> Iterator[Path]:
     """Yield the files that settings were read from."""
     if config := getattr(settings.arguments, "config", None):
         yield Path(config)
+    yield from (file.path for file in settings.core.plugin_file if file.path)
     instances: list[ControlPlaneSettings | OutputSettings | TransformSettings] = [
         *settings.control_planes,
         *settings.outputs,

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kuma_sd.core.errors import ConfigError, Mistakes
-from kuma_sd.core.options import options_of
+from kuma_sd.core.errors import ConfigError, Mistakes, PluginError
+from kuma_sd.core.options import FileContent, options_of
 from kuma_sd.core.url import Url
 from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
 from kuma_sd.plugin.manager import Plugins
@@ -114,6 +114,7 @@ class Settings:
         control_planes: at least one.
         outputs: at least one.
         web: options of the web listener.
+        plugins: all plugins that they load.
         effective: all options in effect, by section.
         warnings: settings without effect, one sentence each.
         arguments: the values of the command's own flags.
@@ -124,6 +125,7 @@ class Settings:
     control_planes: tuple[ControlPlaneSettings, ...]
     outputs: tuple[OutputSettings, ...]
     web: WebOptions
+    plugins: Plugins = field(default_factory=Plugins, compare=False, repr=False)
     effective: tuple[Effective, ...] = field(default=(), compare=False, repr=False)
     warnings: tuple[str, ...] = field(default=(), compare=False, repr=False)
     arguments: argparse.Namespace = field(default_factory=argparse.Namespace, compare=False, repr=False)
@@ -156,16 +158,38 @@ def load(
     if instances is None:
         mistakes.check()
     assert instances is not None
+    plugins, files = _load_hooks(precedence, plugins)
     schema = declare(instances, plugins)
     texts, namespace = precedence.parse(schema)
     in_file, warnings = _discover_in_file(precedence), list[str]()
     if precedence.file:
-        mistakes.attempt(check_file, precedence.file, schema, instances, in_file, plugins)
+        mistakes.attempt(check_file, precedence.file, schema, instances, in_file, plugins.fresh())
         warnings += comments_in_values(precedence.file)
     warnings += precedence.ignored(schema, namespace, set(in_file.names) - set(instances.names))
     settings = _read(Values(texts), instances, plugins, mistakes)
     warnings += exposed(settings.effective, precedence.path)
-    return replace(settings, warnings=tuple(warnings), arguments=namespace, file=precedence.path)
+    # The content that was loaded, whatever the files hold by now.
+    core = replace(settings.core, plugin_file=files)
+    return replace(settings, core=core, warnings=tuple(warnings), arguments=namespace, file=precedence.path)
+
+
+def _load_hooks(precedence: Precedence, plugins: Plugins) -> tuple[Plugins, tuple[FileContent, ...]]:
+    """Load the plugins that the settings name for their hooks, and return all plugins and the content of the files.
+
+    Plugin files come first, since they may also provide the instances that the settings name.
+    """
+    texts = precedence.read(declare_lists([]))
+    options = {option.name: option for option in options_of(CoreOptions)}
+    files: tuple[FileContent, ...] = Values(texts).value(options["plugin-file"], CORE)
+    plugins = plugins.fresh(files)
+    of_files = [file.path.stem for file in files if file.path]
+    for option, names in (("plugins", Values(texts).value(options["plugins"], CORE)), ("plugin-file", of_files)):
+        for name in names:
+            try:
+                plugins.hooks(name)
+            except PluginError as error:
+                raise error.within(texts[CORE, option].origin) from error.__cause__
+    return plugins, files
 
 
 def _read(values: Values, instances: Instances, plugins: Plugins, mistakes: Mistakes) -> Settings:
@@ -188,6 +212,7 @@ def _read(values: Values, instances: Instances, plugins: Plugins, mistakes: Mist
         tuple(control_plane for control_plane in control_planes if control_plane),
         tuple(output for output in outputs if output),
         web,
+        plugins,
         tuple(values.effective),
     )
 

@@ -4,8 +4,9 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kuma_sd.core.options import Option, options_of
+from kuma_sd.plugin.catalogue import Available
 from kuma_sd.plugin.interfaces import SourcePlugin
-from kuma_sd.plugin.manager import Available, Plugins
+from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.config_file import write_entry
 from kuma_sd.settings.schema import CORE, WEB, CoreOptions, WebOptions, options_for_outputs
 

@@ -18,6 +18,7 @@ from kuma_sd.core.options import (
     PERCENTAGE,
     SIZE,
     TEXT,
+    FileContent,
     Option,
     OptionType,
     choice,
@@ -27,6 +28,7 @@ from kuma_sd.core.options import (
 )
 from kuma_sd.core.url import parse_url
 from kuma_sd.plugin.manager import AnyPlugin, Plugins
+from kuma_sd.plugin.plugin_file import PLUGIN_FILE
 from kuma_sd.prometheus.label_profiles import PROFILES
 from kuma_sd.settings.instances import Instance, Instances, NamedUrl, parse_named_url
 
@@ -58,6 +60,14 @@ class CoreOptions:
         (),
         _items("[NAME=]TRANSFORM"),
         "Transforms to apply to each target, in this order. Each has its options in a section of its name.",
+    )
+    plugins: tuple[str, ...] = option(
+        (), _items("NAME"), "Plugins to load for their hooks, besides those of sources, transforms and outputs."
+    )
+    plugin_file: tuple[FileContent, ...] = option(
+        (),
+        list_of(PLUGIN_FILE),
+        "Python files to load as plugins. Only root and the user of kuma-sd may be able to write them.",
     )
     label_profile: str = option(
         next(iter(PROFILES)),
@@ -130,7 +140,7 @@ class WebOptions:
     )
 
 
-_LISTS = ("cp-address", "transform", "output")
+_LISTS = ("cp-address", "transform", "output", "plugins", "plugin-file")
 _FOR_OUTPUTS = ("transform", "label-profile", "min-interval")
 
 
@@ -225,7 +235,7 @@ class Schema:
 
 
 def declare_lists(outputs: Iterable[str]) -> Schema:
-    """Declare the options that name instances.
+    """Declare the options that name instances and plugins.
 
     Args:
         outputs: the names of the outputs known so far.

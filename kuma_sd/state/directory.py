@@ -1,7 +1,6 @@
 """Manage the state directory: one file for each control plane; other files are never touched."""
 
 import contextlib
-import logging
 import os
 import re
 import stat
@@ -13,8 +12,6 @@ from typing import BinaryIO, NamedTuple
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.system.file_lock import FileLock, LockedError
 from kuma_sd.system.staging import STAGING
-
-_log = logging.getLogger(__name__)
 
 LOCK = "kuma-sd.lock"
 

@@ -1,6 +1,5 @@
 """Save the last good targets of each control plane on disk, so that a restart publishes them."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -8,17 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Codec, LastGoodTargets
 from kuma_sd.core.options import show_duration
-from kuma_sd.core.text import counted
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.appending import AppendedFile
 from kuma_sd.state.directory import SavedFile, StateDirectory, open_regular
 from kuma_sd.system.durable_file import replace_file
 from kuma_sd.telemetry.status import StateStatus
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 PAUSE_SECONDS = 0.5
 """Minimum time between two rounds of saving, in seconds; changes in between are batched."""
@@ -92,7 +91,7 @@ class State:
             self._directory.claim()
         except KumaSDError as error:
             self.status = replace(self.status, failing=str(error))
-            _log.warning("%s; trying again, and going on without what was saved", error)
+            _log.warning("the state directory cannot be used; trying again, and going on without it", reason=error)
             return Restored()
         self._directory.remove_leftovers()
         exact = self._directory.take_stopped()
@@ -180,6 +179,7 @@ class State:
         self._written[name] = last_good
         if self.status.failing:
             _log.info("the last good targets are saved again")
+        _log.debug("saved the last good targets", file=name, targets=len(last_good.assignments))
         self.status = replace(self.status, saved=time.time(), saves=self.status.saves + 1, failing="")
 
     def _write_whole(self, name: str, last_good: LastGoodTargets) -> AppendedFile:
@@ -190,7 +190,7 @@ class State:
 
     def _failed(self, why: str, error: Exception | None = None) -> float:
         if why != self.status.failing:
-            _log.warning("%s; the last good targets are not saved, trying again", why, exc_info=error)
+            _log.warning("the last good targets are not saved; trying again", reason=why, error=error)
         self.status = replace(self.status, failures=self.status.failures + 1, failing=why)
         self._retry = min(LONGEST_RETRY_SECONDS, max(self._pause, self._retry * 2))
         return self._retry
@@ -203,9 +203,12 @@ class State:
             self._set_aside(file, error)
             return None
         if not file.removed:
-            count, age = counted(len(found.assignments), "target"), max(0, round(time.time() - found.received))
-            title = found.name or "(unnamed)"
-            _log.info("control plane %s: restored %s, received %s ago", title, count, show_duration(age))
+            _log.info(
+                "restored the last good targets",
+                control_plane=found.name or "(unnamed)",
+                targets=len(found.assignments),
+                age=show_duration(max(0, round(time.time() - found.received))),
+            )
         return found
 
     def _set_aside(self, file: SavedFile, error: Exception) -> None:
@@ -215,11 +218,11 @@ class State:
             why = f"cannot be read: {error.strerror}"
         aside = self._directory.set_aside(file)
         _log.warning(
-            "nothing is restored from %r, which %s%s",
-            str(file.path),
-            why,
-            f"; it was renamed to {aside.name}" if aside else "",
-            exc_info=None if expected else error,
+            "nothing is restored from a file",
+            file=file.path,
+            reason=why,
+            renamed_to=aside.name if aside else None,
+            error=None if expected else error,
         )
 
 

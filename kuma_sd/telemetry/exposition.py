@@ -1,6 +1,5 @@
 """Render ``/metrics``. Import this late, since it loads prometheus_client."""
 
-import logging
 import platform
 from collections.abc import Callable, Iterable, Iterator
 
@@ -10,12 +9,13 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from kuma_sd.core.logger import Logger
 from kuma_sd.telemetry import metric_definitions as catalog
 from kuma_sd.telemetry.metric import Labels
 from kuma_sd.telemetry.output_status import OutputStatus
 from kuma_sd.telemetry.status import Status
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 _OURS = {metric.full_name.removesuffix("_total") for metric in catalog.ALL}
 
@@ -67,7 +67,12 @@ class Metrics(Collector):
         kind = f"{type(collector).__module__}.{type(collector).__qualname__}"
         if kind not in self._reported:
             self._reported.add(kind)
-            _log.error("the metrics of %s are left out: %s: %s", kind, type(error).__name__, error, exc_info=error)
+            _log.error(
+                "the metrics of a plugin are left out",
+                collector=kind,
+                reason=f"{type(error).__name__}: {error}",
+                error=error,
+            )
 
 
 class _Collected(Collector):

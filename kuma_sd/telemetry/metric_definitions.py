@@ -36,6 +36,13 @@ PROCESS: tuple[Metric[Status], ...] = (
     Metric("state_save_failures_total", "Failed attempts to save a snapshot.", lambda status: status.state.failures),
     Metric("state_last_save_timestamp_seconds", "When a snapshot was saved last.", lambda status: status.state.saved),
     Metric("state_failing", "Whether saving fails or is not possible.", lambda status: bool(status.state.failing)),
+    Metric("events_delivered_total", "Events that plugins' hooks were told.", lambda status: status.events.delivered),
+    Metric(
+        "events_dropped_total",
+        "Events that were dropped because a plugin's hook did not keep up.",
+        lambda status: status.events.dropped,
+    ),
+    Metric("hook_failures_total", "Calls of plugins' event hooks that failed.", lambda status: status.events.failures),
 )
 
 CONTROL_PLANE: tuple[Metric[ControlPlaneStatus], ...] = (

@@ -5,11 +5,17 @@ from collections.abc import Iterator
 from kuma_sd.core.text import ago, counted, duration
 from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
 from kuma_sd.telemetry.output_status import OutputStatus
-from kuma_sd.telemetry.status import Problem, Status
+from kuma_sd.telemetry.status import EventsStatus, Problem, Status
 from kuma_sd.telemetry.target_counts import TargetCounts
 
 SLOW_SECONDS = 5.0
 """Duration from which an attempt to publish counts as slow, in seconds."""
+
+STUCK_HOOK_SECONDS = 60.0
+"""Duration from which one call of an event hook counts as slow, in seconds."""
+
+DROPPED_SECONDS = 300.0
+"""How long dropped events are a problem, in seconds."""
 
 MOST_PARTS = 5
 """Maximum number of meshes or services that are named."""
@@ -50,6 +56,17 @@ def _of_daemon(status: Status) -> Iterator[Problem]:
         yield Problem("reload", ERROR, what, status.reloads.failing)
     if status.state.failing:
         yield Problem("state", WARNING, "Targets are not saved for a restart", status.state.failing)
+    yield from _of_events(status.events, status.now)
+
+
+def _of_events(one: EventsStatus, now: float) -> Iterator[Problem]:
+    busy = now - one.call.since if one.call else 0.0
+    why = f"{one.call.hook} of plugin {one.call.plugin} takes {duration(busy)} so far" if one.call else ""
+    if one.dropped_at is not None and now - one.dropped_at < DROPPED_SECONDS:
+        what = f"{counted(one.dropped, 'event')} for plugins' hooks dropped so far ({ago(one.dropped_at, now)})"
+        yield Problem("hooks", WARNING, what, why or "a hook did not keep up")
+    elif busy > STUCK_HOOK_SECONDS:
+        yield Problem("hooks", WARNING, "A plugin's hook is slow", why)
 
 
 def _of_control_plane(one: ControlPlaneStatus, now: float) -> Iterator[Problem]:

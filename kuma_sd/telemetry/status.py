@@ -5,6 +5,7 @@ not happened yet.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -47,12 +48,45 @@ class StateStatus:
     failing: str = ""
 
 
+class HookCall(NamedTuple):
+    """A call of a plugin's hook.
+
+    Args:
+        plugin: the plugin's name.
+        hook: the name of the hook.
+        since: when it began.
+    """
+
+    plugin: str
+    hook: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class EventsStatus:
+    """What became of the events that plugins' hooks listen to; replaced whole, never changed.
+
+    Args:
+        delivered: how many were delivered to all listeners.
+        dropped: how many were dropped because too many waited.
+        dropped_at: when one was dropped last.
+        failures: how many calls of hooks raised an exception.
+        call: the call in progress; None between two calls.
+    """
+
+    delivered: int = 0
+    dropped: int = 0
+    dropped_at: float | None = None
+    failures: int = 0
+    call: HookCall | None = None
+
+
 class Problem(msgspec.Struct, frozen=True):
     """A problem that an operator should look at; created by `kuma_sd.telemetry.problems`.
 
     Args:
         kind: the kind of problem: ``unhealthy``, ``unready``, ``reload``, ``state``, ``disconnected``, ``note``,
-            ``held``, ``unreadable``, ``failing``, ``slow`` or ``quarantined``.
+            ``held``, ``unreadable``, ``failing``, ``slow``, ``quarantined`` or ``hooks``.
         level: ``error`` or ``warning``.
         what: a description of the problem.
         why: the reason; empty if there is none.
@@ -83,6 +117,7 @@ class Status(msgspec.Struct, frozen=True):
         rounds: the number of rounds of the pipeline; each builds publications.
         round_seconds: the duration of the last round.
         state: the status of saving.
+        events: what became of the events that plugins listen to.
     """
 
     version: str
@@ -96,6 +131,7 @@ class Status(msgspec.Struct, frozen=True):
     rounds: int = 0
     round_seconds: float = 0.0
     state: StateStatus = StateStatus()
+    events: EventsStatus = EventsStatus()
 
     @property
     def unhealthy(self) -> tuple[str, ...]:

@@ -5,17 +5,22 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kuma_sd import LABEL_NAME, ConfigError, Labels, OptionType, Target, TransformPlugin, hookimpl, list_of, option
+from kuma_sd import (
+    LABEL,
+    LABEL_NAME,
+    ConfigError,
+    Labels,
+    OptionType,
+    Target,
+    TransformPlugin,
+    hookimpl,
+    list_of,
+    option,
+)
 
 _REFERENCE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)\}|)")
 
 Pairs = tuple[tuple[str, str], ...]
-
-
-def _parse_name(text: str) -> str:
-    if not LABEL_NAME.fullmatch(text):
-        raise ValueError("is no label name")
-    return text
 
 
 def _parse_pair(line: str) -> tuple[str, str]:
@@ -54,7 +59,6 @@ def _show_pairs(pairs: Pairs) -> str:
     return "\n".join(f"{name}={value}" for name, value in pairs)
 
 
-NAME = OptionType("label", _parse_name)
 PAIRS = OptionType("name=value", _parse_pairs, _show_pairs)
 RENAMING = OptionType("old=new", _parse_renaming, _show_pairs)
 
@@ -71,7 +75,7 @@ class LabelsOptions:
     rename: Pairs = option(
         (), RENAMING, "Labels to rename, old=new, one per line. A label that already has the new name is replaced."
     )
-    remove: tuple[str, ...] = option((), list_of(NAME), "Labels to remove.")
+    remove: tuple[str, ...] = option((), list_of(LABEL), "Labels to remove.")
 
 
 class ChangeLabels:

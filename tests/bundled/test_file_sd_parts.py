@@ -200,7 +200,7 @@ def test_more_parts_leave_the_targets_in_the_old_ones_until_somebody_accepts(
         assert read_by(tmp_path, 2) == read_by(tmp_path, 5) == ALL
         (record,) = caplog.records
         assert record.levelname == "WARNING"
-        assert "5 parts now, and stay in the 2 parts before until" in record.getMessage()
+        assert " parts=5 old_parts=2 until=" in record.getMessage()
         assert "`kuma-sd prometheus-config`" in record.getMessage()
         assert output.facts()["parts"].startswith("5; targets stay in the 2 before until ")
         # They are kept current meanwhile.

@@ -74,7 +74,7 @@ def test_targets_stay_when_the_api_takes_the_place_of_mads_and_back(order: str, 
         before = file.read_bytes()
         file.unlink()
         with kuma_sd("run", f"--cp-address={second}", *arguments) as process:
-            process.wait_for_line("connected over")
+            process.wait_for_line('msg="connected"')
             eventually(file.exists, "it is published")
             assert file.read_bytes() == before
             # What the state file held and what was received are the same targets.
@@ -93,7 +93,7 @@ def test_two_zones_behind_a_global_control_plane_reach_one_prometheus(tmp_path: 
         address = f"--cp-address=kuma-api+{api.url}"
         arguments = (f"--file-sd-path={file}", "--api-interval=1s", "--web-listen-address=", "--guard-hold=0")
         with kuma_sd("run", address, *arguments) as process:
-            assert "of a global control plane, 2 zones, 20 dataplanes" in process.wait_for_line("connected over API")
+            assert "of a global control plane, 2 zones, 20 dataplanes" in process.wait_for_line('msg="connected"')
             eventually(file.exists, "it is published")
             config = write_config(tmp_path, file)
             promtool_accepts(config)

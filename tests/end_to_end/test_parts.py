@@ -102,7 +102,7 @@ def divide(daemon: Process, settings: Path, parts: int) -> None:
     """Change the number of parts, and wait until all is written."""
     settings.write_text(settings.read_text().rsplit("parts = ", 1)[0] + f"parts = {parts}\n")
     daemon.signal(signal.SIGHUP)
-    daemon.wait_for_line(f"targets are divided into {parts} parts now")
+    daemon.wait_for_line(f" parts={parts} old_parts=")
 
 
 def reload(server: Prometheus, entries: int) -> None:
@@ -123,12 +123,12 @@ def test_no_target_is_ever_missing_while_16_parts_become_64_and_16_again(tmp_pat
                 time.sleep(3)
                 configure(config, settings)
                 reload(server, 64)
-                daemon.wait_for_line("targets are in 64 parts alone")
+                daemon.wait_for_line('new parts alone" parts=64')
                 time.sleep(2)
                 divide(daemon, settings, 16)
                 # Half a minute later the others are empty; Prometheus reads them all the time.
                 time.sleep(10)
-                daemon.wait_for_line("targets are in 16 parts alone")
+                daemon.wait_for_line('new parts alone" parts=16')
                 time.sleep(2)
                 configure(config, settings)
                 reload(server, 16)

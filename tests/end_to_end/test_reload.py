@@ -132,7 +132,7 @@ def test_a_control_plane_that_is_removed_takes_its_targets_along_whatever_the_gu
             daemon.wait_for_line("published")
             assert names(path) == ["a", "b", "c"]
             running.edit(f"cp-address = west={other.url}", section)
-            running.reload(daemon, "output file_sd: with the new settings 0 added, 2 removed, 0 changed")
+            running.reload(daemon, 'new settings in effect" output=file_sd added=0 removed=2 changed=0')
             eventually(lambda: names(path) == ["c"], "the removed control plane's targets are gone")
 
 
@@ -172,7 +172,7 @@ def test_an_edited_file_is_noticed_without_a_signal(kuma: SimulatedControlPlane[
     with kuma_sd("run", "-c", running.config) as daemon:
         daemon.wait_for_line("published")
         running.edit(f"cp-address = {kuma.url}\nlabel-profile = both", section)
-        daemon.wait_for_line("output file_sd: with the new settings 0 added, 0 removed, 2 changed")
+        daemon.wait_for_line('new settings in effect" output=file_sd added=0 removed=0 changed=2')
         eventually(lambda: b"__meta_kuma_mesh" in path.read_bytes(), "the new labels are written")
         daemon.signal(signal.SIGHUP)
         daemon.wait_for_line("the settings are unchanged")

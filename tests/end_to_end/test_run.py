@@ -72,7 +72,7 @@ def test_a_restart_of_the_control_plane_takes_no_target_away(
         daemon.wait_for_line("trying again, targets stay as they are")
         kuma.world.clear()
         kuma.start()
-        daemon.wait_for_line("2 targets vanished but stay for up to 30s")
+        daemon.wait_for_line(" targets=2 stay_for=30s ")
         kuma.world.add(Dataplane("a", service="other"))
         eventually(lambda: b"other" in path.read_bytes(), "the change of a is published")
         assert names(path) == ["a", "b"]
@@ -102,7 +102,7 @@ def test_a_control_plane_that_is_down_is_said_once_and_waited_for(tmp_path: Path
     with control_plane("a") as kuma:
         kuma.close()
         with kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}") as daemon:
-            daemon.wait_for_line(f"{CONNECTION_REFUSED}; trying again")
+            daemon.wait_for_line(CONNECTION_REFUSED)
             assert not path.exists()
             kuma.start()
             daemon.wait_for_line('published" output=file_sd targets=1')

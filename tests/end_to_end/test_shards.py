@@ -111,7 +111,7 @@ def test_shards_grow_and_shrink_under_running_servers_without_losing_a_target(tm
             third = paths[2].read_bytes()
             config.write_text(f"{settings}2\n")
             daemon.signal(signal.SIGHUP)
-            assert f"'{paths[2]}'" in daemon.wait_for_line("more shards than the 2 that are written")
+            assert f"shards=2 files={paths[2]}" in daemon.wait_for_line("more shards than are written")
             eventually(lambda: names(paths[:2]) == once, "the targets are divided by two")
             assert paths[2].read_bytes() == third
 

@@ -58,7 +58,7 @@ def test_a_gateway_that_ends_each_stream_after_one_message_is_asked_ever_less_of
         eventually(lambda: len(streams) >= 4, "it is tried again")
         running.stop()
     assert len(streams) < 8
-    assert len([line for line in running.lines if "connected over" in line or "trying again" in line]) == 3
+    assert len([line for line in running.lines if 'msg="connected"' in line or "trying again" in line]) == 3
     assert len([line for line in running.lines if "breaks again and again" in line]) == 1
 
 

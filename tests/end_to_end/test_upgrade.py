@@ -90,7 +90,7 @@ def test_upgrades_and_a_rollback_on_one_port_lose_nothing(tmp_path: Path) -> Non
             eventually(lambda wanted=wanted: published(path) == wanted, f"the file is right under {version}")  # type: ignore[misc]
             assert time.monotonic() - started < HOLD + BACKOFF
             if protocol:
-                running.wait_for_line(f"connected over {protocol}")
+                running.wait_for_line(f'protocol="{protocol}"')
         control_plane.close()
     assert collector.lost == set()
     assert collector.looks > 100

@@ -110,7 +110,7 @@ def at_once(events: Sequence[Event], dice: random.Random) -> tuple[str, ...]:
     for teller in tellers:
         teller.join()
     told_at = time.monotonic()
-    line.pipeline.knock()
+    line.pipeline.accept_soon("nobody")
     eventually(lambda: line.pipeline.status.beat > told_at, "the pipeline took everything")
     assert threads.stop(timeout=5) == []
     assert threads.failure is None

@@ -21,7 +21,8 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
 
 def test_a_few_after_a_reconnect_are_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     HoldLog("east").note(FEW, 120.0, 10.0)
-    message = "control plane east: 2 targets vanished but stay for up to 2m: why; 'kuma-sd accept' lets them go"
+    message = "targets vanished but stay; 'kuma-sd accept' releases them"
+    message += " control_plane=east targets=2 stay_for=2m reason=why"
     assert lines(caplog) == [("INFO", message)]
 
 
@@ -42,7 +43,7 @@ def test_the_end_is_said_after_a_calm_however_often_it_flaps(caplog: pytest.LogC
     assert log.deadline == 1950.0 + CALM_SECONDS
     log.note(NOTHING, 120.0, log.deadline)
     log.note(NOTHING, 120.0, 9999.0)
-    assert lines(caplog)[1:] == [("INFO", "control plane east: no vanished target is held any more")]
+    assert lines(caplog)[1:] == [("INFO", "no vanished target is held any more control_plane=east")]
 
 
 def test_a_hold_that_repeats_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -105,24 +105,23 @@ class TestTheFirstPublication:
         assert line.accept() == []
 
 
-def test_a_sign_of_life_looks_at_no_target() -> None:
+def test_a_step_without_messages_shows_that_the_thread_is_alive_and_looks_at_no_target() -> None:
     line = Line()
     line.step(snapshot("a"), now=1.0)
     rounds = line.pipeline.status.rounds
-    line.take(None, now=2.0)
+    line.pipeline.step((), now=2.0)
     assert line.pipeline.status.rounds == rounds
     assert line.pipeline.status.beat == 2.0
 
 
 def test_names_of_control_planes_collide_with_nothing_of_ours() -> None:
-    line = Line("settings", "beat", "accept", "knock", "configure")
+    line = Line("settings", "beat", "accept", "configure")
     mailbox = line.pipeline.mailbox
     for config in line.configs:
         line.pipeline.receiver(config.source)(snapshot("a", control_plane=config.name))
     line.pipeline.configure_soon(line.configuration())
     line.pipeline.accept_soon("accept")
-    line.pipeline.knock()
     taken = mailbox.take(0)
-    assert len(taken) == len(line.configs) + 3
+    assert len(taken) == len(line.configs) + 2
     line.pipeline.step(taken.values(), 1.0)
-    assert names(line.out.take(0)[SENDER]) == ["accepta", "beata", "configurea", "knocka", "settingsa"]
+    assert names(line.out.take(0)[SENDER]) == ["accepta", "beata", "configurea", "settingsa"]

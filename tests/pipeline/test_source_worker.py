@@ -134,7 +134,7 @@ def test_an_outage_that_is_over_does_not_make_the_next_one_longer(monkeypatch: p
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage().partition("control plane east: ")[2] for record in caplog.records]
+    return [record.getMessage().replace(" control_plane=east", "") for record in caplog.records]
 
 
 @pytest.fixture
@@ -146,8 +146,8 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[ConnectionLog]:
     made.close()
 
 
-CONNECTED = "connected over v1 HTTP (this Kuma serves no gRPC), at kuma:5676"
-LOST = "gone; trying again, targets stay as they are"
+CONNECTED = 'connected protocol="v1 HTTP" endpoint=kuma:5676 reason="this Kuma serves no gRPC"'
+LOST = "connection failed; trying again, targets stay as they are reason=gone"
 
 
 def test_a_connection_is_logged_with_its_protocol_and_why(log: ConnectionLog, caplog: pytest.LogCaptureFixture) -> None:

@@ -58,9 +58,9 @@ def test_a_lost_connection_is_made_again_and_both_are_logged_once(
     threads.stop(timeout=5)
     assert worker.status.attempts == 3
     assert [record.getMessage() for record in caplog.records] == [
-        "control plane east: connected over scripted (as told)",
-        "control plane east: gone; trying again, targets stay as they are",
-        "control plane east: connected over scripted (as told)",
+        'connected control_plane=east protocol=scripted reason="as told"',
+        "connection failed; trying again, targets stay as they are control_plane=east reason=gone",
+        'connected control_plane=east protocol=scripted reason="as told"',
     ]
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from kuma_sd import Context, Output, OutputPlugin, SourcePlugin, TransformPlugin, hookimpl
 from kuma_sd.core.errors import PluginError
-from kuma_sd.plugin.manager import Available, Direct, Plugins
+from kuma_sd.plugin.catalogue import Available, Direct
+from kuma_sd.plugin.manager import Plugins
 
 Install = Callable[..., None]
 
@@ -82,13 +83,17 @@ BROKEN = {
     "a module that exits": ("raise SystemExit('no licence')", "SystemExit: no licence"),
     "a misspelt hook": (
         "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_output_plugins(): return 1",
-        "PluginValidationError: ",
+        "there is no hook 'kuma_sd_output_plugins'; did you mean 'kuma_sd_output_plugin'?",
     ),
     "a hook with an argument": (
         "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_output_plugin(options): return 1",
-        "PluginValidationError: ",
+        "the hook kuma_sd_output_plugin has no argument 'options'; it has none",
     ),
     "no hook at all": ("", "it has no kuma_sd_output_plugin() that returns a description"),
+    "another hook": (
+        "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_stopping(): ...",
+        "it has no kuma_sd_output_plugin() that returns a description",
+    ),
     "a hook that raises": (
         "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_output_plugin():\n    return 1 / 0",
         "ZeroDivisionError: ",
@@ -120,18 +125,18 @@ def test_a_broken_plugin_is_an_error_that_names_its_distribution(install: Instal
 
 def test_a_broken_plugin_stops_no_other(install: Install) -> None:
     install("kuma-sd-bad", "bad_plugin", "import nothing_of_this_name", "output.bad")
-    install("kuma-sd-good", "good_plugin", GOOD, "output.memory", "misnamed", "action.memory")
-    loaded = {".".join(loaded_plugin.available[:2]): loaded_plugin for loaded_plugin in Plugins().load_all()}
+    install("kuma-sd-good", "good_plugin", GOOD, "output.memory", "a.b.c", "action.memory")
+    loaded = {loaded_plugin.available.full_name: loaded_plugin for loaded_plugin in Plugins().load_all()}
     assert loaded["output.memory"].plugin is not None
     assert loaded["output.memory"].error is None
     assert loaded["output.bad"].plugin is None
     assert str(loaded["output.bad"].error).startswith(
         "output 'bad' of kuma-sd-bad 1.0 cannot be loaded: ModuleNotFound"
     )
-    kinds = "source.NAME, transform.NAME, output.NAME"
-    for entry, name in (("misnamed", ".misnamed"), ("action.memory", "action.memory")):
+    kinds = "source.NAME, transform.NAME, output.NAME, NAME"
+    for entry in ("a.b.c", "action.memory"):
         message = f"entry point '{entry}' of kuma-sd-good 1.0 is not named as one of {kinds}"
-        assert str(loaded[name].error) == message
+        assert str(loaded[entry].error) == message
 
 
 def test_two_plugins_of_one_kind_and_name_are_refused(install: Install) -> None:
@@ -141,7 +146,7 @@ def test_two_plugins_of_one_kind_and_name_are_refused(install: Install) -> None:
     with pytest.raises(PluginError) as raised:
         plugins.output("memory")
     assert str(raised.value) == (
-        "output 'memory' is provided twice, by kuma-sd-good 1.0 and kuma-sd-rival 1.0; uninstall all but one of them"
+        "output 'memory' is provided twice, by kuma-sd-good 1.0 and kuma-sd-rival 1.0; remove all but one of them"
     )
     assert plugins.output("paper")
     assert not {"good_plugin"} & set(sys.modules)
@@ -196,3 +201,75 @@ def test_the_bundled_plugins_are_found() -> None:
         if available_plugin.distribution == "kuma-sd"
     }
     assert {("source", "grpc"), ("output", "file_sd")} <= names
+
+
+HEARER = """
+from kuma_sd import hookimpl
+
+@hookimpl
+def kuma_sd_stopping():
+    print("{0}")
+
+@hookimpl
+def kuma_sd_transform(labels, target):
+    return [labels | {{"by": labels.get("by", "") + "{0}"}}]
+"""
+
+
+def test_a_plugin_may_have_hooks_only(install: Install) -> None:
+    install("kuma-sd-hearer", "hearer", HEARER.format("a"), "hearer")
+    plugins = Plugins()
+    assert Available("plugin", "hearer", "kuma-sd-hearer", "1.0") in plugins.available()
+    assert plugins.hooks("hearer") == ["kuma_sd_stopping", "kuma_sd_transform"]
+    assert [listener.plugin for listener in plugins.listeners["kuma_sd_stopping"]] == ["hearer"]
+    with pytest.raises(PluginError, match="there is no plugin 'hearr'; did you mean 'hearer'"):
+        plugins.hooks("hearr")
+
+
+def test_a_plugin_without_any_hook_is_an_error(install: Install) -> None:
+    install("kuma-sd-empty", "empty_plugin", "", "empty")
+    with pytest.raises(PluginError, match=r"plugin 'empty' of kuma-sd-empty 1\.0 cannot be loaded: it has no hook"):
+        Plugins().hooks("empty")
+
+
+def test_hooks_are_called_in_the_order_in_which_plugins_were_loaded(install: Install) -> None:
+    for name in "abcd":
+        source = HEARER.format(name)
+        source = source.replace("@hookimpl", "@hookimpl(tryfirst=True)") if name == "c" else source
+        source = source.replace("@hookimpl", "@hookimpl(trylast=True)") if name == "a" else source
+        install(f"kuma-sd-{name}", f"hearer_{name}", source, name)
+    plugins = Plugins()
+    for name in "abcd":
+        plugins.hooks(name)
+    assert [listener.plugin for listener in plugins.listeners["kuma_sd_stopping"]] == ["c", "b", "d", "a"]
+    assert [step.name for step in plugins.transforms] == ["c", "b", "d", "a"]
+
+
+def test_one_object_with_several_names_has_its_hooks_called_once() -> None:
+    class Both(Memory):
+        @hookimpl
+        def kuma_sd_stopping(self) -> None: ...
+
+    both = Both()
+    plugins = Plugins([Direct("output.memory", both), Direct("output.other", both), Direct("both", both)])
+    assert plugins.output("memory") == plugins.output("other")
+    plugins.hooks("both")
+    assert [listener.plugin for listener in plugins.listeners["kuma_sd_stopping"]] == ["output.memory"]
+
+
+def test_another_reading_of_the_settings_has_nothing_loaded_but_imports_nothing_twice(install: Install) -> None:
+    install("kuma-sd-good", "good_plugin", GOOD, "output.memory")
+    before = Plugins()
+    memory = before.output("memory")
+    after = before.fresh()
+    assert after.manager.list_name_plugin() == []
+    assert after.output("memory") is memory
+    assert [name for name, _ in after.manager.list_name_plugin()] == ["output.memory"]
+
+
+def test_a_plugin_that_cannot_be_loaded_leaves_no_hook_behind(install: Install) -> None:
+    install("kuma-sd-bad", "bad_plugin", HEARER.format("bad") + "\n@hookimpl\ndef kuma_sd_published(x): ...", "bad")
+    plugins = Plugins()
+    with pytest.raises(PluginError, match=r"plugin 'bad' of kuma-sd-bad 1\.0 cannot be loaded: the hook kuma_sd_publ"):
+        plugins.hooks("bad")
+    assert plugins.listeners == {}

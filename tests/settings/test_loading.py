@@ -4,11 +4,22 @@ import sys
 from pathlib import Path
 
 import pytest
-from settings_kit import PLUGINS, FileOptions, PushOptions, ReplayOptions, StreamOptions, origin_of, settings_of, shown
+from settings_kit import (
+    DESCRIPTIONS,
+    Describes,
+    FileOptions,
+    PushOptions,
+    ReplayOptions,
+    StreamOptions,
+    origin_of,
+    settings_of,
+    shown,
+)
 
 from kuma_sd import Secret
 from kuma_sd.core.errors import ConfigError, PluginError
-from kuma_sd.plugin.manager import Direct, Plugins
+from kuma_sd.plugin.catalogue import Direct
+from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.cli_parser import Program
 from kuma_sd.settings.loader import load
 
@@ -316,7 +327,7 @@ def test_the_variables_that_kubernetes_sets_for_services_are_none_of_ours() -> N
 
 
 def test_only_plugins_that_are_configured_are_loaded() -> None:
-    used = [entry for entry in PLUGINS._entry_points if entry.name in ("source.grpc", "output.file_sd")]
+    used = [Direct(name, Describes(DESCRIPTIONS[name])) for name in ("source.grpc", "output.file_sd")]
 
     class Trap:
         name = "output.push"

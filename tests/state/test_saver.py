@@ -225,8 +225,8 @@ def test_a_file_that_cannot_be_read_is_set_aside_with_one_line(
     (aside,) = tmp_path.glob("east.snapshot.bad-*")
     assert aside.read_bytes() == content
     assert caplog.text.count("\n") == 1
-    assert f"nothing is restored from '{file}', which " in caplog.text
-    assert f"it was renamed to {aside.name}" in caplog.text
+    assert f"nothing is restored from a file file={file} reason=" in caplog.text
+    assert f"renamed_to={aside.name}" in caplog.text
 
 
 def test_a_truncated_file_and_one_with_a_flipped_bit_is_never_half_believed(tmp_path: Path) -> None:

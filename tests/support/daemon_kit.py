@@ -4,7 +4,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from kuma_sd import (
     SourceStatus,
     hookimpl,
 )
-from kuma_sd.plugin.manager import Direct, Plugins
+from kuma_sd.plugin.catalogue import Direct
+from kuma_sd.plugin.manager import Plugins
 from kuma_sd.runtime.daemon import Daemon
 from kuma_sd.runtime.status_collector import StatusCollector
 from kuma_sd.settings.loader import Settings
@@ -143,15 +144,17 @@ class Observed:
 
 
 @contextlib.contextmanager
-def observed(directory: Path, *flags: str) -> Iterator[Observed]:
+def observed(directory: Path, *flags: str, hooks: object = None, stuck: Sequence[str] = ()) -> Iterator[Observed]:
     """Run a daemon until the block ends.
 
     Args:
         directory: where its state is.
         *flags: its settings; one control plane and the output ``told`` unless they say otherwise.
+        hooks: an object with hooks, which the setting ``plugins`` may name as ``mine``.
+        stuck: the threads that are left behind at the end.
     """
     told = Told()
-    plugins = Plugins([Direct("source.grpc", told), Direct("output.told", told)])
+    plugins = Plugins([Direct("source.grpc", told), Direct("output.told", told), Direct("mine", hooks)])
     fixed = (f"--state-dir={directory}/state", "--min-interval=0")
     chosen = flags or ("--cp-address=grpc://user:secret@192.0.2.1:5676", "--output=told")
     daemon = Daemon(settings_of(*fixed, *chosen, plugins=plugins))
@@ -162,6 +165,6 @@ def observed(directory: Path, *flags: str) -> Iterator[Observed]:
     finally:
         for output in told.outputs.values():
             output.access_control.set()
-        stuck = daemon.stop()
-    assert stuck == []
+        left_behind = daemon.stop()
+    assert left_behind == list(stuck)
     assert daemon.threads.failure is None

@@ -8,6 +8,7 @@ from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import ContactLost, LastGoodTargets
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
+from kuma_sd.pipeline.events import Events
 from kuma_sd.pipeline.merge import Pipeline
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
 from kuma_sd.pipeline.route import SENDER, Route
@@ -21,11 +22,17 @@ class Line:
     Args:
         *control_planes: their names; the only one needs none.
         restored: what was saved before a restart.
+        events: who is told what happens.
         **options: those of `ControlPlaneConfig`, for all of them.
     """
 
     def __init__(
-        self, *control_planes: str, start_wait: float = 30.0, restored: Iterable[LastGoodTargets] = (), **options: float
+        self,
+        *control_planes: str,
+        start_wait: float = 30.0,
+        restored: Iterable[LastGoodTargets] = (),
+        events: Events | None = None,
+        **options: float,
     ) -> None:
         self.out: Mailbox[Publication] = Mailbox()
         self.saved: dict[str, LastGoodTargets] = {}
@@ -34,7 +41,7 @@ class Line:
         self.options = options
         self.ages: dict[str, float | None] = {}
         self.now = 0.0
-        self.pipeline = Pipeline(0.0, self._save, self.forgotten.append)
+        self.pipeline = Pipeline(0.0, self._save, self.forgotten.append, events)
         self.configs = [self.config(name, f"{name or 'only'}:1") for name in control_planes or [""]]
         self.route = self.new_route()
         self.pipeline.begin(Restored(tuple(restored)), self.configuration(), self.now)

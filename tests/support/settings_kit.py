@@ -22,7 +22,8 @@ from kuma_sd import (
     list_of,
     option,
 )
-from kuma_sd.plugin.manager import Direct, Plugins
+from kuma_sd.plugin.catalogue import Direct
+from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.cli_parser import Program
 from kuma_sd.settings.loader import Settings, load
 

@@ -37,6 +37,7 @@ class Phase(enum.Enum):
 
     RECEIVING = "its request is awaited, or the TLS handshake"
     WORKING = "its answer is being made"
+    HOLDING = "its answer tells it to come later, and is held back a while for clients that do not"
     SENDING = "its answer is being sent"
     LINGERING = "all is sent, and what the client still sends is thrown away so that it reads that"
 
@@ -89,9 +90,19 @@ class Connection:
         return self.phase in (Phase.RECEIVING, Phase.LINGERING)
 
     @property
+    def importance(self) -> int:
+        """How much would be lost with it: 2 while its response is generated, 1 while it is sent, otherwise 0."""
+        return {Phase.WORKING: 2, Phase.SENDING: 1}.get(self.phase, 0)
+
+    @property
     def is_working(self) -> bool:
         """Whether its response is being generated."""
         return self.phase is Phase.WORKING
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether its response is being sent."""
+        return self.phase is Phase.SENDING
 
     def receive(self, now: float) -> Request | None:
         """Receive data; return a request once it is complete.
@@ -120,6 +131,15 @@ class Connection:
         self._outgoing.extend(memoryview(piece) for piece in sending.pieces if piece)
         self._more, self._keeps_alive = sending.more, sending.keeps_alive
         self.phase, self.since, self.events = Phase.SENDING, now, selectors.EVENT_WRITE
+        if sending.later:
+            self.phase, self.events = Phase.HOLDING, 0
+
+    def stop_holding(self, now: float) -> bool:
+        """Tell whether a response was held back for long enough, and is to be sent now."""
+        if self.phase is not Phase.HOLDING or now < self.since + self._limits.hold:
+            return False
+        self.phase, self.since, self.events = Phase.SENDING, now, selectors.EVENT_WRITE
+        return True
 
     def refuse(self, status: int, reason: str, now: float) -> None:
         """Reject an invalid request, then close the connection."""

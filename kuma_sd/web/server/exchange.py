@@ -30,11 +30,13 @@ class Sending(NamedTuple):
         pieces: the data, in order.
         more: whether more must be generated once these are sent.
         keeps_alive: whether another request may follow on the connection.
+        later: whether it tells the client to come later.
     """
 
     pieces: Sequence[bytes]
     more: bool
     keeps_alive: bool
+    later: bool = False
 
 
 class CutError(Exception):
@@ -83,7 +85,8 @@ class Exchange:
             return Sending([refusal(500, "internal error; the log says more")], more=False, keeps_alive=False)
         if not more:
             self.close()
-        return Sending(pieces, more, self._keeps_alive)
+        later = not begun and any(name.lower() == "retry-after" for name, _ in self._fields)
+        return Sending(pieces, more, self._keeps_alive, later)
 
     def close(self) -> None:
         """Close the application's iterable."""

@@ -20,6 +20,8 @@ class ConnectionLimits:
         silence: maximum time without data sent or received, in seconds.
         request: maximum time to receive a request, including the TLS handshake, in seconds.
         answer: maximum time to generate and send a response, in seconds.
+        hold: how long a response with ``Retry-After`` is held back, in seconds. A client that tries again at once, like
+            one that guesses passwords, then costs little.
     """
 
     threads: int = 3
@@ -28,6 +30,7 @@ class ConnectionLimits:
     silence: float = 5.0
     request: float = 5.0
     answer: float = 60.0
+    hold: float = 1.0
 
 
 class Occupant(Protocol):
@@ -42,12 +45,8 @@ class Occupant(Protocol):
         """When its current state began."""
 
     @property
-    def waits_for_client(self) -> bool:
-        """Whether no complete request has been received yet."""
-
-    @property
-    def is_working(self) -> bool:
-        """Whether its response is being generated."""
+    def importance(self) -> int:
+        """How much would be lost with it; nothing if 0."""
 
 
 TOGETHER = 10
@@ -112,10 +111,10 @@ class Crowd(Generic[T]):
     def who_gives_way(self, newcomer: str) -> Sequence[T]:
         """Return the connections to close to make room for a new one; none if there is room.
 
-        Connections without a complete request are closed first, then those with a response in progress; among them,
-        those of the client with the most connections; among these, the one without progress for longest. So slow
-        clients cannot displace a client that sends its request at once and takes its response. Connections without a
-        request are closed several at a time, so that a flood of new connections costs little.
+        Connections without a complete request, or with a response that is held back, are closed first, then those with
+        a response in progress; among them, those of the client with the most connections; among these, the one without
+        progress for longest. So slow clients cannot displace a client that sends its request at once and takes its
+        response. The unimportant are closed several at a time, so that a flood of new connections costs little.
 
         Args:
             newcomer: the client of the new connection.
@@ -128,9 +127,8 @@ class Crowd(Generic[T]):
         else:
             return ()
 
-        def use(connection: T) -> tuple[bool, bool, int, float]:
-            number = self._numbers[connection.client]
-            return not connection.waits_for_client, connection.is_working, -number, connection.since
+        def use(connection: T) -> tuple[int, int, float]:
+            return connection.importance, -self._numbers[connection.client], connection.since
 
         first, *others = nsmallest(1 + self._limits.connections_of_client // TOGETHER, candidates, key=use)
-        return [first, *(connection for connection in others if connection.waits_for_client)]
+        return [first, *(connection for connection in others if not connection.importance)]

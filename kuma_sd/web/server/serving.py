@@ -104,8 +104,11 @@ class Serving:
         now = time.monotonic()
         if now >= self._looks_again:
             self._looks_again = now + self._tick
-            for connection in [connection for connection in self._connections if connection.is_late(now)]:
-                self._drop(connection)
+            for connection in list(self._connections):
+                if connection.is_late(now):
+                    self._drop(connection)
+                elif connection.stop_holding(now):
+                    self._advance(connection)
         if self._accepts_again and now >= self._accepts_again:
             self._accepts_again = 0.0
             self._selector.register(self.socket, selectors.EVENT_READ, self._accept)
@@ -162,7 +165,7 @@ class Serving:
         try:
             if connection.waits_for_client:
                 self._receive(connection, now)
-            if not connection.waits_for_client and not connection.is_working:
+            if connection.is_sending:
                 self._send(connection, now)
         except ConnectionEndedError:
             self._drop(connection)

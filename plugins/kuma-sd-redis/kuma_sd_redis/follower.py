@@ -1,17 +1,17 @@
 """Follow a relay over one connection: read the buckets, then apply the changes that are sent."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from kuma_sd import Logger
 from kuma_sd_redis.connection import Connection, RelayError
 from kuma_sd_redis.inbox import Inbox
 from kuma_sd_redis.listener import Listener
 from kuma_sd_redis.replica import Replica, jitter
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 SETTLE = 0.02
 """Wait for further messages after the first, in seconds: one publication changes many buckets."""
@@ -152,9 +152,11 @@ class Follower:
         if missing and not self._waiting:
             self._waiting = True
             _log.info(
-                "control plane %s: %d of %d buckets were never published there; is a publisher running, with the "
-                "prefix %s? Waiting for it",
-                *(self._title, missing, len(self._replica.numbers), self._keys.prefix),
+                "waiting for buckets that were never published: is a publisher with this prefix running?",
+                control_plane=self._title,
+                missing=missing,
+                buckets=len(self._replica.numbers),
+                prefix=self._keys.prefix,
             )
         if not missing:
             self._handed_on = time.monotonic()
@@ -175,7 +177,7 @@ class Follower:
 
     def _subscribe_again(self) -> None:
         """Ask the Cluster anew who has which bucket; while slots move, its servers do not agree at once."""
-        _log.info("control plane %s: buckets moved within the Cluster, subscribing again", self._title)
+        _log.info("buckets moved within the Cluster, subscribing again", control_plane=self._title)
         for left in reversed(range(MOVES)):
             former, self._listeners, self._inbox = self._listeners, [], Inbox()
             self._received_before += sum(listener.received for listener in former)

@@ -1,17 +1,17 @@
 """Obtain the lease, which decides which of several publishers writes."""
 
-import logging
 import os
 import secrets
 import socket
 import threading
 import time
 
+from kuma_sd import Logger
 from kuma_sd_redis.connection import Connection, RelayError, Word
 from kuma_sd_redis.layout import Keys
 from kuma_sd_redis.scripts import LEASE, RELEASE
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 
 def identity() -> str:
@@ -117,17 +117,21 @@ class Lease:
 
     def _say(self, *, leading: bool) -> None:
         if leading != self._leading:
-            what = f"leads from now on, token {self.token}" if leading else f"stands by while {self.holder} leads"
-            _log.info("output %s: %s", self._title, what)
+            if leading:
+                _log.info("leads from now on", output=self._title, token=self.token)
+            else:
+                _log.info("stands by while another publisher leads", output=self._title, leader=self.holder)
         self._leading = leading
 
     def _failed(self, why: str) -> None:
         if not self.failing:
-            _log.warning("output %s: %s; trying again, what it published stays", self._title, why)
+            _log.warning(
+                "the lease cannot be renewed; trying again, what it published stays", output=self._title, reason=why
+            )
         self.failing = why
 
     def _give_back(self) -> None:
         try:
             self._connection.evaluate(RELEASE, [([self._keys.lease], [self.identity])])
         except RelayError as error:
-            _log.info("output %s: the lease will run out by itself: %s", self._title, error)
+            _log.info("the lease cannot be released, and will expire", output=self._title, reason=error)

@@ -1,11 +1,10 @@
 """The output ``redis``: publish into the relay, or stand by while another publisher does."""
 
-import logging
 import threading
 import time
 from collections.abc import Mapping
 
-from kuma_sd import ConfigError, Context, Output, OutputError, Publication
+from kuma_sd import ConfigError, Context, Logger, Output, OutputError, Publication
 from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import address_of
 from kuma_sd_redis.connection import Connection, RelayError
@@ -15,7 +14,7 @@ from kuma_sd_redis.meters import Reading, meters
 from kuma_sd_redis.options import RedisOutputOptions
 from kuma_sd_redis.writer import StaleError, Writer
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 LOOK_INTERVAL = 5.0
 """Interval at which the leader checks whether Redis still has what was written, in seconds."""
@@ -126,9 +125,7 @@ class RedisOutput(Output):
                 (self._writer.tend if tend else self._writer.write)(newest, token)
             except StaleError as error:
                 _log.warning(
-                    "output %s: write refused: another publisher writes with the newer token %d",
-                    self._title,
-                    error.token,
+                    "a write was refused: another publisher has a newer token", output=self._title, token=error.token
                 )
                 self._lease.outrank(error.token)
             else:
@@ -136,7 +133,7 @@ class RedisOutput(Output):
 
     def _failed(self, why: str) -> None:
         if not self._failing and not self._closing.is_set():
-            _log.warning("output %s: %s; trying again, what it published stays", self._title, why)
+            _log.warning("publishing failed; trying again, what it published stays", output=self._title, reason=why)
         self._failing = why
 
     def _read(self) -> Reading:

@@ -1,6 +1,5 @@
 """The source ``redis://``: follow a relay like a control plane."""
 
-import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -14,9 +13,6 @@ from kuma_sd_redis.layout import BUCKETS, Keys
 from kuma_sd_redis.meters import Reading, meters
 from kuma_sd_redis.options import RedisSourceOptions
 from kuma_sd_redis.replica import Replica
-
-_log = logging.getLogger(__name__)
-
 
 SENDER = "follower"
 

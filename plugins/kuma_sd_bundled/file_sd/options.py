@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kuma_sd import DURATION, PATH, SHARD, SHARDING_METHODS, SHARDS, TEXT, OptionType, Shard, choice, option
-from kuma_sd_bundled.labels import NAME
+from kuma_sd import DURATION, LABEL, PATH, SHARD, SHARDING_METHODS, SHARDS, TEXT, OptionType, Shard, choice, option
 
 
 def _parse_mode(text: str) -> int:
@@ -40,7 +39,7 @@ class FileSDOptions:
     )
     shard: Shard | None = option(None, SHARD, "Write only this shard of the targets, like 2/8 for the third of eight.")
     shards: int | None = option(None, SHARDS, "Divide the targets among this many files.")
-    shard_by: str = option("__address__", NAME, "Label whose value chooses the shard of a target.")
+    shard_by: str = option("__address__", LABEL, "Label whose value chooses the shard of a target.")
     shard_method: str = option(
         "hashmod",
         choice(*SHARDING_METHODS),

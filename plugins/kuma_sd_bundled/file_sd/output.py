@@ -1,12 +1,11 @@
 """The output for Prometheus's ``file_sd_configs``."""
 
-import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kuma_sd import ConfigError, Output, OutputError, Publication, TargetGroup
+from kuma_sd import ConfigError, Logger, Output, OutputError, Publication, TargetGroup
 from kuma_sd_bundled.file_sd import advice
 from kuma_sd_bundled.file_sd.claims import Claims
 from kuma_sd_bundled.file_sd.layout import Layout, Place, leftovers_of
@@ -15,7 +14,7 @@ from kuma_sd_bundled.file_sd.parts_overlap import PartCounts
 from kuma_sd_bundled.file_sd.restorer import Restorer
 from kuma_sd_bundled.file_sd.writer import Writer, division_of
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 RETRY_SECONDS = 30.0
 """Wait before the end of an overlap is retried if a file cannot be written, in seconds."""
@@ -147,7 +146,7 @@ class FileSD(Output):
             try:
                 self._writer.end_overlaps()
             except OutputError as error:
-                _log.warning("%s; targets stay in their old parts, trying again", error)
+                _log.warning("a file cannot be written; targets stay in their old parts, trying again", reason=error)
                 self._wait(RETRY_SECONDS)
             else:
                 self._restorer.follow(self._writer.files.values())
@@ -157,8 +156,8 @@ class FileSD(Output):
         leftovers = leftovers_of(self._layout)
         if leftovers:
             _log.warning(
-                "there are files of more shards than the %d that are written: %s; their targets are in the others "
-                "too: delete them when no Prometheus reads them any more",
-                self._options.shards,
-                ", ".join(repr(str(path)) for path in leftovers),
+                "there are files of more shards than are written; their targets are in the others too: delete them "
+                "once no Prometheus reads them",
+                shards=self._options.shards,
+                files=", ".join(map(str, leftovers)),
             )

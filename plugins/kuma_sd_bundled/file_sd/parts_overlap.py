@@ -1,6 +1,5 @@
 """Track the number of parts, and former numbers that Prometheus may still be configured for."""
 
-import logging
 import math
 import time
 from collections.abc import Callable, Collection
@@ -9,10 +8,10 @@ from typing import Annotated
 
 import msgspec
 
-from kuma_sd import UNREADABLE, read_regular, replace_file
+from kuma_sd import UNREADABLE, Logger, read_regular, replace_file
 from kuma_sd_bundled.file_sd.layout import MOST_PARTS
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 FEWER_OVERLAP_SECONDS = 30.0
 """How long targets stay in removed parts, in seconds: Prometheus reads the other parts as soon as they are written."""
@@ -152,5 +151,9 @@ def _read(path: Path) -> _Record | None:
     except FileNotFoundError:
         return None
     except (OSError, *UNREADABLE) as error:
-        _log.warning("%r cannot be read: %s; the former number of parts is taken from the files", str(path), error)
+        _log.warning(
+            "the record of the parts cannot be read; their former number is taken from the files",
+            file=path,
+            reason=error,
+        )
         return None

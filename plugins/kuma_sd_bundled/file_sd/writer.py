@@ -1,17 +1,16 @@
 """Write all files of an output."""
 
 import contextlib
-import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from kuma_sd import OutputError, Publication, lines_in
+from kuma_sd import Logger, OutputError, Publication, lines_in
 from kuma_sd_bundled.file_sd.file_contents import Division, Undivided
 from kuma_sd_bundled.file_sd.layout import Layout, Place
 from kuma_sd_bundled.file_sd.parts_overlap import PartCounts
 from kuma_sd_bundled.file_sd.target_file import TargetFile
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 
 class Writer:
@@ -89,7 +88,7 @@ class Writer:
         self._save()
         places = set(self._places())
         self.files = {place: file for place, file in self.files.items() if place in places}
-        _log.info("targets are in %d parts alone", self._counts.current)
+        _log.info("targets are in their new parts alone", parts=self._counts.current)
 
     def release(self) -> None:
         """Release the files, which stay as they are."""
@@ -132,16 +131,18 @@ class Writer:
         if count < current:
             # The operator has to configure Prometheus until then.
             _log.warning(
-                "targets are divided into %d parts now, and stay in the %d parts before until %s: configure Prometheus "
-                "until then for all %d, as `kuma-sd prometheus-config` prints it; `kuma-sd accept` ends this earlier",
-                current,
-                count,
-                until,
-                current,
+                "targets are divided into more parts, and stay in the old ones too for a while: until then, configure "
+                "Prometheus for all parts (`kuma-sd prometheus-config`); `kuma-sd accept` ends this earlier",
+                parts=current,
+                old_parts=count,
+                until=until,
             )
         else:
             _log.info(
-                "targets are divided into %d parts now; the others of %d become empty at %s", current, count, until
+                "targets are divided into fewer parts; the others become empty",
+                parts=current,
+                old_parts=count,
+                until=until,
             )
 
 

@@ -1,6 +1,5 @@
 """Serve the list of targets as Prometheus's HTTP SD requires."""
 
-import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,6 @@ from kuma_sd_bundled.http_sd.negotiation import choose_coding, is_known
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
-
-_log = logging.getLogger(__name__)
 
 MOST_SHARDS = 1024
 """Maximum number of shards."""

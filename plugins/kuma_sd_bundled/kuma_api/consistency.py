@@ -1,9 +1,10 @@
 """Warn, once, if the lists of the API prove no absence for several polls."""
 
-import logging
 from collections.abc import Sequence
 
-_log = logging.getLogger(__name__)
+from kuma_sd import Logger
+
+_log = Logger(__name__)
 
 SAY_AFTER_POLLS = 3
 """Number of consecutive polls with inconsistent lists after which a warning is logged."""
@@ -33,7 +34,7 @@ class Consistency:
         """
         if not doubts:
             if self._in_a_row >= SAY_AFTER_POLLS:
-                _log.info("control plane %s: its API proves again what is gone", self._title)
+                _log.info("the lists of the API are consistent again", control_plane=self._title)
             self._in_a_row, self.lasting, self.complete_once = 0, "", True
             return
         self.count += 1
@@ -42,9 +43,9 @@ class Consistency:
             self.lasting = "; ".join(doubts)
         if self._in_a_row == SAY_AFTER_POLLS:
             _log.warning(
-                "control plane %s: its API did not prove what is gone in %d polls in a row: %s; what is new is "
-                "published, what a list lacks stays until the API says that it is not there",
-                self._title,
-                SAY_AFTER_POLLS,
-                self.lasting,
+                "the lists of the API are inconsistent: what is new is published, what a list lacks stays until the "
+                "API says that it is gone",
+                control_plane=self._title,
+                polls=SAY_AFTER_POLLS,
+                reason=self.lasting,
             )

@@ -1,11 +1,11 @@
 """Explain in words what the lists of a poll do not prove, and why they give no targets."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from kuma_sd_bundled.kuma_api.documents import ResourceKey
 from kuma_sd_bundled.kuma_api.endpoints import PolicyEndpoints
-from kuma_sd_bundled.kuma_api.lists import Listing, Unreadable
+from kuma_sd_bundled.kuma_api.lists import Listing
 from kuma_sd_bundled.kuma_api.policies import Matches, PolicySet
 
 DATAPLANES = "the pages of the list of dataplanes do not fit together"
@@ -40,14 +40,6 @@ def doubts_of_merged(unmerged: Iterable[PolicySet]) -> list[str]:
         "together (no _rules, which Kuma has since 2.6)"
         for policies in unmerged
     ]
-
-
-def unreadable_dataplanes(unreadable: Sequence[Unreadable]) -> str:
-    """Describe dataplanes of which not even the name can be read."""
-    first = unreadable[0]
-    start = first.raw[:60].decode(errors="replace")
-    count = f"{len(unreadable):,} dataplanes have" if len(unreadable) > 1 else "a dataplane has"
-    return f"{count} no name that can be read ({first.reason}); it begins with {start!r}"
 
 
 def why_empty(

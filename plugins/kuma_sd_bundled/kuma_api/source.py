@@ -1,14 +1,13 @@
 """Poll the API of one control plane as a source."""
 
 import contextlib
-import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from kuma_sd import Access, Context, Endpoint, HttpClient, Meters, Snapshot, SourceError, SourceStatus
+from kuma_sd import Access, Context, Endpoint, HttpClient, Logger, Meters, Snapshot, SourceError, SourceStatus
 from kuma_sd_bundled.kuma_api.address import api_address
 from kuma_sd_bundled.kuma_api.asking import ANSWER_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS, Asking
 from kuma_sd_bundled.kuma_api.consistency import Consistency
@@ -17,10 +16,9 @@ from kuma_sd_bundled.kuma_api.inventory import Inventory
 from kuma_sd_bundled.kuma_api.meters import METRICS, PollCounts
 from kuma_sd_bundled.kuma_api.options import ApiOptions
 from kuma_sd_bundled.kuma_api.poll import Findings, Poller
-from kuma_sd_bundled.kuma_api.remarks import unreadable_dataplanes
 from kuma_sd_bundled.kuma_api.schedule import Schedule
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 LISTS = b"lists that prove no absence"
 """Digest that marks a snapshot as incomplete until a poll was complete: any target may be missing."""
@@ -62,7 +60,10 @@ class ApiSource:
             with contextlib.suppress(SourceError):
                 HttpClient(replica, options, self._access).close()
         if options.tls_insecure_skip_verify:
-            _log.warning("%s: any certificate is trusted (tls-insecure-skip-verify)", parsed.replicas[0])
+            _log.warning(
+                "any certificate is trusted (tls-insecure-skip-verify)",
+                control_plane=context.name or str(parsed.replicas[0]),
+            )
         context.register(Meters(METRICS, {"control_plane": context.name}, lambda: self.counts))
         context.report(self._facts)
 
@@ -174,7 +175,13 @@ class ApiSource:
     def _note_unreadable(self, findings: Findings) -> None:
         appeared = [item for digest, item in findings.unreadable.items() if digest not in self._unreadable]
         if appeared:
-            _log.warning("control plane %s: %s", self._title, unreadable_dataplanes(appeared))
+            _log.warning(
+                "dataplanes have no name that can be read",
+                control_plane=self._title,
+                dataplanes=len(appeared),
+                reason=appeared[0].reason,
+                start=appeared[0].raw[:60].decode(errors="replace"),
+            )
         self._unreadable = frozenset(findings.unreadable)
 
     def _facts(self) -> Mapping[str, str]:

@@ -1,15 +1,13 @@
 """What is said of a poll without targets, and of lists that prove no absence."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from recorded_api import DATA, RecordedApi, poller, recording
 
 from kuma_sd_bundled.kuma_api.documents import ResourceKey
 from kuma_sd_bundled.kuma_api.endpoints import Client, PolicyEndpoints
-from kuma_sd_bundled.kuma_api.lists import Unreadable
-from kuma_sd_bundled.kuma_api.remarks import names, unreadable_dataplanes, why_empty
+from kuma_sd_bundled.kuma_api.remarks import names, why_empty
 
 
 def api(step: str = "kuma-2.6.15/6-without-a-policy-for-all") -> RecordedApi:
@@ -62,10 +60,3 @@ def test_a_policy_whose_matches_are_not_known_is_named() -> None:
 )
 def test_of_many_names_the_first_are_listed(several: Sequence[str], text: str) -> None:
     assert names(several) == text
-
-
-@pytest.mark.parametrize(("count", "begins"), [(1, "a dataplane has no name"), (1200, "1,200 dataplanes have no name")])
-def test_dataplanes_without_a_name_are_described_by_the_first(count: int, begins: str) -> None:
-    item: Any = Unreadable(b'{"mesh": 5}', "", "Object missing required field `name`")
-    assert unreadable_dataplanes([item] * count).startswith(begins)
-    assert unreadable_dataplanes([item]).endswith("""it begins with '{"mesh": 5}'""")

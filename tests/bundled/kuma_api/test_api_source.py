@@ -203,11 +203,11 @@ def test_lists_that_never_fit_are_said_once_after_three_polls(api: Api, caplog: 
     with caplog.at_level(logging.INFO):
         iterator = iter(source)
         snapshots = [next(iterator) for _ in range(5)]
-        assert len([line for line in caplog.messages if "in 3 polls in a row" in line]) == 1
+        assert len([line for line in caplog.messages if "lists of the API are inconsistent" in line]) == 1
         assert "dataplanes" in source.status.note
         api.list(DATAPLANES)["total"] -= 1
         assert next(iterator).complete
-        assert "proves again what is gone" in caplog.text
+        assert "are consistent again" in caplog.text
     source.close()
     assert all(snapshot.assignments for snapshot in snapshots)
     assert {snapshot.unreadable for snapshot in snapshots} == {frozenset({LISTS})}
@@ -223,6 +223,17 @@ def test_once_a_poll_was_complete_lists_that_do_not_fit_make_no_answer_incomplet
     assert doubtful.complete
     # What is missing is in the store no more: nothing was recorded for it.
     assert len(doubtful.assignments) == len(complete.assignments) - 1
+
+
+def test_dataplanes_without_a_name_are_logged_once(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    del api.list(DATAPLANES)["items"][0]["name"]
+    source = source_of(api.url)
+    iterator = iter(source)
+    for _ in range(3):
+        next(iterator)
+    source.close()
+    assert source.status.unreadable == 1
+    assert len([line for line in caplog.messages if "no name that can be read" in line]) == 1
 
 
 def test_closing_ends_a_request_that_is_not_answered() -> None:

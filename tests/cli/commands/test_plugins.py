@@ -3,7 +3,8 @@ from settings_kit import DESCRIPTIONS, Describes
 
 from kuma_sd import __version__
 from kuma_sd.cli.main import main
-from kuma_sd.plugin.manager import Direct, Plugins
+from kuma_sd.plugin.catalogue import Direct
+from kuma_sd.plugin.manager import Plugins
 
 
 def test_the_bundled_plugins_are_listed_with_their_options(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,7 +23,7 @@ def test_broken_plugins_are_listed_with_the_reason(
     entries = [
         Direct("output.null", Describes(DESCRIPTIONS["output.null"])),
         Direct("output.bad", object()),
-        Direct("misnamed", object()),
+        Direct("misnamed.a.b", object()),
         Direct("output.push", Describes(DESCRIPTIONS["output.push"])),
     ]
     monkeypatch.setattr("kuma_sd.plugin.manager.Plugins", lambda: Plugins(entries))
@@ -30,15 +31,15 @@ def test_broken_plugins_are_listed_with_the_reason(
     assert (
         capsys.readouterr().out
         == """\
-KIND    NAME      FROM             OPTIONS
-?       misnamed  no distribution  broken: entry point 'misnamed' of no distribution is not named as one of \
-source.NAME, transform.NAME, output.NAME
-output  bad       no distribution  broken: output 'bad' of no distribution cannot be loaded: it has no \
+KIND    NAME          FROM             OPTIONS
+?       misnamed.a.b  no distribution  broken: entry point 'misnamed.a.b' of no distribution is not named as one of \
+source.NAME, transform.NAME, output.NAME, NAME
+output  bad           no distribution  broken: output 'bad' of no distribution cannot be loaded: it has no \
 kuma_sd_output_plugin() that returns a description
-output  null      no distribution  -
-output  push      no distribution  token =
-                                   pin =
-                                   urls =
-                                   limit =
+output  null          no distribution  -
+output  push          no distribution  token =
+                                       pin =
+                                       urls =
+                                       limit =
 """
     )

@@ -27,8 +27,7 @@ def test_an_address_or_its_network_is_a_client(host: str, client: str) -> None:
 class Connection:
     client: str
     since: float
-    waits_for_client: bool = True
-    is_working: bool = False
+    importance: int = 0
 
 
 LIMITS = ConnectionLimits(connections=4, connections_of_client=3)
@@ -69,16 +68,16 @@ def test_without_room_the_client_with_most_gives_way() -> None:
 
 
 def test_an_answer_that_is_sent_is_not_cut_off_for_those_who_wait_for_nothing() -> None:
-    sending = Connection("a", 1.0, waits_for_client=False)
+    sending = Connection("a", 1.0, importance=1)
     waiting = [Connection(client, 5.0 + number) for number, client in enumerate("bcd")]
     assert gives_way([sending, *waiting], "e") == waiting[:1]
 
 
 def test_who_waits_for_an_answer_gives_way_after_all_who_have_not_asked() -> None:
     def working() -> Connection:
-        return Connection("a", 0.0, waits_for_client=False, is_working=True)
+        return Connection("a", 0.0, importance=2)
 
-    sending, waiting = Connection("a", 1.0, waits_for_client=False), Connection("a", 5.0)
+    sending, waiting = Connection("a", 1.0, importance=1), Connection("a", 5.0)
     assert gives_way([sending, working(), waiting], "a") == [waiting]
     assert gives_way([sending, working(), working()], "a") == [sending]
     assert len(gives_way([working(), working(), working()], "a")) == 1
@@ -87,6 +86,6 @@ def test_who_waits_for_an_answer_gives_way_after_all_who_have_not_asked() -> Non
 def test_in_a_flood_several_that_wait_for_nothing_go_together() -> None:
     limits = ConnectionLimits(connections=40, connections_of_client=40)
     waiting = [Connection("a", float(number)) for number in range(39)]
-    sending = [Connection("a", 0.0, waits_for_client=False) for _ in range(40)]
+    sending = [Connection("a", 0.0, importance=1) for _ in range(40)]
     assert gives_way([*sending[:1], *waiting], "a", limits) == waiting[:5]
     assert len(gives_way(sending, "a", limits)) == 1

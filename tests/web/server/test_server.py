@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,8 @@ def trickle(client: socket.socket, done: threading.Event) -> None:
 
 def test_answers_that_are_taken_slowly_take_no_thread_and_are_cut_off_in_time() -> None:
     done = threading.Event()
-    with served(large, QUICK) as address, contextlib.ExitStack() as stack:
+    # Long enough for who takes the whole of it, on a slow machine too.
+    with served(large, replace(QUICK, answer=6.0)) as address, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connected(address)) for _ in range(QUICK.threads * 3)]
         threads = [threading.Thread(target=trickle, args=(client, done), daemon=True) for client in clients]
         for thread in threads:
@@ -191,6 +193,31 @@ def test_a_flood_of_what_takes_long_leaves_room_for_others() -> None:
             stack.enter_context(connected(address)).sendall(HELLO.replace(b" / ", b" /long "))
         assert get(address).endswith(b"hello")
         go_on.set()
+
+
+def busy(_environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    start_response("503 Service Unavailable", [("Content-Length", "4"), ("Retry-After", "1")])
+    return [b"busy"]
+
+
+def test_an_answer_that_says_to_come_later_is_held_back_without_a_thread() -> None:
+    with served(busy, ConnectionLimits(threads=1, hold=0.3)) as address, contextlib.ExitStack() as stack:
+        begun = time.monotonic()
+        clients = [stack.enter_context(connected(address)) for _ in range(10)]
+        for client in clients:
+            client.sendall(HELLO.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert all(read_all(client).endswith(b"busy") for client in clients)
+        assert time.monotonic() - begun >= 0.3
+
+
+def test_answers_that_are_held_back_give_way_to_others() -> None:
+    def answer(environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        return (busy if environment["PATH_INFO"] == "/busy" else hello)(environment, start_response)
+
+    with served(answer, ConnectionLimits(connections=10, hold=30)) as address, contextlib.ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(connected(address)).sendall(HELLO.replace(b" / ", b" /busy "))
+        assert get(address).endswith(b"hello")
 
 
 def test_requests_that_come_together_are_answered_in_order() -> None:
