@@ -7,11 +7,19 @@ from kuma_sd_bundled.kuma_api.documents import Backend, Mesh, MeshBackend, MeshB
 
 
 class MetricsEndpoint(NamedTuple):
-    """The metrics endpoint of dataplanes, at the address of each."""
+    """The metrics endpoint of dataplanes, at the address of each.
+
+    Args:
+        scheme: http or https.
+        port: the port.
+        path: the path.
+        gateway: the name of the MeshGateway; empty where MADS gives no such label.
+    """
 
     scheme: str
     port: int
     path: str
+    gateway: str = ""
 
 
 class Client(NamedTuple):

@@ -10,6 +10,7 @@ from kuma_sd_bundled.kuma_api.absences import Absences, read_answers
 from kuma_sd_bundled.kuma_api.dataplanes import DataplaneReader, KnownDataplane
 from kuma_sd_bundled.kuma_api.documents import ResourceKey
 from kuma_sd_bundled.kuma_api.endpoints import Client, PolicyEndpoints
+from kuma_sd_bundled.kuma_api.gateways import read_gateways
 from kuma_sd_bundled.kuma_api.inventory import Inventory, Lists, OutsideZones
 from kuma_sd_bundled.kuma_api.kuma_release import UNKNOWN
 from kuma_sd_bundled.kuma_api.lists import Get, Listing, Unreadable, read_list
@@ -104,7 +105,10 @@ class Poller:
         client = Client(self._client, release.clients_share(bare_matches=matches.bare))
         endpoints = PolicyEndpoints([policy.document for policy in policies.items.values()], client)
         by_name = {mesh.name: mesh for mesh in meshes.items.values()}
-        lists = Lists(by_name, endpoints, dataplanes.items, matched, merged)
+        # MADS has this label only where meshes set the metrics.
+        labelled = () if endpoints.replace_mesh_metrics else dataplanes.items.values()
+        gateways = read_gateways(get, labelled)
+        lists = Lists(by_name, endpoints, dataplanes.items, matched, merged, gateways)
         assignments = self._inventory.update(lists, self._kept(dataplanes, gone, doubts))
         self._matched = matched
         return self._findings(assignments, lists, dataplanes.unreadable, doubts)
