@@ -20,9 +20,7 @@ def gateway(name: str, mesh: str = "default", **match: str) -> dict[str, Any]:
     return {"type": "MeshGateway", "mesh": mesh, "name": name, "selectors": [{"match": match}]}
 
 
-def api(
-    kind: str = "BUILTIN", *gateways: Mapping[str, Any], policies: tuple[Mapping[str, Any], ...] = ()
-) -> RecordedApi:
+def api(kind: str = "BUILTIN", *gateways: Mapping[str, Any]) -> RecordedApi:
     networking = {"address": "192.0.2.1", "gateway": {"type": kind, "tags": TAGS}}
     return RecordedApi(
         {
