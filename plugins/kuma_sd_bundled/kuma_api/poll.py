@@ -179,7 +179,8 @@ class Poller:
         wanted = self._inventory.zones
         return Findings(
             assignments=assignments,
-            left_out=OutsideZones(known, wanted),
+            # Zones without any dataplane may be misspelt: then the guard decides.
+            left_out=OutsideZones(known, wanted if wanted & zones else frozenset()),
             unreadable={blake2b(item.raw, digest_size=16).digest(): item for item in unreadable},
             doubts=tuple(doubts),
             why_empty="" if assignments else why_empty(known.keys(), zones, wanted, lists.policies),
