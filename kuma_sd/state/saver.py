@@ -10,7 +10,7 @@ from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Codec, LastGoodTargets
-from kuma_sd.core.options import show_duration
+from kuma_sd.core.option_types import show_duration
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.appending import AppendedFile
 from kuma_sd.state.directory import SavedFile, StateDirectory, open_regular
@@ -228,7 +228,7 @@ class State:
 
 def _content(last_good: LastGoodTargets) -> tuple[object, ...]:
     """Return the parts whose change requires a save; the time of the last response is not one of them."""
-    return last_good.name, last_good.endpoints, last_good.configured, list(last_good.assignments)
+    return last_good.origin, list(last_good.assignments)
 
 
 def _is_ours(file: SavedFile, names: Collection[str]) -> bool:

@@ -32,7 +32,7 @@ from kuma_sd.cli.received_targets import DAEMON, add_from, control_socket, recei
 from kuma_sd.cli.render.explanation import as_text
 from kuma_sd.cli.render.style import style
 from kuma_sd.core.errors import ConfigError, KumaSDError
-from kuma_sd.core.options import NUMBER
+from kuma_sd.core.option_types import NUMBER
 from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.explain import ExplainInputs, answer, parse_selector
 from kuma_sd.runtime.builder import build
@@ -109,6 +109,4 @@ def _asked(arguments: argparse.Namespace, settings: Settings) -> SearchResult:
     try:
         return msgspec.json.decode(text, type=SearchResult)
     except UNREADABLE as error:
-        raise KumaSDError(
-            f"the answer of the daemon cannot be understood: {error}; is it of another version?"
-        ) from error
+        raise KumaSDError(f"the answer of the daemon cannot be read: {error}; is it of another version?") from error
