@@ -85,7 +85,10 @@ class Decoder:
             SourceError: there are resources, and none can be decoded.
         """
         if response.codec is not self._codec:
-            self._codec, self._known, self._failures, self._assignments = response.codec, {}, {}, []
+            self._codec = response.codec
+            self._known = {}
+            self._failures = {}
+            self._assignments = []
             self._expanded = 0
         # The remaining ones are no longer in the response. A resource may also occur twice.
         gone = self._known.copy()

@@ -165,7 +165,9 @@ class Connection:
         return redis.Redis(host, port, **arguments)
 
     def _disconnect(self) -> None:
-        client, self._client, self._loaded = self._client, None, set()
+        client = self._client
+        self._client = None
+        self._loaded = set()
         # What cannot be closed is not open.
         with contextlib.suppress(Exception):
             if isinstance(client, RedisCluster):

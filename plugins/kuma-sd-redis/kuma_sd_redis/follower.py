@@ -179,7 +179,9 @@ class Follower:
         """Ask the Cluster anew who has which bucket; while slots move, its servers do not agree at once."""
         _log.info("buckets moved within the Cluster, subscribing again", control_plane=self._title)
         for left in reversed(range(MOVES)):
-            former, self._listeners, self._inbox = self._listeners, [], Inbox()
+            former = self._listeners
+            self._listeners = []
+            self._inbox = Inbox()
             self._received_before += sum(listener.received for listener in former)
             for listener in former:
                 listener.close()

@@ -61,7 +61,9 @@ class Replica:
             merged += [entry for entry in self._fresh if id(entry) not in gone]
             # Two sorted parts, which sorting notices.
             merged.sort(key=attrgetter("key"))
-            self._ordered, self._gone, self._fresh = merged, {}, []
+            self._ordered = merged
+            self._gone = {}
+            self._fresh = []
         return self._ordered
 
     def apply(self, entries: Mapping[int, Iterable[bytes]]) -> set[int]:

@@ -103,7 +103,8 @@ class RedisSource:
         with self._lock:
             if self._closed:
                 raise SourceError("the source was closed")
-            self._follower, self._snapshots = follower, snapshots
+            self._follower = follower
+            self._snapshots = snapshots
 
     def _end(self, follower: Follower, connection: Connection) -> None:
         follower.close()
