@@ -43,10 +43,10 @@ def options_page() -> Iterator[str]:
     builtin, sources = builtin_plugins(plugins)
     yield OPTIONS
     yield from _table(f"`[{CORE}]`", "Of the daemon itself.", options_of(CoreOptions))
-    for source in sources:
-        schemes = ", ".join(f"`{scheme}:`" for scheme in source.schemes)
+    for source, names in sources.items():
+        schemes = ", ".join(f"`{name}:`" for name in names)
         text = f"For addresses with {schemes}: under `[{CORE}]` for all control planes, under `[NAME]` for one."
-        yield from _table(f"Source `{source.name}`", text, options_of(source.options))
+        yield from _table(f"Source `{names[0]}`", text, options_of(source.options))
     yield from _table(f"`[{WEB}]`", "Where the daemon answers over HTTP.", options_of(WebOptions))
     for builtin_plugin in builtin:
         if builtin_plugin.kind == "transform":

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from kuma_sd.core.logger import Logger
     from kuma_sd.core.mailbox import Mailbox
     from kuma_sd.core.model import Assignment, Codec, Key, Labels, Snapshot, Target
-    from kuma_sd.core.options import (
+    from kuma_sd.core.option_types import (
         BOOL,
         DURATION,
         DURATION_OR_FOREVER,
@@ -24,13 +24,11 @@ if TYPE_CHECKING:
         TEXT,
         URL,
         FileContent,
-        NoOptions,
-        OptionType,
         choice,
         lines_of,
         list_of,
-        option,
     )
+    from kuma_sd.core.options import REQUIRED, NoOptions, OptionType, option
     from kuma_sd.core.publication import Change, Publication
     from kuma_sd.core.regular_file import open_regular, read_regular
     from kuma_sd.core.secret import Secret
@@ -67,16 +65,7 @@ if TYPE_CHECKING:
         parse_pattern,
     )
     from kuma_sd.prometheus.sd_formats import Chunks, json_chunks, lines_in, yaml_chunks
-    from kuma_sd.prometheus.sharding import (
-        MOST_SHARDS,
-        SHARD,
-        SHARDING_METHODS,
-        SHARDS,
-        Shard,
-        Sharding,
-        consistent,
-        hashmod,
-    )
+    from kuma_sd.prometheus.sharding import MOST_SHARDS, SHARD, SHARDING_METHODS, Shard, Sharding, consistent, hashmod
     from kuma_sd.state.reader import read_snapshot
     from kuma_sd.system.durable_file import FileClaim, file_holds, remove_leftovers, replace_file
     from kuma_sd.system.file_watcher import FileWatcher
@@ -100,26 +89,24 @@ NAMES_OF_MODULES = {
     "kuma_sd.core.logger": ("Logger",),
     "kuma_sd.core.mailbox": ("Mailbox",),
     "kuma_sd.core.model": ("Assignment", "Codec", "Key", "Labels", "Snapshot", "Target"),
-    "kuma_sd.core.options": (
+    "kuma_sd.core.option_types": (
         "BOOL",
         "DURATION",
         "DURATION_OR_FOREVER",
         "FILE_CONTENT",
-        "FileContent",
         "NUMBER",
-        "NoOptions",
-        "OptionType",
         "PATH",
         "PERCENTAGE",
         "SECRET",
         "SIZE",
         "TEXT",
         "URL",
+        "FileContent",
         "choice",
         "lines_of",
         "list_of",
-        "option",
     ),
+    "kuma_sd.core.options": ("NoOptions", "OptionType", "REQUIRED", "option"),
     "kuma_sd.core.publication": ("Change", "Publication"),
     "kuma_sd.core.regular_file": ("open_regular", "read_regular"),
     "kuma_sd.core.secret": ("Secret",),
@@ -160,7 +147,6 @@ NAMES_OF_MODULES = {
         "MOST_SHARDS",
         "SHARD",
         "SHARDING_METHODS",
-        "SHARDS",
         "Shard",
         "Sharding",
         "consistent",
@@ -190,10 +176,10 @@ __all__ = [
     "PATH",
     "PATTERN_CACHE_SIZE",
     "PERCENTAGE",
+    "REQUIRED",
     "SECRET",
     "SHARD",
     "SHARDING_METHODS",
-    "SHARDS",
     "SIZE",
     "STAGING",
     "TEXT",

@@ -79,7 +79,7 @@ class Story:
         self.world |= dict.fromkeys(self.rng.sample(present, min(3, len(present))), fresh) | {BEACON: fresh}
         now = time.monotonic()
         self._departed = {key: self._departed.get(key, now) for key in without}
-        # What was let go before stays gone; the model knows that.
+        # Targets that were released before stay gone; the model knows that.
         held = {key: since + HOLD for key, since in self._departed.items() if self._reader_has(key)}
         stays = {key: ALWAYS for key in self._model.published if key in self.world}
         self._reader.require(stays | (held if self.is_suspicious(without) else {}))

@@ -31,7 +31,7 @@ import select
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from kuma_sd.cli.encoding import print_what_the_encoding_lacks_as_escapes
 from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError, UsageError
@@ -41,6 +41,8 @@ from kuma_sd.core.text import did_you_mean
 from kuma_sd.settings.cli_parser import Program, StrictParser
 from kuma_sd.system.descriptors import is_writable, open_standard_descriptors
 from kuma_sd.system.log_format import escape
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from kuma_sd.core.options import OptionType
@@ -103,10 +105,10 @@ def main_like_go(arguments: Sequence[str] | None = None) -> int:
     return report(PROGRAM.name, lambda: dispatch(given, PROGRAM, COMMANDS_LIKE_GO))
 
 
-def argument_type(type_: "OptionType") -> Callable[[str], Any]:
+def argument_type(type_: "OptionType[T]") -> Callable[[str], T]:
     """Return argparse's ``type=`` for an option type, like ``argument_type(DURATION)``."""
 
-    def parse(text: str) -> Any:  # noqa: ANN401 (whatever the type makes)
+    def parse(text: str) -> T:
         try:
             return type_.parse(text)
         except ValueError as error:
@@ -192,11 +194,12 @@ def _run(command: Command, words: Sequence[str], program: Program) -> int:
         settings = _settings(words, plugins, program)
     except UsageError:
         raise
-    except ConfigError as error:
+    except (ConfigError, PluginError) as error:
         if not hasattr(command, "without_settings"):
             raise
         arguments, socket = find_daemon(words, os.environ, program)
-        return cast("int", command.without_settings(arguments, socket, error))
+        mistakes = error if isinstance(error, ConfigError) else ConfigError(str(error))
+        return cast("int", command.without_settings(arguments, socket, mistakes))
     _set_logging_up(settings)
     settings.arguments.reload = lambda: _settings(words, plugins, program)
     return command.execute(settings.arguments, settings)

@@ -12,7 +12,7 @@ import msgspec
 from kuma_sd.cli.main import argument_type
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.model import Snapshot
-from kuma_sd.core.options import DURATION
+from kuma_sd.core.option_types import DURATION
 from kuma_sd.runtime.builder import Components
 from kuma_sd.runtime.one_shot import collect
 from kuma_sd.settings.loader import ControlPlaneSettings, Settings

@@ -5,19 +5,26 @@ Flags, environment variables, the sample file, the documentation and all checks 
 
 import dataclasses
 import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from enum import Enum
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar, overload
 
-from kuma_sd.core.regular_file import read_regular
-from kuma_sd.core.secret import Secret
-from kuma_sd.core.url import Url, parse_url
+T = TypeVar("T")
+
+
+class Unset(Enum):
+    """The type of `REQUIRED`."""
+
+    REQUIRED = "required"
+
+
+REQUIRED: Final = Unset.REQUIRED
+"""In place of a default: the option must be set."""
 
 
 @dataclass(frozen=True)
-class OptionType:
+class OptionType(Generic[T]):
     """The type of an option: how its values are parsed and written.
 
     Args:
@@ -31,39 +38,95 @@ class OptionType:
     """
 
     name: str
-    parse: Callable[[str], Any]
-    show: Callable[[Any], str] = str
+    parse: Callable[[str], T]
+    show: Callable[[T], str] = str
     repeated: bool = False
     secret: bool = False
     may_hold_secret: bool = False
     choices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class FileContent:
-    """The content of a file that an option names, so that options are unequal after the file was edited.
-
-    Args:
-        path: the file; None when the option is not set.
-        content: its bytes when the settings were read.
-    """
-
-    path: Path | None
-    content: bytes = dataclasses.field(default=b"", repr=False)
-
-    def __str__(self) -> str:
-        return str(self.path or "")
+@overload
+def option(
+    default: Literal[Unset.REQUIRED],
+    type_: OptionType[T],
+    help_: str,
+    *,
+    at_least: T | None = None,
+    at_most: T | None = None,
+) -> T: ...
 
 
-def option(default: Any, type_: OptionType, help_: str) -> Any:  # noqa: ANN401 (like dataclasses.field)
+@overload
+def option(
+    default: None, type_: OptionType[T], help_: str, *, at_least: T | None = None, at_most: T | None = None
+) -> T | None: ...
+
+
+@overload
+def option(
+    default: T, type_: OptionType[T], help_: str, *, at_least: T | None = None, at_most: T | None = None
+) -> T: ...
+
+
+def option(default: Any, type_: OptionType[Any], help_: str, *, at_least: Any = None, at_most: Any = None) -> Any:
     """Declare a field of an options dataclass.
 
     Args:
-        default: the value when nothing is set; None for an option that may stay unset, which is written as empty text.
-        type_: one of the types of this module, or one of your own.
+        default: the value when nothing is set; None for an option that may stay unset, which is written as empty text;
+            `REQUIRED` for one that must be set.
+        type_: one of the types of `kuma_sd`, or one of your own.
         help_: one sentence: what it does, and its unit where the type does not say it.
+        at_least: the smallest value that is accepted.
+        at_most: the largest value that is accepted.
+
+    Raises:
+        ValueError: the default is not accepted.
     """
-    return dataclasses.field(default=default, metadata={"type": type_, "help": help_})
+    bounds = _Bounds(type_, at_least, at_most)
+    help_ = " ".join([help_, *bounds.sentences, *(["Must be set."] if default is REQUIRED else [])])
+    declared = {"type": dataclasses.replace(type_, parse=bounds.parse) if bounds.sentences else type_, "help": help_}
+    if default is REQUIRED:
+        # Only by keyword, so that it may follow fields with a default.
+        return dataclasses.field(kw_only=True, metadata=declared)
+    if default is not None:
+        bounds.check(default)
+    return dataclasses.field(default=default, metadata=declared)
+
+
+class _Bounds(NamedTuple):
+    """The smallest and the largest value of an option; None for no limit."""
+
+    type: OptionType[Any]
+    at_least: Any
+    at_most: Any
+
+    @property
+    def sentences(self) -> list[str]:
+        """What help says of it."""
+        bounds = {"At least": self.at_least, "At most": self.at_most}
+        return [f"{which} {self.type.show(bound)}." for which, bound in bounds.items() if bound is not None]
+
+    def parse(self, text: str) -> Any:  # noqa: ANN401 (whatever its type makes)
+        """Parse text into a value within the bounds.
+
+        Raises:
+            ValueError: the text is wrong, or the value is outside.
+        """
+        value = self.type.parse(text)
+        self.check(value)
+        return value
+
+    def check(self, value: Any) -> None:  # noqa: ANN401 (any value of its type)
+        """Refuse a value outside the bounds.
+
+        Raises:
+            ValueError: it is outside; the message continues a sentence that begins with the value.
+        """
+        if self.at_least is not None and value < self.at_least:
+            raise ValueError(f"is less than {self.type.show(self.at_least)}")
+        if self.at_most is not None and value > self.at_most:
+            raise ValueError(f"is more than {self.type.show(self.at_most)}")
 
 
 @dataclass(frozen=True)
@@ -72,10 +135,10 @@ class NoOptions:
 
 
 class Option(NamedTuple):
-    """A declared option, as returned by `options_of()`."""
+    """A declared option, as returned by `options_of()`. The default of one that must be set is `REQUIRED`."""
 
     field: str
-    type: OptionType
+    type: OptionType[Any]
     default: Any
     help: str
 
@@ -90,11 +153,13 @@ class Option(NamedTuple):
         Raises:
             ValueError: the text is wrong; the message continues a sentence that begins with the text.
         """
+        if self.default is REQUIRED and not text:
+            raise ValueError("is empty, but must be set")
         return None if self.default is None and not text else self.type.parse(text)
 
     def show(self, value: Any) -> str:  # noqa: ANN401 (any value of its type)
         """Write a value as text that parse() reads back."""
-        return "" if value is None else self.type.show(value)
+        return "" if value is None or value is REQUIRED else self.type.show(value)
 
 
 def options_of(declaration: type) -> tuple[Option, ...]:
@@ -111,178 +176,10 @@ def options_of(declaration: type) -> tuple[Option, ...]:
     foreign = [field.name for field in fields if not isinstance(field.metadata.get("type"), OptionType)]
     if foreign:
         raise TypeError(f"{declaration.__name__}.{foreign[0]} is not made with option()")
-    return tuple(Option(field.name, field.metadata["type"], field.default, field.metadata["help"]) for field in fields)
+    return tuple(
+        Option(field.name, field.metadata["type"], _default(field), field.metadata["help"]) for field in fields
+    )
 
 
-def _parse_number(text: str) -> int:
-    if not re.fullmatch(r"-?[0-9]{1,18}", text):
-        raise ValueError("is not a whole number")
-    return int(text)
-
-
-def _parse_percentage(text: str) -> float:
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?%", text)
-    if not found or float(found[1]) > 100:  # noqa: PLR2004 (per cent)
-        raise ValueError("is not a percentage from 0% to 100%")
-    return float(found[1]) / 100
-
-
-def _parse_bool(text: str) -> bool:
-    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-    if text.lower() not in words:
-        raise ValueError("is not true or false")
-    return words[text.lower()]
-
-
-# The units of Prometheus and Go, without months and years, whose length is ambiguous.
-_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d|w))+")
-
-
-# Python limits how long a thread can wait; ten years are below that limit.
-_LONGEST_DURATION = 3650 * 86400.0
-
-
-def _parse_duration(text: str) -> float:
-    if text == "0":
-        return 0.0
-    if not _DURATION.fullmatch(text):
-        raise ValueError("is not a duration like 500ms, 30s, 2m or 1h30m")
-    parts = re.findall(r"([0-9.]+)([a-z]+)", text)
-    seconds = round(sum(float(number) * _DURATION_UNITS[unit] for number, unit in parts), 3)
-    if seconds > _LONGEST_DURATION:
-        raise ValueError("is longer than ten years")
-    return seconds
-
-
-def _parse_duration_or_forever(text: str) -> float:
-    return float("inf") if text == "forever" else _parse_duration(text)
-
-
-def show_duration(seconds: float) -> str:
-    """Write a duration as in settings: ``90.0`` is ``1m30s``."""
-    if seconds == float("inf"):
-        return "forever"
-    milliseconds, shown = round(seconds * 1000), ""
-    for unit in ("h", "m", "s", "ms"):
-        count, milliseconds = divmod(milliseconds, round(_DURATION_UNITS[unit] * 1000))
-        shown += f"{count}{unit}" if count else ""
-    return shown or "0"
-
-
-_SIZE_UNITS = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-
-
-def _parse_size(text: str) -> int:
-    found = re.fullmatch(r"([0-9]+) ?(B|KiB|MiB|GiB)?", text)
-    if not found:
-        raise ValueError("is not a size like 64KiB, 16MiB or 1GiB")
-    return int(found[1]) * _SIZE_UNITS[found[2] or ""]
-
-
-def _show_size(count: int) -> str:
-    for unit in ("GiB", "MiB", "KiB"):
-        if count and count % _SIZE_UNITS[unit] == 0:
-            return f"{count // _SIZE_UNITS[unit]}{unit}"
-    return str(count)
-
-
-def _parse_path(text: str) -> Path:
-    if "\0" in text or not text:
-        raise ValueError("is not a path")
-    if "\n" in text:
-        raise ValueError("has several lines and is not a path")
-    return Path(text)
-
-
-def _parse_file_content(text: str) -> FileContent:
-    if not text:
-        return FileContent(None)
-    path = _parse_path(text)
-    try:
-        return FileContent(path, read_regular(path))
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from error
-
-
-def _parse_host(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", text):
-        raise ValueError("is not the name of a host, like kuma-sd.internal, without a port")
-    return text.lower()
-
-
-def _parse_host_and_port(text: str) -> str:
-    # An IPv6 address is in brackets; an empty host means all addresses of the machine, as in Prometheus.
-    found = re.fullmatch(r"(\[[0-9a-fA-F:.]+(%[A-Za-z0-9._-]+)?\]|[A-Za-z0-9._-]*):([0-9]{1,5})", text)
-    if not found or int(found[3]) > 65535:  # noqa: PLR2004 (the highest port)
-        raise ValueError("is not HOST:PORT, like 127.0.0.1:9119, [::1]:9119 or :9119")
-    return text
-
-
-def _parse_secret(text: str) -> Secret:
-    if not text.isprintable():
-        raise ValueError("holds the end of a line or another control character")
-    return Secret(text)
-
-
-def _parse_optional_url(text: str) -> Url | None:
-    return parse_url(text) if text else None
-
-
-def _show_optional_url(url: Url | None) -> str:
-    return str(url or "")
-
-
-TEXT = OptionType("text", str)
-NUMBER = OptionType("number", _parse_number)
-PERCENTAGE = OptionType("percentage", _parse_percentage, lambda share: f"{share * 100:.12g}%")
-BOOL = OptionType("true|false", _parse_bool, lambda value: "true" if value else "false")
-PATH = OptionType("path", _parse_path)
-DURATION = OptionType("duration", _parse_duration, show_duration)
-DURATION_OR_FOREVER = OptionType("duration|forever", _parse_duration_or_forever, show_duration)
-SIZE = OptionType("size", _parse_size, _show_size)
-SECRET = OptionType("secret", _parse_secret, str, secret=True)
-URL = OptionType("url", _parse_optional_url, _show_optional_url, may_hold_secret=True)
-FILE_CONTENT = OptionType("file", _parse_file_content)
-HOST = OptionType("host", _parse_host)
-HOST_AND_PORT = OptionType("host:port", _parse_host_and_port)
-
-
-def choice(*words: str) -> OptionType:
-    """Return the type of an option that accepts one of these words."""
-
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"is not one of {', '.join(words)}")
-        return text
-
-    return OptionType("|".join(words), parse, choices=words)
-
-
-def list_of(item: OptionType) -> OptionType:
-    """Return the type of an option that accepts several values, separated by blanks or line ends."""
-    return _several(item, str.split, " ")
-
-
-def lines_of(item: OptionType) -> OptionType:
-    """Return the type of an option that accepts several values, one per line, which may hold blanks."""
-    return _several(item, lambda text: [line.strip() for line in text.splitlines() if line.strip()], "\n")
-
-
-def _several(item: OptionType, split: Callable[[str], list[str]], between: str) -> OptionType:
-    def parse_item(number: int, text: str) -> Any:  # noqa: ANN401 (whatever the item's type makes)
-        try:
-            return item.parse(text)
-        except ValueError as error:
-            if item.secret or item.may_hold_secret:
-                # Without the context, which could show the secret.
-                raise ValueError(f"has an item, number {number}, that {error}") from None
-            raise ValueError(f"has {text!r}, which {error}") from error
-
-    def parse(text: str) -> tuple[Any, ...]:
-        return tuple(parse_item(number, part) for number, part in enumerate(split(text), 1))
-
-    def show(values: tuple[Any, ...]) -> str:
-        return between.join(map(item.show, values))
-
-    return dataclasses.replace(item, parse=parse, show=show, repeated=True)
+def _default(field: dataclasses.Field[Any]) -> Any:  # noqa: ANN401 (any value of its type)
+    return REQUIRED if field.default is dataclasses.MISSING else field.default

@@ -20,7 +20,7 @@ from urllib3.exceptions import (
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
 from kuma_sd.core.errors import SourceError
-from kuma_sd.core.options import show_duration
+from kuma_sd.core.option_types import show_duration
 from kuma_sd.http import connection_failures
 from kuma_sd.http.address import Endpoint
 from kuma_sd.http.answer_deadline import BODY_SECONDS, Pace, PacedResponse

@@ -1,7 +1,7 @@
 """Errors of a request that decide what to try next."""
 
 from kuma_sd.core.errors import SourceError
-from kuma_sd.core.options import SIZE
+from kuma_sd.core.option_types import SIZE
 
 
 class TooLargeError(SourceError):

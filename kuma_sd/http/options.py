@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kuma_sd.core.options import BOOL, SECRET, SIZE, TEXT, URL, OptionType, lines_of, option
+from kuma_sd.core.option_types import BOOL, SECRET, SIZE, TEXT, URL, lines_of
+from kuma_sd.core.options import OptionType, option
 from kuma_sd.core.secret import Secret
 from kuma_sd.core.url import Url
 

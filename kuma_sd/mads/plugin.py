@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from kuma_sd.core.model import Codec
-from kuma_sd.core.options import BOOL, DURATION, TEXT, choice, option
+from kuma_sd.core.option_types import BOOL, DURATION, TEXT, choice
+from kuma_sd.core.options import option
 from kuma_sd.http.options import ClientOptions
 from kuma_sd.plugin.context import Context
 from kuma_sd.plugin.hookspecs import hookimpl

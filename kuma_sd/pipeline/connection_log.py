@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 from kuma_sd.core.logger import Logger
-from kuma_sd.core.options import show_duration
+from kuma_sd.core.option_types import show_duration
 from kuma_sd.core.source_status import SourceStatus
 from kuma_sd.system.deadline import Deadline
 

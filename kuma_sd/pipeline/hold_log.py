@@ -3,7 +3,7 @@
 import logging
 
 from kuma_sd.core.logger import Logger
-from kuma_sd.core.options import show_duration
+from kuma_sd.core.option_types import show_duration
 from kuma_sd.pipeline.guard import FOREVER, GuardStatus
 
 _log = Logger(__name__)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from typing import Any, NamedTuple, Protocol
 
-from kuma_sd.core.options import FileContent
+from kuma_sd.core.option_types import FileContent
 from kuma_sd.plugin.plugin_file import load_plugin_file
 
 GROUP = "kuma_sd.plugins"

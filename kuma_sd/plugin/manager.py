@@ -10,7 +10,8 @@ from typing import NamedTuple, TypeVar, cast
 import pluggy
 
 from kuma_sd.core.errors import PluginError
-from kuma_sd.core.options import FileContent, options_of
+from kuma_sd.core.option_types import FileContent
+from kuma_sd.core.options import options_of
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.plugin import event_hooks, hook_calls, hookspecs
 from kuma_sd.plugin.catalogue import FILE, PLUGIN, Available, Candidate, Catalogue, EntryPoint
@@ -21,11 +22,15 @@ from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugi
 AnyPlugin = SourcePlugin | TransformPlugin | OutputPlugin
 P = TypeVar("P", bound=AnyPlugin)
 
-_HOOKS: dict[str, tuple[str, type[AnyPlugin]]] = {
+DESCRIBING: dict[str, tuple[str, type[AnyPlugin]]] = {
     "source": ("kuma_sd_source_plugin", SourcePlugin),
     "transform": ("kuma_sd_transform_plugin", TransformPlugin),
     "output": ("kuma_sd_output_plugin", OutputPlugin),
 }
+"""For each kind of plugin that is described, the hook that returns the description, and its class."""
+
+KINDS = (*DESCRIBING, PLUGIN, FILE)
+"""All kinds of plugins."""
 
 
 class Loaded(NamedTuple):
@@ -149,8 +154,8 @@ class Plugins:
     def _try(self, available: Available) -> Loaded:
         kind, name = available[:2]
         try:
-            if kind in _HOOKS:
-                description = self._describe(_HOOKS[kind][1], kind, name)
+            if kind in DESCRIBING:
+                description = self._describe(DESCRIBING[kind][1], kind, name)
                 return Loaded(available, description, tuple(check_hooks(self._find(kind, name).plugin)))
             if kind not in (PLUGIN, FILE):
                 raise _misnamed(available)
@@ -187,7 +192,7 @@ class Plugins:
         try:
             self._register(candidate)
             if kind not in candidate.descriptions:
-                candidate.descriptions[kind] = self._ask(candidate.plugin, description, _HOOKS[kind][0])
+                candidate.descriptions[kind] = self._ask(candidate.plugin, description, DESCRIBING[kind][0])
         except (Exception, SystemExit) as error:  # (as above)
             raise _broken(kind, candidate, error) from error
         return cast("P", candidate.descriptions[kind])
@@ -211,7 +216,7 @@ def _broken(kind: str, candidate: Candidate, error: BaseException) -> PluginErro
 
 
 def _misnamed(available: Available) -> PluginError:
-    kinds = ", ".join(f"{kind}.NAME" for kind in _HOOKS)
+    kinds = ", ".join(f"{kind}.NAME" for kind in DESCRIBING)
     return PluginError(
         f"entry point '{available.full_name}' of {available.provider} is not named as one of {kinds}, NAME"
     )

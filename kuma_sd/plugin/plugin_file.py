@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from kuma_sd.core.options import PATH, FileContent, OptionType
+from kuma_sd.core.option_types import PATH, FileContent
+from kuma_sd.core.options import OptionType
 from kuma_sd.core.regular_file import open_regular
 
 LARGEST = 2**20

@@ -10,7 +10,7 @@ from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.options import OptionType
 from kuma_sd.core.target_group import TargetGroup
 
-__all__ = ["MOST_SHARDS", "SHARD", "SHARDING_METHODS", "SHARDS", "Shard", "Sharding", "consistent", "hashmod"]
+__all__ = ["MOST_SHARDS", "SHARD", "SHARDING_METHODS", "Shard", "Sharding", "consistent", "hashmod"]
 
 # A shard may be a file that stays locked, and so open; most processes may open 1,024 files.
 MOST_SHARDS = 256
@@ -104,9 +104,6 @@ def _parse_count(text: str) -> int:
 
 SHARD = OptionType("i/n", _parse_shard)
 """Type of an option that names one shard."""
-
-SHARDS = OptionType("number", _parse_count)
-"""Type of an option for the number of shards."""
 
 
 class _Addressed(msgspec.Struct):

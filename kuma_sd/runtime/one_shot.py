@@ -9,7 +9,7 @@ from kuma_sd.core.errors import SourceError
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Snapshot, SourceEvent
-from kuma_sd.core.options import show_duration
+from kuma_sd.core.option_types import show_duration
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.text import counted
 from kuma_sd.pipeline.source_worker import SourceWorker

@@ -7,7 +7,7 @@ from typing import Any
 import configargparse
 
 from kuma_sd.core.errors import ConfigError
-from kuma_sd.core.options import BOOL
+from kuma_sd.core.option_types import BOOL
 from kuma_sd.settings import go_aliases
 from kuma_sd.settings.cli_parser import Program, Strict
 from kuma_sd.settings.config_file import ConfigFile

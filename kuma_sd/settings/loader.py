@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from kuma_sd.core.errors import ConfigError, Mistakes, PluginError
-from kuma_sd.core.options import FileContent, options_of
+from kuma_sd.core.option_types import FileContent
+from kuma_sd.core.options import options_of
 from kuma_sd.core.url import Url
 from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
 from kuma_sd.plugin.manager import Plugins

@@ -3,11 +3,11 @@
 from typing import Any, NamedTuple, TypeVar
 
 from kuma_sd.core.errors import ConfigError, Mistakes
-from kuma_sd.core.options import Option, options_of
+from kuma_sd.core.options import REQUIRED, Option, options_of
 from kuma_sd.core.secret import MASK
 from kuma_sd.settings.instances import Text
 from kuma_sd.settings.precedence import Texts
-from kuma_sd.settings.schema import CORE
+from kuma_sd.settings.schema import CORE, Declaration
 
 T = TypeVar("T")
 
@@ -70,6 +70,8 @@ class Values:
         """
         places = [section, CORE] if inherited else [section]
         found = next((place for place in places if (place, option.name) in self._texts), None)
+        if found is None and option.default is REQUIRED:
+            raise ConfigError(_missing(Declaration(section, option)))
         if found is None:
             self._remember(section, option, option.show(option.default), "default")
             return option.default
@@ -81,6 +83,12 @@ class Values:
     def _remember(self, section: str, option: Option, shown: str, origin: str) -> None:
         masked = MASK if option.type.secret and shown else shown
         self.effective.append(Effective(section, option, masked, origin))
+
+
+def _missing(one: Declaration) -> str:
+    or_flag = "" if one.option.type.secret else f", {one.flag}"
+    where = f"'{one.option.name}' under [{one.section}]{or_flag} or {one.variable}"
+    return f"[{one.section}]: {one.option.name} must be set, as {where}"
 
 
 def _parse(option: Option, text: Text, section: str) -> Any:  # noqa: ANN401 (whatever its type makes)

@@ -3,11 +3,12 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from kuma_sd.core.errors import ConfigError, PluginError
-from kuma_sd.core.options import (
+from kuma_sd.core.option_types import (
     BOOL,
     DURATION,
     DURATION_OR_FOREVER,
@@ -19,13 +20,10 @@ from kuma_sd.core.options import (
     SIZE,
     TEXT,
     FileContent,
-    Option,
-    OptionType,
     choice,
     list_of,
-    option,
-    options_of,
 )
+from kuma_sd.core.options import Option, OptionType, option, options_of
 from kuma_sd.core.url import parse_url
 from kuma_sd.plugin.manager import AnyPlugin, Plugins
 from kuma_sd.plugin.plugin_file import PLUGIN_FILE
@@ -39,7 +37,7 @@ Place = tuple[str, str]
 """The place of an option: section and name."""
 
 
-def _items(form: str) -> OptionType:
+def _items(form: str) -> OptionType[tuple[str, ...]]:
     return dataclasses.replace(list_of(TEXT), name=form)
 
 
@@ -107,9 +105,11 @@ class CoreOptions:
         "Socket at which 'kuma-sd status', 'kuma-sd accept' and others ask the daemon. If not set, it is in the "
         "runtime directory.",
     )
-    max_labels: int = option(1000, NUMBER, "Maximum number of labels of a target. A target with more is left out.")
+    max_labels: int = option(
+        1000, NUMBER, "Maximum number of labels of a target. A target with more is left out.", at_least=1
+    )
     max_label_value_length: int = option(
-        2**16, SIZE, "Maximum length of a label's value. A target with a longer one is left out."
+        2**16, SIZE, "Maximum length of a label's value. A target with a longer one is left out.", at_least=1
     )
     log_level: str = option("info", choice("debug", "info", "warn", "error", "off"), "Minimum log level.")
     log_format: str = option("logfmt", choice("logfmt", "json"), "Format of the log lines on stderr.")
@@ -156,11 +156,13 @@ class Declaration(NamedTuple):
         section: ``kuma-sd`` or an instance's name.
         option: the option's declaration.
         inherited: whether [kuma-sd] has it too, as default for the section.
+        owner: names the plugin that declares it, with its distribution; None for kuma-sd.
     """
 
     section: str
     option: Option
     inherited: bool = False
+    owner: Callable[[], str] | None = None
 
     @property
     def place(self) -> Place:
@@ -208,9 +210,10 @@ class Schema:
         for declaration in (declaration for group in self.groups for declaration in group.schema):
             other = by_flag.setdefault(declaration.flag, declaration)
             if other is not declaration and other.place == declaration.place:
+                plugin = declaration if declaration.owner else other
                 raise PluginError(
-                    f"the plugin of [{declaration.section}] has an option '{declaration.option.name}' "
-                    "that is kuma-sd's own"
+                    f"{_named(plugin)} and kuma-sd both have an option '{declaration.option.name}' "
+                    f"in [{declaration.section}]; install versions of both that go together"
                 )
             if other is not declaration:
                 raise ConfigError(
@@ -264,7 +267,8 @@ def declare(instances: Instances, plugins: Plugins) -> Schema:
     ]
     for output in instances.outputs:
         shared = [Declaration(output.name, each, inherited=True) for each in options_for_outputs()]
-        own = [Declaration(output.name, each) for each in _options_of_plugin(output, plugins)]
+        owner = partial(_owner, output, plugins)
+        own = [Declaration(output.name, each, owner=owner) for each in _options_of_plugin(output, plugins)]
         groups.append(SchemaGroup(output.name, f"[{output.name}]: output {output.value}", (*own, *shared)))
     for transform in instances.transforms:
         own = [Declaration(transform.name, each) for each in _options_of_plugin(transform, plugins)]
@@ -280,15 +284,27 @@ def _declare_sources(instances: Instances, plugins: Plugins) -> list[SchemaGroup
         options = _options_of_plugin(control_plane, plugins)
         for each in options:
             # Sources may share an option name: each parses it with its own type; the flag shows the help of the first.
-            first = for_all.setdefault(each.name, Declaration(CORE, each)).option.type
-            if (first.secret, first.repeated) != (each.type.secret, each.type.repeated):
-                raise PluginError(f"the sources in use do not agree on what kind of option '{each.name}' is")
+            mine = Declaration(CORE, each, owner=partial(_owner, control_plane, plugins))
+            first = for_all.setdefault(each.name, mine)
+            if (first.option.type.secret, first.option.type.repeated) != (each.type.secret, each.type.repeated):
+                raise PluginError(
+                    f"{_named(first)} and {_named(mine)} do not agree on what kind of option '{each.name}' is; "
+                    "use one of them"
+                )
         if control_plane.name:
             own = tuple(Declaration(control_plane.name, each, inherited=True) for each in options)
             of_one.append(
                 SchemaGroup(control_plane.name, f"[{control_plane.name}]: control plane {control_plane.value}", own)
             )
     return [SchemaGroup(CORE, "control planes", tuple(for_all.values())), *of_one]
+
+
+def _named(declaration: Declaration) -> str:
+    return declaration.owner() if declaration.owner else "kuma-sd"
+
+
+def _owner(instance: Instance, plugins: Plugins) -> str:
+    return f"{instance.kind} '{instance.plugin}' of {plugins.provider(instance.kind, instance.plugin)}"
 
 
 def _options_of_plugin(instance: Instance, plugins: Plugins) -> tuple[Option, ...]:

@@ -10,7 +10,7 @@ from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Codec, LastGoodTargets
-from kuma_sd.core.options import show_duration
+from kuma_sd.core.option_types import show_duration
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.appending import AppendedFile
 from kuma_sd.state.directory import SavedFile, StateDirectory, open_regular

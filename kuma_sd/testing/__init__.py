@@ -21,8 +21,13 @@ A plugin's tests begin like this::
             with something_to_connect_to() as port:
                 yield f"mine://127.0.0.1:{port}"
 
-``SourceContract`` and the fixture ``kuma_control_plane`` need pytest; ``pytest_plugins = ["kuma_sd.testing"]`` in the
-topmost conftest.py registers the fixture.
+and the real daemon runs against a simulated control plane like this::
+
+    with control_plane("backend-01") as kuma, daemon(tmp_path, f"--cp-address={kuma.url}", "--output=mine") as running:
+        running.wait_for("published", output="mine")
+
+``SourceContract`` and the fixtures ``kuma_control_plane`` and ``kuma_sd_daemon`` need pytest; ``pytest_plugins =
+["kuma_sd.testing"]`` in the topmost conftest.py registers the fixtures.
 """
 
 import contextlib
@@ -39,6 +44,7 @@ from kuma_sd.testing.builders import (
     snapshot,
     target,
 )
+from kuma_sd.testing.daemon import RunningDaemon, daemon
 from kuma_sd.testing.outputs import OutputContract
 from kuma_sd.testing.running import control_plane
 from kuma_sd.testing.transforms import TransformContract
@@ -48,13 +54,16 @@ __all__ = [
     "Facts",
     "JSONCodec",
     "OutputContract",
+    "RunningDaemon",
     "SourceContract",
     "TransformContract",
     "assignment",
     "context",
     "control_plane",
+    "daemon",
     "group",
     "kuma_control_plane",
+    "kuma_sd_daemon",
     "labels_of",
     "publication",
     "snapshot",
@@ -62,5 +71,5 @@ __all__ = [
 ]
 
 with contextlib.suppress(ImportError):
-    from kuma_sd.testing.fixtures import kuma_control_plane
+    from kuma_sd.testing.fixtures import kuma_control_plane, kuma_sd_daemon
     from kuma_sd.testing.sources import SourceContract

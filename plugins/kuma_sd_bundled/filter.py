@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 
-from kuma_sd import MATCHERS, ConfigError, Labels, Matchers, Target, TransformPlugin, hookimpl, option
+from kuma_sd import MATCHERS, REQUIRED, Labels, Matchers, Target, TransformPlugin, hookimpl, option
 
 _FACTS: dict[str, Callable[[Target], str]] = {
     "mesh": attrgetter("mesh"),
@@ -19,7 +19,7 @@ class FilterOptions:
     """The options of ``filter``: which targets to keep."""
 
     match: Matchers = option(
-        Matchers(),
+        REQUIRED,
         MATCHERS,
         'Label matchers that must all match, like mesh="payments", env=~"prod|stage". If a target has no label mesh, '
         "service, dataplane or control_plane, what the control plane sent is used.",
@@ -32,15 +32,10 @@ class Filter:
     Args:
         options: what to keep.
 
-    Raises:
-        ConfigError: there are no matchers.
-
     Its attribute ``reads`` holds the names of the labels that decide what it does.
     """
 
     def __init__(self, options: FilterOptions) -> None:
-        if not options.match:
-            raise ConfigError('there is nothing to match; set match, as in match = mesh="payments"')
         self.reads = frozenset(matcher.name for matcher in options.match)
         self._matchers = options.match
 

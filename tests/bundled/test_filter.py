@@ -1,8 +1,6 @@
 from pathlib import Path
 
-import pytest
-
-from kuma_sd import ConfigError
+from kuma_sd.core.options import REQUIRED, options_of
 from kuma_sd.prometheus.matchers import parse_matchers
 from kuma_sd.testing import TransformContract, labels_of, target
 from kuma_sd_bundled import filter as filter_plugin
@@ -16,11 +14,11 @@ class TestFilter(TransformContract):
 
     def options(self, directory: Path) -> FilterOptions:
         del directory
-        return FilterOptions(parse_matchers('mesh="default", env=~"prod|stage", odd!~"a+", dataplane!="x"'))
+        return FilterOptions(match=parse_matchers('mesh="default", env=~"prod|stage", odd!~"a+", dataplane!="x"'))
 
 
 def keeps(match: str, labels: dict[str, str], **facts: str) -> bool:
-    (*kept,) = Filter(FilterOptions(parse_matchers(match)))(labels, target(**facts))  # type: ignore[arg-type] # (texts only)
+    (*kept,) = Filter(FilterOptions(match=parse_matchers(match)))(labels, target(**facts))  # type: ignore[arg-type] # (texts only)
     assert kept in ([labels], [])
     return bool(kept)
 
@@ -43,14 +41,14 @@ def test_where_a_label_is_absent_the_facts_are_looked_up() -> None:
 
 def test_it_explains_matcher_by_matcher() -> None:
     labels = {"env": "dev"}
-    explained = Filter(FilterOptions(parse_matchers('env=dev, env!~"d.*", env=dev'))).explain(labels, target())
+    explained = Filter(FilterOptions(match=parse_matchers('env=dev, env!~"d.*", env=dev'))).explain(labels, target())
     assert list(explained) == [('env="dev"', labels), ('env!~"d.*"', None)]
 
 
 def test_it_tells_which_labels_it_reads() -> None:
-    assert Filter(FilterOptions(parse_matchers("a=b, c=d"))).reads == {"a", "c"}
+    assert Filter(FilterOptions(match=parse_matchers("a=b, c=d"))).reads == {"a", "c"}
 
 
 def test_matchers_must_be_set() -> None:
-    with pytest.raises(ConfigError, match=r"^there is nothing to match; set match, as in match = mesh="):
-        Filter(FilterOptions())
+    (match,) = options_of(FilterOptions)
+    assert match.default is REQUIRED

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from os_reasons import NO_SUCH_FILE
 
 from kuma_sd import ConfigError, FileContent, Labels
-from kuma_sd.core.options import options_of
+from kuma_sd.core.options import REQUIRED, options_of
 from kuma_sd.testing import TransformContract, target
 from kuma_sd_bundled import relabel
 from kuma_sd_bundled.relabel import RULES, Relabel, RelabelOptions, letters
@@ -40,7 +40,7 @@ class TestRelabel(TransformContract):
 
     def options(self, directory: Path) -> RelabelOptions:
         (directory / "rules.yml").write_text(EVERY_ACTION)
-        return RelabelOptions(RULES.parse(str(directory / "rules.yml")))
+        return RelabelOptions(rules=RULES.parse(str(directory / "rules.yml")))
 
 
 class TestInline(TransformContract):
@@ -48,11 +48,11 @@ class TestInline(TransformContract):
 
     def options(self, directory: Path) -> RelabelOptions:
         del directory
-        return RelabelOptions(RULES.parse("- {action: drop, source_labels: [mesh], regex: payments}"))
+        return RelabelOptions(rules=RULES.parse("- {action: drop, source_labels: [mesh], regex: payments}"))
 
 
 def make(rules: str) -> Relabel:
-    return Relabel(RelabelOptions(FileContent(None, rules.encode())))
+    return Relabel(RelabelOptions(rules=FileContent(None, rules.encode())))
 
 
 def relabelled(rules: str, **labels: str) -> Labels | None:
@@ -241,26 +241,24 @@ def test_an_error_in_a_file_names_the_file_and_the_line(tmp_path: Path) -> None:
     path = tmp_path / "rules.yml"
     path.write_text("# NAT\n- target_label: a\n- action: keep\n  regex: (\n")
     with pytest.raises(ConfigError, match=rf"^{path}:3: rule 2, regex: ."):
-        Relabel(RelabelOptions(RULES.parse(str(path))))
+        Relabel(RelabelOptions(rules=RULES.parse(str(path))))
     path.write_text("a: b")
     with pytest.raises(ConfigError, match=rf"^{path}: must be a list of rules"):
-        Relabel(RelabelOptions(RULES.parse(str(path))))
+        Relabel(RelabelOptions(rules=RULES.parse(str(path))))
     path.write_bytes(b"- \xff")
     with pytest.raises(ConfigError, match=rf"^{path}: is no YAML"):
-        Relabel(RelabelOptions(RULES.parse(str(path))))
+        Relabel(RelabelOptions(rules=RULES.parse(str(path))))
 
 
 def test_rules_must_be_set() -> None:
-    with pytest.raises(
-        ConfigError, match=r"^there are no rules; set rules to the name of a file, or to a list in YAML$"
-    ):
-        Relabel(RelabelOptions())
+    (rules,) = options_of(RelabelOptions)
+    assert rules.default is REQUIRED
 
 
 @given(st.binary())
 def test_any_content_is_taken_or_refused(content: bytes) -> None:
     with contextlib.suppress(ConfigError):
-        Relabel(RelabelOptions(FileContent(None, content)))
+        Relabel(RelabelOptions(rules=FileContent(None, content)))
 
 
 @pytest.mark.parametrize("text", ["- {action: drop}", "[]", "# NAT\n- {target_label: a}", "-\n  action: drop\n"])
@@ -280,7 +278,6 @@ def test_the_option_takes_a_file_and_differs_when_it_was_edited(tmp_path: Path) 
     assert option.parse(str(path)) != before
     with pytest.raises(ValueError, match=f"cannot be read: {NO_SUCH_FILE}"):
         option.parse(str(tmp_path / "none.yml"))
-    assert option.parse("") == FileContent(None)
 
 
 def test_it_explains_rule_by_rule_up_to_the_one_that_drops() -> None:

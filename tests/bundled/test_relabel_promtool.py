@@ -109,7 +109,7 @@ def test_promtool_agrees_on_random_rules(tmp_path: Path) -> None:
         groups = [DEFAULTS | {name: chosen.choice(VALUES) for name in chosen.sample(NAMES[:-1], 5)} for _ in range(40)]
         for port, labels in enumerate(groups, start=1):
             labels["__address__"] = f"127.0.0.1:{port}"
-        relabel = Relabel(RelabelOptions(FileContent(None, json.dumps(rules).encode())))
+        relabel = Relabel(RelabelOptions(rules=FileContent(None, json.dumps(rules).encode())))
         results = [as_scraped(result) for labels in groups for result in relabel(labels, target())]
         assert {result["__address__"]: result for result in results} == promtool(tmp_path, rules, groups), rules
         compared += len(results)

@@ -16,7 +16,7 @@ import kuma_sd.cli.main
 from kuma_sd import __version__
 from kuma_sd.cli.main import COMMANDS, argument_type, main
 from kuma_sd.core.errors import ConfigError, OutputError, PluginError
-from kuma_sd.core.options import DURATION
+from kuma_sd.core.option_types import DURATION
 from kuma_sd.settings.loader import Settings
 
 Execute = Callable[[argparse.Namespace, Settings | None], int]

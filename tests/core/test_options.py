@@ -1,4 +1,5 @@
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from os_reasons import NO_SUCH_FILE
 
-from kuma_sd.core.options import (
+from kuma_sd.core.option_types import (
     BOOL,
     DURATION,
     DURATION_OR_FOREVER,
@@ -20,18 +21,16 @@ from kuma_sd.core.options import (
     SIZE,
     TEXT,
     FileContent,
-    NoOptions,
-    OptionType,
     choice,
     list_of,
-    option,
-    options_of,
 )
+from kuma_sd.core.options import REQUIRED, NoOptions, OptionType, option, options_of
 from kuma_sd.core.secret import Secret
 
+TYPED = Path(__file__).parents[1] / "data/mypy/options.py"
 UNITS = ["ms", "s", "m", "h", "d", "w"]
 PIECES = st.builds("{}{}".format, st.decimals(0, 100, places=2), st.sampled_from(UNITS))
-TEXTS: dict[str, tuple[OptionType, st.SearchStrategy[str]]] = {
+TEXTS: dict[str, tuple[OptionType[Any], st.SearchStrategy[str]]] = {
     "number": (NUMBER, st.integers(-(10**17), 10**17).map(str)),
     "percentage": (PERCENTAGE, st.decimals(0, 100, places=4).map(lambda share: f"{share}%")),
     "bool": (BOOL, st.sampled_from(["true", "False", "YES", "no", "on", "Off", "1", "0"])),
@@ -87,7 +86,7 @@ def test_any_text_is_a_value_or_a_value_error(name: str, text: str) -> None:
         (FILE_CONTENT, "", FileContent(None), ""),
     ],
 )
-def test_texts_are_read_and_shown(type_: OptionType, text: str, value: Any, canonical: str) -> None:
+def test_texts_are_read_and_shown(type_: OptionType[Any], text: str, value: Any, canonical: str) -> None:
     assert type_.parse(text) == value
     assert type_.show(value) == canonical
 
@@ -119,7 +118,7 @@ def test_texts_are_read_and_shown(type_: OptionType, text: str, value: Any, cano
         ),
     ],
 )
-def test_a_wrong_text_gives_a_reason(type_: OptionType, text: str, reason: str) -> None:
+def test_a_wrong_text_gives_a_reason(type_: OptionType[Any], text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=r".+") as raised:
         type_.parse(text)
     assert str(raised.value) == reason
@@ -193,3 +192,55 @@ def test_what_is_no_declaration_is_refused(declaration: type, message: str) -> N
     with pytest.raises(TypeError) as raised:
         options_of(declaration)
     assert str(raised.value) == message
+
+
+@dataclass(frozen=True)
+class Bounded:
+    interval: float = option(1.0, DURATION, "How often.", at_least=0.1, at_most=60.0)
+    limit: int | None = option(None, NUMBER, "How many.", at_least=1)
+    name: str = option(REQUIRED, TEXT, "Whose.")
+
+
+def test_a_value_outside_its_bounds_is_refused_with_the_bound() -> None:
+    interval, limit, _ = options_of(Bounded)
+    assert (interval.parse("100ms"), interval.parse("1m"), limit.parse("1")) == (0.1, 60.0, 1)
+    for option_, text, reason in (
+        (interval, "99ms", "is less than 100ms"),
+        (interval, "61s", "is more than 1m"),
+        (limit, "0", "is less than 1"),
+    ):
+        with pytest.raises(ValueError, match=f"^{reason}$"):
+            option_.parse(text)
+
+
+def test_help_says_the_bounds_and_what_must_be_set() -> None:
+    assert [declared.help for declared in options_of(Bounded)] == [
+        "How often. At least 100ms. At most 1m.",
+        "How many. At least 1.",
+        "Whose. Must be set.",
+    ]
+
+
+def test_a_default_outside_its_bounds_is_refused() -> None:
+    with pytest.raises(ValueError, match="is less than 1"):
+        option(0, NUMBER, "How many.", at_least=1)
+
+
+def test_an_option_that_must_be_set_has_no_default_and_may_stand_anywhere() -> None:
+    name = options_of(Bounded)[2]
+    assert (name.default, name.show(name.default)) == (REQUIRED, "")
+    assert Bounded(name="east") == Bounded(1.0, None, name="east")
+    with pytest.raises(TypeError, match="'name'"):
+        Bounded()  # (no mistake for a type checker, to which option() gives the field a default)
+    with pytest.raises(ValueError, match="is empty, but must be set"):
+        name.parse("")
+
+
+@pytest.mark.timeout(300)  # mypy reads everything that the file imports
+def test_type_checkers_compare_an_option_with_its_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    mypy = pytest.importorskip("mypy.api")
+    monkeypatch.chdir(TYPED.parents[3])
+    said, _, _ = mypy.run(["--no-error-summary", str(TYPED)])
+    refused = {int(found[1]) for found in re.finditer(r"(?m)^tests/data/mypy/options.py:(\d+): error", said)}
+    marked = {number for number, line in enumerate(TYPED.read_text().splitlines(), 1) if line.endswith("# refused")}
+    assert (refused, bool(marked)) == (marked, True), said

@@ -21,11 +21,11 @@ RULES = """
 
 
 def relabel(rules: str = RULES) -> Relabel:
-    return Relabel(RelabelOptions(FileContent(None, rules.encode())))
+    return Relabel(RelabelOptions(rules=FileContent(None, rules.encode())))
 
 
 def only(match: str) -> Filter:
-    return Filter(FilterOptions(FilterOptions.__dataclass_fields__["match"].metadata["type"].parse(match)))
+    return Filter(FilterOptions(match=FilterOptions.__dataclass_fields__["match"].metadata["type"].parse(match)))
 
 
 def test_the_label_profile_shows_what_it_adds_to_what_was_received() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from kuma_sd.core.options import FileContent
+from kuma_sd.core.option_types import FileContent
 from kuma_sd.plugin import plugin_file
 from kuma_sd.plugin.plugin_file import PLUGIN_FILE, load_plugin_file
 

@@ -137,18 +137,13 @@ def test_two_outputs_that_write_one_file_are_refused(tmp_path: Path, other: str)
 
 
 def test_everything_that_cannot_be_built_is_told_at_once(tmp_path: Path) -> None:
-    flags = [
-        "--cp-address=grpc://a?b",
-        "--output=one=file_sd",
-        f"--one-path={tmp_path}/kuma.txt",
-        "--transform=relabel",
-    ]
+    flags = ["--cp-address=grpc://a?b", "--output=one=file_sd", f"--one-path={tmp_path}/kuma.txt", "--transform=labels"]
     with pytest.raises(ConfigError) as raised:
         build(settings_of(*flags, plugins=Plugins()))
     assert [mistake.split(":")[0] for mistake in raised.value.mistakes] == [
         "source grpc",
         "output one",
-        "transform relabel",
+        "transform labels",
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from os_reasons import NO_SUCH_FILE
 from settings_kit import DESCRIPTIONS, PLUGINS, StreamOptions, never, plugins_of, settings_of
 
-from kuma_sd import SECRET, TEXT, OutputPlugin, Secret, SourcePlugin, option
+from kuma_sd import NUMBER, REQUIRED, SECRET, TEXT, OutputPlugin, Secret, SourcePlugin, option
 from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError
 from kuma_sd.core.options import options_of
 from kuma_sd.settings.cli_parser import Program
@@ -284,17 +284,26 @@ ALL = plugins_of({**DESCRIPTIONS, **CLASHING})
         (
             ["--output=transform"],
             PluginError,
-            "the plugin of [transform] has an option 'transform' that is kuma-sd's own",
+            (
+                "output 'transform' of no distribution and kuma-sd both have an option 'transform' in [transform]; "
+                "install versions of both that go together"
+            ),
         ),
         (
             ["--cp-address=core://a"],
             PluginError,
-            "the plugin of [kuma-sd] has an option 'output' that is kuma-sd's own",
+            (
+                "source 'core' of no distribution and kuma-sd both have an option 'output' in [kuma-sd]; "
+                "install versions of both that go together"
+            ),
         ),
         (
             ["--cp-address=a=grpc://a", "--cp-address=b=secret://b"],
             PluginError,
-            "the sources in use do not agree on what kind of option 'name' is",
+            (
+                "source 'grpc' of no distribution and source 'secret' of no distribution do not agree on what kind of "
+                "option 'name' is; use one of them"
+            ),
         ),
         (
             ["--cp-address=config://a"],
@@ -375,3 +384,25 @@ def test_a_value_may_hold_what_begins_comments(tmp_path: Path, value: str) -> No
     file = tmp_path / "x"
     file.write_text(f"[kuma-sd]\nstate-dir = {value}\n")
     assert settings_of(file=file).warnings == ()
+
+
+@dataclass(frozen=True)
+class SiteOptions:
+    name: str = option(REQUIRED, TEXT, "The site.")
+    token: Secret = option(REQUIRED, SECRET, "The key to it.")
+    limit: int = option(3, NUMBER, "How many.", at_least=1, at_most=9)
+
+
+SITE = plugins_of({**DESCRIPTIONS, "output.site": OutputPlugin(never, SiteOptions)})
+
+
+def test_an_option_that_must_be_set_is_missing() -> None:
+    assert message_of("--output=east=site", plugins=SITE).splitlines() == [
+        "[east]: name must be set, as 'name' under [east], --east-name or KUMA_SD_EAST_NAME",
+        "[east]: token must be set, as 'token' under [east] or KUMA_SD_EAST_TOKEN",
+    ]
+    message = message_of("--output=site", "--site-name=", "--site-limit=10", plugins=SITE)
+    assert message.splitlines()[::2] == [
+        "flag --site-name: '' is empty, but must be set",
+        "flag --site-limit: '10' is more than 9",
+    ]

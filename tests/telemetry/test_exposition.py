@@ -91,7 +91,7 @@ def test_every_state_has_its_numbers(tmp_path: Path) -> None:
         "kuma_sd_config_reloads_total": 1,
         "kuma_sd_config_reload_failures_total": 1,
         f"kuma_sd_control_plane_connected{PLANE}": 0,
-        f"kuma_sd_control_plane_info{PLANE} protocol=told source=told": 1,
+        f"kuma_sd_control_plane_info{PLANE} protocol=told source=grpc": 1,
         f"kuma_sd_control_plane_assignments{PLANE}": 4,
         f"kuma_sd_control_plane_guard_engaged{PLANE}": 1,
         f"kuma_sd_control_plane_guard_held_targets{PLANE}": 2,

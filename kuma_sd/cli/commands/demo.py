@@ -35,7 +35,7 @@ from kuma_sd.cli.commands.simulate import (
 )
 from kuma_sd.cli.main import argument_type
 from kuma_sd.core.errors import ConfigError, KumaSDError
-from kuma_sd.core.options import PATH
+from kuma_sd.core.option_types import PATH
 from kuma_sd.core.text import counted
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from kuma_sd.cli.render.diff import OutputDifference, as_json, as_text
 from kuma_sd.cli.render.style import style
 from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError
 from kuma_sd.core.model import Snapshot
-from kuma_sd.core.options import NUMBER, PATH
+from kuma_sd.core.option_types import NUMBER, PATH
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.sd_files import selected

@@ -32,7 +32,7 @@ from kuma_sd.cli.received_targets import DAEMON, add_from, control_socket, recei
 from kuma_sd.cli.render.explanation import as_text
 from kuma_sd.cli.render.style import style
 from kuma_sd.core.errors import ConfigError, KumaSDError
-from kuma_sd.core.options import NUMBER
+from kuma_sd.core.option_types import NUMBER
 from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.explain import ExplainInputs, answer, parse_selector
 from kuma_sd.runtime.builder import build

@@ -11,7 +11,7 @@ import os
 import sys
 
 from kuma_sd.cli.main import argument_type
-from kuma_sd.core.options import DURATION
+from kuma_sd.core.option_types import DURATION
 from kuma_sd.settings.loader import Settings
 
 TAKES_SETTINGS = True

@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kuma_sd.cli.main import argument_type
 from kuma_sd.core.errors import ConfigError
-from kuma_sd.core.options import DURATION, NUMBER, PATH, OptionType
+from kuma_sd.core.option_types import DURATION, NUMBER, PATH
+from kuma_sd.core.options import OptionType
 
 if TYPE_CHECKING:
     from kuma_sd.settings.loader import Settings

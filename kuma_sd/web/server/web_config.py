@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from kuma_sd.core.errors import ConfigError
-from kuma_sd.core.options import DURATION, NUMBER
+from kuma_sd.core.option_types import DURATION, NUMBER
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.core.yaml_nesting import refuse_deep_nesting
 from kuma_sd.web.server.authentication import Authentication

@@ -3,24 +3,18 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kuma_sd import TEXT, ConfigError, Context, Labels, Target, Transform, TransformPlugin, hookimpl, option
+from kuma_sd import REQUIRED, TEXT, Context, Labels, Target, Transform, TransformPlugin, hookimpl, option
 
 
 @dataclass(frozen=True)
 class SiteOptions:
     """Which label to add."""
 
-    name: str = option("", TEXT, "The name of the site, which becomes the value of the label site.")
+    name: str = option(REQUIRED, TEXT, "The name of the site, which becomes the value of the label site.")
 
 
 def open_site(options: SiteOptions, _context: Context) -> Transform:
-    """Make the transform.
-
-    Raises:
-        ConfigError: the site has no name.
-    """
-    if not options.name:
-        raise ConfigError("the site has no name; set name")
+    """Make the transform."""
 
     def add_site(labels: Labels, _target: Target) -> Iterable[Labels]:
         # A new label set: what comes in belongs to others.

@@ -1,8 +1,5 @@
 from pathlib import Path
 
-import pytest
-
-from kuma_sd import ConfigError
 from kuma_sd.testing import TransformContract, context, target
 from kuma_sd_example.site import SITE, SiteOptions
 
@@ -20,8 +17,3 @@ def test_the_label_is_added() -> None:
     assert list(add_site({"__address__": "192.0.2.1:5670"}, target())) == [
         {"__address__": "192.0.2.1:5670", "site": "east"}
     ]
-
-
-def test_a_site_without_a_name_is_refused() -> None:
-    with pytest.raises(ConfigError, match="set name"):
-        SITE.open(SiteOptions(), context())

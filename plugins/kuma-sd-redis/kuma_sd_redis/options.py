@@ -28,7 +28,7 @@ class RedisOutputOptions(TlsOptions):
         parse_url("redis://localhost:6379"), URL, "Where Redis is: redis, rediss, redis+sentinel or redis+cluster."
     )
     prefix: str = option("kuma-sd", PREFIX, _PREFIX_HELP)
-    lease: float = option(10.0, DURATION, "After how long of silence another publisher takes over.")
+    lease: float = option(10.0, DURATION, "After how long of silence another publisher takes over.", at_least=0.1)
     log_size: int = option(2**15, SIZE, "How many bytes of changes are kept for each of the 1,024 buckets.")
     timeout: float = option(5.0, DURATION, _TIMEOUT_HELP)
     username: str = option("", TEXT, "The user to log in as, if it does not stand in the address.")

@@ -38,8 +38,6 @@ class RedisOutput(Output):
         self._address = address_of(options.url)
         if self._address.of > 1:
             raise ConfigError("a publisher publishes all shards: remove shard and of from url")
-        if options.lease <= 0:
-            raise ConfigError("lease must be greater than 0")
         keys = Keys(options.prefix)
         self._title = context.name
         self._timeout = options.timeout

@@ -3,7 +3,20 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kuma_sd import DURATION, LABEL, PATH, SHARD, SHARDING_METHODS, SHARDS, TEXT, OptionType, Shard, choice, option
+from kuma_sd import (
+    DURATION,
+    LABEL,
+    MOST_SHARDS,
+    NUMBER,
+    PATH,
+    SHARD,
+    SHARDING_METHODS,
+    TEXT,
+    OptionType,
+    Shard,
+    choice,
+    option,
+)
 
 
 def _parse_mode(text: str) -> int:
@@ -31,14 +44,18 @@ class FileSDOptions:
     group: str = option("", TEXT, "Group of the file. If empty, the group that kuma-sd runs as.")
     parts: int | None = option(
         None,
-        SHARDS,
+        NUMBER,
         "Number of parts to divide the targets of each Prometheus into. 16 if not set and path has a directory {part}.",
+        at_least=1,
+        at_most=MOST_SHARDS,
     )
     parts_overlap: float = option(
         900.0, DURATION, "How long targets also stay in their old parts after the number of parts grows."
     )
     shard: Shard | None = option(None, SHARD, "Write only this shard of the targets, like 2/8 for the third of eight.")
-    shards: int | None = option(None, SHARDS, "Divide the targets among this many files.")
+    shards: int | None = option(
+        None, NUMBER, "Divide the targets among this many files.", at_least=1, at_most=MOST_SHARDS
+    )
     shard_by: str = option("__address__", LABEL, "Label whose value chooses the shard of a target.")
     shard_method: str = option(
         "hashmod",

@@ -2,17 +2,7 @@
 
 from dataclasses import dataclass
 
-from kuma_sd import DURATION, TEXT, ClientOptions, OptionType, list_of, option
-
-
-def _parse_interval(text: str) -> float:
-    seconds: float = DURATION.parse(text)
-    if not seconds:
-        raise ValueError("is too short")
-    return seconds
-
-
-INTERVAL = OptionType("duration", _parse_interval, DURATION.show)
+from kuma_sd import DURATION, TEXT, ClientOptions, list_of, option
 
 SERVICE_LABELS = ("kuma.io/workload", "kuma.io/service", "app", "k8s-app", "app.kubernetes.io/name")
 
@@ -22,7 +12,9 @@ class ApiOptions(ClientOptions):
     """The options for polling the API server of a control plane (``kuma-api+http://``)."""
 
     name: str = option("kuma_sd", TEXT, "The client's name (node id); Kuma 2.6 and later select assignments by it.")
-    api_interval: float = option(30.0, INTERVAL, "How often the API is polled; less often where a poll takes long.")
+    api_interval: float = option(
+        30.0, DURATION, "How often the API is polled; less often where a poll takes long.", at_least=0.1
+    )
     service_label: tuple[str, ...] = option(
         SERVICE_LABELS,
         list_of(TEXT),

@@ -3,17 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from kuma_sd import (
-    FILE_CONTENT,
-    ConfigError,
-    FileContent,
-    Labels,
-    OptionType,
-    Target,
-    TransformPlugin,
-    hookimpl,
-    option,
-)
+from kuma_sd import FILE_CONTENT, REQUIRED, FileContent, Labels, OptionType, Target, TransformPlugin, hookimpl, option
 from kuma_sd_bundled.relabel.actions import LabelsInOrder, OrderMattersError, step
 from kuma_sd_bundled.relabel.rules import parse_rules
 
@@ -31,7 +21,7 @@ class RelabelOptions:
     """The options of ``relabel``."""
 
     rules: FileContent = option(
-        FileContent(None),
+        REQUIRED,
         RULES,
         "Rules in YAML, as under relabel_configs in Prometheus: the name of a file, or the list itself.",
     )
@@ -44,14 +34,12 @@ class Relabel:
         options: the rules.
 
     Raises:
-        ConfigError: there are none, or Prometheus would refuse one; the message names the rule and the field.
+        ConfigError: Prometheus would refuse one; the message names the rule and the field.
 
     Its attribute ``reads`` holds the names of the labels that decide what it does.
     """
 
     def __init__(self, options: RelabelOptions) -> None:
-        if options.rules == FileContent(None):
-            raise ConfigError("there are no rules; set rules to the name of a file, or to a list in YAML")
         rules = parse_rules(options.rules.content, str(options.rules))
         self.reads = frozenset(name for rule in rules for name in rule.reads)
         self._steps = [(str(rule), step(rule)) for rule in rules]

@@ -25,7 +25,7 @@ def text(where: ExplainInputs, selector: str = "{}", limit: int = 10, *, coloure
 
 
 def nat() -> Relabel:
-    return Relabel(RelabelOptions(FileContent(None, RULES.encode())))
+    return Relabel(RelabelOptions(rules=FileContent(None, RULES.encode())))
 
 
 WHOLE = """\
