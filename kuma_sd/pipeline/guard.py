@@ -206,7 +206,8 @@ class Guard:
                 if not held.doubt:
                     del self._held[key]
             elif appeared and (held.since is None or held.since - snapshot.connected <= self.hold):
-                held.doubt, held.reason = appeared, Reason.UNREADABLE
+                held.doubt = appeared
+                held.reason = Reason.UNREADABLE
         return appeared
 
     def _suspicious(self, missing: Mapping[Key, Assignment], connected: float, now: float) -> dict[Key, _Held]:

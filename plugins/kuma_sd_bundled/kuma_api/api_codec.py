@@ -70,7 +70,7 @@ class ApiCodec:
         except UNREADABLE as error:
             raise TransformError(f"not a target of the source kuma-api: {error}") from error
         if facts.problem:
-            raise TransformError(f"the API's answer cannot be understood: {facts.problem}")
+            raise TransformError(f"the API's answer cannot be read: {facts.problem}")
         return Target(
             control_plane=key.control_plane,
             mesh=key.mesh,

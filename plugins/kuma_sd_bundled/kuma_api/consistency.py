@@ -35,7 +35,9 @@ class Consistency:
         if not doubts:
             if self._in_a_row >= SAY_AFTER_POLLS:
                 _log.info("the lists of the API are consistent again", control_plane=self._title)
-            self._in_a_row, self.lasting, self.complete_once = 0, "", True
+            self._in_a_row = 0
+            self.complete_once = True
+            self.lasting = ""
             return
         self.count += 1
         self._in_a_row += 1

@@ -71,13 +71,16 @@ class DataplaneReader:
         """
         rules = ReadingRules(self._rules.service_labels, third)
         if rules != self._rules:
-            self._rules, self._known, self._round = rules, {}, {}
+            self._rules = rules
+            self._known = {}
+            self._round = {}
         self._known |= self._round
         self._round = {}
 
     def end(self) -> None:
         """Forget the dataplanes that were not in this round."""
-        self._known, self._round = self._round, {}
+        self._known = self._round
+        self._round = {}
 
     def __call__(self, raw: msgspec.Raw | bytes) -> tuple[ResourceKey, KnownDataplane]:
         """Decode one dataplane.

@@ -227,7 +227,7 @@ def test_a_dataplane_that_cannot_be_understood_is_there_but_cannot_be_read() -> 
     found = poller().poll(api)
     assert not found.unreadable
     [assignment] = [assignment for assignment in found.assignments if assignment.key.name == "edge-0"]
-    with pytest.raises(TransformError, match="cannot be understood"):
+    with pytest.raises(TransformError, match="cannot be read"):
         assignment.read()
 
 
