@@ -44,7 +44,15 @@ if TYPE_CHECKING:
     from kuma_sd.http.refused_statuses import refused
     from kuma_sd.plugin.context import Context
     from kuma_sd.plugin.hookspecs import hookimpl
-    from kuma_sd.plugin.interfaces import Output, OutputPlugin, Source, SourcePlugin, Transform, TransformPlugin
+    from kuma_sd.plugin.interfaces import (
+        CommandPlugin,
+        Output,
+        OutputPlugin,
+        Source,
+        SourcePlugin,
+        Transform,
+        TransformPlugin,
+    )
     from kuma_sd.plugin.optional_interfaces import (
         ExplainsGroups,
         ExplainsLabels,
@@ -122,7 +130,15 @@ NAMES_OF_MODULES = {
     "kuma_sd.http.refused_statuses": ("refused",),
     "kuma_sd.plugin.context": ("Context",),
     "kuma_sd.plugin.hookspecs": ("hookimpl",),
-    "kuma_sd.plugin.interfaces": ("Output", "OutputPlugin", "Source", "SourcePlugin", "Transform", "TransformPlugin"),
+    "kuma_sd.plugin.interfaces": (
+        "CommandPlugin",
+        "Output",
+        "OutputPlugin",
+        "Source",
+        "SourcePlugin",
+        "Transform",
+        "TransformPlugin",
+    ),
     "kuma_sd.plugin.optional_interfaces": (
         "ExplainsGroups",
         "ExplainsLabels",
@@ -192,6 +208,7 @@ __all__ = [
     "Chunks",
     "ClientOptions",
     "Codec",
+    "CommandPlugin",
     "ConfigError",
     "Context",
     "Endpoint",
