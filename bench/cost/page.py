@@ -55,7 +55,12 @@ def figures(values: Mapping[str, str]) -> str:
 
 def instructions(stages: Mapping[str, Mapping[str, float]], commands: Mapping[str, int]) -> str:
     """Return the instructions of each stage by protocol, and those of whole commands."""
-    each = (f"{stage} | {counts['gRPC']:,.0f} | {counts['HTTP']:,.0f}" for stage, counts in stages.items())
+    # The naive program takes responses over gRPC alone.
+    columns = {
+        stage: [f"{counts[protocol]:,.0f}" if protocol in counts else "" for protocol in ("gRPC", "HTTP")]
+        for stage, counts in stages.items()
+    }
+    each = (" | ".join((stage, *values)) for stage, values in columns.items())
     whole = (f"{command} | {count / 1e6:,.0f}" for command, count in commands.items())
     return "\n".join(
         [

@@ -5,8 +5,11 @@ Between two stages it calls getppid(2), which nothing else here does: there call
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from shortest import naive
 
 from kuma_sd.core.model import Snapshot
 from kuma_sd.mads import grpc_stream, http_long_poll
@@ -52,6 +55,10 @@ def stages(parse: Callable[[bytes], MadsResponse], first: bytes, second: bytes) 
     again = chain.publication(assignments, 0.0)
     yield "unchanged: publication"
     assert publication.lines == again.lines
+    if parse is _grpc:
+        with tempfile.TemporaryDirectory() as folder:
+            naive(first, Path(folder) / "naive.json")
+        yield "the naive program, all of it"
 
 
 def main(protocol: str, *responses: str) -> None:
