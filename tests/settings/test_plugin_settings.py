@@ -2,6 +2,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from plugin_sources import OUTPUT_AND_TRANSFORM
 from settings_kit import DESCRIPTIONS, Describes, settings_of
 
 from kuma_sd import ConfigError, PluginError, hookimpl
@@ -111,18 +112,7 @@ def test_two_plugin_files_of_one_name_are_refused(plugins: Plugins, file: Path) 
 
 
 def test_a_plugin_file_may_provide_an_output_and_a_transform_of_its_name(plugins: Plugins, file: Path) -> None:
-    write(
-        file,
-        """
-        @hookimpl
-        def kuma_sd_output_plugin():
-            return OutputPlugin(open=print)
-
-        @hookimpl
-        def kuma_sd_transform_plugin():
-            return TransformPlugin(open=print)
-        """,
-    )
+    write(file, OUTPUT_AND_TRANSFORM)
     flags = f"--plugin-file={file}", "--output=yaml=mine", "--transform=t=mine"
     settings = settings_of(*flags, plugins=plugins)
     assert [output.plugin_name for output in settings.outputs] == ["mine"]
