@@ -45,7 +45,15 @@ if TYPE_CHECKING:
     from kuma_sd.http.refused_statuses import refused
     from kuma_sd.plugin.context import Context
     from kuma_sd.plugin.hookspecs import hookimpl
-    from kuma_sd.plugin.interfaces import Output, OutputPlugin, Source, SourcePlugin, Transform, TransformPlugin
+    from kuma_sd.plugin.interfaces import (
+        CommandPlugin,
+        Output,
+        OutputPlugin,
+        Source,
+        SourcePlugin,
+        Transform,
+        TransformPlugin,
+    )
     from kuma_sd.plugin.optional_interfaces import (
         ExplainsGroups,
         ExplainsLabels,
@@ -55,7 +63,7 @@ if TYPE_CHECKING:
         ReadsLabels,
         WritesFiles,
     )
-    from kuma_sd.prometheus.label_name import LABEL, LABEL_NAME
+    from kuma_sd.prometheus.label_names import LABEL, LABEL_NAME
     from kuma_sd.prometheus.matchers import (
         MATCHERS,
         PATTERN_CACHE_SIZE,
@@ -124,7 +132,15 @@ NAMES_OF_MODULES = {
     "kuma_sd.http.refused_statuses": ("refused",),
     "kuma_sd.plugin.context": ("Context",),
     "kuma_sd.plugin.hookspecs": ("hookimpl",),
-    "kuma_sd.plugin.interfaces": ("Output", "OutputPlugin", "Source", "SourcePlugin", "Transform", "TransformPlugin"),
+    "kuma_sd.plugin.interfaces": (
+        "CommandPlugin",
+        "Output",
+        "OutputPlugin",
+        "Source",
+        "SourcePlugin",
+        "Transform",
+        "TransformPlugin",
+    ),
     "kuma_sd.plugin.optional_interfaces": (
         "ExplainsGroups",
         "ExplainsLabels",
@@ -134,7 +150,7 @@ NAMES_OF_MODULES = {
         "ReadsLabels",
         "WritesFiles",
     ),
-    "kuma_sd.prometheus.label_name": ("LABEL", "LABEL_NAME"),
+    "kuma_sd.prometheus.label_names": ("LABEL", "LABEL_NAME"),
     "kuma_sd.prometheus.matchers": (
         "MATCHERS",
         "Matcher",
@@ -195,6 +211,7 @@ __all__ = [
     "Chunks",
     "ClientOptions",
     "Codec",
+    "CommandPlugin",
     "ConfigError",
     "Context",
     "Endpoint",

@@ -30,7 +30,7 @@ import os
 import select
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from kuma_sd.cli.encoding import print_what_the_encoding_lacks_as_escapes
@@ -168,12 +168,37 @@ def dispatch(words: Sequence[str], program: Program, commands: dict[str, str]) -
     if command.startswith("-"):
         raise UsageError(f"the command comes first, as in: {program.name} run {' '.join(words[:1])} …")
     if command not in commands:
-        suggestion = did_you_mean(command, commands) or f"; there are {', '.join(commands)}"
-        raise UsageError(f"unknown command '{command}'{suggestion}")
+        return _run_plugin(command, rest, program, commands)
     # `run` has no default file: the service names its file, and a manual run must not use the service's settings.
     default_file = DEFAULT_FILE if command != "run" else ""
     program = program._replace(name=f"{program.name} {command}", default_file=default_file)
     return _run(command_module(command), rest, program)
+
+
+def _run_plugin(command: str, words: Sequence[str], program: Program, commands: Iterable[str]) -> int:
+    """Run a command of a plugin.
+
+    Raises:
+        UsageError: there is none of that name.
+        PluginError: it cannot be loaded.
+    """
+    from kuma_sd.plugin.manager import Plugins  # noqa: PLC0415 (imported late: our own commands do not need it)
+
+    plugins = Plugins()
+    known = [*commands, *_commands_of(plugins)]
+    if command not in known:
+        suggestion = did_you_mean(command, known) or f"; there are {', '.join(known)}"
+        raise UsageError(f"unknown command '{command}'{suggestion}")
+    plugin = plugins.command(command)
+    name = f"{program.name} {command}"
+    return plugin.run(_parse(words, Program(name, plugin.help, plugin.add_arguments)))
+
+
+def _commands_of(plugins: "Plugins") -> dict[str, str]:
+    """Return the commands of plugins, and where each comes from."""
+    return {
+        available.name: f"from {available.provider}" for available in plugins.available() if available.kind == "command"
+    }
 
 
 def command_module(name: str) -> Command:
@@ -242,7 +267,9 @@ def _parse(words: Sequence[str], program: Program) -> argparse.Namespace:
 def _print_help(name: str, commands: dict[str, str]) -> None:
     print(f"usage: {name} COMMAND [options]\n")
     print("Tells Prometheus which dataplanes of a Kuma service mesh to scrape.\n\ncommands:")
-    for command, summary in commands.items():
+    from kuma_sd.plugin.manager import Plugins  # noqa: PLC0415 (as above)
+
+    for command, summary in {**_commands_of(Plugins()), **commands}.items():
         print(f"  {command:<19}{summary}")
     print(f"\nHelp for a command: {name} COMMAND --help")
 

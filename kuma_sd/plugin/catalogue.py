@@ -62,7 +62,7 @@ class Available(NamedTuple):
     @property
     def full_name(self) -> str:
         """The name of its entry point, or of the file."""
-        return self.name if self.kind in ("", PLUGIN, FILE) else f"{self.kind}.{self.name}"
+        return _full_name(self.kind, self.name)
 
     @property
     def provider(self) -> str:
@@ -74,14 +74,28 @@ class Candidate:
     """A plugin that can be loaded. What was loaded is remembered, so that the next reading of the settings finds it.
 
     Args:
-        available: what is known without loading it.
+        kind: its kind.
+        name: its name.
+        origin: returns its distribution and version; reading these takes time.
         load: loads it.
     """
 
-    def __init__(self, available: Available, load: Callable[[], object]) -> None:
-        self.available = available
+    def __init__(self, kind: str, name: str, origin: Callable[[], tuple[str, str]], load: Callable[[], object]) -> None:
         self.descriptions: dict[str, Any] = {}
+        self._kind = kind
+        self._name = name
+        self._origin = origin
         self._load = load
+
+    @property
+    def full_name(self) -> str:
+        """The name of its entry point, or of the file."""
+        return _full_name(self._kind, self._name)
+
+    @cached_property
+    def available(self) -> Available:
+        """What is known without loading it."""
+        return Available(self._kind, self._name, *self._origin())
 
     @cached_property
     def plugin(self) -> object:
@@ -90,7 +104,7 @@ class Candidate:
 
     def is_for(self, kind: str, name: str) -> bool:
         """Tell whether it may be the plugin of this kind and name."""
-        return self.available.name == name and self.available.kind in (kind, FILE)
+        return self._name == name and self._kind in (kind, FILE)
 
 
 class Catalogue:
@@ -108,7 +122,7 @@ class Catalogue:
     def installed(self) -> tuple[Candidate, ...]:
         """Those of distributions."""
         entries = importlib.metadata.entry_points(group=GROUP) if self._given is None else self._given
-        return tuple(Candidate(_describe(entry), entry.load) for entry in entries)
+        return tuple(Candidate(*_kind_and_name(entry.name), partial(_origin, entry), entry.load) for entry in entries)
 
     def of_files(self, files: Iterable[FileContent]) -> tuple[Candidate, ...]:
         """Return those of files; a file that did not change is the same one as before."""
@@ -118,16 +132,21 @@ class Catalogue:
 
 
 def _candidate_of(file: FileContent) -> Candidate:
-    assert file.path is not None
-    return Candidate(Available(FILE, file.path.stem, str(file.path), ""), partial(load_plugin_file, file))
+    path = file.path
+    assert path is not None
+    return Candidate(FILE, path.stem, lambda: (str(path), ""), partial(load_plugin_file, file))
 
 
-def _describe(entry: EntryPoint) -> Available:
-    kind, dot, name = entry.name.partition(".")
+def _full_name(kind: str, name: str) -> str:
+    return name if kind in ("", PLUGIN, FILE) else f"{kind}.{name}"
+
+
+def _kind_and_name(entry: str) -> tuple[str, str]:
+    kind, dot, name = entry.partition(".")
     if not dot:
-        kind, name = PLUGIN, entry.name
-    elif "." in name:
-        kind, name = "", entry.name
-    if entry.dist is None:
-        return Available(kind, name, "no distribution", "")
-    return Available(kind, name, entry.dist.name, entry.dist.version)
+        return PLUGIN, entry
+    return (kind, name) if "." not in name else ("", entry)
+
+
+def _origin(entry: EntryPoint) -> tuple[str, str]:
+    return ("no distribution", "") if entry.dist is None else (entry.dist.name, entry.dist.version)

@@ -7,7 +7,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from kuma_sd.core.model import Labels, Target
-    from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
+    from kuma_sd.plugin.interfaces import CommandPlugin, OutputPlugin, SourcePlugin, TransformPlugin
 
 PROJECT = "kuma_sd"
 
@@ -64,6 +64,25 @@ def kuma_sd_output_plugin() -> "OutputPlugin":
         @hookimpl
         def kuma_sd_output_plugin():
             return OutputPlugin(open=lambda options, context: Counter())
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def kuma_sd_command_plugin() -> "CommandPlugin":
+    """Describe a command of ``kuma-sd``, and do no other work.
+
+    Register the module with this hook as ``command.NAME`` in the entry-point group ``kuma_sd.plugins``::
+
+        from kuma_sd import CommandPlugin, hookimpl
+
+        def greet(arguments):
+            print("hello")
+            return 0
+
+        @hookimpl
+        def kuma_sd_command_plugin():
+            return CommandPlugin(run=greet, help="Say hello.")
     """
     raise NotImplementedError
 

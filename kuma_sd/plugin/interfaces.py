@@ -1,6 +1,7 @@
 """Interfaces that plugins implement, and descriptions that they yield from hooks."""
 
 from abc import ABC, abstractmethod
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -101,3 +102,18 @@ class OutputPlugin:
 
     open: Callable[[Any, Context], Output]
     options: type = NoOptions
+
+
+@dataclass(frozen=True)
+class CommandPlugin:
+    """Describes a command of ``kuma-sd``. Its name is that of its entry point: ``command.NAME``.
+
+    Args:
+        run: does the work with the values of the flags, and returns the exit status.
+        help: the help text; its first line says what the command does.
+        add_arguments: adds the flags.
+    """
+
+    run: Callable[[Namespace], int]
+    help: str = ""
+    add_arguments: Callable[[ArgumentParser], None] = lambda _parser: None

@@ -11,21 +11,27 @@ import pluggy
 
 from kuma_sd.core.errors import PluginError
 from kuma_sd.core.option_types import FileContent
-from kuma_sd.core.options import options_of
+from kuma_sd.core.options import NoOptions, options_of
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.plugin import event_hooks, hook_calls, hookspecs
 from kuma_sd.plugin.catalogue import FILE, PLUGIN, Available, Candidate, Catalogue, EntryPoint
 from kuma_sd.plugin.hook_calls import HookTransform, Listeners
 from kuma_sd.plugin.hook_check import check_hooks
-from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
+from kuma_sd.plugin.interfaces import CommandPlugin, OutputPlugin, SourcePlugin, TransformPlugin
 
 AnyPlugin = SourcePlugin | TransformPlugin | OutputPlugin
-P = TypeVar("P", bound=AnyPlugin)
+"""A description with options."""
 
-DESCRIBING: dict[str, tuple[str, type[AnyPlugin]]] = {
+Description = AnyPlugin | CommandPlugin
+"""Any description that a plugin returns."""
+
+P = TypeVar("P", bound=Description)
+
+DESCRIBING: dict[str, tuple[str, type[Description]]] = {
     "source": ("kuma_sd_source_plugin", SourcePlugin),
     "transform": ("kuma_sd_transform_plugin", TransformPlugin),
     "output": ("kuma_sd_output_plugin", OutputPlugin),
+    "command": ("kuma_sd_command_plugin", CommandPlugin),
 }
 """For each kind of plugin that is described, the hook that returns the description, and its class."""
 
@@ -44,7 +50,7 @@ class Loaded(NamedTuple):
     """
 
     available: Available
-    plugin: AnyPlugin | None = None
+    plugin: Description | None = None
     hooks: tuple[str, ...] = ()
     error: PluginError | None = None
 
@@ -96,6 +102,14 @@ class Plugins:
             PluginError: there is none, more than one, or it is broken.
         """
         return self._describe(OutputPlugin, "output", name)
+
+    def command(self, name: str) -> CommandPlugin:
+        """Load a command.
+
+        Raises:
+            PluginError: there is none, more than one, or it is broken.
+        """
+        return self._describe(CommandPlugin, "command", name)
 
     def hooks(self, name: str) -> list[str]:
         """Load a plugin for its hooks, and return their names.
@@ -183,7 +197,7 @@ class Plugins:
         plugin = candidate.plugin
         hooks = check_hooks(plugin)
         if plugin not in self._loaded.values():
-            self._loaded[candidate.available.full_name] = plugin
+            self._loaded[candidate.full_name] = plugin
             self._manager = None
         return hooks
 
@@ -204,7 +218,7 @@ class Plugins:
         described = results[0]
         if not isinstance(described, description):
             raise PluginError(f"it describes itself with {described!r}, which is no {description.__name__}")
-        options_of(described.options)
+        options_of(getattr(described, "options", NoOptions))
         return described
 
 

@@ -24,11 +24,13 @@ DESCRIPTIONS = {
     "kuma_sd_source_plugin": kuma_sd.SourcePlugin,
     "kuma_sd_transform_plugin": kuma_sd.TransformPlugin,
     "kuma_sd_output_plugin": kuma_sd.OutputPlugin,
+    "kuma_sd_command_plugin": kuma_sd.CommandPlugin,
 }
 HOOK_PAGES = {
     "kuma_sd_source_plugin": "sources.md",
     "kuma_sd_transform_plugin": "transforms.md",
     "kuma_sd_output_plugin": "outputs.md",
+    "kuma_sd_command_plugin": "hooks.md",
 }
 PLUGIN_PAGES = [path for path in sorted((ROOT / "docs/plugins").glob("*.md")) if path.name != "tutorial.md"]
 # Those of reference follow from the code, and are made when the documentation is.

@@ -133,7 +133,7 @@ def test_a_broken_plugin_stops_no_other(install: Install) -> None:
     assert str(loaded["output.bad"].error).startswith(
         "output 'bad' of kuma-sd-bad 1.0 cannot be loaded: ModuleNotFound"
     )
-    kinds = "source.NAME, transform.NAME, output.NAME, NAME"
+    kinds = "source.NAME, transform.NAME, output.NAME, command.NAME, NAME"
     for entry in ("a.b.c", "action.memory"):
         message = f"entry point '{entry}' of kuma-sd-good 1.0 is not named as one of {kinds}"
         assert str(loaded[entry].error) == message

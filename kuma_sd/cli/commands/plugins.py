@@ -19,7 +19,7 @@ from pathlib import Path
 from kuma_sd.cli.new_plugin import write_distribution
 from kuma_sd.cli.render.plugin_trace import trace
 from kuma_sd.core.errors import ConfigError, UsageError
-from kuma_sd.core.options import options_of
+from kuma_sd.core.options import NoOptions, options_of
 from kuma_sd.plugin import manager
 from kuma_sd.settings.loader import Settings
 
@@ -92,5 +92,5 @@ def _about(one: manager.Loaded) -> list[str]:
     hooks = [f"hook {name}" for name in one.hooks if name not in described]
     if one.plugin is None:
         return hooks
-    options = [f"{option.name} = {option.show(option.default)}".rstrip() for option in options_of(one.plugin.options)]
-    return [*options, *hooks]
+    options = options_of(getattr(one.plugin, "options", NoOptions))
+    return [*(f"{option.name} = {option.show(option.default)}".rstrip() for option in options), *hooks]

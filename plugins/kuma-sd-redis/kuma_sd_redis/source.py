@@ -33,7 +33,7 @@ class RedisSource:
 
     def __init__(self, options: RedisSourceOptions, context: Context) -> None:
         self._address = address_of(context.address)
-        self._name = context.name
+        self._context = context
         self._keys = Keys(options.relay_prefix)
         self._access = Access.of(options)
         self._pace = Pace(options.relay_look_interval, options.relay_jitter, options.relay_timeout)
@@ -43,7 +43,7 @@ class RedisSource:
         self._snapshots: Mailbox[Snapshot] | None = None
         self._lock = threading.Lock()
         self._closed = False
-        self._heard: float | None = None
+        self._last_response: float | None = None
         self._contact: float | None = None
         self._lag: float | None = None
         self._counted = [0, 0]
@@ -56,11 +56,11 @@ class RedisSource:
     def status(self) -> SourceStatus:
         """The current state; connected while Redis responds and the subscription holds."""
         follower = self._follower
-        heard = (follower and follower.heard) or self._heard
+        last_response = (follower and follower.last_response) or self._last_response
         which = f"{len(self._replica.numbers)} of {BUCKETS} buckets of {self._keys.prefix}"
         return SourceStatus(
-            connected=bool(follower and follower.heard),
-            last_response=heard,
+            connected=bool(follower and follower.last_response),
+            last_response=last_response,
             protocol="Redis" if follower else "",
             why=f"following {which}",
             contact=self._contact,
@@ -74,12 +74,12 @@ class RedisSource:
         def deliver() -> None:
             assignments, now = self._replica.assignments(), time.time()
             self._lag = now - self._replica.newest if self._replica.newest else None
-            snapshots.put(SENDER, Snapshot(self._name, assignments, now, connected))
+            snapshots.put(SENDER, Snapshot(self._context.name, assignments, now, connected))
 
-        title = self._name or str(self._address)
-        follower = Follower(title, connection, self._replica, self._pace, deliver)
+        name = f"follow {self._context.title}"
+        follower = Follower(self._context, connection, self._replica, self._pace, deliver)
         self._begin(follower, snapshots)
-        threading.Thread(target=_follow, args=(follower, snapshots), name=f"follow {title}", daemon=True).start()
+        threading.Thread(target=_follow, args=(follower, snapshots), name=name, daemon=True).start()
         try:
             while taken := snapshots.take():
                 snapshot = taken.pop(SENDER)
@@ -103,13 +103,14 @@ class RedisSource:
         with self._lock:
             if self._closed:
                 raise SourceError("the source was closed")
-            self._follower, self._snapshots = follower, snapshots
+            self._follower = follower
+            self._snapshots = snapshots
 
     def _end(self, follower: Follower, connection: Connection) -> None:
         follower.close()
         with self._lock:
-            self._heard = follower.heard or self._heard
-            self._contact = time.monotonic() if follower.heard else self._contact
+            self._last_response = follower.last_response or self._last_response
+            self._contact = time.monotonic() if follower.last_response else self._contact
             self._counted = [self._counted[0] + connection.sent, self._counted[1] + follower.received]
             self._follower = self._snapshots = None
 

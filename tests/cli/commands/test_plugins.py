@@ -33,7 +33,7 @@ def test_broken_plugins_are_listed_with_the_reason(
         == """\
 KIND    NAME          FROM             OPTIONS
 ?       misnamed.a.b  no distribution  broken: entry point 'misnamed.a.b' of no distribution is not named as one of \
-source.NAME, transform.NAME, output.NAME, NAME
+source.NAME, transform.NAME, output.NAME, command.NAME, NAME
 output  bad           no distribution  broken: output 'bad' of no distribution cannot be loaded: it has no \
 kuma_sd_output_plugin() that returns a description
 output  null          no distribution  -
