@@ -184,8 +184,8 @@ class Guard:
         vanished, fresh = changes
         gone = {assignment.key: assignment for assignment in vanished}
         if gone:
-            for key in gone.keys() & set(map(_KEY, fresh)):
-                del gone[key]
+            for key in map(_KEY, fresh):
+                gone.pop(key, None)
         if self._released:
             names = {(assignment.key.mesh, assignment.key.name) for assignment in fresh}
             self._released = {key: since for key, since in self._released.items() if (key.mesh, key.name) not in names}

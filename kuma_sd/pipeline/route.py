@@ -69,5 +69,5 @@ class Route:
             if route.last:
                 self.chain.inherit(route.chain, renames)
             else:
-                self._published = route.remember
+                self._published = route._published  # noqa: SLF001 (another route)
                 self.chain.fall_back_on(self._published, renames)

@@ -69,6 +69,7 @@ class TestARestart:
         first, second, third = waiting.configs
         swapped = replace(second, name="east", source=4), replace(first, name="west", source=5), third
         assert waiting.reload(*swapped, now=2.0) is None
+        assert waiting.reload(now=3.0) is None
 
         def fail(_labels: Labels, target: Target) -> list[Labels]:
             raise TransformError(target.name)

@@ -5,13 +5,11 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from kuma_sd import Logger
+from kuma_sd import Context
 from kuma_sd_redis.connection import Connection, RelayError
 from kuma_sd_redis.inbox import Inbox
 from kuma_sd_redis.listener import Listener
 from kuma_sd_redis.replica import Replica, jitter
-
-_log = Logger(__name__)
 
 SETTLE = 0.02
 """Wait for further messages after the first, in seconds: one publication changes many buckets."""
@@ -46,7 +44,7 @@ class Follower:
     """Follows a relay until it is closed or Redis is gone, in a thread of its own.
 
     Args:
-        title: the name of the relay in the log.
+        context: the interface to the daemon.
         connection: the connection to Redis; used only by this object.
         replica: the edge's data from earlier connections.
         pace: limits the load on Redis.
@@ -54,10 +52,11 @@ class Follower:
     """
 
     def __init__(
-        self, title: str, connection: Connection, replica: Replica, pace: Pace, deliver: Callable[[], None]
+        self, context: Context, connection: Connection, replica: Replica, pace: Pace, deliver: Callable[[], None]
     ) -> None:
         self.holder = ""
-        self._title = title
+        self._title = context.title
+        self._log = context.log
         self._connection = connection
         self._keys = replica.keys
         self._replica = replica
@@ -151,9 +150,8 @@ class Follower:
         missing = len(self._replica.numbers) - len(self._replica.positions)
         if missing and not self._waiting:
             self._waiting = True
-            _log.info(
+            self._log.info(
                 "waiting for buckets that were never published: is a publisher with this prefix running?",
-                control_plane=self._title,
                 missing=missing,
                 buckets=len(self._replica.numbers),
                 prefix=self._keys.prefix,
@@ -177,7 +175,7 @@ class Follower:
 
     def _subscribe_again(self) -> None:
         """Ask the Cluster anew who has which bucket; while slots move, its servers do not agree at once."""
-        _log.info("buckets moved within the Cluster, subscribing again", control_plane=self._title)
+        self._log.info("buckets moved within the Cluster, subscribing again")
         for left in reversed(range(MOVES)):
             former, self._listeners, self._inbox = self._listeners, [], Inbox()
             self._received_before += sum(listener.received for listener in former)

@@ -11,8 +11,6 @@ from kuma_sd_redis.connection import Connection, RelayError, Word
 from kuma_sd_redis.layout import Keys
 from kuma_sd_redis.scripts import LEASE, RELEASE
 
-_log = Logger(__name__)
-
 
 def identity() -> str:
     """Return a unique name for this publisher: host, process id, and a unique suffix."""
@@ -27,20 +25,20 @@ class Lease:
     clock proves nothing there.
 
     Args:
-        title: the name of this publisher in the log.
+        log: the log of this publisher.
         connection: the connection to Redis; used only by this object.
         keys: the keys of the relay.
         duration: how long the lease lasts without being renewed, in seconds.
     """
 
-    def __init__(self, title: str, connection: Connection, keys: Keys, duration: float) -> None:
+    def __init__(self, log: Logger, connection: Connection, keys: Keys, duration: float) -> None:
         self.identity = identity()
         self.holder = ""
         self.failing = ""
         self.token = 0
         self.changed = threading.Event()
         """Set when it was taken, or there is another reason to look at once; who waits clears it."""
-        self._title = title
+        self._log = log
         self._connection = connection
         self._keys = keys
         self._duration = duration
@@ -118,20 +116,18 @@ class Lease:
     def _say(self, *, leading: bool) -> None:
         if leading != self._leading:
             if leading:
-                _log.info("leads from now on", output=self._title, token=self.token)
+                self._log.info("leads from now on", token=self.token)
             else:
-                _log.info("stands by while another publisher leads", output=self._title, leader=self.holder)
+                self._log.info("stands by while another publisher leads", leader=self.holder)
         self._leading = leading
 
     def _failed(self, why: str) -> None:
         if not self.failing:
-            _log.warning(
-                "the lease cannot be renewed; trying again, what it published stays", output=self._title, reason=why
-            )
+            self._log.warning("the lease cannot be renewed; trying again, what it published stays", reason=why)
         self.failing = why
 
     def _give_back(self) -> None:
         try:
             self._connection.evaluate(RELEASE, [([self._keys.lease], [self.identity])])
         except RelayError as error:
-            _log.info("the lease cannot be released, and will expire", output=self._title, reason=error)
+            self._log.info("the lease cannot be released, and will expire", reason=error)

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from kuma_sd import ConfigError, Context, Logger, Output, OutputError, Publication
+from kuma_sd import ConfigError, Context, Output, OutputError, Publication
 from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import address_of
 from kuma_sd_redis.connection import Connection, RelayError
@@ -13,8 +13,6 @@ from kuma_sd_redis.lease import Lease
 from kuma_sd_redis.meters import Reading, meters
 from kuma_sd_redis.options import RedisOutputOptions
 from kuma_sd_redis.writer import StaleError, Writer
-
-_log = Logger(__name__)
 
 LOOK_INTERVAL = 5.0
 """Interval at which the leader checks whether Redis still has what was written, in seconds."""
@@ -39,11 +37,12 @@ class RedisOutput(Output):
         if self._address.of > 1:
             raise ConfigError("a publisher publishes all shards: remove shard and of from url")
         keys = Keys(options.prefix)
-        self._title = context.name
+        self._title = context.title
+        self._log = context.log
         self._timeout = options.timeout
         # Two, since a large publication must not keep the lease from being renewed.
         self._connections = [Connection(self._address, Access.of(options)) for _ in range(2)]
-        self._lease = Lease(context.name, self._connections[0], keys, options.lease)
+        self._lease = Lease(context.log, self._connections[0], keys, options.lease)
         self._writer = Writer(self._connections[1], keys, self._lease.identity, options.log_size)
         self._writing = threading.Lock()
         self._closing = threading.Event()
@@ -122,16 +121,14 @@ class RedisOutput(Output):
             try:
                 (self._writer.tend if tend else self._writer.write)(newest, token)
             except StaleError as error:
-                _log.warning(
-                    "a write was refused: another publisher has a newer token", output=self._title, token=error.token
-                )
+                self._log.warning("a write was refused: another publisher has a newer token", token=error.token)
                 self._lease.outrank(error.token)
             else:
                 self._lag = time.time() - newest.received if timely else self._lag
 
     def _failed(self, why: str) -> None:
         if not self._failing and not self._closing.is_set():
-            _log.warning("publishing failed; trying again, what it published stays", output=self._title, reason=why)
+            self._log.warning("publishing failed; trying again, what it published stays", reason=why)
         self._failing = why
 
     def _read(self) -> Reading:

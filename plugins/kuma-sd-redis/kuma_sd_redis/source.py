@@ -33,7 +33,7 @@ class RedisSource:
 
     def __init__(self, options: RedisSourceOptions, context: Context) -> None:
         self._address = address_of(context.address)
-        self._name = context.name
+        self._context = context
         self._keys = Keys(options.relay_prefix)
         self._access = Access.of(options)
         self._pace = Pace(options.relay_look_interval, options.relay_jitter, options.relay_timeout)
@@ -74,12 +74,12 @@ class RedisSource:
         def deliver() -> None:
             assignments, now = self._replica.assignments(), time.time()
             self._lag = now - self._replica.newest if self._replica.newest else None
-            snapshots.put(SENDER, Snapshot(self._name, assignments, now, connected))
+            snapshots.put(SENDER, Snapshot(self._context.name, assignments, now, connected))
 
-        title = self._name or str(self._address)
-        follower = Follower(title, connection, self._replica, self._pace, deliver)
+        name = f"follow {self._context.title}"
+        follower = Follower(self._context, connection, self._replica, self._pace, deliver)
         self._begin(follower, snapshots)
-        threading.Thread(target=_follow, args=(follower, snapshots), name=f"follow {title}", daemon=True).start()
+        threading.Thread(target=_follow, args=(follower, snapshots), name=name, daemon=True).start()
         try:
             while taken := snapshots.take():
                 snapshot = taken.pop(SENDER)
