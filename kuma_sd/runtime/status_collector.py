@@ -163,7 +163,7 @@ class StatusCollector:
             name=name,
             plugin=settings.plugin_name,
             label_profile=settings.label_profile,
-            transforms=tuple(transform.name for transform in settings.transforms),
+            transforms=(*(step.name for step in settings.transforms), *(hook.name for hook in components.hooks)),
             chain=components.chain_of(settings).status,
             publishing=status.publishing,
             busy=0.0 if status.attempt is None else time.monotonic() - status.attempt,

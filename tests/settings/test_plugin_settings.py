@@ -77,7 +77,7 @@ def test_a_plugin_file_that_cannot_be_trusted_is_refused_by_option_and_name(plug
         settings_of(f"--plugin-file={file}", plugins=plugins)
     assert str(raised.value) == (
         f"flag --plugin-file: {str(file)!r} has {str(file)!r}, which can be written by other users, so that it "
-        "may hold anything; run: chmod go-w"
+        f"may hold anything; run: chmod go-w {file}"
     )
 
 
