@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from kuma_sd.http.address import Address, Endpoint, address_of, parse_address
     from kuma_sd.http.client import HttpClient, HttpResponse
     from kuma_sd.http.credentials import Access
-    from kuma_sd.http.options import ClientOptions
+    from kuma_sd.http.options import ClientOptions, TlsOptions
     from kuma_sd.http.refused_statuses import refused
     from kuma_sd.plugin.context import Context
     from kuma_sd.plugin.hookspecs import hookimpl
@@ -126,7 +126,7 @@ NAMES_OF_MODULES = {
     "kuma_sd.http.credentials": ("Access",),
     "kuma_sd.http.address": ("Address", "Endpoint", "address_of", "parse_address"),
     "kuma_sd.http.client": ("HttpClient", "HttpResponse"),
-    "kuma_sd.http.options": ("ClientOptions",),
+    "kuma_sd.http.options": ("ClientOptions", "TlsOptions"),
     "kuma_sd.http.refused_statuses": ("refused",),
     "kuma_sd.plugin.context": ("Context",),
     "kuma_sd.plugin.hookspecs": ("hookimpl",),
@@ -253,6 +253,7 @@ __all__ = [
     "SourceStatus",
     "Target",
     "TargetGroup",
+    "TlsOptions",
     "Transform",
     "TransformError",
     "TransformPlugin",

@@ -7,13 +7,12 @@ file_sd output, state on), except that it does not listen for Prometheus.
 import argparse
 import itertools
 import math
-import os
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
 
+import consumer
 import instructions
 import naive
 import page
@@ -27,7 +26,7 @@ SIZES = (1_000, 10_000, 100_000)
 MILLION = 1_000_000
 FEW_PAIRS = 3
 
-PARTS = ("steps", "naive", "starts", "tail", "idle", "instructions", "large")
+PARTS = ("consumer", "naive", "steps", "starts", "tail", "idle", "instructions", "large")
 
 
 def main() -> None:
@@ -39,25 +38,23 @@ def main() -> None:
         print(text, flush=True)
         sections[name] = text
     if arguments.write:
-        page.write(sections)
+        page.put(sections)
 
 
 def _sections(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """Run the measurements in turn; yield the text between the page's markers."""
-    yield "when", _when()
+    if "consumer" in arguments.only:
+        _note("into Prometheus")
+        yield "consumer", consumer.compared("prometheus", arguments.targets or consumer.SIZES, (), consumer.CHANGES)
+    if "naive" in arguments.only:
+        yield "naive", naive.table([*_beside(arguments)])
     if "steps" in arguments.only:
         costs = _steps(arguments)
         yield "summary", page.summary(costs)
         yield "table", page.table(costs)
-        yield "slopes", page.slopes(costs)
-        yield "simulator", page.simulator(costs)
         lines = page.lines(costs)
         if arguments.write and lines:
             PLOT.write_text(plot(lines))
-    if "naive" in arguments.only:
-        _note("beside the naive program")
-        most = max(arguments.targets or SIZES)
-        yield "naive", naive.table([naive.beside(most, parts) for parts in (0, 64)])
     figures: dict[str, str] = {}
     for part, measure in _FIGURES.items():
         if part in arguments.only:
@@ -71,9 +68,11 @@ def _sections(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
         yield "large", page.large([_large(protocol, size) for protocol, size in LARGE.items()])
 
 
-def _when() -> str:
-    machine = f"{os.cpu_count()} cores, CPython {platform.python_version()}"
-    return f"Measured on {time.strftime('%Y-%m-%d')}, {machine}: `{' '.join(['script/bench', *sys.argv[1:]])}`.\n"
+def _beside(arguments: argparse.Namespace) -> Iterator[naive.Beside]:
+    for targets in arguments.targets or (SIZES[-1], *([MILLION] if arguments.full else [])):
+        for parts in (0, 64) if targets < MILLION else (64,):
+            _note(f"{targets:,} in {parts or 1} files beside the naive program")
+            yield from naive.beside(targets, parts)
 
 
 def _steps(arguments: argparse.Namespace) -> list[Cost]:
@@ -176,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--write",
         action="store_true",
-        help="put it into docs/performance.md; of what is left out, that it was not measured",
+        help="put it into docs/performance.md; what is left out stays there with the command that measured it",
     )
     return parser
 

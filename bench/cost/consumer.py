@@ -40,6 +40,9 @@ SECONDS_BETWEEN_CHANGES = 7.0
 
 IDLE_SECONDS = 10.0
 
+CHANGES = 3
+"""How many changes are averaged."""
+
 
 @dataclass(frozen=True)
 class Spent:
@@ -190,6 +193,19 @@ def ways(program: str) -> list[str]:
     return [way for way in WAYS if way != "native" or "kuma_sd_configs" not in output.stdout + output.stderr]
 
 
+def compared(prometheus: str, sizes: Sequence[int], chosen: Sequence[str], changes: int) -> str:
+    """Measure each way with so many targets, or all ways that this Prometheus has; returns a table in Markdown."""
+    program = shutil.which(prometheus)
+    if not program:
+        sys.exit(f"there is no {prometheus}; on Debian and Ubuntu: apt-get install prometheus")
+    rows = []
+    for targets in sizes:
+        for way in chosen or ways(program):
+            rows.append(measured(program, targets, way, changes))
+            print(table(rows[-1:]).splitlines()[-1], file=sys.stderr, flush=True)
+    return table(rows)
+
+
 def _port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
@@ -201,20 +217,13 @@ def main() -> None:
     parser.add_argument("--prometheus", default="prometheus", help="the Prometheus to run")
     parser.add_argument("--targets", type=int, action="append", help="so many; repeatable (default: 20000 and 100000)")
     parser.add_argument("--way", choices=WAYS, action="append", help="this way only; repeatable (default: all it has)")
-    parser.add_argument("--changes", type=int, default=3, help="how many changes to average (default: 3)")
+    parser.add_argument("--changes", type=int, default=CHANGES, help="how many changes to average (default: 3)")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     arguments = parser.parse_args()
-    program = shutil.which(arguments.prometheus)
-    if not program:
-        sys.exit(f"there is no {arguments.prometheus}; on Debian and Ubuntu: apt-get install prometheus")
-    rows = []
-    for targets in arguments.targets or SIZES:
-        for way in arguments.way or ways(program):
-            rows.append(measured(program, targets, way, arguments.changes))
-            print(table(rows[-1:]).splitlines()[-1], flush=True)
-    print(table(rows))
+    text = compared(arguments.prometheus, arguments.targets or SIZES, arguments.way, arguments.changes)
+    print(text)
     if arguments.write:
-        page.put("consumer", table(rows))
+        page.put({"consumer": text})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from plane import Plane, serving
-from watched import Watched, cpu, watching
+from watched import Watched, watching
 
 RULES = """\
 - {action: replace, source_labels: [mesh, service], separator: /, target_label: job}
@@ -57,9 +57,6 @@ class Cost:
         floors: the floor of each.
         cpu: what the whole process used each time, in seconds.
         memory: the most memory so far, in MB.
-        arrivals: how long a response took, from the change or from being asked for to its last byte, in seconds.
-        loopbacks: how long the same bytes take over a loopback socket.
-        serving: the CPU of the control plane's process, in seconds.
     """
 
     case: Case
@@ -68,23 +65,11 @@ class Cost:
     floors: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     memory: float = 0.0
-    arrivals: list[float] = field(default_factory=list)
-    loopbacks: list[float] = field(default_factory=list)
-    serving: list[float] = field(default_factory=list)
 
     @property
     def ratio(self) -> float:
         """The median ratio of a time to its floor."""
         return statistics.median(took / floor for took, floor in zip(self.seconds, self.floors, strict=True))
-
-
-@dataclass(frozen=True)
-class _Start:
-    """How much CPU both processes had used before a step, and when it began unless it begins with being asked."""
-
-    daemon: float
-    plane: float
-    when: float | None = None
 
 
 class Measurement:
@@ -98,13 +83,12 @@ class Measurement:
 
     def __init__(self, case: Case, plane: Plane, path: Path) -> None:
         self._case, self._plane, self._path = case, plane, path
-        self._unasked = _Start(0.0, cpu(plane.pid))
 
     def run(self, daemon: Watched, pairs: int) -> list[Cost]:
         """Take all steps."""
         targets = self._case.targets
         cold = Cost(self._case, "cold start")
-        self._file(daemon, cold, self._unasked)
+        self._file(daemon, cold, 0.0)
         costs = [cold]
         for step, count, times in (
             ("one change", 1, pairs),
@@ -135,20 +119,15 @@ class Measurement:
     def _step(self, daemon: Watched, cost: Cost, count: int) -> None:
         used = daemon.settle()
         daemon.forget()
-        start = _Start(used, cpu(self._plane.pid), time.monotonic())
         self._plane.change(count)
-        self._file(daemon, cost, start)
+        self._file(daemon, cost, used)
 
-    def _file(self, daemon: Watched, cost: Cost, start: _Start) -> None:
+    def _file(self, daemon: Watched, cost: Cost, used: float) -> None:
         moments = daemon.until("durable")
         cost.seconds.append(moments["durable"] - moments["received"])
-        cost.arrivals.append(moments["received"] - (start.when or moments["asked"]))
-        cost.cpu.append(daemon.settle() - start.daemon)
-        cost.serving.append(cpu(self._plane.pid) - start.plane)
+        cost.cpu.append(daemon.settle() - used)
         cost.memory = daemon.memory()
-        least = self._plane.least(self._path)
-        cost.floors.append(least.seconds)
-        cost.loopbacks.append(least.loopback)
+        cost.floors.append(self._plane.least(self._path).seconds)
 
     def _reconnect(self, daemon: Watched) -> Cost:
         used = daemon.settle()

@@ -1,7 +1,11 @@
 """Write the measurements as tables into docs/performance.md."""
 
+import os
+import platform
 import re
 import statistics
+import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,10 +15,6 @@ from measured import Cost
 
 PAGE = Path(__file__).parents[2] / "docs/performance.md"
 SIZES_OF_USERS = (1_000, 10_000, 100_000)
-NOT_MEASURED = "Not measured in this run.\n"
-
-OF_OTHER_RUNS = ("consumer",)
-"""Parts with a separate command, which other measurements leave unchanged."""
 
 
 def table(costs: Iterable[Cost]) -> str:
@@ -53,18 +53,6 @@ def figures(values: Mapping[str, str]) -> str:
     return markdown({"what": TEXT, "measured": NUMBER}, (f"{what} | {value}" for what, value in values.items()))
 
 
-def simulator(costs: Iterable[Cost]) -> str:
-    """Return what the control plane took for a response, of those configurations that say all of it."""
-    numbers = ("to its last byte, s", "over loopback, s", "CPU, s", "to durable file, s")
-    rows = []
-    for cost in costs:
-        if cost.case.plain and cost.step in {"cold start", "one change"}:
-            values = (cost.arrivals, cost.loopbacks, cost.serving, cost.seconds)
-            columns = " | ".join(f"{statistics.median(each):.3f}" for each in values)
-            rows.append(f"{cost.case.targets:,}, {cost.case.protocol} | {cost.step} | {columns}")
-    return markdown({"targets, protocol": TEXT, "step": TEXT} | dict.fromkeys(numbers, NUMBER), rows)
-
-
 def instructions(stages: Mapping[str, Mapping[str, float]], commands: Mapping[str, int]) -> str:
     """Return the instructions of each stage by protocol, and those of whole commands."""
     each = (f"{stage} | {counts['gRPC']:,.0f} | {counts['HTTP']:,.0f}" for stage, counts in stages.items())
@@ -89,34 +77,20 @@ def large(passed: Iterable[Passed]) -> str:
     return markdown({"response": TEXT} | dict.fromkeys(numbers, NUMBER), rows)
 
 
-def slopes(costs: Sequence[Cost]) -> str:
-    """Return by how many microseconds of CPU each step grows with each target."""
-    lines = []
-    for step, points in lines(costs).items():
-        (few, low), (many, high) = points[0], points[-1]
-        if many > few:
-            lines.append(f"- {step}: {(high - low) / (many - few) * 1e6:.2f} µs of CPU for each target\n")
-    return "".join(lines)
-
-
-def put(name: str, text: str) -> None:
-    """Put a text between the markers of its name, and leave the others as they are."""
-    markers = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
-    PAGE.write_text(markers.sub(lambda found: f"{found[1]}{text}{found[2]}", PAGE.read_text()))
-
-
-def write(sections: Mapping[str, str]) -> None:
-    """Put each text between the markers of its name; what is missing was not measured, so that no two runs mix."""
-    pattern = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
-    kept = {name: text for name, text in _sections().items() if name in OF_OTHER_RUNS}
-    texts = {**kept, **sections}
-    page = pattern.sub(lambda found: f"{found[1]}{texts.get(found[2], NOT_MEASURED)}{found[3]}", PAGE.read_text())
+def put(sections: Mapping[str, str]) -> None:
+    """Put each text between the markers of its name, with the command that measured it; others stay as they are."""
+    page = PAGE.read_text()
+    for name, text in sections.items():
+        markers = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+        page = markers.sub(lambda found, text=text: f"{found[1]}{text}\n{measured_by()}{found[2]}", page)  # type: ignore[misc] # (called at once)
     PAGE.write_text(page)
 
 
-def _sections() -> dict[str, str]:
-    found = re.findall(r"<!-- (\w+) -->\n(.*?)<!-- end of \1 -->", PAGE.read_text(), re.DOTALL)
-    return dict(found)
+def measured_by() -> str:
+    """Return a sentence with the command, the date and the machine of this run."""
+    words = ["script/bench", *(["consumer"] if Path(sys.argv[0]).stem == "consumer" else []), *sys.argv[1:]]
+    machine = f"{os.cpu_count()} shared cores, load {os.getloadavg()[2]:.0f}, CPython {platform.python_version()}"
+    return f"`{' '.join(words)}`, {time.strftime('%Y-%m-%d')}, {machine}.\n"
 
 
 def lines(costs: Sequence[Cost]) -> dict[str, list[tuple[int, float]]]:

@@ -3,11 +3,8 @@
 import contextlib
 import json
 import random
-import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -25,12 +22,10 @@ class Least(NamedTuple):
 
     Args:
         seconds: the floor of a client.
-        loopback: how long it takes to send the response to a client that only reads, in seconds.
         size: of the response, in bytes.
     """
 
     seconds: float
-    loopback: float
     size: int
 
 
@@ -137,29 +132,10 @@ class _Served:
         else:
             response = self._format.response("1", "1", resources)
         seconds = floor(self._protocol, response, Path(path).read_bytes(), Path(path).with_suffix(".tmp"))
-        return json.dumps([seconds, _loopback(response), len(response)])
+        return json.dumps([seconds, len(response)])
 
     def naive(self, path: str) -> str:
         return str(naive(GrpcV1().response("1", "1", shuffled(self._render())), Path(path)))
-
-
-def _loopback(response: bytes) -> float:
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as sender:
-        receiver, _ = server.accept()
-        reader = threading.Thread(target=_read_all, args=(receiver,))
-        begun = time.monotonic()
-        reader.start()
-        sender.sendall(response)
-        sender.shutdown(socket.SHUT_WR)
-        reader.join()
-        return time.monotonic() - begun
-
-
-def _read_all(receiver: socket.socket) -> None:
-    buffer = bytearray(2**20)
-    with receiver:
-        while receiver.recv_into(buffer):
-            pass
 
 
 def main(targets: int, protocol: str, padding: int) -> None:

@@ -24,7 +24,7 @@ def _grpc(data: bytes) -> MadsResponse:
 
 
 def _http(data: bytes) -> MadsResponse:
-    return MadsResponse(V1_JSON, map(bytes, http_long_poll._parse(data).resources or ()))  # noqa: SLF001 (as above)
+    return MadsResponse(V1_JSON, http_long_poll._Resources(http_long_poll._parse(data).resources or ()))  # noqa: SLF001 (as above)
 
 
 def stages(parse: Callable[[bytes], MadsResponse], first: bytes, second: bytes) -> Iterator[str]:

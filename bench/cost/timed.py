@@ -30,10 +30,11 @@ def _time(descriptor: int) -> None:
 
         return timed
 
-    def replacing(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str = "") -> None:
-        replace(path, chunks, mode, group)
+    def replacing(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str = "") -> os.stat_result:
+        written = replace(path, chunks, mode, group)
         if path.stem == "targets":
             _say(descriptor, "durable")
+        return written
 
     named: list[tuple[object, str, Callable[..., object]]] = [
         (grpc_stream.GrpcStream, "_send", before("asked", grpc_stream.GrpcStream._send)),  # noqa: SLF001 (see above)

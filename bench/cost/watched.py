@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 PATIENCE = 300.0
-CALM = 0.3
-"""A process is done once it was idle for this many seconds."""
+CALM = 1.0
+"""A process is done once it was idle for this many seconds; a busy machine may let it wait for some tenths of one."""
 
 
 def cpu(pid: int) -> float:

@@ -13,8 +13,10 @@ from processes import Process, eventually, kuma_sd
 from reader import ALWAYS, published, reading
 from relay import relaying
 from simulated import simulating
+from watching import watched_if_long
 
 WORLD = {("default", f"backend-{number}"): "v1" for number in range(20)}
+NAMES = [name for _, name in WORLD]
 CHANGED = {**WORLD, ("default", "new"): "v1"}
 
 SAME_ATTEMPT = 0.2
@@ -28,7 +30,10 @@ def dead(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
     path = folder / "published" / "targets.json"
     with simulating(WORLD) as plane, relaying() as relay, reading(path) as reader:
         relay.port = plane.port
-        with kuma_sd("run", f"--cp-address={relay.url}", f"--output-file={path}") as daemon:
+        with (
+            kuma_sd("run", f"--cp-address={relay.url}", f"--output-file={path}") as daemon,
+            watched_if_long(outcome, path, NAMES, short=short),
+        ):
             daemon.wait_for_line("published")
             reader.require(dict.fromkeys(WORLD, ALWAYS))
             before = len(relay.accepted)
@@ -39,7 +44,7 @@ def dead(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
             plane.start(CHANGED)
             _recover(outcome, path, died)
             said = _stop(daemon)
-    outcome.lost = len(reader.lost)
+    outcome.lost += len(reader.lost)
     outcome.expect(attempts < seconds, f"{attempts} attempts in {seconds:g} s")
     outcome.expect(said.count("trying again") == 1, f"{said.count('trying again')} lines said that it was lost")
     outcome.expect(said.count('msg="connected"') == 2, "its return was not said once")  # noqa: PLR2004 (at start and now)
@@ -54,7 +59,10 @@ def frozen(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
     path = folder / "published" / "targets.json"
     with simulating(WORLD) as plane, reading(path) as reader:
         url = f"grpc://127.0.0.1:{plane.port}"
-        with kuma_sd("run", f"--cp-address={url}", f"--output-file={path}") as daemon:
+        with (
+            kuma_sd("run", f"--cp-address={url}", f"--output-file={path}") as daemon,
+            watched_if_long(outcome, path, NAMES, short=short),
+        ):
             daemon.wait_for_line("published")
             reader.require(dict.fromkeys(WORLD, ALWAYS))
             plane.signal(signal.SIGSTOP)
@@ -65,7 +73,7 @@ def frozen(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
             _recover(outcome, path, died)
             said = _stop(daemon)
     noticed = said.count("trying again")
-    outcome.lost = len(reader.lost)
+    outcome.lost += len(reader.lost)
     outcome.expect(noticed == (0 if short else 1), f"{noticed} lines said that it was lost")
     outcome.remarks.append("noticed by the keepalive, said once" if noticed else "too short to be noticed")
     return outcome

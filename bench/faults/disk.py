@@ -15,7 +15,7 @@ from allowance import allowed
 from findings import Outcome
 from processes import Process, eventually, kuma_sd
 from reader import ALWAYS, published, reading
-from watching import watched
+from watching import watched, watched_at_the_end, watched_if_long
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
@@ -115,7 +115,7 @@ def read_only(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
     """Make the directory read-only."""
     outcome = Outcome("the directory is read-only")
     path = folder / "published" / "targets.json"
-    with _scene(outcome, path) as scene, reading(path) as reader:
+    with _scene(outcome, path) as scene, watched_if_long(outcome, path, NAMES, short=short), reading(path) as reader:
         reader.require({("default", name): ALWAYS for name in NAMES})
         for _ in range(1 if short else 5):
             directory = str(path.parent)
@@ -133,14 +133,15 @@ def removed(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
     """Remove the directory with all that is in it; it need not be made again by hand."""
     outcome = Outcome("the directory is removed")
     path = folder / "published" / "targets.json"
-    for _ in range(2 if short else 5):
-        with _scene(outcome, path) as scene:
-            shutil.rmtree(path.parent)
-            scene.change()
-            began = time.monotonic()
-            eventually(scene.is_right, "the file is there again")
-            outcome.tried += 1
-            outcome.recovered(time.monotonic() - began)
+    with watched_at_the_end(outcome, path, NAMES, short=short):
+        for _ in range(2 if short else 5):
+            with _scene(outcome, path) as scene:
+                shutil.rmtree(path.parent)
+                scene.change()
+                began = time.monotonic()
+                eventually(scene.is_right, "the file is there again")
+                outcome.tried += 1
+                outcome.recovered(time.monotonic() - began)
     return outcome
 
 
@@ -148,7 +149,7 @@ def in_the_way(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
     """Put a directory in the place of the file."""
     outcome = Outcome("a directory is in the file's place")
     path = folder / "published" / "targets.json"
-    with _scene(outcome, path) as scene:
+    with watched_at_the_end(outcome, path, NAMES, short=short), _scene(outcome, path) as scene:
         for _ in range(1 if short else 5):
             # Restoring and publishing both say that they cannot.
             scene.through(_replaced(path), "Is a directory", lines=2)

@@ -1,22 +1,20 @@
-"""A control plane and its network disturbed in all ways, in random orders, against a model of the guard's rules."""
+"""A control plane, its network and the daemon disturbed in all ways, in random orders, against the guard's rules."""
 
 import contextlib
 import random
 import signal
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import cast
 
-from allowance import SLACK, STEADY_SECONDS, allowed
 from findings import Outcome
-from guard_model import Model, World
-from processes import Process, eventually, kuma_sd
-from reader import ALWAYS, Key, Published, Reader, published, reading
-from relay import Relay, garbage, relaying
-from simulated import Simulated, simulating
+from operated import operated
+from operations import OPERATIONS
+from processes import eventually
+from reader import published, reading
+from relay import garbage, relaying
+from simulated import simulating
+from story import BEACON, EDGE, HOLD, PASSING, SMALL, STABLE, WORLD, Story
 from watching import watched
 
 from kuma_sd.pipeline.source_worker import ONE_BACK_OFF_SECONDS
@@ -24,123 +22,8 @@ from kuma_sd.proto.discovery_pb2 import DiscoveryResponse
 from kuma_sd.simulator import Dataplane
 from kuma_sd.simulator.encoders import GrpcV1
 
-HOLD = 4.0
-EDGE = 0.5
-"""Nothing that the guard decides on happens closer than this to the end of a hold, where both answers are right."""
-
-BEACON = ("big", "beacon")
-STABLE: list[Key] = [("big", f"b{number:02}") for number in range(20)]
-SMALL: list[Key] = [("small", f"s{number}") for number in range(5)]
-PASSING: list[Key] = [("big", f"passing{number}") for number in range(6)]
-WORLD: Published = dict.fromkeys((BEACON, *STABLE, *SMALL, *PASSING), "v0")
-
 AT_ONCE = 6
 """How many orders run beside each other; they mostly wait."""
-
-
-class Story:
-    """One daemon, one control plane, and what happens between them.
-
-    The model takes each state of the control plane when the file shows that it arrived: a beacon in it changes each
-    time. Whatever is in the present state, or held, must be in the file all the time; the reader sees to that.
-    """
-
-    def __init__(  # noqa: PLR0913, PLR0917 (what a story needs)
-        self, plane: Simulated, relay: Relay, reader: Reader, path: Path, rng: random.Random, outcome: Outcome
-    ) -> None:
-        self.plane = plane
-        self.relay = relay
-        self.rng = rng
-        self.world = dict(WORLD)
-        self._reader = reader
-        self._path = path
-        self._outcome = outcome
-        self._version = 0
-        self._model = Model(0.5, HOLD)
-        self._departed: dict[Key, float] = {}
-        self._pause = threading.Event()
-        self._recovered = float("-inf")
-        self._short = 0
-
-    def begin(self) -> None:
-        """Note the first state."""
-        self._settle(time.monotonic() + 10.0)
-
-    def change(self, *without: Key) -> Published:
-        """Change the world: some targets, and the beacon; returns it.
-
-        Args:
-            *without: what is not there any more. All else is.
-        """
-        self._version += 1
-        fresh = f"v{self._version}"
-        present = [key for key in WORLD if key not in without]
-        self.world = {key: self.world.get(key, fresh) for key in present}
-        self.world |= dict.fromkeys(self.rng.sample(present, min(3, len(present))), fresh) | {BEACON: fresh}
-        now = time.monotonic()
-        self._departed = {key: self._departed.get(key, now) for key in without}
-        # What was let go before stays gone; the model knows that.
-        held = {key: since + HOLD for key, since in self._departed.items() if self._reader_has(key)}
-        stays = {key: ALWAYS for key in self._model.published if key in self.world}
-        self._reader.require(stays | (held if self.is_suspicious(without) else {}))
-        return self.world
-
-    def is_suspicious(self, without: tuple[Key, ...]) -> bool:
-        """Whether the guard holds these: here it does if many are taken away, at once or soon after a contact began."""
-        return len(without) > 2  # noqa: PLR2004 (calm() takes no more)
-
-    @contextlib.contextmanager
-    def disturbance(self) -> Iterator[None]:
-        """Disturb while the block runs, then expect all to be right again."""
-        began = time.monotonic()
-        yield
-        ended = time.monotonic()
-        self._short = self._short + 1 if began - self._recovered < STEADY_SECONDS else 0
-        self._settle(ended + allowed(ended - began, self._short))
-        self._recovered = time.monotonic()
-        self._outcome.recovered(self._recovered - ended)
-
-    def serve(self, *without: Key) -> None:
-        """Change the world over the present connection, and expect the file to follow."""
-        self.plane.serve(self.change(*without))
-        self._settle(time.monotonic() + 1.0 + SLACK)
-
-    def wait(self, least: float, most: float) -> None:
-        """Wait for a random time, in seconds."""
-        self._pause.wait(self.rng.uniform(least, most))
-
-    def calm(self) -> None:
-        """Wait until the guard has nothing to hold against anything."""
-        now = time.monotonic()
-        ends = [self.relay.accepted[-1] + HOLD, *(since + HOLD for since in self._model.missing.values())]
-        self._pause.wait(max(0.0, max(ends) + EDGE - now))
-        self._expect_what_the_model_says()
-
-    def _reader_has(self, key: Key) -> bool:
-        return key in self._model.published
-
-    def _settle(self, deadline: float) -> None:
-        """Wait for the present state to arrive, and compare what is published with what the rules say."""
-        version = self.world[BEACON]
-        while published(self._path).get(BEACON) != version:
-            assert time.monotonic() < deadline, f"{version} did not arrive within the back-off plus {SLACK:g} s"
-            self._pause.wait(0.02)
-        self._rules_say()
-        self._expect_what_the_model_says()
-
-    def _expect_what_the_model_says(self) -> None:
-        deadline = time.monotonic() + SLACK
-        while (there := published(self._path)) != (expected := self._rules_say()):
-            wrong = sorted(f"{key[1]}: {there.get(key)}, not {expected.get(key)}" for key in there | expected)
-            wrong = [line for line in wrong if line.split(": ")[1].split(", not ")[0] != line.split(", not ")[1]]
-            assert time.monotonic() < deadline, f"not what the rules say: {wrong}"
-            self._pause.wait(0.02)
-
-    def _rules_say(self) -> Published:
-        # To the model versions are numbers, and it does nothing with them.
-        world = cast("World", self.world)
-        admitted = self._model.admit(world, self.relay.accepted[-1], time.monotonic(), complete=True)
-        return cast("Published", admitted)
 
 
 def restarted_full(story: Story) -> None:
@@ -237,13 +120,15 @@ def without_a_mesh(story: Story) -> None:
 STEPS: list[Callable[[Story], None]] = [
     *(restarted_full, restarted_empty, restarted_smaller, frozen, cut, slowed, garbled, confused),
     *(shrunk, without_a_mesh),
+    *OPERATIONS,
 ]
 
 
 def disturbed(folder: Path, rng: random.Random, *, short: bool) -> Outcome:
     """Do all of it, in random orders."""
-    orders = [rng.sample(STEPS, len(STEPS)) for _ in range(5 if short else 100)]
-    outcome = Outcome("the control plane or its network is disturbed in 10 ways, in random order", len(orders))
+    orders = [rng.sample(STEPS, len(STEPS)) for _ in range(5 if short else 72)]
+    what = f"the control plane, its network or the daemon is disturbed in {len(STEPS)} ways, in random order"
+    outcome = Outcome(what, len(orders))
     files = folder / "published" / "*.json"
     with watched(outcome, files, [name for _, name in STABLE]), ThreadPoolExecutor(AT_ONCE) as pool:
         for number, order in enumerate(orders):
@@ -259,11 +144,11 @@ def _order(outcome: Outcome, path: Path, order: list[Callable[[Story], None]], r
         with contextlib.ExitStack() as stack:
             plane, relay = stack.enter_context(simulating(WORLD)), stack.enter_context(relaying())
             relay.port = plane.port
-            run = ("run", f"--cp-address={relay.url}", f"--output-file={path}", f"--guard-hold={HOLD:g}s")
-            daemon: Process = stack.enter_context(kuma_sd(*run, "--min-interval=100ms"))
+            own = path.parent.parent / path.stem
+            daemon = stack.enter_context(operated(own, path, relay.url, HOLD))
             reader = stack.enter_context(reading(path))
             eventually(lambda: published(path), "the first publication")
-            story = Story(plane, relay, reader, path, rng, outcome)
+            story = Story(plane, relay, daemon, reader, path, rng, outcome)
             story.begin()
             for each in order:
                 step = each.__name__

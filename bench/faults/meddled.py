@@ -10,10 +10,13 @@ from pathlib import Path
 from findings import Outcome
 from processes import eventually, kuma_sd
 from reader import published
+from watching import watched_at_the_end
 
 from kuma_sd.testing import control_plane
 
 WORLD = {("default", f"backend-{number}"): "backend" for number in range(20)}
+
+NAMES = [name for _, name in WORLD]
 
 MEDDLING: dict[str, Callable[[Path], object]] = {
     "deleted": lambda path: path.unlink(),
@@ -34,7 +37,7 @@ def meddled(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
     """Do to the file what other programs might."""
     outcome = Outcome("the file is deleted or changed by somebody else")
     path = folder / "published" / "targets.json"
-    with control_plane(*(name for _, name in WORLD)) as kuma:
+    with control_plane(*NAMES) as kuma, watched_at_the_end(outcome, path, NAMES, short=short):
         for what, meddle in MEDDLING.items():
             for _ in range(1 if short else 3):
                 with kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}") as daemon:
@@ -48,12 +51,13 @@ def meddled(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
     return outcome
 
 
-def fought(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:  # noqa: ARG001 (a fight has one length)
+def fought(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
     """Write the file again and again, as another program that thinks it is its own."""
     outcome = Outcome(f"another program writes the file for {FIGHT:g} s")
     path = folder / "published" / "targets.json"
     with (
-        control_plane(*(name for _, name in WORLD)) as kuma,
+        control_plane(*NAMES) as kuma,
+        watched_at_the_end(outcome, path, NAMES, short=short),
         kuma_sd("run", f"--cp-address={kuma.url}", f"--output-file={path}") as daemon,
     ):
         daemon.wait_for_line('msg="published"')

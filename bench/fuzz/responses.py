@@ -42,7 +42,7 @@ def over_http() -> Target:
         yield b"".join(format_.pieces("1", GeneratedWorld(3).renderer(format_)()))
 
     return Target(
-        _publishing(V1_JSON, lambda data: map(bytes, http_long_poll._parse(data).resources or ())),  # noqa: SLF001 (as above)
+        _publishing(V1_JSON, lambda data: list(map(bytes, http_long_poll._parse(data).resources or ()))),  # noqa: SLF001 (as above)
         seeds,
         [b'"version_info"', b'"versionInfo"', b'"resources"', b'"targets"', b'"@type"', b'"labels"', b"\\ud800"],
     )

@@ -101,7 +101,8 @@ class IncrementalCache(Generic[K, S, V]):
 
     def _value(self, item: S, known: dict[K, tuple[S, V | None]]) -> V | None:
         key = self._key(item)
-        before = known.pop(key, None)
+        # Hashing a key takes as long as creating it.
+        before = known.pop(key, None) if known else None
         if before and (before[0] is item or before[0] == item):
             return before[1]
         self.computed += 1
@@ -110,7 +111,8 @@ class IncrementalCache(Generic[K, S, V]):
         except Exception as error:  # noqa: BLE001 (the boundary to decoders and plugins: the owner reports failures)
             self._failures[key] = error
             return before[1] if before else self._fallback_value(key)
-        self._failures.pop(key, None)
+        if self._failures:
+            self._failures.pop(key, None)
         return value
 
     def _fallback_value(self, key: K) -> V | None:

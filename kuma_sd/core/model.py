@@ -4,7 +4,7 @@ Types of which one instance exists for each target are msgspec structs: they are
 tuples, are smaller, and, since they hold no cycles, are not tracked by the garbage collector (``gc=False``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -126,6 +126,7 @@ class LastGoodTargets:
         assignments: the published assignments, sorted by key.
         received: when the newest response came, in seconds of ``time.time()``.
         file: the name of the file that holds them; empty if there is none yet.
+        published_as: the name under which they were published last; None if that is not known.
     """
 
     name: str
@@ -134,3 +135,14 @@ class LastGoodTargets:
     received: float
     file: str = ""
     configured: frozenset[str] = frozenset()
+    published_as: str | None = None
+
+    @property
+    def published_name(self) -> str:
+        """The control plane's name in what is published."""
+        return self.name if self.published_as is None else self.published_as
+
+    @property
+    def origin(self) -> Hashable:
+        """Whose targets these are."""
+        return self.name, self.endpoints, self.configured, self.published_as

@@ -49,12 +49,12 @@ class Publication:
     @classmethod
     def of(cls, groups: Iterable[TargetGroup], received: float) -> "Publication":
         """Create a publication from groups that are sorted by key."""
-        ordered = tuple(groups)
-        duplicates = len(ordered) - len(set(map(_LINE, ordered)))
-        if duplicates:
-            unique = dict(zip(map(_LINE, reversed(ordered)), reversed(ordered), strict=True))
-            ordered = tuple(sorted(unique.values()))
-        return cls(ordered, received, duplicates)
+        publication = cls(tuple(groups), received)
+        duplicates = len(publication.groups) - len(set(publication.lines))
+        if not duplicates:
+            return publication
+        unique = dict(zip(reversed(publication.lines), reversed(publication.groups), strict=True))
+        return cls(tuple(sorted(unique.values())), received, duplicates)
 
     def since(self, earlier: "Publication | None") -> Change:
         """Compare with an earlier publication.
@@ -63,13 +63,15 @@ class Publication:
             earlier: any earlier publication; None if nothing was published yet.
         """
         vanished, new = self.gone_and_new(earlier)
-        fresh = {group.key: group for group in new}
         gone = {group.key: group for group in vanished}
-        return Change(
-            added=tuple(group for key, group in fresh.items() if key not in gone),
-            removed=tuple(group for key, group in gone.items() if key not in fresh),
-            changed=tuple(group for key, group in fresh.items() if key in gone and gone[key] != group),
-        )
+        added, changed = list[TargetGroup](), list[TargetGroup]()
+        for group in new:
+            before = gone.pop(group.key, None)
+            if before is None:
+                added.append(group)
+            elif before != group:
+                changed.append(group)
+        return Change(tuple(added), tuple(gone.values()), tuple(changed))
 
     def gone_and_new(self, earlier: "Publication | None") -> tuple[list[TargetGroup], list[TargetGroup]]:
         """Return the groups that only an earlier publication has, and those that only this one has.

@@ -39,19 +39,25 @@ HEADER = OptionType("header", _parse_header, _show_header, secret=True)
 
 
 @dataclass(frozen=True)
-class ClientOptions:
-    """Options of all sources that use HTTP; sources inherit them and add their own."""
+class TlsOptions:
+    """Options of all that connect with TLS; inherited by their options."""
 
-    max_message_size: int = option(2**28, SIZE, "Maximum size of a response. A million targets need some 600MiB.")
     tls_ca_file: str = option(
         "", TEXT, "File with the CA certificates to trust, as PEM. If empty, those of the system."
     )
     tls_cert_file: str = option("", TEXT, "File with the client certificate, as PEM, for servers that require one.")
     tls_key_file: str = option("", TEXT, "File with the key of the client certificate, as PEM.")
+    tls_insecure_skip_verify: bool = option(False, BOOL, "Do not verify the server's certificate. For tests only.")
+
+
+@dataclass(frozen=True)
+class ClientOptions(TlsOptions):
+    """Options of all sources that use HTTP; sources inherit them and add their own."""
+
     tls_server_name: str = option(
         "", TEXT, "Name that the server's certificate must have, if it differs from the host in the address."
     )
-    tls_insecure_skip_verify: bool = option(False, BOOL, "Do not verify the server's certificate. For tests only.")
+    max_message_size: int = option(2**28, SIZE, "Maximum size of a response. A million targets need some 600MiB.")
     proxy: Url | None = option(None, URL, "URL of an HTTP proxy. If empty, the environment decides (http_proxy, …).")
     header: tuple[Header, ...] = option((), lines_of(HEADER), "Headers to send, one per line, each NAME: VALUE.")
     bearer_token_file: str = option("", TEXT, "File with a bearer token for a gateway: one line of ASCII.")

@@ -1,5 +1,7 @@
 """Find MADS through a control plane's API server, when the configured address is that of the API server."""
 
+import ipaddress
+import socket
 from typing import TypeVar
 
 import msgspec
@@ -13,8 +15,6 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 TIMEOUT = 5.0
 """Timeout of each request, in seconds."""
-
-_LOCAL = ("localhost", "127.0.0.1", "::1")
 
 _KUMA_3 = 3
 
@@ -83,8 +83,22 @@ def _endpoint(url: str, api_server: Endpoint) -> Endpoint | None:
         endpoint = parse_address(url).replicas[0]
     except ConfigError:
         return None
-    # Kuma's default when its host name is not configured; valid on its own host only.
-    return endpoint._replace(host=api_server.host) if endpoint.host in _LOCAL else endpoint
+    # Kuma says localhost when its host name is not configured.
+    return endpoint._replace(host=api_server.host) if _is_of_its_own(endpoint.host) else endpoint
+
+
+def _is_of_its_own(host: str) -> bool:
+    """Tell whether a host is another one for each machine that asks.
+
+    A control plane must not lead to what only kuma-sd's machine can reach, like a cloud's metadata.
+    """
+    try:
+        # As the C library reads numbers, in all their forms.
+        address = ipaddress.ip_address(host if ":" in host else socket.inet_aton(host))
+    except (ValueError, OSError):
+        return host.rstrip(".").lower() == "localhost" or host.rstrip(".").lower().endswith(".localhost")
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_link_local or address.is_unspecified
 
 
 def _hint(api_server: Endpoint, client: HttpClient) -> str:

@@ -1,9 +1,10 @@
 """Decode the resources of a response into the assignments of a snapshot, skipping resources that did not change."""
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import filterfalse, groupby, islice
 from operator import attrgetter, eq
 
 from msgspec.structs import replace
@@ -30,6 +31,9 @@ _TOO_MUCH = "its targets, each with the labels of all, are larger than max-messa
 FEW = 100
 """Up to this many added or removed assignments are inserted one by one; more are sorted."""
 
+BATCH = 100
+"""Number of resources that are looked up at a time; their bytes stay in the processor's cache."""
+
 
 @dataclass(frozen=True, slots=True)
 class MadsResponse:
@@ -37,8 +41,8 @@ class MadsResponse:
 
     Args:
         codec: decodes its resources.
-        resources: their bytes including the type, in any order; iterated once, so that known resources are never all in
-            memory twice.
+        resources: their bytes including the type, in any order; made at each iteration, so that known resources are
+            never all in memory twice.
         size: the response's size in bytes.
     """
 
@@ -64,8 +68,9 @@ class Decoder:
         self._most = most
         self._expanded = 0
         self._codec: ResourceCodec | None = None
-        # Exactly the resources of the last response, each with its assignments.
+        # Exactly the resources of the last response, each with its assignments; and the sum of their hashes.
         self._known: dict[bytes, Parts] = {}
+        self._checksum = 0
         self._failures: dict[bytes, Exception] = {}
         self._assignments: list[Assignment] = []
         self._namesakes = False
@@ -86,11 +91,8 @@ class Decoder:
         """
         if response.codec is not self._codec:
             self._codec, self._known, self._failures, self._assignments = response.codec, {}, {}, []
-            self._expanded = 0
-        # The remaining ones are no longer in the response. A resource may also occur twice.
-        gone = self._known.copy()
-        fresh = {resource for resource in response.resources if gone.pop(resource, None) is None}
-        fresh.difference_update([resource for resource in fresh if resource in self._known])
+            self._expanded = self._checksum = 0
+        fresh, gone = self._compared(response.resources)
         if gone or fresh:
             self._assignments = self._patched(gone, fresh)
         self._report()
@@ -98,9 +100,46 @@ class Decoder:
             raise SourceError("no resource of the response can be decoded")
         return self._assignments, self._reported
 
-    def _patched(self, gone: Mapping[bytes, Parts], fresh: Collection[bytes]) -> list[Assignment]:
+    def _compared(self, resources: Iterable[bytes]) -> tuple[Collection[bytes], Collection[bytes]]:
+        """Return the resources that are new since the last response, and those that are gone.
+
+        Looking up whether a resource is known costs half as much as finding those that are gone, too. What is gone is
+        mostly what the new ones replace, and a checksum tells whether it is.
+        """
+        fresh: dict[bytes, None] = {}
+        count = checksum = 0
+        rest = iter(resources)
+        while batch := list(islice(rest, BATCH)):
+            count += len(batch)
+            checksum += sum(map(hash, batch))
+            fresh.update(dict.fromkeys(filterfalse(self._known.__contains__, batch)))
+        replaced = self._replaced_by(fresh) if len(fresh) <= FEW else set()
+        self._checksum += sum(map(hash, fresh)) - sum(map(hash, replaced))
+        if (count, checksum) == (len(self._known) + len(fresh) - len(replaced), self._checksum):
+            return fresh, replaced
+        gone = self._known.copy()
+        for resource in resources:
+            gone.pop(resource, None)
+        self._checksum += sum(map(hash, replaced)) - sum(map(hash, gone))
+        return fresh, gone
+
+    def _replaced_by(self, fresh: Iterable[bytes]) -> set[bytes]:
+        """Return the known resources that have the names of new ones."""
+        assert self._codec is not None
+        replaced = set()
+        for resource in fresh:
+            # What cannot be decoded is reported later.
+            with suppress(Exception):
+                mesh, name, _ = next(iter(self._codec.split(resource)))
+                place = bisect_left(self._assignments, Key(self._control_plane, mesh, name, 0), key=_KEY)
+                known = self._assignments[place]
+                if (known.key.mesh, known.key.name) == (mesh, name) and known.data in self._known:
+                    replaced.add(known.data)
+        return replaced
+
+    def _patched(self, gone: Collection[bytes], fresh: Collection[bytes]) -> list[Assignment]:
         """Return the sorted assignments after a change; a few are inserted without comparing all."""
-        removed = flattened(gone.values(), Assignment)
+        removed = flattened(map(self._known.__getitem__, gone), Assignment)
         for resource in gone:
             self._expanded -= _expanded(self._known.pop(resource))
             self._failures.pop(resource, None)

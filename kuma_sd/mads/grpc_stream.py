@@ -105,7 +105,7 @@ class GrpcStream:
         self._answered = self._gave_up = self._closed = False
 
     def __iter__(self) -> Iterator[MadsResponse]:
-        """Yield responses; asking for the next one acknowledges the last.
+        """Yield responses; each is acknowledged once it is parsed.
 
         Raises:
             SourceError: the stream cannot be opened, breaks, or sends an invalid response.
@@ -148,13 +148,13 @@ class GrpcStream:
                     give_back()
                 message = _parse(data, self._dialect.codec)
                 del data
-                version, nonce = message.version_info, message.nonce
+                # gRPC holds the bytes until the next event of the call, which the acknowledgement makes.
+                self._send(message.version_info, message.nonce)
                 response = MadsResponse(self._dialect.codec, message.resources, size)
                 # Free a large message before waiting for the next one.
                 del message
                 yield response
                 del response
-                self._send(version, nonce)
                 self._deadline.set(QUIET_SECONDS)
             raise SourceError("it ended the stream")
         except grpc.RpcError:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlencode
 
 import msgspec
@@ -44,6 +44,16 @@ class _Message(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(_Message)
+
+
+class _Resources:
+    """The resources of a response; each is copied from the body only while it is used."""
+
+    def __init__(self, slices: Iterable[msgspec.Raw]) -> None:
+        self._slices = slices
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(bytes, self._slices)
 
 
 class LongPoll:
@@ -98,7 +108,7 @@ class LongPoll:
                 # Free a large message before waiting for the next one.
                 del answer
                 version = message.version
-                response = MadsResponse(V1_JSON, map(bytes, message.resources or ()), size=size)
+                response = MadsResponse(V1_JSON, _Resources(message.resources or ()), size=size)
                 del message
                 self._notice_late(late=held and waited < self._min_interval)
                 held = False

@@ -1,4 +1,4 @@
-"""How long to wait before trying again."""
+"""Compute the wait before the next attempt."""
 
 import random
 
@@ -7,8 +7,8 @@ class Backoff:
     """Exponential back-off with jitter, so that a thousand clients of one server do not return at once.
 
     Args:
-        first: the longest first wait, in seconds.
-        longest: the longest of all waits, in seconds.
+        first: the maximum of the first wait, in seconds.
+        longest: the maximum of every wait, in seconds.
     """
 
     def __init__(self, first: float = 0.5, longest: float = 30.0) -> None:
@@ -17,15 +17,15 @@ class Backoff:
         self._tries = 0
 
     def next(self) -> float:
-        """Return the next wait, in seconds: between half of the present bound and all of it."""
+        """Return the next wait, in seconds: between half of the current maximum and all of it."""
         bound = min(self._longest, self._first * 2.0 ** min(self._tries, 32))
         self._tries += 1
         return bound * random.uniform(0.5, 1.0)  # noqa: S311 (spreads load, guards no secret)
 
     def reset(self, tries: int = 0) -> None:
-        """Begin anew, after a success.
+        """Start over, after a success.
 
         Args:
-            tries: how many tries count as made already.
+            tries: the number of attempts that count as already made.
         """
         self._tries = tries

@@ -1,4 +1,4 @@
-"""A branch of the pipeline: a label profile and a list of transforms, shared by the outputs that have the same."""
+"""Turn assignments into target groups: a label profile and transforms, shared by outputs with the same ones."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
@@ -23,29 +23,29 @@ _log = Logger(__name__)
 
 
 class LabelLimits(NamedTuple):
-    """How much of a target is believed, since control planes pass on what anybody tags a dataplane with.
+    """Limits of a target, since anybody may tag a dataplane.
 
     Args:
-        labels: the most labels a target may have.
-        label_value_length: the longest value of a label, in bytes.
+        labels: maximum number of labels.
+        label_value_length: maximum length of a label's value, in bytes.
     """
 
     labels: int = 1000
     label_value_length: int = 2**16
 
     def check(self, target: Target, size: int) -> None:
-        """Refuse a target that is beyond.
+        """Refuse a target that exceeds a limit.
 
         Args:
-            target: what was read.
-            size: how many bytes it was read from.
+            target: the target.
+            size: the size of the assignment from which it was read, in bytes.
 
         Raises:
-            TransformError: it is.
+            TransformError: it exceeds a limit.
         """
         if len(target.labels) > self.labels:
             raise TransformError(f"it has {len(target.labels)} labels, more than max-labels ({self.labels})")
-        # No name or value is longer than what it was read from, so that most are not looked at.
+        # No name or value is longer than the assignment, so most targets need no further check.
         if size > self.label_value_length:
             if len(max(target.labels, key=len, default="")) > self.label_value_length:
                 raise TransformError("the name of one of its labels is longer than max-label-value-length")
@@ -55,22 +55,22 @@ class LabelLimits(NamedTuple):
 
 
 Groups = TargetGroup | tuple[TargetGroup, ...]
-"""What becomes of one assignment: nearly always one group."""
+"""The result for one assignment: nearly always one group."""
 
 MOST_FAILURES = 20
-"""How many targets that cannot be converted are named in the status."""
+"""Maximum number of quarantined targets that are named in the status."""
 
 MOST_NAMED = 3
-"""How many of them a line of the log names."""
+"""Maximum number of quarantined targets that are named in a log line."""
 
 
 class Chain:
     """Turns assignments into publications; an assignment that did not change is never converted again.
 
     Args:
-        profile: gives each target its labels.
-        transforms: applied in this order; each sees what the one before it made.
-        limits: what a target may not exceed.
+        profile: the label profile.
+        transforms: the transforms, in order; each gets the results of the one before.
+        limits: the limits of a target.
     """
 
     def __init__(
@@ -87,29 +87,29 @@ class Chain:
 
     @property
     def converted(self) -> int:
-        """How many assignments were converted so far."""
+        """The number of assignments converted so far."""
         return self._memo.computed
 
     @property
     def _failures(self) -> Mapping[Key, Exception]:
-        """What cannot be converted; not what is known from what was published alone, which nobody sent yet."""
+        """The failures of quarantined targets; a target that was not received yet is none, though a file has it."""
         failures = self._memo.failures
         return {key: error for key, error in failures.items() if not isinstance(error, NotReceivedError)}
 
     @property
     def failing(self) -> int:
-        """How many targets could not be converted; they keep their last good groups, or are left out."""
+        """The number of quarantined targets; they keep their last good groups, or are left out."""
         return len(self._failures)
 
     def failure_of(self, key: Key) -> Exception | None:
-        """Return why a target could not be converted, from any thread; None if it could, or is not there."""
+        """Return why a target is quarantined, from any thread; None if it is not."""
         return self._memo.failures.get(key)
 
     def inherit(self, before: "Chain", renames: Mapping[str, str]) -> None:
-        """Let targets that cannot be converted keep the groups that they had in another chain.
+        """Let quarantined targets keep the groups that they had in another chain.
 
         Args:
-            before: the chain of the old settings; this one, if it stays.
+            before: the chain of the old settings; this one, if it did not change.
             renames: the new names of control planes by their old ones.
         """
         if before is self and not renames:
@@ -119,20 +119,20 @@ class Chain:
         self.fall_back_on(groups, renames)
 
     def fall_back_on(self, groups: Callable[[], Mapping[Key, Groups]], renames: Mapping[str, str]) -> None:
-        """Let targets that cannot be converted in the next round keep the groups that were published before.
+        """Let targets that are quarantined in the next round keep the groups that were published before.
 
         Args:
-            groups: returns them; called at the first failure.
+            groups: returns these groups; called at the first failure.
             renames: the new names of control planes by those in the keys.
         """
         self._memo.fall_back_on(lambda: dict(_renamed(key, group, renames) for key, group in groups().items()))
 
     def publication(self, assignments: Iterable[Assignment], received: float) -> Publication:
-        """Convert what changed and put all together.
+        """Convert changed assignments, and make a publication of all.
 
         Args:
-            assignments: those of all control planes, sorted by key.
-            received: when the newest of them came.
+            assignments: the assignments of all control planes, sorted by key.
+            received: when the last of them was received.
         """
         publication = Publication.of(flattened(self._memo.round(assignments), TargetGroup), received)
         self._report()
@@ -141,7 +141,7 @@ class Chain:
     def _convert(self, assignment: Assignment) -> Groups:
         target = assignment.read()
         self.limits.check(target, len(assignment.data))
-        # Transforms see label sets, and make them anew for each target.
+        # Transforms need label sets; without them, a template renders the line.
         line = self._templates.render(target) if self._templates else None
         if line is not None:
             return TargetGroup(GroupKey(assignment.key, 0), line)
@@ -150,7 +150,7 @@ class Chain:
             results = _apply(transform, results, target)
         groups = []
         for place, result in enumerate(results):
-            # A transform may make any name, like labelmap in Prometheus, which has no file to lose.
+            # A transform may make any name; an invalid one would invalidate the whole file.
             labels = self.profile.made_valid(result) if self.transforms else result
             if labels.get("__address__"):
                 groups.append(TargetGroup.render(GroupKey(assignment.key, place), labels))
@@ -162,7 +162,7 @@ class Chain:
     def _report(self) -> None:
         failures = self._failures
         fresh = {key: failures[key] for key in failures.keys() - self._reported}
-        # A line for each kind, since it may be all targets at once.
+        # One line for each kind of error, since all targets may fail at once.
         for kind in {type(error): None for error in fresh.values()}:
             _report_kind({key: error for key, error in fresh.items() if type(error) is kind})
         self._reported = frozenset(failures)

@@ -1,4 +1,4 @@
-"""What the log says about the connection to one control plane: each state once, however often it flaps."""
+"""Log the connection to one control plane: each state once, however often it flaps."""
 
 import threading
 from collections.abc import Callable
@@ -18,11 +18,11 @@ CALM = show_duration(CALM_SECONDS)
 
 
 class ConnectionLog:
-    """Logs when a connection is made and lost. One that breaks again and again is said to, once, until it is calm.
+    """Logs when a connection is made and lost; a flapping one is logged once until it is calm.
 
     Args:
-        title: what the control plane is called.
-        source: tells what is spoken.
+        title: the control plane's name in the log.
+        source: returns the status of the source.
     """
 
     def __init__(self, title: str, source: Callable[[], SourceStatus]) -> None:
@@ -36,21 +36,21 @@ class ConnectionLog:
         self._calm = Deadline(f"calm of {title}", self._is_calm)
 
     def made(self) -> None:
-        """Note that a connection brought its first snapshot."""
+        """Record that a connection brought its first snapshot."""
         with self._lock:
             self._up = True
-            # Another protocol means another Kuma, which is worth a line in any case.
+            # Another protocol means another Kuma version, which is always logged.
             if not self._flapping or self._source().protocol != self._protocol:
                 self._say_connected()
             if self._lost_lately:
                 self._calm.set(CALM_SECONDS)
 
     def lost(self, reason: str, error: Exception | None) -> None:
-        """Note that a connection broke, or an attempt to connect failed.
+        """Record that a connection was lost, or an attempt to connect failed.
 
         Args:
-            reason: why.
-            error: the exception, where it is an unexpected one.
+            reason: the reason.
+            error: the exception, if it is unexpected.
         """
         self._calm.set(None)
         with self._lock:

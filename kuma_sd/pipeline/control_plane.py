@@ -1,7 +1,7 @@
-"""Know all that is to know of one control plane: contact, answers, what is held, restored or expired.
+"""Keep the state of one control plane: contact, snapshots, and which targets are held, restored or expired.
 
-A state machine whose events are methods. The pipeline's thread owns it; it does no I/O and reads no clock. Everybody
-else reads the frozen `ControlPlaneView`.
+It is a state machine whose events are methods. The pipeline's thread owns it; it does no I/O and reads no clock. Other
+threads read the frozen `ControlPlaneView`.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,26 +18,27 @@ from kuma_sd.pipeline.ordinals import has_namesakes, with_stable_ordinals
 _log = Logger(__name__)
 
 LOOK_AGAIN_SECONDS = 1.0
-"""When to look again at a hold whose time is over while an answer is overdue, or that we are late for.
+"""Wait before a hold is checked again whose time is over while a response is overdue, in seconds.
 
-Who stood still (SIGSTOP, a paused machine) is late, and is told only then that the contact was lost meanwhile.
+It is also the wait after this process was stopped (SIGSTOP, a paused machine): only afterwards does it learn that the
+contact was lost in the meantime.
 """
 
 
 @dataclass(frozen=True)
 class ControlPlaneConfig:
-    """What the settings say of a control plane.
+    """The configuration of a control plane.
 
     Args:
-        name: its name; empty for the only one that has none.
-        title: what it is called in the log.
-        endpoints: where its replicas answer.
-        source: which source asks it; answers of others are outdated.
-        is_saved: whether what is published of it can be read back after a restart.
-        max_drop: which share of its targets may vanish within ``hold``.
-        hold: how long suspicious ones stay, in seconds.
+        name: its name; empty for a single one without a name.
+        title: its name in the log.
+        endpoints: the endpoints of its replicas.
+        source: the number of its source; events of other sources are outdated.
+        is_saved: whether its targets can be read back after a restart.
+        max_drop: the share of its targets that may vanish within ``hold``.
+        hold: how long vanished targets are held, in seconds.
         max_age: how long after the last contact its targets expire, in seconds.
-        age: tells how long ago the last contact was, at a monotonic time; None before the first.
+        age: returns the seconds since the last contact at a monotonic time; None before the first.
     """
 
     name: str = ""
@@ -52,24 +53,24 @@ class ControlPlaneConfig:
 
     @property
     def identity(self) -> Identity:
-        """What it is recognised by."""
+        """Its identity in these settings."""
         return Identity(self.name, self.endpoints)
 
 
 @dataclass(frozen=True, slots=True)
 class ControlPlaneView:
-    """How a control plane is; replaced whole, never changed.
+    """The state of a control plane for other threads; replaced whole, never changed.
 
     Args:
-        assignments: what is published of it, or will be with the first publication; sorted by key.
-        lapsed: what was dropped when it expired.
-        guard: what is held.
-        restored: they are from before a restart; it has not answered yet.
-        expired: it was out of contact for longer than max-age.
-        known: it has answered, or it is known what it had.
+        assignments: its published assignments, or those of the first publication to come; sorted by key.
+        lapsed: the assignments that were dropped when it expired.
+        guard: the status of its guard.
+        restored: its targets are from before a restart; it has not responded yet.
+        expired: it was not connected for longer than max-age.
+        known: its targets are known, from a response or from before a restart.
         changed: when its targets changed last, in seconds of ``time.time()``.
-        received: when the newest answer came, likewise; 0 before the first.
-        name: its name; empty for the only one that has none.
+        received: when its last response was received, in seconds of ``time.time()``; 0 before the first.
+        name: its name; empty for a single one without a name.
     """
 
     assignments: Sequence[Assignment] = ()
@@ -84,20 +85,21 @@ class ControlPlaneView:
 
 
 class ControlPlane:
-    """All that is known of one control plane.
+    """The state of one control plane.
+
+    ``known`` is true once its targets are known: it responded, or they were restored. A control plane that restarts is
+    empty at first, so an empty first response counts only after ``hold`` in one contact.
 
     Args:
-        config: what the settings say of it.
-        now: when it became known to us, in monotonic seconds.
-
-    ``known`` says that it counts as one whose targets are known: it answered, or they were restored. A control plane
-    that restarts is empty before it is full, so an empty first answer counts only after ``hold`` in one contact.
+        config: its configuration.
+        now: the current time, in monotonic seconds.
     """
 
     def __init__(self, config: ControlPlaneConfig, now: float) -> None:
         self.config = config
         self.guard = Guard(config.max_drop, config.hold)
         self.file = ""
+        self.published_as = config.name
         self.known = False
         self.restored = False
         self.was_saved = False
@@ -117,23 +119,24 @@ class ControlPlane:
 
     @property
     def published(self) -> Sequence[Assignment]:
-        """What is published of it."""
+        """Its published assignments."""
         return self.guard.published
 
     @property
     def identity(self) -> Identity:
-        """What it is recognised by in other settings."""
+        """Its identity when it is matched with other settings."""
         return Identity(self.config.name, self.config.endpoints | self._origin)
 
     @property
     def last_good(self) -> LastGoodTargets:
-        """What is to be saved of it."""
+        """Its targets to save."""
         name, configured = self.config.name, self.config.endpoints
-        return LastGoodTargets(name, self._origin, self.published, self.received, self.file, configured)
+        origin, published_as = self._origin, self.published_as
+        return LastGoodTargets(name, origin, self.published, self.received, self.file, configured, published_as)
 
     @property
     def view(self) -> ControlPlaneView:
-        """How it is."""
+        """Its state for other threads."""
         return ControlPlaneView(
             self.published,
             self._lapsed,
@@ -153,22 +156,23 @@ class ControlPlane:
             times += [] if self._moved else [self.guard.deadline]
             times += [] if self._empty_since is None or self.known else [self._empty_since + self.config.hold]
         if not self.expired:
-            # In contact its age is 0; then this only makes sure that somebody looks in time.
+            # While connected its age is 0; then this only bounds the wait.
             times.append(now + max(0.0, self.config.max_age - self._age(now)) + 0.001)
         return min(time if time > now else now + LOOK_AGAIN_SECONDS for time in times)
 
     def restore(self, last_good: LastGoodTargets) -> None:
-        """Begin with what was published before a restart."""
+        """Start with the targets that were published before a restart."""
         self.file, self.received = last_good.file, last_good.received
         self.changed = last_good.received
+        self.published_as = last_good.published_name
         self.guard.restore(last_good.assignments)
         self._origin = last_good.endpoints
         self.known = self.restored = self.was_saved = True
         self._namesakes = has_namesakes(last_good.assignments)
 
     def configure(self, config: ControlPlaneConfig, now: float) -> None:
-        """Go on with other settings; what is published stays."""
-        # Asked before the source may be another one, which knows nothing of this contact.
+        """Apply another configuration; published targets stay."""
+        # Before the source changes, since a new one knows nothing of this contact.
         self._age(now)
         before, self.config = self.config, config
         self.guard.max_drop, self.guard.hold = config.max_drop, config.hold
@@ -183,7 +187,7 @@ class ControlPlane:
             self._answered = False
 
     def take(self, snapshot: Snapshot, now: float) -> None:
-        """Take an answer."""
+        """Take a snapshot."""
         if snapshot.connected > (self._lost_at if self._contact is None else self._contact):
             self._end_contact()
             self._contact = snapshot.connected
@@ -208,13 +212,13 @@ class ControlPlane:
         self._log.note(self.guard.status, self.config.hold, now)
 
     def lose_contact(self, lost: ContactLost) -> None:
-        """Take note that the contact is lost; a loss before the present contact is outdated."""
+        """Record that the contact was lost; a loss before the present contact is outdated."""
         if self._contact is None or lost.at >= self._contact:
             self._lost_at = max(self._lost_at, lost.at)
             self._end_contact()
 
     def tick(self, now: float) -> None:
-        """Do what is due."""
+        """Expire targets and release held ones whose time is over."""
         if self._age(now) > self.config.max_age and not self.expired:
             self._expire()
         may_release = self._is_in_time(now)
@@ -226,7 +230,7 @@ class ControlPlane:
         self._log.note(self.guard.status, self.config.hold, now)
 
     def accept(self) -> None:
-        """Let go of what is held, and believe that a control plane that answered is empty."""
+        """Release held targets, and believe a control plane that responded with an empty list."""
         self.guard.accept()
         if self._answered:
             self.known = True
@@ -234,11 +238,11 @@ class ControlPlane:
 
     @property
     def _moved(self) -> bool:
-        """Whether the settings name other endpoints than those that the published targets came from."""
+        """Whether its published targets come from endpoints that are no longer in the settings."""
         return bool(self._origin and self.published) and self._origin.isdisjoint(self.config.endpoints)
 
     def _is_in_time(self, now: float) -> bool:
-        """Tell whether a loss of contact before the end of the hold would be known by now."""
+        """Tell whether a loss of contact before the end of the hold would already be known."""
         late = now - self.guard.deadline
         if late < 0:
             self._late_at = None
@@ -247,7 +251,7 @@ class ControlPlane:
         return self._late_at is None or now - self._late_at >= LOOK_AGAIN_SECONDS
 
     def _age(self, now: float) -> float:
-        """Return how long ago the last contact was; from the start if there was none since."""
+        """Return the seconds since the last contact; since the start if there was none."""
         age = self.config.age(now)
         if age is not None:
             self._in_contact_at = now - age

@@ -1,4 +1,4 @@
-"""Which control plane of the new settings is which of the old ones."""
+"""Match the control planes of new settings with those of the old settings."""
 
 import re
 from collections import Counter
@@ -12,11 +12,11 @@ _DEFAULT_PORTS = {"grpc": 5676, "grpcs": 5676, "http": 80, "https": 443}
 
 
 class Identity(NamedTuple):
-    """What a control plane is recognised by.
+    """Identifies a control plane across changes of the settings.
 
     Args:
-        name: its name in the settings; empty for the only one that has none.
-        endpoints: where its replicas answer.
+        name: its name in the settings; empty for a single one without a name.
+        endpoints: the endpoints of its replicas.
     """
 
     name: str
@@ -24,7 +24,7 @@ class Identity(NamedTuple):
 
 
 def endpoints_of(address: str) -> frozenset[str]:
-    """Return where an address leads; scheme, user, order of replicas and the default port do not count."""
+    """Return the endpoints of an address; scheme, user, order of replicas and the default port do not count."""
     scheme, _, rest = address.partition(":")
     netloc, slash, path = rest.removeprefix("//").partition("/")
     hosts = netloc.rpartition("@")[2].lower().split(",")
@@ -37,19 +37,21 @@ def match(old: Mapping[Old, Identity], new: Mapping[New, Identity]) -> dict[New,
     """Match control planes one to one.
 
     Those of equal name and endpoints belong together; then those whose endpoints intersect, where that is unique on
-    both sides; then those of equal name.
+    both sides; then those of equal name; then one whose endpoints nobody knows, since it was found in a published file
+    only, and the one that is left.
 
     Args:
-        old: those that are known.
-        new: those of the settings.
+        old: the identities of the known control planes.
+        new: the identities of those in the settings.
 
     Returns:
-        The old one for each new one that has one.
+        The known control plane for each new one that has a match.
     """
     matched: dict[New, Old] = {}
     _match_unique(old, new, matched, lambda before, after: before == after)
     _match_unique(old, new, matched, lambda before, after: not before.endpoints.isdisjoint(after.endpoints))
     _match_unique(old, new, matched, lambda before, after: before.name == after.name)
+    _match_unique(old, new, matched, lambda before, _after: not before.endpoints)
     return matched
 
 
@@ -59,7 +61,7 @@ def _match_unique(
     matched: dict[New, Old],
     fits: Callable[[Identity, Identity], bool],
 ) -> None:
-    """Add the pairs of those not matched yet that fit each other and nothing else."""
+    """Add the pairs that are not matched yet and fit only each other."""
     taken = set(matched.values())
     free_old = {key: identity for key, identity in old.items() if key not in taken}
     free_new = {key: identity for key, identity in new.items() if key not in matched}

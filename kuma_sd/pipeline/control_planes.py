@@ -13,18 +13,19 @@ from kuma_sd.pipeline.guard import FOREVER
 _log = Logger(__name__)
 
 REMEMBERED_SECONDS = 86400.0
-"""How long a control plane that left is remembered."""
+"""How long a removed control plane is remembered."""
 
 
 class ControlPlanes:
     """The control planes of the settings, matched one to one with those of the settings before.
 
-    One that is not in the settings any more is leaving. Its targets stay until each control plane that came instead has
-    answered or, after ``start_wait``, at least one has with a list that is not empty. If none came instead, they go at
-    once.
+    A control plane that was removed from the settings is leaving. Its targets stay until each control plane that was
+    added instead has responded or, after ``start_wait``, at least one with a list that is not empty. If none was added,
+    they go immediately. Configurations that follow each other within ``start_wait`` count as one, since an edit may
+    take several steps.
 
     Args:
-        forget: called with the file of a control plane that left.
+        forget: called with the file of a control plane that is gone.
     """
 
     def __init__(self, forget: Callable[[str], None] = lambda _file: None) -> None:
@@ -34,43 +35,42 @@ class ControlPlanes:
         self._left: list[tuple[float, ControlPlane]] = []
         self._by_source: dict[int, ControlPlane] = {}
         self._instead: list[ControlPlane] = []
-        self._is_started = False
-        self._patience_ends = FOREVER
+        self._patience_ends = -FOREVER
 
     @property
     def all(self) -> list[ControlPlane]:
-        """Those whose targets are published, in the order of their names."""
+        """All control planes whose targets are published, by name."""
         return sorted([*self.configured.values(), *self.leaving], key=lambda control_plane: control_plane.config.name)
 
     def restore(
         self, last_good: Iterable[LastGoodTargets], now: float, removed: Iterable[LastGoodTargets] = ()
     ) -> None:
-        """Know those that were there before a restart; configure() must follow.
+        """Start with the control planes from before a restart; configure() must follow.
 
         Args:
-            last_good: what was published of each.
-            now: in monotonic seconds.
-            removed: what was published of those that were removed from the settings a while ago.
+            last_good: the last good targets of each.
+            now: the current time, in monotonic seconds.
+            removed: the last good targets of those that were removed from the settings before.
         """
         self.leaving += [_restored(saved, now) for saved in last_good]
         self._left += [(now, _restored(saved, now)) for saved in removed]
 
     def configure(self, configs: Sequence[ControlPlaneConfig], start_wait: float, now: float) -> dict[str, str]:
-        """Go on with other settings.
+        """Apply other settings.
 
         Args:
-            configs: what they say of each control plane.
-            start_wait: how long those that are leaving stay for others that say nothing, in seconds.
-            now: in monotonic seconds.
+            configs: the configuration of each control plane.
+            start_wait: how long leaving control planes stay for new ones that do not respond, in seconds.
+            now: the current time, in monotonic seconds.
 
         Returns:
-            The new name of each that has another one, by its old name.
+            The new name of each renamed control plane, by the name under which it was published last.
         """
         found = self._match(configs)
         renames = {
-            control_plane.config.name: config.name
+            control_plane.published_as: config.name
             for config, control_plane in found.items()
-            if control_plane.config.name != config.name
+            if control_plane.published_as != config.name
         }
         leaving = [control_plane for control_plane in self.all if control_plane not in found.values()]
         self._left = [
@@ -84,12 +84,14 @@ class ControlPlanes:
         self._name_files(
             {control_plane.file for control_plane in [*leaving, *(control_plane for _, control_plane in self._left)]}
         )
+        if now >= self._patience_ends and not self.leaving:
+            self._instead = []
         self._let_leave(leaving, list(new.values()), now + start_wait)
         self._dismiss(now)
         return renames
 
     def take(self, source: int, event: SourceEvent, now: float) -> None:
-        """Hand an event to the control plane that the source asks; what comes from a replaced source is dropped."""
+        """Hand an event to the control plane of a source; events of replaced sources are dropped."""
         control_plane = self._by_source.get(source)
         if control_plane is None:
             return
@@ -105,10 +107,15 @@ class ControlPlanes:
         self._dismiss(now)
 
     def accept(self, name: str | None = None) -> None:
-        """Let go of what is held, of one or of all."""
+        """Release the held targets, of one control plane or of all."""
         for control_plane in self.configured.values():
             if name is None or control_plane.config.name == name:
                 control_plane.accept()
+
+    def note_published_names(self) -> None:
+        """Record that everything is published under the current names."""
+        for control_plane in self.all:
+            control_plane.published_as = control_plane.config.name
 
     def deadline(self, now: float) -> float:
         """Return when tick() must be called next even if nothing happens, in monotonic seconds."""
@@ -118,15 +125,17 @@ class ControlPlanes:
         return min(times, default=FOREVER)
 
     def _match(self, configs: Sequence[ControlPlaneConfig]) -> dict[ControlPlaneConfig, ControlPlane]:
-        """Find who is who, first among those of the last settings, then among those that left since."""
+        """Match the configurations with the known control planes, those of the last settings first."""
         found: dict[ControlPlaneConfig, ControlPlane] = {}
-        for candidates in (self.configured.values(), self.leaving, [control_plane for _, control_plane in self._left]):
+        # One without endpoints matches by name alone, which is right only at a start.
+        left = [control_plane for _, control_plane in self._left if control_plane.identity.endpoints]
+        for candidates in (self.configured.values(), self.leaving, left):
             wanted = {config: config.identity for config in configs if config not in found}
             found |= match({control_plane: control_plane.identity for control_plane in candidates}, wanted)
         return found
 
     def _name_files(self, taken: Collection[str]) -> None:
-        """Give each control plane a file of its own, which it keeps when it is renamed."""
+        """Give each control plane its own file, which it keeps when it is renamed."""
         taken = {*taken, *(control_plane.file for control_plane in self.configured.values())}
         for control_plane in self.configured.values():
             if not control_plane.file:
@@ -144,14 +153,11 @@ class ControlPlanes:
                 )
         self.leaving = leaving
         present = self.configured.values()
-        self._instead = [control_plane for control_plane in self._instead if control_plane in present]
-        # Those of the start came instead of nobody, unless others were there before.
-        self._instead += new if self._is_started or leaving else []
-        self._is_started = True
+        self._instead = [control_plane for control_plane in self._instead if control_plane in present] + new
         self._patience_ends = patience_ends if new else self._patience_ends
 
     def _dismiss(self, now: float) -> None:
-        """Let those go that are leaving, once that is right; they are remembered for a day, should they come back."""
+        """Drop the leaving control planes once they may go; they are remembered for a day, in case they come back."""
         if self._left and now - self._left[0][0] > REMEMBERED_SECONDS:
             del self._left[0]
         if not self.leaving:

@@ -21,10 +21,10 @@ _KEY_MESH = attrgetter("mesh")
 FOREVER = float("inf")
 
 Changes = tuple[list[Assignment], list[Assignment]]
-"""What is published and not in an answer, and what is in it and not published, as `difference` tells it."""
+"""The published assignments that are not in a snapshot, and those in it that are not published (see `difference`)."""
 
 MANY_RESTARTS = 2
-"""How often a hold is begun anew until somebody should look."""
+"""Number of times a hold starts over until an operator should look."""
 
 
 class Reason(enum.Enum):
@@ -38,11 +38,11 @@ class Reason(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class GuardStatus:
-    """What a guard holds; replaced whole, never changed.
+    """The status of a guard; replaced whole, never changed.
 
     Args:
         held: the targets that are published although the control plane no longer has them.
-        until: when the first of them is released, in seconds of ``time.monotonic()``; None while nothing sets a time.
+        until: when the first of them is released, in seconds of ``time.monotonic()``; None without a time limit.
         keys: the keys of these targets.
     """
 
@@ -53,13 +53,13 @@ class GuardStatus:
 
 @dataclass(slots=True)
 class _Held:
-    """A target that stays.
+    """A held target.
 
     Args:
-        assignment: what is published of it.
-        since: since when it is missing in the present contact; None until an answer of this contact lacks it.
-        reason: why it stays.
-        doubt: the unreadable resources that may be this target; it stays while one of them is in the answers.
+        assignment: its published assignment.
+        since: since when it is missing in the present contact; None until a response of this contact lacks it.
+        reason: why it is held.
+        doubt: the unreadable resources that may be this target; it is held while one of them is received.
     """
 
     assignment: Assignment
@@ -69,22 +69,22 @@ class _Held:
 
     @property
     def counts_since(self) -> float:
-        """Since when the time runs after which it is let go; infinity while it does not run."""
+        """The start of the time after which it is released; infinity while this time does not run."""
         return FOREVER if self.since is None or self.doubt else self.since
 
 
 class Guard:
-    """Holds targets that vanish in a suspicious way, for one control plane.
+    """Holds the targets of one control plane that vanish in a suspicious way.
 
-    It is suspicious when more than ``max_drop`` of what was published, of the control plane or of one mesh, vanishes
-    within ``hold``; when a target vanishes within ``hold`` after the contact began, for a control plane that restarts
-    is empty before it is full; and when a resource became unreadable in the same answer. The target then stays until
-    it returns, until it was missing for ``hold`` in one contact, or until somebody accepts. Additions and changes
-    always pass, and what was let go stays gone.
+    It is suspicious if more than ``max_drop`` of the published targets, of the control plane or of one mesh, vanish
+    within ``hold``; if a target vanishes within ``hold`` after the contact began, since a control plane that restarts
+    is empty at first; and if a resource became unreadable in the same response. The target is then held until it
+    returns, until it was missing for ``hold`` in one contact, or until an operator accepts. Additions and changes
+    always pass, and released targets stay gone.
 
     Args:
-        max_drop: which share may vanish within ``hold``, from 0 to 1.
-        hold: how long the missing stay, in seconds.
+        max_drop: the share that may vanish within ``hold``, from 0 to 1.
+        hold: how long vanished targets are held, in seconds.
     """
 
     def __init__(self, max_drop: float = 0.5, hold: float = 120.0) -> None:
@@ -95,31 +95,31 @@ class Guard:
         self._why = ""
         self._present: Sequence[Assignment] = ()
         self._held: dict[Key, _Held] = {}
-        self._let_go: dict[Key, float] = {}
+        self._released: dict[Key, float] = {}
         self._unreadable: frozenset[bytes] = frozenset()
         self._restarts = 0
 
     @property
     def deadline(self) -> float:
-        """When release() will let something go, in monotonic seconds; infinity while nothing sets a time."""
+        """When release() will release the next target, in monotonic seconds; infinity without a time limit."""
         return min((held.counts_since for held in self._held.values()), default=FOREVER) + self.hold
 
     def restore(self, assignments: Sequence[Assignment]) -> None:
-        """Begin with what was published before; no answer said anything about it yet."""
+        """Start with the assignments that were published before a restart."""
         self.published = self._present = assignments
 
     def admit(self, snapshot: Snapshot, now: float, changes: Changes | None = None, *, conclusive: bool = True) -> None:
-        """Take an answer of the control plane.
+        """Take a snapshot of the control plane.
 
         Args:
-            snapshot: the answer.
-            now: in the seconds of the snapshot's ``connected``.
-            changes: how it differs from what is published, if that is known already.
-            conclusive: whether what it lacks may be let go in time; otherwise all that is missing stays.
+            snapshot: the snapshot.
+            now: the current time, on the clock of the snapshot's ``connected``.
+            changes: its difference from the published assignments, if already known.
+            conclusive: whether the targets that it lacks may be released later; otherwise all of them are held.
         """
         gone = self._gone(changes or difference(self.published, snapshot.assignments))
         self._held = {key: held for key, held in self._held.items() if key in gone}
-        self._let_go = {key: since for key, since in self._let_go.items() if now - since < self.hold}
+        self._released = {key: since for key, since in self._released.items() if now - since < self.hold}
         appeared = self._note_unreadable(snapshot)
         for target in self._held.values():
             if target.since is None and conclusive:
@@ -132,13 +132,13 @@ class Guard:
         else:
             held = self._suspicious(missing, snapshot.connected, now) if missing else {}
         self._held.update(held)
-        self._let_go.update((key, now) for key in missing.keys() - held.keys())
+        self._released.update((key, now) for key in missing.keys() - held.keys())
         self._present = snapshot.assignments
         self._publish()
         self.release(now)
 
     def release(self, now: float) -> None:
-        """Let go of what was missing for long enough. Call it only while the control plane is in contact."""
+        """Release targets that were missing for long enough. Call this only while the control plane is in contact."""
         over = [key for key, held in self._held.items() if now - held.counts_since >= self.hold]
         for key in over:
             del self._held[key]
@@ -146,32 +146,32 @@ class Guard:
             self._publish()
 
     def lose_contact(self) -> None:
-        """Begin the holds anew: each target must be missing for the whole time in one contact."""
+        """Start the holds over: each target must be missing for the whole time in one contact."""
         for held in self._held.values():
             held.since = None
         self._restarts += 1
         self._describe()
 
     def accept(self) -> None:
-        """Let go of everything held, and count anew."""
+        """Release all held targets, and start counting over."""
         self._held.clear()
-        self._let_go.clear()
+        self._released.clear()
         self._publish()
 
     def replace(self, snapshot: Snapshot) -> None:
-        """Publish exactly this answer, as of another control plane."""
+        """Publish exactly this snapshot, as for another control plane."""
         self._unreadable = snapshot.unreadable
         self._present = snapshot.assignments
         self.accept()
 
     def rename(self, control_plane: str) -> None:
-        """Give everything keys with another control plane in them."""
-        keys = {key: replace(key, control_plane=control_plane) for key in (*self._held, *self._let_go)}
+        """Change the name of the control plane in all keys."""
+        keys = {key: replace(key, control_plane=control_plane) for key in (*self._held, *self._released)}
         self._present = [_renamed(assignment, control_plane) for assignment in self._present]
         for held in self._held.values():
             held.assignment = _renamed(held.assignment, control_plane)
         self._held = {keys[key]: held for key, held in self._held.items()}
-        self._let_go = {keys[key]: since for key, since in self._let_go.items()}
+        self._released = {keys[key]: since for key, since in self._released.items()}
         self._publish()
 
     def clear(self) -> None:
@@ -180,25 +180,25 @@ class Guard:
         self.accept()
 
     def _gone(self, changes: Changes) -> dict[Key, Assignment]:
-        """Return what is published but not present; what returned is no longer counted as let go."""
+        """Return the published assignments that are missing; targets that returned no longer count as released."""
         vanished, fresh = changes
         gone = {assignment.key: assignment for assignment in vanished}
         if gone:
-            for key in gone.keys() & set(map(_KEY, fresh)):
-                del gone[key]
-        if self._let_go:
+            for key in map(_KEY, fresh):
+                gone.pop(key, None)
+        if self._released:
             names = {(assignment.key.mesh, assignment.key.name) for assignment in fresh}
-            self._let_go = {key: since for key, since in self._let_go.items() if (key.mesh, key.name) not in names}
+            self._released = {key: since for key, since in self._released.items() if (key.mesh, key.name) not in names}
         return gone
 
     def _note_unreadable(self, snapshot: Snapshot) -> frozenset[bytes]:
-        """Update what may be unreadable of what is held, and return which resources became unreadable just now."""
+        """Update which held targets may be unreadable, and return the resources that became unreadable just now."""
         appeared = snapshot.unreadable - self._unreadable
         went = bool(self._unreadable - snapshot.unreadable)
         self._unreadable = snapshot.unreadable
         for key, held in list(self._held.items()):
             if held.doubt:
-                # A broken resource may have other bytes by now: then one went and another one appeared.
+                # A broken resource may have changed: then its old bytes are gone and new ones are unreadable.
                 held.doubt = (held.doubt | appeared if went else held.doubt) & snapshot.unreadable
                 if not held.doubt:
                     del self._held[key]
@@ -207,7 +207,7 @@ class Guard:
         return appeared
 
     def _suspicious(self, missing: Mapping[Key, Assignment], connected: float, now: float) -> dict[Key, _Held]:
-        """Return what is to be held of what vanished just now from an answer that can be read as before."""
+        """Return the targets to hold among those that vanished from a response without new unreadable resources."""
         if self.hold <= 0:
             return {}
         dropped = self._meshes_that_lost_too_many(missing)
@@ -217,11 +217,11 @@ class Guard:
         return held
 
     def _meshes_that_lost_too_many(self, missing: Collection[Key]) -> Collection[str]:
-        """Return in which meshes too many vanished, judged beside what was published, whatever arrived meanwhile."""
+        """Return the meshes in which too many vanished, compared with what was published, whatever was added."""
         sure = [key for key, held in self._held.items() if not held.doubt]
-        lost = Counter(map(_KEY_MESH, itertools.chain(missing, sure, self._let_go)))
+        lost = Counter(map(_KEY_MESH, itertools.chain(missing, sure, self._released)))
         known = Counter(map(_MESH, self.published))
-        known.update(map(_KEY_MESH, self._let_go))
+        known.update(map(_KEY_MESH, self._released))
         known.subtract(Counter(key.mesh for key, held in self._held.items() if held.doubt))
         if lost.total() > self.max_drop * known.total():
             self._why = f"{lost.total()} of {known.total()} vanished"

@@ -1,4 +1,4 @@
-"""Say in the log when targets are held, when somebody should look, and when that is over."""
+"""Log when targets are held, when an operator should check, and when that is over."""
 
 import logging
 
@@ -9,14 +9,14 @@ from kuma_sd.pipeline.guard import FOREVER, GuardStatus
 _log = Logger(__name__)
 
 CALM_SECONDS = 300.0
-"""For how long nothing may be held until the log says that it is over, however often it flaps."""
+"""Seconds without held targets after which the end is logged, however often it flaps."""
 
 
 class HoldLog:
     """Logs the holds of one control plane: a few targets after a reconnect are normal, everything else is a warning.
 
     Args:
-        title: what the control plane is called.
+        title: the control plane's name in the log.
     """
 
     def __init__(self, title: str) -> None:
@@ -30,18 +30,18 @@ class HoldLog:
 
     @property
     def deadline(self) -> float:
-        """When note() has something to say even if nothing happens, in monotonic seconds."""
+        """When note() must be called next even if nothing happens, in monotonic seconds."""
         calm = FOREVER if self._calm_since is None or not self._said else self._calm_since + CALM_SECONDS
         doubt = FOREVER if self._doubtful_since is None or self._doubt_said else self._doubtful_since + self._hold
         return min(calm, doubt)
 
     def note(self, status: GuardStatus, hold: float, now: float) -> None:
-        """Log what changed.
+        """Log changes.
 
         Args:
-            status: what is held.
-            hold: how long targets stay, in seconds.
-            now: in monotonic seconds.
+            status: the status of the guard.
+            hold: how long targets are held, in seconds.
+            now: the current time, in monotonic seconds.
         """
         self._hold = hold
         began = bool(status.held.targets) and not self._holding

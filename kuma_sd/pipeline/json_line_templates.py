@@ -1,8 +1,7 @@
-"""Rendering a target without making its label set: targets whose labels have the same names differ in values alone.
+"""Render targets without making label sets, by templates for targets whose labels have the same names.
 
-Most of a line of JSON is the same for all of them: which labels there are, with valid names, in which order, and their
-bytes. A template holds that. It is made by rendering a target whose values are marks. So the line is the same as that
-of the label profile and the renderer, whatever these do to names.
+Such targets differ only in their values. A template holds the rest of the line of JSON: valid names, in order. It is
+made by rendering a target with marks as values, so the line equals that of the label profile and the renderer.
 """
 
 import re
@@ -19,13 +18,13 @@ from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.prometheus.scrapable import INTERVAL, TIMEOUT, check_address
 
 MOST_SHAPES = 1000
-"""How many sets of label names are remembered; they come from outside."""
+"""Maximum number of cached sets of label names, since these are external input."""
 
 MOST_VALUES = 10_000
-"""How many values of labels are remembered; they come from outside too."""
+"""Maximum number of cached label values, since these are external input."""
 
 LONGEST_VALUE = 200
-"""The longest value that is remembered, in characters."""
+"""Maximum length of a cached value, in characters."""
 
 _MARK = re.compile('"\ue000(\\d+)\ue001"'.encode())
 """A value of a marked target in JSON; no valid name has these characters."""
@@ -40,10 +39,10 @@ _ANY_KEY = GroupKey(Key("", "", "", 0), 0)
 
 
 class _Values(dict[str, bytes]):
-    """Values in JSON, by the value."""
+    """Values in JSON, by value."""
 
     def __missing__(self, value: str) -> bytes:
-        # JSON would take numbers.
+        # The concatenation refuses numbers, which JSON would accept.
         written = _encode("" + value)
         if len(value) <= LONGEST_VALUE:
             if len(self) >= MOST_VALUES:
@@ -56,10 +55,10 @@ class _Template(NamedTuple):
     """A line with places for values.
 
     Args:
-        line: the line, with ``%b`` in each place.
-        pick: returns what goes in the places, of the facts and labels of a target in JSON.
-        repaired: how many names were made valid.
-        collided: how many labels were lost to others whose valid name is the same.
+        line: the line, with ``%b`` for each value.
+        pick: selects these values from the facts and labels of a target in JSON.
+        repaired: the number of names made valid.
+        collided: the number of labels lost because another has the same valid name.
     """
 
     line: bytes
@@ -72,7 +71,7 @@ class LineTemplates:
     """Renders targets to the same bytes as a label profile and `TargetGroup.render`, in a third of the time.
 
     Args:
-        profile: gives each target its labels.
+        profile: the label profile.
     """
 
     def __init__(self, profile: LabelProfile) -> None:

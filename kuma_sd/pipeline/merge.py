@@ -1,4 +1,4 @@
-"""From snapshots to publications: what the control planes may publish, merged, converted and handed to the outputs."""
+"""Turn snapshots into publications: merge the targets of all control planes, and hand them to chains and outputs."""
 
 import itertools
 import time
@@ -24,15 +24,15 @@ BEAT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class PipelineStatus:
-    """What the pipeline did so far; replaced whole, never changed.
+    """The status of the pipeline; replaced whole, never changed.
 
     Args:
-        published: whether a first publication went out.
-        control_planes: how each control plane is, by its name.
-        leaving: how those are that are not in the settings any more.
+        published: whether there was a first publication.
+        control_planes: the state of each control plane, by name.
+        leaving: the states of control planes that were removed from the settings and still have targets.
         beat: when its last step began, in seconds of ``time.monotonic()``.
-        rounds: how often it put publications together.
-        seconds: how long it took the last time.
+        rounds: the number of rounds so far; each makes publications.
+        seconds: the duration of the last round.
     """
 
     published: bool = False
@@ -44,12 +44,12 @@ class PipelineStatus:
 
 
 class Pipeline:
-    """The thread between the control planes and the outputs.
+    """The thread between control planes and outputs.
 
     Args:
         started: when the daemon started, in seconds of ``time.monotonic()``.
-        save: called with what is published of a control plane, whenever that changes.
-        forget: called with the file of a control plane that left.
+        save: called with the published targets of a control plane, whenever they change.
+        forget: called with the file of a control plane that is gone.
         events: told when a hold begins and ends.
     """
 
@@ -84,45 +84,47 @@ class Pipeline:
         """End run(), from any thread."""
         self.mailbox.close()
 
-    # Senders are tuples, so that no name that somebody chose is one of them.
+    # Senders are tuples, so that no name in the settings collides with one of them.
 
     def receiver(self, source: int) -> Callable[[SourceEvent], None]:
-        """Return what takes the events of a source, in any thread."""
+        """Return a function that takes the events of a source, from any thread."""
         return lambda event: self.mailbox.put((source, type(event)), FromSource(source, event))
 
     def configure_soon(self, configuration: Configuration) -> None:
-        """Go on with other settings, from any thread; none is passed over for a newer one."""
+        """Apply other settings, from any thread; none are superseded."""
         self.mailbox.put(("configure", next(self._count)), configuration)
 
     def accept_soon(self, control_plane: str | None) -> None:
-        """Let go of what is held, from any thread."""
+        """Release held targets, from any thread."""
         self.mailbox.put(("accept", control_plane), Accept(control_plane))
 
     def begin(self, restored: Restored, configuration: Configuration, now: float) -> None:
-        """Begin with what was saved; before the thread runs."""
+        """Start with the saved targets; call this before the thread runs."""
         self.control_planes.restore(restored.last_good, now, restored.removed)
         self.configure(configuration, now)
 
     def step(self, messages: Iterable[Message], now: float) -> None:
-        """Take what is new, and what is due, and publish once that may be.
+        """Handle new messages and whatever is due, and publish if anything changed.
 
         Args:
-            messages: what came since the last step, in order.
-            now: in seconds of ``time.monotonic()``.
+            messages: the messages since the last step, in order.
+            now: the current time, in seconds of ``time.monotonic()``.
         """
         for message in messages:
             self._handle(message, now)
         self.control_planes.tick(now)
         changed = self._note_changes()
         may_publish = self._may_publish(now)
-        # First, so that nothing is published at the end of the process that is not saved.
+        if may_publish:
+            self.control_planes.note_published_names()
+        # Before publishing, so that at the end of the process everything published is saved.
         self._save_changes(may_publish=may_publish)
         if may_publish and (changed or not self.status.published):
             self._publish()
         self._show(now)
 
     def configure(self, configuration: Configuration, now: float) -> None:
-        """Go on with other settings; what an operator changes is published at once."""
+        """Apply other settings; their effect is published immediately."""
         before = {name: route.last for route in self.routes for name in route.mailboxes}
         renames = self.control_planes.configure(configuration.control_planes, configuration.start_wait, now)
         for route in configuration.routes:
@@ -139,7 +141,7 @@ class Pipeline:
                     _log.info("new settings in effect", output=name, **change.counts)
 
     def deadline(self, now: float) -> float:
-        """Return when step() must be called next even if nothing comes, in seconds of ``time.monotonic()``."""
+        """Return when step() must be called next even without a message, in seconds of ``time.monotonic()``."""
         deadline = self.control_planes.deadline(now)
         opening = self._started + self._start_wait
         return min(deadline, opening) if not self.status.published and now < opening else deadline
@@ -156,7 +158,7 @@ class Pipeline:
         return self.status.published or may_publish_first(self.control_planes, now - self._started, self._start_wait)
 
     def _note_changes(self) -> bool:
-        """Tell whether what may be published differs; lists that did not change are mostly the same objects."""
+        """Tell whether the targets changed; lists that did not are mostly the same objects."""
         before = self._seen
         self._seen = {control_plane: control_plane.published for control_plane in self.control_planes.all}
         changed = before.keys() != self._seen.keys()
@@ -168,7 +170,7 @@ class Pipeline:
         return changed
 
     def _publish(self) -> None:
-        """Hand the union of what is admitted to every route."""
+        """Hand the union of all published assignments to every route."""
         began = time.monotonic()
         every = self.control_planes.all
         assignments = _union(every)
@@ -187,10 +189,10 @@ class Pipeline:
         self._events.holds({configured[name].config.title: view.guard for name, view in views.items()})
 
     def _save_changes(self, *, may_publish: bool) -> None:
-        """Leave what is published for saving where it changed; that somebody is known to be empty is saved too.
+        """Hand the published targets to be saved where they changed; an empty control plane is saved too.
 
         Args:
-            may_publish: whether what nobody has saved yet is published now.
+            may_publish: whether targets that were never saved are published now.
         """
         before = self._saved
         self._saved = {}
@@ -210,12 +212,11 @@ def _union(every: Sequence[ControlPlane]) -> list[Assignment]:
     assignments = list(itertools.chain.from_iterable(control_plane.published for control_plane in every))
     if len({control_plane.config.name for control_plane in every}) == len(every):
         return assignments
-    # One that is leaving has the name of one that came instead, which stands before it and wins.
+    # A leaving control plane has the name of a new one, which comes first and wins.
     unique = {assignment.key: assignment for assignment in reversed(assignments)}
     return sorted(unique.values())
 
 
 def _is_same(saved: LastGoodTargets, now: LastGoodTargets) -> bool:
-    """Tell whether there is nothing new to save; a list that did not change is the same object."""
-    before, after = (saved.name, saved.endpoints, saved.configured), (now.name, now.endpoints, now.configured)
-    return saved.assignments is now.assignments and before == after
+    """Tell whether there is nothing new to save; an unchanged list is the same object."""
+    return saved.assignments is now.assignments and saved.origin == now.origin

@@ -1,4 +1,4 @@
-"""What the pipeline's thread takes from its mailbox: events of sources, settings, accept."""
+"""Define the messages to the pipeline's thread: events of sources, settings, accept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from kuma_sd.pipeline.route import Route
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the settings say to the pipeline. The main thread opens everything in it.
+    """The part of the settings that concerns the pipeline. The main thread opens everything in it.
 
     Args:
-        control_planes: what is known of each, by the settings.
-        routes: the chains and where they lead.
-        start_wait: how long to wait for control planes that say nothing, in seconds.
+        control_planes: the configuration of each control plane.
+        routes: the chains, each with its outputs.
+        start_wait: for how long to wait for control planes that do not respond, in seconds.
     """
 
     control_planes: Sequence[ControlPlaneConfig]
@@ -25,11 +25,11 @@ class Configuration:
 
 @dataclass(frozen=True)
 class FromSource:
-    """Something that a source tells.
+    """An event of a source.
 
     Args:
-        source: which one.
-        event: what it tells.
+        source: the number of the source.
+        event: the event.
     """
 
     source: int
@@ -38,10 +38,10 @@ class FromSource:
 
 @dataclass(frozen=True)
 class Accept:
-    """Let go of what is held.
+    """Release held targets.
 
     Args:
-        control_plane: the name of one; None for all.
+        control_plane: the name of a control plane; None for all.
     """
 
     control_plane: str | None = None

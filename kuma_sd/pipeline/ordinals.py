@@ -1,4 +1,4 @@
-"""Tell targets of equal names apart in the same way over time."""
+"""Number targets of equal names in the same way over time."""
 
 import itertools
 from bisect import bisect_left, bisect_right
@@ -16,23 +16,23 @@ _DATA = attrgetter("data")
 
 
 def has_namesakes(assignments: Iterable[Assignment]) -> bool:
-    """Tell whether a name stands for more than one of these, or did."""
+    """Tell whether several targets share a name, or did before."""
     return any(map(_ORDINAL, assignments))
 
 
 def with_stable_ordinals(
     assignments: Sequence[Assignment], published: Sequence[Assignment], held: Collection[Key]
 ) -> Sequence[Assignment]:
-    """Give each target the ordinal that it has among its namesakes in what is published.
+    """Give each target the ordinal under which it is published, if other targets share its name.
 
-    A target is recognised by its bytes, then by address, scheme and path. What is left takes, in order of content, the
-    places of targets that vanished just now, and then of those that are held. A further one gets an ordinal that no
-    other has; one that became free is used last.
+    A target is recognised by its bytes, then by address, scheme and path. Those that are not recognised take, in order
+    of content, the ordinals of targets that vanished just now, and then of those that are held. Further ones get a new
+    ordinal.
 
     Args:
-        assignments: sorted by key, namesakes numbered in any way.
-        published: what is published, sorted by key.
-        held: the keys in it that vanished earlier.
+        assignments: the received assignments, sorted by key, with any ordinals.
+        published: the published assignments, sorted by key.
+        held: the keys of published assignments that vanished earlier.
     """
     both = itertools.chain(assignments, published)
     names = {(assignment.key.mesh, assignment.key.name) for assignment in both if assignment.key.ordinal}
@@ -80,11 +80,11 @@ def _as(assignment: Assignment, known: Assignment) -> Assignment:
 
 
 def _place(assignment: Assignment) -> object:
-    """Return where a target is; one that cannot be read is like no other."""
+    """Return the location of a target; an unreadable one has the same location as no other."""
     try:
         target = assignment.read()
     except NotReceivedError as error:
         return error.place
-    except Exception:  # noqa: BLE001 (whatever the bytes do to a codec, the others are told apart)
+    except Exception:  # noqa: BLE001 (whatever a codec raises, the others are numbered)
         return assignment.data
     return target.address, target.scheme, target.metrics_path

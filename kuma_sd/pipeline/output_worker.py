@@ -1,4 +1,4 @@
-"""The thread of an output: it publishes the newest publication, and tries again when that fails."""
+"""Run an output in a thread: publish the newest publication, and retry when that fails."""
 
 import threading
 import time
@@ -22,13 +22,13 @@ _log = Logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class OutputProgress:
-    """What an output did so far; replaced whole, never changed.
+    """The progress of an output; replaced whole, never changed.
 
     Args:
-        published: what it published last; None before the first.
-        publishing: how its publishing went so far.
-        attempt: when the attempt under way began, in seconds of ``time.monotonic()``; None when there is none.
-        changes: how much its publications changed so far.
+        published: its last publication; None before the first.
+        publishing: the status of its publishing.
+        attempt: when the current attempt began, in seconds of ``time.monotonic()``; None without one.
+        changes: the changes in its publications so far.
     """
 
     published: Publication | None = None
@@ -38,13 +38,13 @@ class OutputProgress:
 
 
 class OutputWorker:
-    """Hands publications to one output, so that one that blocks or fails delays nobody else.
+    """Hands publications to one output, so that one that blocks or fails delays no other.
 
     Args:
         name: the instance's name in the settings.
-        output: what publishes; it is started here unless ``started`` says that somebody did.
-        min_interval: the least time between two publications, in seconds.
-        events: told what was published.
+        output: the output; it is started here, unless ``started`` is set.
+        min_interval: the minimum time between two publications, in seconds.
+        events: is told about publications.
     """
 
     def __init__(self, name: str, output: Output, min_interval: float, events: Events | None = None) -> None:
@@ -81,7 +81,7 @@ class OutputWorker:
 
     @property
     def min_interval(self) -> float:
-        """The least time between two publications, in seconds; a shorter one counts at once."""
+        """The minimum time between two publications, in seconds; a shorter one takes effect immediately."""
         return self._min_interval
 
     @min_interval.setter
@@ -90,13 +90,13 @@ class OutputWorker:
         self._woken.set()
 
     def close(self) -> None:
-        """End run() after the publication under way, from any thread."""
+        """End run() after the current publication, from any thread."""
         self._closing.set()
         self._woken.set()
         self.mailbox.close()
 
     def _gather(self) -> None:
-        """Wait for min-interval: a change after a calm is published at once, a storm once in each interval."""
+        """Wait for min-interval: the first change is published immediately, rapid changes are batched."""
         published = time.monotonic()
         while not self._closing.is_set() and (rest := published + self.min_interval - time.monotonic()) > 0:
             self._woken.wait(rest)
@@ -125,7 +125,7 @@ class OutputWorker:
         log("published again" if status.published else "published", output=self.name, targets=len(publication.groups))
         self._backoff.reset()
         now, seconds = time.time(), status.publishing.seconds
-        # What a reload, a restart or the end of a hold published did not wait for a response.
+        # A reload, a restart or the end of a hold publishes without a new response.
         if publication.received > (status.published.received if status.published else self._born):
             seconds = seconds.observe(max(0.0, now - publication.received))
         publications = status.publishing.publications + 1

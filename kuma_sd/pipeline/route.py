@@ -1,4 +1,4 @@
-"""Where a chain leads: the outputs that share it."""
+"""Connect a chain with the outputs that share it."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -9,16 +9,16 @@ from kuma_sd.core.target_group import TargetGroup
 from kuma_sd.pipeline.chain import Chain
 
 SENDER = "pipeline"
-"""Under which name publications lie in an output's mailbox, which has no other sender."""
+"""The name of the only sender to an output's mailbox."""
 
 
 class Route:
     """A chain and the outputs that share it.
 
     Args:
-        chain: what makes publications.
-        mailboxes: where they go, by the output's name.
-        published: returns what the outputs published before the start, where they know.
+        chain: the chain.
+        mailboxes: the mailboxes of the outputs by name.
+        published: returns the groups that the outputs published before the start, if they know them.
     """
 
     def __init__(
@@ -34,16 +34,16 @@ class Route:
         self._assignments: Sequence[Assignment] | None = None
 
     def remember(self) -> Mapping[Key, TargetGroup]:
-        """Return what the outputs published before the start, and fall back on just that.
+        """Return the groups that the outputs published before the start, and fall back on these from now on.
 
-        Their files are not read again: one that somebody changes meanwhile would take targets away.
+        The files are not read again: one that another program changes meanwhile would remove targets.
         """
         published = self._published()
         self._published = lambda: published
         return published
 
     def publish(self, assignments: list[Assignment], received: float) -> None:
-        """Hand the publication of these to the outputs, if it differs from the last one."""
+        """Hand a publication of these assignments to the outputs, if it differs from the last one."""
         # Unchanged assignments and groups are the same objects, so comparing them costs next to nothing.
         if assignments == self._assignments:
             return
@@ -56,14 +56,18 @@ class Route:
             mailbox.put(SENDER, publication)
 
     def inherit(self, routes: Sequence["Route"], renames: Mapping[str, str]) -> None:
-        """Take over the last good groups from the route that led to the same outputs, or else from any.
+        """Take over the last good groups from a route with one of the same outputs, or else from any route.
 
         Args:
-            routes: those of the old settings.
-            renames: the new names of control planes by their old ones.
+            routes: the routes of the old settings.
+            renames: the new names of control planes by those that they were published under.
         """
         if not routes:
             self.chain.fall_back_on(self._published, renames)
         before = [route for route in routes if not self.mailboxes.keys().isdisjoint(route.mailboxes)]
         for route in (before or routes)[:1]:
-            self.chain.inherit(route.chain, renames)
+            if route.last:
+                self.chain.inherit(route.chain, renames)
+            else:
+                self._published = route._published  # noqa: SLF001 (another route)
+                self.chain.fall_back_on(self._published, renames)

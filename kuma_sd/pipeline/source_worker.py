@@ -1,4 +1,4 @@
-"""The thread of a control plane: it connects again and again."""
+"""Run the source of a control plane in a thread: connect again and again."""
 
 import threading
 import time
@@ -18,24 +18,24 @@ from kuma_sd.telemetry.control_plane_status import ConnectionStatus
 _log = Logger(__name__)
 
 LONGEST_RETRY_AFTER = 300.0
-"""How long a server may send us away, in seconds."""
+"""Maximum wait that a server may ask for, in seconds."""
 
 ENDED = "it ended the stream"
 
 STEADY_SECONDS = 3.0
-"""How long a connection must have held for the back-off to begin anew when it breaks, as if it were the first."""
+"""Minimum duration of a connection after which the back-off starts over, in seconds."""
 
 ONE_BACK_OFF_SECONDS = 1.0
-"""How long a connection that broke may be away for the contact to go on: the first back-off, and connecting."""
+"""Maximum time without a connection that does not end the contact, in seconds: one back-off, and connecting."""
 
 
 class Contact:
-    """Since when a control plane is in contact, in seconds of ``time.monotonic()``.
+    """Tracks since when a control plane is in contact, in seconds of ``time.monotonic()``.
 
-    A connection that the other side ended and that is made again by the first attempt does not end the contact: that is
-    what gateways do, and says nothing about the control plane. An attempt that fails does, and so does a connection
-    that broke and is away for longer than one back-off: the control plane may have restarted. An attempt may fail over
-    one protocol and be answered over the next one; so another protocol than before begins a new contact as well.
+    A contact outlives a connection that the other side ended and that the first attempt restores: gateways do that, and
+    it says nothing about the control plane. A failed attempt ends the contact, and so does a lost connection that is
+    not restored within one back-off: the control plane may have restarted. Another protocol begins a new contact too,
+    since an attempt may have failed over the old one.
     """
 
     def __init__(self) -> None:
@@ -49,22 +49,22 @@ class Contact:
 
         Args:
             connected: when the present connection was made.
-            protocol: what is spoken over it.
+            protocol: its protocol.
         """
         was_away = not self._was_ended and connected - self._broke > ONE_BACK_OFF_SECONDS
         was_away = was_away or protocol != self._protocol
         self._protocol = protocol
         if self._began is None or (self._began < self._broke and was_away):
-            # Clocks of sources may be coarse; a contact never begins before the last one ended.
+            # The clock of a source may be coarse; a contact never begins before the last one ended.
             self._began = max(connected, self._broke)
         return self._began
 
     def broke(self, now: float, *, was_ended: bool) -> None:
-        """Note that the connection broke, or that the other side ended it."""
+        """Record that the connection was lost, or that the other side ended it."""
         self._broke, self._was_ended = now, was_ended
 
     def failed(self) -> float | None:
-        """Note that an attempt to connect failed; returns when the contact was lost, if this is what shows it."""
+        """Record that an attempt to connect failed; return when the contact was lost if this attempt ends it."""
         lost = None if self._began is None else self._broke
         self._began = None
         return lost
@@ -74,10 +74,10 @@ class SourceWorker:
     """Consumes the snapshots of one control plane, connecting again and again.
 
     Args:
-        title: what the control plane is called in the log.
+        title: the control plane's name in the log.
         control_plane: its name.
-        source: where the snapshots come from.
-        put: where they go, and the news that contact was lost.
+        source: its source.
+        put: takes snapshots, and the event that the contact was lost.
         events: told when a connection is made and lost.
     """
 
@@ -123,7 +123,7 @@ class SourceWorker:
             self._closing.wait(pause)
 
     def close(self) -> None:
-        """End run() at once, from any thread."""
+        """End run() immediately, from any thread."""
         self._closing.set()
         self.source.close()
         self._log.close()
@@ -139,7 +139,7 @@ class SourceWorker:
                 assignments=len(snapshot.assignments),
                 unreadable=len(snapshot.unreadable),
             )
-            # While the next one is awaited, nothing of this one may stay.
+            # Free this snapshot while waiting for the next one.
             del snapshot
 
     def _note_snapshot(self) -> None:
@@ -150,12 +150,12 @@ class SourceWorker:
         self.status = replace(self.status, snapshots=self.status.snapshots + 1, up=True, failing="")
 
     def _ended(self, why: str, error: Exception | None, now: float) -> None:
-        """Note that a connection broke, or that there was none."""
+        """Record that a connection was lost, or that an attempt failed."""
         why = redacted(why)
         if self.status.up:
             self._contact.broke(now, was_ended=why == ENDED)
             self._events.connection_lost(self.title, why)
-            # A gateway may end each connection as soon as it is made: then it is asked ever less often.
+            # A gateway may end each connection as soon as it is made: then connect less and less often.
             self._short = 0 if now - self._made >= STEADY_SECONDS else self._short + 1
             self._backoff.reset(max(0, self._short - 1))
         elif (lost := self._contact.failed()) is not None:

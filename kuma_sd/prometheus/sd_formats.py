@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-LINES_IN_A_CHUNK = 4096
-"""Number of lines that are joined at a time; few enough that other threads do not wait for the interpreter."""
+LINES_IN_A_CHUNK = 1024
+"""Number of lines that are joined at a time; few enough that other threads do not wait for the interpreter, and that
+malloc does not map each piece anew."""
 
 Chunks = Callable[[Sequence[bytes]], Iterator[bytes]]
 """Yields the content of a list in pieces of bounded size."""

@@ -146,4 +146,4 @@ def _missing(snapshots: Mapping[str, Snapshot], workers: Mapping[str, SourceWork
         if name not in snapshots:
             return f"control plane {worker.title}: {worker.status.failing or 'no answer'}"
     title_ = next(worker.title for name, worker in workers.items() if not snapshots[name].complete)
-    return f"control plane {title_} sends assignments that cannot be understood"
+    return f"control plane {title_} sends assignments that cannot be read"

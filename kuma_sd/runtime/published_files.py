@@ -1,6 +1,6 @@
 """Restore published targets from the output files, for targets that are missing in the saved state.
 
-A target that is known from a file only is an assignment that cannot be converted. So it keeps the group from the file,
+A target that is known from a file only is a quarantined assignment. So it keeps the group from the file,
 is held like any other if its control plane does not send it, and counts as changed if its control plane sends it.
 """
 
@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace as struct_replace
 
 from kuma_sd.core.errors import KumaSDError, NotReceivedError
 from kuma_sd.core.logger import Logger
@@ -84,15 +85,17 @@ def completed(restored: Restored, groups: Mapping[Key, TargetGroup]) -> Restored
     """
     if restored.exact:
         return restored
-    last_good = {saved.name: saved for saved in restored.last_good}
+    last_good = {saved.published_name: saved for saved in restored.last_good}
     for name in sorted({key.control_plane for key in groups}):
         saved = last_good.get(name, LastGoodTargets(name, frozenset(), (), 0.0))
         names = {(entry.key.mesh, entry.key.name) for entry in saved.assignments}
         new = [key for key in groups if key.control_plane == name and (key.mesh, key.name) not in names]
         if new:
-            assignments = sorted([*saved.assignments, *(Assignment(key, groups[key].json, PUBLISHED) for key in new)])
-            last_good[name] = replace(saved, assignments=assignments)
-            _log.info("restored targets from published files", control_plane=name, targets=len(new))
+            found = [
+                Assignment(struct_replace(key, control_plane=saved.name), groups[key].json, PUBLISHED) for key in new
+            ]
+            last_good[name] = replace(saved, assignments=sorted([*saved.assignments, *found]))
+            _log.info("restored targets from published files", control_plane=saved.name, targets=len(new))
     return replace(restored, last_good=tuple(last_good.values()))
 
 

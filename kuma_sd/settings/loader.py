@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from kuma_sd.core.errors import ConfigError, Mistakes, PluginError
 from kuma_sd.core.option_types import FileContent
@@ -33,77 +33,66 @@ from kuma_sd.settings.schema import (
 )
 from kuma_sd.settings.unknown_options import check_file, comments_in_values
 
+PluginT = TypeVar("PluginT", SourcePlugin, TransformPlugin, OutputPlugin)
+
 
 @dataclass(frozen=True)
-class ControlPlaneSettings:
-    """A control plane to follow.
+class InstanceSettings(Generic[PluginT]):
+    """An instance of a plugin.
 
     Args:
         name: its name; empty for a single control plane without a name.
-        address: its URL, replicas separated by commas; its text form has no secrets.
-        plugin_name: the URL scheme, by which the source plugin is found.
-        plugin: the source plugin.
+        plugin_name: the name by which the plugin is found: for a source the URL scheme.
+        plugin: the plugin.
         options: the plugin's options.
         distribution: returns the plugin's distribution, like ``kuma-sd 1.0``.
     """
 
     name: str
-    address: Url
     plugin_name: str
-    plugin: SourcePlugin
+    plugin: PluginT
     options: Any
     distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
 
     @property
     def title(self) -> str:
         """Its display name."""
+        return self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlPlaneSettings(InstanceSettings[SourcePlugin]):
+    """A control plane to follow.
+
+    Args:
+        address: its URL, replicas separated by commas; its text form has no secrets.
+    """
+
+    address: Url
+
+    @property
+    def title(self) -> str:
+        """Its display name: the address if it has no name."""
         return self.name or str(self.address)
 
 
-@dataclass(frozen=True)
-class TransformSettings:
-    """A transform in use; arguments as for the other instances."""
-
-    name: str
-    plugin_name: str
-    plugin: TransformPlugin
-    options: Any
-    distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def title(self) -> str:
-        """Its display name."""
-        return self.name
+TransformSettings = InstanceSettings[TransformPlugin]
+"""A transform in use."""
 
 
-@dataclass(frozen=True)
-class OutputSettings:
+@dataclass(frozen=True, kw_only=True)
+class OutputSettings(InstanceSettings[OutputPlugin]):
     """An output to publish to.
 
     Args:
-        name: its name.
-        plugin_name: the plugin's name.
-        plugin: the output plugin.
-        options: the plugin's options.
         label_profile: the label profile of its targets.
         transforms: the transforms, in order.
         min_interval: minimum time between two publications, in seconds.
-        distribution: returns the plugin's distribution.
     """
 
-    name: str
-    plugin_name: str
-    plugin: OutputPlugin
-    options: Any
     label_profile: str
     transforms: tuple[TransformSettings, ...]
     min_interval: float
-    distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def title(self) -> str:
-        """Its display name."""
-        return self.name
 
 
 @dataclass(frozen=True)
@@ -270,7 +259,7 @@ def _control_plane(one: Instance, values: Values, plugins: Plugins) -> ControlPl
     options: Any = values.read(plugin.options, one.name or CORE, inherited=True)
     assert one.url
     distribution = partial(plugins.provider, "source", one.plugin)
-    return ControlPlaneSettings(one.name, one.url, one.plugin, plugin, options, distribution)
+    return ControlPlaneSettings(one.name, one.plugin, plugin, options, distribution, address=one.url)
 
 
 def _transform(one: Instance, values: Values, plugins: Plugins) -> TransformSettings:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import stat
-from collections.abc import Iterable
 from pathlib import Path
 
 from kuma_sd.core.list_diff import difference
@@ -43,7 +42,7 @@ class AppendedFile:
         A change is encoded at once, so that the old assignments are not kept in memory until it is written.
         """
         before, self._last_good = self._last_good, last_good
-        if _origin(before) != _origin(last_good):
+        if before.origin != last_good.origin:
             return False
         gone, new = difference(before.assignments, last_good.assignments)
         if len(gone) + len(new) > len(before.assignments) // LARGEST_SHARE + snapshot_file.ASSIGNMENTS_IN_A_FRAME:
@@ -82,7 +81,3 @@ class AppendedFile:
             and (status.st_dev, status.st_ino) == self._identity
             and status.st_size == self._size
         )
-
-
-def _origin(last_good: LastGoodTargets) -> Iterable[object]:
-    return last_good.name, last_good.endpoints, last_good.configured

@@ -228,7 +228,7 @@ class State:
 
 def _content(last_good: LastGoodTargets) -> tuple[object, ...]:
     """Return the parts whose change requires a save; the time of the last response is not one of them."""
-    return last_good.name, last_good.endpoints, last_good.configured, list(last_good.assignments)
+    return last_good.origin, list(last_good.assignments)
 
 
 def _is_ours(file: SavedFile, names: Collection[str]) -> bool:

@@ -64,37 +64,35 @@ class _Header(msgspec.Struct):
     name: str | None = None
     endpoints: list[str] = []
     configured: list[str] = []
+    published_as: str | None = None
 
 
-def write(
-    snapshot: Snapshot,
-    identity: str,
-    endpoints: Iterable[str] = (),
-    configured: Iterable[str] = (),
-    done: Callable[[int], None] = lambda _checksum: None,
-) -> Iterator[bytes]:
-    """Yield the content of a file, in pieces of bounded size.
+def write(snapshot: Snapshot, identity: str) -> Iterator[bytes]:
+    """Yield the content of a file with a snapshot, in pieces of bounded size.
 
     Args:
         snapshot: the snapshot to save.
         identity: identifies the control plane; `read()` compares it.
-        endpoints: the endpoints that the snapshot came from.
-        configured: the endpoints in the settings.
+    """
+    last_good = LastGoodTargets(snapshot.control_plane, frozenset(), snapshot.assignments, snapshot.received)
+    return write_last_good(last_good, identity, lambda _checksum: None)
+
+
+def write_last_good(last_good: LastGoodTargets, identity: str, done: Callable[[int], None]) -> Iterator[bytes]:
+    """Yield the content of a file with last good targets, as `write()` does.
+
+    Args:
+        last_good: the targets to save.
+        identity: identifies the control plane.
         done: called at the end with the checksum, from which `frames()` continues.
     """
     yield FIRST_LINE
     checksum = zlib.crc32(FIRST_LINE)
-    for payload in _payloads(snapshot, identity, endpoints, configured):
+    for payload in _payloads(last_good, identity):
         checksum = zlib.crc32(payload, checksum)
         yield _FRAME.pack(len(payload), checksum)
         yield payload
     done(checksum)
-
-
-def write_last_good(last_good: LastGoodTargets, identity: str, done: Callable[[int], None]) -> Iterator[bytes]:
-    """Yield the content of a file with last good targets, as `write()` does."""
-    snapshot = Snapshot(last_good.name, last_good.assignments, last_good.received, 0.0)
-    return write(snapshot, identity, last_good.endpoints, last_good.configured, done)
 
 
 def change(gone: Iterable[Assignment], new: Iterable[Assignment], received: float) -> bytes:
@@ -159,7 +157,9 @@ def read_last_good(file: BinaryIO, name: str, codec: Callable[[str], Codec]) -> 
     """
     header, assignments = _read(file, None, codec)
     endpoints, configured = frozenset(header.endpoints), frozenset(header.configured)
-    return LastGoodTargets(header.name or "", endpoints, assignments, header.received, name, configured)
+    return LastGoodTargets(
+        header.name or "", endpoints, assignments, header.received, name, configured, header.published_as
+    )
 
 
 def _read(file: BinaryIO, control_plane: str | None, codec: Callable[[str], Codec]) -> tuple[_Header, list[Assignment]]:
@@ -202,12 +202,19 @@ def _after(
     return [present[key] for key in sorted(present)]
 
 
-def _payloads(
-    snapshot: Snapshot, identity: str, endpoints: Iterable[str], configured: Iterable[str]
-) -> Iterator[bytes]:
-    assignments = snapshot.assignments
-    places = sorted(endpoints), sorted(configured)
-    yield msgspec.json.encode(_Header(identity, snapshot.received, len(assignments), snapshot.control_plane, *places))
+def _payloads(last_good: LastGoodTargets, identity: str) -> Iterator[bytes]:
+    assignments = last_good.assignments
+    yield msgspec.json.encode(
+        _Header(
+            identity,
+            last_good.received,
+            len(assignments),
+            last_good.name,
+            sorted(last_good.endpoints),
+            sorted(last_good.configured),
+            last_good.published_as,
+        )
+    )
     for start in range(0, len(assignments), ASSIGNMENTS_IN_A_FRAME):
         some = assignments[start : start + ASSIGNMENTS_IN_A_FRAME]
         yield msgspec.msgpack.encode(_encodable(some))

@@ -30,13 +30,13 @@ class PublishingStatus:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A quarantined target: it cannot be converted, and keeps its last good labels, or is left out if it has none.
+    """A target whose conversion fails: it keeps its last good labels, or is left out if it has none.
 
     Args:
         control_plane: the name of its control plane.
         mesh: its mesh.
         name: the name of the dataplane.
-        why: why it cannot be converted.
+        why: why its conversion fails.
     """
 
     control_plane: str

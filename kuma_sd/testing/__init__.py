@@ -45,6 +45,7 @@ from kuma_sd.testing.builders import (
     target,
 )
 from kuma_sd.testing.daemon import RunningDaemon, daemon
+from kuma_sd.testing.hooks import HookContract, call_hook
 from kuma_sd.testing.outputs import OutputContract
 from kuma_sd.testing.running import control_plane
 from kuma_sd.testing.transforms import TransformContract
@@ -52,12 +53,14 @@ from kuma_sd.testing.transforms import TransformContract
 __all__ = [
     "CODEC",
     "Facts",
+    "HookContract",
     "JSONCodec",
     "OutputContract",
     "RunningDaemon",
     "SourceContract",
     "TransformContract",
     "assignment",
+    "call_hook",
     "context",
     "control_plane",
     "daemon",

@@ -47,6 +47,10 @@ class Service:
         groups = json.loads(self.debian.run(f"runuser -u prometheus -- cat {PUBLISHED}"))
         return {group["labels"]["mesh"] for group in groups}
 
+    def access(self) -> str:
+        """Return the settings file's mode and owners."""
+        return self.debian.run("stat --format='%a %U:%G' /etc/kuma-sd.conf").strip()
+
     def set(self, text: str) -> None:
         (self.debian.root / "etc/kuma-sd.conf").write_text(text)
 
@@ -69,13 +73,94 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 def test_the_service_keeps_what_its_unit_promises(service: Service, tmp_path: Path) -> None:
+    keeps_its_settings_from_others(service)
     starts(service)
+    is_confined(service)
     says_what_matters_to_the_journal(service)
     reloads(service)
     keeps_the_file_when_stopped_and_restarted(service)
     is_restarted_by_the_watchdog_with_its_saved_targets(service)
     is_upgraded_without_a_hole(service, tmp_path)
     leaves_what_is_the_operators_and_nothing_after_a_purge(service)
+
+
+OURS = "640 root:kuma-sd"
+
+
+def keeps_its_settings_from_others(service: Service) -> None:
+    assert service.access() == OURS
+    assert "Permission denied" in service.debian.run("runuser -u prometheus -- cat /etc/kuma-sd.conf", check=False)
+    assert "warn" not in service.debian.run("kuma-sd check 2>&1")
+    # As packages before this rule left it.
+    service.debian.run("chmod 0644 /etc/kuma-sd.conf")
+
+
+# Run in the place of the daemon, with all else of its unit; what it prints is what was possible.
+INTRUDER = """
+import ctypes, mmap, os, socket
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+def called(name, *arguments):
+    if getattr(libc, name)(*arguments) == -1:
+        raise OSError(ctypes.get_errno(), name)
+
+ATTEMPTS = {
+    **{f"write to {path}": lambda path=path: open(f"{path}/intruder", "w")
+       for path in ("/etc", "/usr", "/opt/kuma-sd", "/var/cache", "/root", "/home")},
+    **{f"see {path}": lambda path=path: os.listdir(path) for path in ("/proc/sys", "/proc/net", "/root", "/dev/disk")},
+    "see process 1": lambda: os.stat("/proc/1"),
+    "become root": lambda: os.setuid(0),
+    "mount": lambda: called("mount", b"none", b"/tmp", b"tmpfs", 0, None),
+    "make a namespace": lambda: called("unshare", 0x10000000),
+    "trace": lambda: called("ptrace", 0, 0, 0, 0),
+    "have priority": lambda: os.setpriority(os.PRIO_PROCESS, 0, -5),
+    "load a module": lambda: called("init_module", b"", 0, b""),
+    "reboot": lambda: called("reboot", 0),
+    "make memory executable": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC),
+    "send raw packets": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
+    "set another's bits": lambda: os.chmod("/var/lib/kuma-sd", 0o4755),
+    # What it must be able to do.
+    "write its state": lambda: open("/var/lib/kuma-sd/intruder", "w"),
+    "write its file": lambda: open("/run/kuma-prometheus-sd/intruder", "w"),
+    "give a file to a group": lambda: os.chown("/run/kuma-prometheus-sd/intruder", -1, os.getgroups()[-1]),
+    "connect": lambda: socket.socket().close(),
+}
+for name, attempt in ATTEMPTS.items():
+    try:
+        attempt()
+    except OSError:
+        continue
+    print("possible:", name)
+print("mode:", oct(os.stat("/var/lib/kuma-sd/intruder").st_mode)[-3:])
+os.unlink("/var/lib/kuma-sd/intruder"), os.unlink("/run/kuma-prometheus-sd/intruder")
+"""
+
+INTRUDERS_UNIT = """
+sed -e 's|^ExecStart=.*|SyslogIdentifier=intruder\\nExecStart=/opt/kuma-sd/bin/python3 /srv/intruder.py|' \\
+    -e 's/^Type=.*/Type=oneshot/' -e '/^Restart/d' -e '/^WatchdogSec/d' "$(systemctl show -P FragmentPath kuma-sd)" \\
+    >/run/systemd/system/intruder.service
+systemctl daemon-reload && systemctl start intruder
+journalctl --identifier=intruder --output=cat
+rm /run/systemd/system/intruder.service && systemctl daemon-reload
+"""
+
+
+def is_confined(service: Service) -> None:
+    (service.debian.root / "srv/intruder.py").write_text(INTRUDER)
+    possible = ["write its state", "write its file", "give a file to a group", "connect"]
+    shown = service.debian.run(INTRUDERS_UNIT).splitlines()
+    assert shown == [*(f"possible: {name}" for name in possible), "mode: 640"]
+    status = dict(line.split(":\t") for line in service.debian.run(f"cat /proc/{service.pid}/status").splitlines())
+    assert {int(status[name], 16) for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb")} == {0}
+    assert (status["NoNewPrivs"], status["Seccomp"], status["Umask"]) == ("1", "2", "0027")
+    spaces = service.debian.run(
+        f"readlink /proc/1/ns/mnt /proc/1/ns/ipc /proc/{service.pid}/ns/mnt /proc/{service.pid}/ns/ipc"
+    )
+    assert len(set(spaces.split())) == 4, "mounts and IPC are its own"
+    assert "1.4 OK" in service.debian.run("systemd-analyze security --no-pager kuma-sd"), (
+        "as it runs, not only as written"
+    )
 
 
 def starts(service: Service) -> None:
@@ -147,6 +232,7 @@ def is_upgraded_without_a_hole(service: Service, tmp_path: Path) -> None:
     assert service.pid != pid
     assert service.debian.run("kuma-sd version") == f"kuma-sd {version}\n"
     assert (service.debian.root / "etc/kuma-sd.conf").read_text() == SETTINGS
+    assert service.access() == OURS, "an upgrade closes what an older package left open"
 
 
 def leaves_what_is_the_operators_and_nothing_after_a_purge(service: Service) -> None:

@@ -1,6 +1,9 @@
 import random
+from collections.abc import Iterator, Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from resources import packed
 
 from kuma_sd import SourceError
@@ -42,6 +45,49 @@ def test_one_change_among_a_thousand_shuffled_decodes_one() -> None:
     assert decoder.decoded == 1001
     changed = next(assignment for assignment in assignments if assignment.key.name == "backend-500")
     assert changed.read().address == "192.0.2.2:5670"
+
+
+class Counted:
+    """Resources that count how often all of them are made."""
+
+    def __init__(self, resources: Sequence[bytes]) -> None:
+        self._resources = resources
+        self.made = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.made += 1
+        return (bytes(bytearray(each)) for each in self._resources)
+
+
+@pytest.mark.parametrize(("count", "made"), [(0, 1), (1, 1), (20, 1), (1000, 2)])
+def test_a_few_changes_cost_one_look_at_each_resource_and_no_search_for_those_that_are_gone(
+    count: int, made: int
+) -> None:
+    decoder = Decoder("")
+    resources = [resource(f"backend-{number}") for number in range(1000)]
+    decoder.decode(response(*resources))
+    resources[:count] = [resource(f"backend-{number}", address="192.0.2.2:5670") for number in range(count)]
+    counted = Counted(resources)
+    decoder.decode(MadsResponse(V1_PROTOBUF, counted))
+    assert counted.made == made
+
+
+RESOURCES = [
+    *(resource(name, address=f"192.0.2.{version}:1") for name in "abc" for version in range(3)),
+    resource("a", "b"),
+    resource("b", "d", service="frontend"),
+    FOREIGN,
+    b"\xff",
+    b"",
+]
+
+
+@given(st.lists(st.lists(st.sampled_from(RESOURCES), max_size=8), min_size=1, max_size=6))
+def test_whatever_came_before_a_response_means_the_same(sequence: list[list[bytes]]) -> None:
+    decoder, good = Decoder(""), resource("z")
+    for resources in sequence:
+        last = decoder.decode(response(good, *resources))
+        assert last == Decoder("").decode(response(good, *resources))
 
 
 def test_what_went_is_gone_and_what_came_is_there() -> None:

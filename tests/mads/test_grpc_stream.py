@@ -147,6 +147,22 @@ def test_closing_while_the_first_answer_is_awaited_says_so_at_once() -> None:
             next(iter(one))
 
 
+def test_a_response_is_acknowledged_before_it_is_decoded_since_that_frees_its_bytes() -> None:
+    acknowledged = threading.Event()
+
+    def answer(requests: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
+        next(requests)
+        yield response()
+        for _ in requests:
+            acknowledged.set()
+
+    with mads_streams(answer) as address:
+        responses = iter(stream(address))
+        received = next(responses)
+        assert received
+        assert acknowledged.wait(10)
+
+
 def test_each_response_is_acknowledged_with_its_own_nonce() -> None:
     asked: list[tuple[str, str]] = []
 

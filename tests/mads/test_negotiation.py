@@ -91,8 +91,12 @@ def test_where_only_http_is_spoken_it_is_taken_whatever_the_scheme_says(server: 
     assert (str(negotiation.endpoint), negotiation.why) == (server.address, "this Kuma serves no gRPC")
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_the_address_of_an_old_api_server_leads_to_mads(
+OF_ITS_OWN = ["localhost", "a.localhost.", "127.0.0.1", "127.9.9.9", "127.1", "2130706433", "0", "[::1]", "[::]"]
+OF_ITS_OWN += ["169.254.169.254", "0xa9fea9fe", "[fe80::1]", "[::ffff:169.254.169.254]"]
+
+
+@pytest.mark.parametrize("host", OF_ITS_OWN)
+def test_the_address_of_an_old_api_server_leads_to_mads_on_its_machine_not_on_ours(
     server: Server, kuma: SimulatedControlPlane[World], host: str
 ) -> None:
     api_server(server, f"grpc://{host}:{kuma.address.partition(':')[2]}")

@@ -52,5 +52,11 @@ def test_another_address_under_the_same_name_is_the_same_control_plane() -> None
     assert matched([identity("east", "a")], [identity("east", "b")]) == {"east": "east"}
 
 
+def test_one_whose_endpoints_nobody_knows_is_the_one_that_is_left() -> None:
+    old = [identity("east", "a"), identity("unknown")]
+    assert matched(old, [identity("east", "a"), identity("west", "b")]) == {"east": "east", "west": "unknown"}
+    assert matched(old, [identity("west", "b"), identity("north", "c")]) == {}
+
+
 def test_what_has_nothing_in_common_is_not_matched() -> None:
     assert matched([identity("east", "a")], [identity("west", "b")]) == {}

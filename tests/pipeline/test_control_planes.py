@@ -61,6 +61,25 @@ class TestARestart:
         assert line.step(now=30.0) == ["easta"]
         assert line.step(snapshot("b", control_plane="west"), now=31.0) == ["westb"]
 
+    def test_finds_what_was_published_under_other_names(self) -> None:
+        before = Line("east", "west")
+        before.step(snapshot("a", control_plane="east"), snapshot("a", control_plane="west"), now=1.0)
+        file, waiting = before.route.last, Line("east", "west", "third", restored=before.saved.values())
+        assert file
+        first, second, third = waiting.configs
+        swapped = replace(second, name="east", source=4), replace(first, name="west", source=5), third
+        assert waiting.reload(*swapped, now=2.0) is None
+        assert waiting.reload(now=3.0) is None
+
+        def fail(_labels: Labels, target: Target) -> list[Labels]:
+            raise TransformError(target.name)
+
+        line = Line("east", "west", restored=waiting.saved.values(), file=file, transforms=[fail])
+        assert line.step(now=2.0) == ["easta", "westa"]
+        assert line.route.last
+        lines = {group.key.assignment.control_plane: group.json for group in line.route.last.groups}
+        assert lines == {name: group.json for group in file.groups for name in [group.key.assignment.control_plane]}
+
 
 class TestAHold:
     def test_does_not_end_while_the_control_plane_is_away(self) -> None:
@@ -153,6 +172,24 @@ class TestAReload:
         line.step(snapshot("a", control_plane="east"), snapshot("b", control_plane="west"), now=1.0)
         assert line.reload(line.config("west", "west:1")) == ["westb"]
         assert line.forgotten == ["east"]
+
+    def test_that_removes_one_does_not_wait_for_another_that_never_answered(self) -> None:
+        line = Line("east", start_wait=30.0)
+        line.step(snapshot("a", control_plane="east"), now=1.0)
+        north, south = line.config("north", "north:1"), line.config("south", "south:1")
+        line.reload(line.config("east", "east:1"), north, now=2.0)
+        line.reload(*line.configs, south, now=40.0)
+        line.step(snapshot("b", control_plane="south"), now=41.0)
+        assert line.reload(north, south, now=80.0) == ["southb"]
+
+    def test_in_two_steps_shortly_after_each_other_is_as_good_as_one(self) -> None:
+        line = Line("east", start_wait=30.0)
+        line.step(snapshot("a", control_plane="east"), now=1.0)
+        west = line.config("west", "west:1")
+        line.reload(line.config("east", "east:1"), west, now=2.0)
+        assert line.reload(west, now=3.0) is None
+        assert published(line) == ["easta"]
+        assert line.step(snapshot("b", control_plane="west"), now=4.0) == ["westb"]
 
     def test_that_replaces_all_by_unknown_ones_keeps_the_targets_until_those_answered(self) -> None:
         line = Line("east", start_wait=30.0, hold=10.0)

@@ -15,15 +15,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec.structs import replace
 from promise_model import FOREVER, Place, Plane, World
 
-from kuma_sd import Assignment, Key, Labels, Publication, Snapshot, Target, TargetGroup, TransformError
+from kuma_sd import Assignment, Key, Labels, Publication, Target, TargetGroup, TransformError
 from kuma_sd.core.mailbox import Mailbox
-from kuma_sd.core.model import ContactLost, LastGoodTargets
+from kuma_sd.core.model import Codec, ContactLost, LastGoodTargets
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
 from kuma_sd.pipeline.merge import Pipeline
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
 from kuma_sd.pipeline.route import SENDER, Route
 from kuma_sd.prometheus.label_profiles import LabelProfile
+from kuma_sd.runtime.published_files import PUBLISHED, completed
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.saver import Restored
 from kuma_sd.testing import CODEC, assignment, snapshot
@@ -35,6 +36,7 @@ STEPS = 60
 NAMES = ("east", "west", "settings", "beat")
 ENDPOINTS = ("a:1", "b:1", "c:1", "d:1")
 START_WAIT = 30.0
+SAVED_WITHIN_SECONDS = 1.0
 
 PLACES: list[Place] = [("big", f"t{number}", "192.0.2.1:1") for number in range(7)]
 PLACES += [("small", f"s{number}", "192.0.2.1:1") for number in range(3)]
@@ -56,6 +58,7 @@ class CodecOfSources:
 
 
 READER = CodecOfSources()
+CODECS: dict[str, Codec] = {codec.name: codec for codec in (READER, PUBLISHED)}
 
 
 def built(name: str, world: World) -> list[Assignment]:
@@ -87,6 +90,7 @@ class Promise(RuleBasedStateMachine):
         self.patience_ends = FOREVER
         self.source_of: dict[tuple[str, frozenset[str]], int] = {}
         self.old_sources: list[tuple[int, str]] = []
+        self.unsaved: dict[str, bytes | None] = {}
         self.disk: dict[str, bytes] = {}
         self.removed: dict[str, bytes] = {}
         self.file: set[tuple[str, Place, int]] | None = None
@@ -101,16 +105,18 @@ class Promise(RuleBasedStateMachine):
     def start(self, names: list[str], *, unnamed: bool) -> None:
         chosen = ["", *names[1:]] if unnamed else names
         self.planes = [Plane(name, frozenset({ENDPOINTS[place]}), born=self.now) for place, name in enumerate(chosen)]
+        self._leave([], self.planes)
         self._boot()
 
-    def _boot(self) -> None:
+    def _boot(self, *, exact: bool = True) -> None:
         self.started = self.now
         self.opened = False
         self.out: Mailbox[Publication] = Mailbox()
         self.pipeline = Pipeline(self.now, self._save, self._forget)
         self.route = self._new_route()
-        restored = Restored(tuple(self._read(self.disk)), tuple(self._read(self.removed)))
-        self.pipeline.begin(restored, self._configuration(), self.now)
+        restored = Restored(tuple(self._read(self.disk)), tuple(self._read(self.removed)), exact)
+        groups = {group.key.assignment: group for group in self.groups}
+        self.pipeline.begin(completed(restored, groups), self._configuration(), self.now)
         self._step()
 
     def _new_route(self) -> Route:
@@ -147,17 +153,26 @@ class Promise(RuleBasedStateMachine):
         return self.source_of[identity]
 
     def _save(self, last_good: LastGoodTargets) -> None:
-        content = Snapshot(last_good.name, last_good.assignments, last_good.received, 0.0)
-        written = snapshot_file.write(content, last_good.file, last_good.endpoints, last_good.configured)
-        self.disk[last_good.file] = b"".join(written)
+        content = snapshot_file.write_last_good(last_good, last_good.file, lambda _checksum: None)
+        self.unsaved[last_good.file] = b"".join(content)
 
     def _forget(self, file: str) -> None:
-        if file in self.disk:
-            self.removed[file] = self.disk.pop(file)
+        self.unsaved[file] = None
+
+    def _flush(self) -> None:
+        """Let the state be written, which takes a second."""
+        for file, content in self.unsaved.items():
+            if content is not None:
+                self.disk[file] = content
+            elif file in self.disk:
+                self.removed[file] = self.disk.pop(file)
+        self.unsaved = {}
+        for plane in [*self.planes, *self.leaving]:
+            plane.flush()
 
     def _read(self, files: dict[str, bytes]) -> Iterable[LastGoodTargets]:
         for file, content in files.items():
-            yield snapshot_file.read_last_good(io.BytesIO(content), file, lambda _name: READER)
+            yield snapshot_file.read_last_good(io.BytesIO(content), file, CODECS.__getitem__)
 
     def _step(self, *messages: Message) -> None:
         self.pipeline.step(messages, self.now)
@@ -280,6 +295,8 @@ class Promise(RuleBasedStateMachine):
             self._step()
         self.now = end
         self._step()
+        if pause >= SAVED_WITHIN_SECONDS:
+            self._flush()
 
     @rule()
     def somebody_accepts_all(self) -> None:
@@ -380,17 +397,21 @@ class Promise(RuleBasedStateMachine):
         for plane in gone:
             self.old_sources.append((self._source(plane), plane.name))
             self.source_of.pop((plane.name, plane.endpoints))
+        if self.now >= self.patience_ends and not self.leaving:
+            self.instead = []
         self.leaving += gone
         self.instead = [plane for plane in self.instead if plane in self.planes] + new
         if new:
             self.patience_ends = self.now + START_WAIT
 
     def _go_on(self, *, restarted: bool) -> None:
-        self._dismiss()
         if restarted:
             self._restart()
         else:
+            self._dismiss()
             self._step(self._configuration())
+            # That it crashes within the second after a reload is not tried.
+            self._flush()
 
     @rule(hold=st.sampled_from([0.0, 20.0, 120.0, FOREVER]), max_drop=st.sampled_from([0.0, 0.3, 0.5, 1.0]))
     def the_guard_gets_other_options(self, hold: float, max_drop: float) -> None:
@@ -427,19 +448,57 @@ class Promise(RuleBasedStateMachine):
         self._restart()
 
     def _stop(self) -> None:
-        if not self.opened:
-            # What is in the file has the names of two settings ago: then groups are not found again by key.
-            self.failing = set()
         self.output_works = True
         self._look()
+        self._flush()
 
-    def _restart(self) -> None:
+    @precondition(lambda self: self._has_usual_names_in_its_file)
+    @rule()
+    def it_crashes(self) -> None:
+        self.unsaved = {}
+        self._forget_what_is_not_on_disk()
+
+    @precondition(lambda self: self._has_usual_names_in_its_file)
+    @rule()
+    def its_state_is_lost(self) -> None:
+        self._stop()
+        self.disk, self.removed, self.left = {}, {}, []
+        for plane in [*self.planes, *self.leaving]:
+            plane.on_disk = None
+        self._forget_what_is_not_on_disk()
+
+    def _forget_what_is_not_on_disk(self) -> None:
+        for plane in [*self.planes, *self.leaving]:
+            plane.crash({place: version for name, place, version in self.file or () if name == plane.name})
+        self.output_works, self.expected = True, self.file
+        self._restart(exact=False)
+
+    @property
+    def _has_usual_names_in_its_file(self) -> bool:
+        """Whether it has no namesakes, which a file does not number, nor names from before a reload."""
+        names = {plane.name for plane in [*self.planes, *self.leaving]}
+        return all(name in names and place[1] != "db" for name, place, _ in self.file or ())
+
+    def _restart(self, *, exact: bool = True) -> None:
+        self.leaving = [plane for plane in self.leaving if plane.saved is not None]
         for plane in [*self.planes, *self.leaving]:
             plane.restart(self.now)
-        self.instead = [plane for plane in self.planes if not plane.known] if self.leaving else []
+        for plane in self.planes:
+            plane.endpoints_are_known = True
+        self.instead = [plane for plane in self.planes if not plane.known]
+        # One of which nothing is known but what it published may be any new one.
+        if len(self.instead) == 1 and len(self.leaving) == 1 and not self.leaving[0].endpoints_are_known:
+            self._become(self.instead[0], self.leaving[0])
         self.patience_ends = self.now + START_WAIT
         self._dismiss()
-        self._boot()
+        self._boot(exact=exact)
+
+    def _become(self, plane: Plane, other: Plane) -> None:
+        """Let a new one go on where another one left."""
+        self.leaving, self.instead = [], []
+        plane.published, plane.origin, plane.known = other.published, other.origin, True
+        plane.saved = plane.published, plane.origin
+        plane.shown = {place: (plane.name, *fact[1:]) for place, fact in other.shown.items()}
 
     @invariant()
     def what_is_published_is_what_the_laws_say(self) -> None:

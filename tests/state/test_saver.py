@@ -111,10 +111,9 @@ def test_each_control_plane_has_its_own_file(tmp_path: Path) -> None:
 
 def test_a_file_of_the_version_before_is_read(tmp_path: Path) -> None:
     before = snapshot("a", control_plane="east")
-    header = msgspec.json.encode({"identity": "east", "received": 1.0, "assignments": 1})
-    _, payload = snapshot_file._payloads(before, "east", (), ())
+    header = {"identity": "east", "received": 1.0, "assignments": 1}
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(snapshot_file, "_payloads", lambda *_arguments: iter([header, payload]))
+        patched.setattr(snapshot_file, "_Header", lambda *_arguments: header)
         (tmp_path / "east.snapshot").write_bytes(b"".join(snapshot_file.write(before, "east")))
     assert found(tmp_path).last_good == (replace(good("a"), endpoints=frozenset()),)
 
@@ -122,7 +121,7 @@ def test_a_file_of_the_version_before_is_read(tmp_path: Path) -> None:
 def test_what_a_later_version_adds_to_the_header_does_not_disturb(tmp_path: Path) -> None:
     header = {"identity": "east", "received": 1.0, "assignments": 0, "name": "east", "more": [1]}
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(snapshot_file, "_payloads", lambda *_arguments: iter([msgspec.json.encode(header)]))
+        patched.setattr(snapshot_file, "_Header", lambda *_arguments: header)
         (tmp_path / "east.snapshot").write_bytes(b"".join(snapshot_file.write(snapshot(), "east")))
     assert found(tmp_path).last_good == (replace(good(), endpoints=frozenset()),)
 

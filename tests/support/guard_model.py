@@ -40,6 +40,12 @@ class Model:
         self.published = present | {key: self.published[key] for key in self.held}
         return self.published
 
+    def accept(self) -> None:
+        for key in self.held:
+            self.published.pop(key, None)
+        self.held.clear()
+        self.missing.clear()
+
     def soon(self, connected: float) -> bool:
         return any(connected <= since <= connected + self.hold for since in self.missing.values())
 

@@ -1,6 +1,6 @@
 """A pipeline that is driven by hand, with a clock that tests move."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from kuma_sd import Publication, Snapshot, Transform
@@ -23,6 +23,8 @@ class Line:
         *control_planes: their names; the only one needs none.
         restored: what was saved before a restart.
         events: who is told what happens.
+        file: what the output had published before it.
+        transforms: those of the chain.
         **options: those of `ControlPlaneConfig`, for all of them.
     """
 
@@ -32,6 +34,8 @@ class Line:
         start_wait: float = 30.0,
         restored: Iterable[LastGoodTargets] = (),
         events: Events | None = None,
+        file: Publication | None = None,
+        transforms: Sequence[Transform] = (),
         **options: float,
     ) -> None:
         self.out: Mailbox[Publication] = Mailbox()
@@ -43,7 +47,8 @@ class Line:
         self.now = 0.0
         self.pipeline = Pipeline(0.0, self._save, self.forgotten.append, events)
         self.configs = [self.config(name, f"{name or 'only'}:1") for name in control_planes or [""]]
-        self.route = self.new_route()
+        self._file = {group.key.assignment: group for group in file.groups} if file else {}
+        self.route = self.new_route(*transforms)
         self.pipeline.begin(Restored(tuple(restored)), self.configuration(), self.now)
 
     def config(self, name: str, *endpoints: str, **options: float) -> ControlPlaneConfig:
@@ -54,7 +59,7 @@ class Line:
 
     def new_route(self, *transforms: Transform) -> Route:
         """Return a way to the output."""
-        return Route(Chain(LabelProfile("kuma-prometheus-sd"), transforms), {"out": self.out})
+        return Route(Chain(LabelProfile("kuma-prometheus-sd"), transforms), {"out": self.out}, lambda: self._file)
 
     def configuration(self) -> Configuration:
         """Return the present settings."""

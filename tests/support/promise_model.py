@@ -57,6 +57,8 @@ class Plane:
     born: float = 0.0
     seen: float = 0.0
     saved: tuple[World, frozenset[str]] | None = None
+    on_disk: tuple[World, frozenset[str]] | None = None
+    endpoints_are_known: bool = True
     shown: dict[Place, tuple[str, Place, int]] = field(default_factory=dict)
 
     def age(self, now: float) -> float | None:
@@ -213,6 +215,19 @@ class Plane:
         """Remember what is published; also that there is nothing, if that is known."""
         if self.known:
             self.saved = self.published.copy(), self.origin
+
+    def flush(self) -> None:
+        """Have on disk what was saved."""
+        self.on_disk = self.saved
+
+    def crash(self, file: World) -> None:
+        """Forget what is not on disk; what only the published file has is known from there."""
+        known, origin = self.on_disk or ({}, frozenset())
+        names = {place[:2] for place in known}
+        new = {place: version for place, version in file.items() if place[:2] not in names}
+        self.saved = (known | new, origin) if self.on_disk or new else None
+        self.endpoints_are_known = self.endpoints_are_known and self.on_disk is not None
+        self.shown = {place: (self.name, place, version) for place, version in file.items()}
 
     @property
     def _since(self) -> float:

@@ -109,6 +109,4 @@ def _asked(arguments: argparse.Namespace, settings: Settings) -> SearchResult:
     try:
         return msgspec.json.decode(text, type=SearchResult)
     except UNREADABLE as error:
-        raise KumaSDError(
-            f"the answer of the daemon cannot be understood: {error}; is it of another version?"
-        ) from error
+        raise KumaSDError(f"the answer of the daemon cannot be read: {error}; is it of another version?") from error

@@ -216,6 +216,8 @@ class Connection:
             if getattr(error, "reason", "") == "HTTP_REQUEST":
                 with contextlib.suppress(OSError):
                     socket.socket.send(self.wire, PLAIN_ON_TLS)
+                    # With unread data, closing would reset the connection before the client has read that.
+                    socket.socket.recv(self.wire, PIECE)
             _log.debug("TLS handshake failed", client=self.peer, reason=error)
             raise ConnectionEndedError from error
         context = self.wire.context

@@ -79,9 +79,13 @@ def parse_head(data: bytes) -> RequestHead:
     fields = _fields(rest)
     if "host" not in fields and version == "HTTP/1.1":
         raise BadRequestError(400, "the header Host is missing")
+    length = _content_length(fields)
+    if length and "expect" in fields:
+        # A client that is asked to wait would be closed as one that says nothing (RFC 9110, 10.1.1).
+        raise BadRequestError(417, "send the body with the head, without the header Expect")
     method = line[1].decode()
     path, query = _target(method, line[2].decode())
-    return RequestHead(method, path, query, version, fields, _content_length(fields))
+    return RequestHead(method, path, query, version, fields, length)
 
 
 def _fields(lines: list[bytes]) -> Mapping[str, str]:

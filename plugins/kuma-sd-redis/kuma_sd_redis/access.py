@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass, fields
 
-from kuma_sd import Secret
+from kuma_sd import Secret, TlsOptions
 from kuma_sd_redis.options import RedisOutputOptions, RedisSourceOptions
 
 # The source's options stand beside those of other sources, which have these in common.
-_SHARED = ("tls_ca_file", "tls_cert_file", "tls_key_file", "tls_insecure_skip_verify")
+_SHARED = {field.name for field in fields(TlsOptions)}
 
 
-@dataclass(frozen=True)
-class Access:
-    """How to connect to Redis.
+@dataclass(frozen=True, kw_only=True)
+class Access(TlsOptions):
+    """How to connect to Redis: besides the options of TLS.
 
     Args:
         timeout: how long Redis may take to answer, in seconds.
@@ -19,10 +19,6 @@ class Access:
         password: its password.
         sentinel_password: the password of the Sentinels.
         tls: whether to speak TLS.
-        tls_ca_file: the certificates to trust; empty for the system's.
-        tls_cert_file: our certificate; empty for none.
-        tls_key_file: the key of our certificate.
-        tls_insecure_skip_verify: whether to trust any certificate.
     """
 
     timeout: float
@@ -30,10 +26,6 @@ class Access:
     password: Secret
     sentinel_password: Secret
     tls: bool
-    tls_ca_file: str
-    tls_cert_file: str
-    tls_key_file: str
-    tls_insecure_skip_verify: bool
 
     @classmethod
     def of(cls, options: RedisOutputOptions | RedisSourceOptions) -> "Access":

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from kuma_sd import BOOL, DURATION, SECRET, SIZE, TEXT, URL, OptionType, Secret, Url, option, parse_url
+from kuma_sd import BOOL, DURATION, SECRET, SIZE, TEXT, URL, OptionType, Secret, TlsOptions, Url, option, parse_url
 
 
 def _parse_prefix(text: str) -> str:
@@ -17,12 +17,11 @@ PREFIX = OptionType("text", _parse_prefix)
 
 _PREFIX_HELP = "What all keys in Redis begin with; publishers and edges of one relay have the same."
 _TLS_HELP = "Whether to speak TLS with a Sentinel's or Cluster's servers too; rediss:// says so itself."
-_INSECURE_HELP = "Trust any certificate; for trying things out only."
 _TIMEOUT_HELP = "How long Redis may take to answer, or to be connected to."
 
 
 @dataclass(frozen=True)
-class RedisOutputOptions:
+class RedisOutputOptions(TlsOptions):
     """Where to publish, and how to share the work with other publishers."""
 
     url: Url = option(
@@ -36,14 +35,10 @@ class RedisOutputOptions:
     password: Secret = option(Secret(""), SECRET, "The password to log in with.")
     sentinel_password: Secret = option(Secret(""), SECRET, "The password of the Sentinels, if they have one.")
     tls: bool = option(False, BOOL, _TLS_HELP)
-    tls_ca_file: str = option("", TEXT, "The certificates to trust, as PEM; empty for the system's.")
-    tls_cert_file: str = option("", TEXT, "Our certificate, as PEM, for servers that want one.")
-    tls_key_file: str = option("", TEXT, "The key of our certificate, as PEM.")
-    tls_insecure_skip_verify: bool = option(False, BOOL, _INSECURE_HELP)
 
 
 @dataclass(frozen=True)
-class RedisSourceOptions:
+class RedisSourceOptions(TlsOptions):
     """How to follow a relay. These stand beside the options of other control planes, hence their longer names."""
 
     relay_prefix: str = option("kuma-sd", PREFIX, _PREFIX_HELP)
@@ -54,7 +49,3 @@ class RedisSourceOptions:
     relay_password: Secret = option(Secret(""), SECRET, "The password to log in with.")
     relay_sentinel_password: Secret = option(Secret(""), SECRET, "The password of the Sentinels, if they have one.")
     relay_tls: bool = option(False, BOOL, _TLS_HELP)
-    tls_ca_file: str = option("", TEXT, "The certificates to trust, as PEM; empty for the system's.")
-    tls_cert_file: str = option("", TEXT, "Our certificate, as PEM, for servers that want one.")
-    tls_key_file: str = option("", TEXT, "The key of our certificate, as PEM.")
-    tls_insecure_skip_verify: bool = option(False, BOOL, _INSECURE_HELP)

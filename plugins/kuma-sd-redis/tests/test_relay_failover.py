@@ -11,34 +11,13 @@ import pytest
 from background import in_background
 from processes import eventually
 from redis.crc import key_slot
-from redis_server import RedisServer, free_port, running
+from redis_server import RedisServer
+from redis_servers import is_primary, move, with_cluster, with_sentinel
 from relay_kit import KEYS, Edge, bucket_for, edge, publishing
 
 from kuma_sd import OutputError, Publication
 from kuma_sd.testing import group, publication
 from kuma_sd_redis.output import RedisOutput
-
-SENTINEL = """
-sentinel monitor mymaster 127.0.0.1 {port} 1
-sentinel down-after-milliseconds mymaster 400
-sentinel failover-timeout mymaster 2000
-"""
-
-
-@contextlib.contextmanager
-def with_sentinel(directory: Path) -> Iterator[tuple[RedisServer, list[RedisServer], str]]:
-    """Run a primary, two replicas and a Sentinel; yields these and the address to use."""
-    primary = RedisServer(directory / "primary")
-    replicas = [
-        RedisServer(directory / f"replica-{number}", "--replicaof", f"127.0.0.1 {primary.port}") for number in range(2)
-    ]
-    (directory / "sentinel.conf").write_text(SENTINEL.format(port=primary.port))
-    sentinel = RedisServer(directory / "sentinel", directory / "sentinel.conf", program="redis-sentinel")
-    with running(primary, *replicas, sentinel):
-        for replica in replicas:
-            eventually(partial(_replicates, replica), "it replicates")
-        eventually(lambda: "num-slaves\n2" in sentinel.cli("SENTINEL", "MASTER", "mymaster"), "Sentinel knows both")
-        yield primary, replicas, f"redis+sentinel://127.0.0.1:{sentinel.port}/mymaster"
 
 
 class Storm:
@@ -105,7 +84,7 @@ def test_a_failover_by_sentinel_in_the_middle_of_a_storm(tmp_path: Path) -> None
         with storm(output) as changes:
             one.wait(lambda reader: reader.names)
             primary.kill()
-            eventually(lambda: any(map(_is_primary, replicas)), "a replica was promoted")
+            eventually(lambda: any(map(is_primary, replicas)), "a replica was promoted")
             before = len(one.snapshots)
             one.wait(lambda reader: len(reader.snapshots) > before + 1)
         for reader in (one, other):
@@ -131,7 +110,7 @@ def test_a_failover_that_loses_writes_begins_new_epochs(tmp_path: Path) -> None:
         reader.wait_for("a", "lost")
         epoch = reader.replica.positions[bucket_for("lost")].epoch
         primary.kill()
-        eventually(lambda: any(map(_is_primary, replicas)), "a replica was promoted")
+        eventually(lambda: any(map(is_primary, replicas)), "a replica was promoted")
         reader.wait(lambda one: one.errors)
 
         def is_right() -> bool:
@@ -142,36 +121,14 @@ def test_a_failover_that_loses_writes_begins_new_epochs(tmp_path: Path) -> None:
         assert any(_has(replica, "lost") and not _has(replica, "b") for replica in replicas)
 
 
-def _is_primary(server: RedisServer) -> bool:
-    return "role:master" in server.cli("INFO", "replication")
-
-
-def _replicates(server: RedisServer) -> bool:
-    return "master_link_status:up" in server.cli("INFO", "replication")
-
-
 def _has(server: RedisServer, name: str) -> bool:
     return server.cli("HLEN", KEYS.groups(bucket_for(name))) == "1"
 
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[list[RedisServer]]:
-    """Run a Cluster of three."""
-    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port")
-    nodes = [RedisServer(tmp_path / f"node-{number}", *options, str(free_port())) for number in range(3)]
-    with running(*nodes):
-        for number, node in enumerate(nodes):
-            node.cli("CLUSTER", "ADDSLOTSRANGE", number * 16384 // 3, (number + 1) * 16384 // 3 - 1)
-            node.cli("CONFIG", "SET", "cluster-announce-ip", "127.0.0.1")
-            node.cli("CLUSTER", "MEET", "127.0.0.1", nodes[0].port, nodes[0]._arguments[-1])
-        for node in nodes:
-            eventually(partial(_is_ok, node, 3), "the Cluster is there")
+    with with_cluster(tmp_path) as nodes:
         yield nodes
-
-
-def _is_ok(node: RedisServer, count: int) -> bool:
-    info = node.cli("CLUSTER", "INFO")
-    return "cluster_state:ok" in info and f"cluster_known_nodes:{count}" in info and f"cluster_size:{count}" in info
 
 
 def test_a_slot_moves_away_in_the_middle_of_a_storm(
@@ -185,7 +142,7 @@ def test_a_slot_moves_away_in_the_middle_of_a_storm(
             part.wait(lambda reader: reader.names == {"web-0"})
             slots = sorted({key_slot(KEYS.head(bucket_for(f"web-{number}")).encode()) for number in range(6)})
             for slot in slots:
-                _move(cluster, slot)
+                move(cluster, slot)
             goes_on(changes)
         whole.wait(changes.is_at)
         part.wait(lambda reader: reader.names <= {"web-0"} and _in(changes, "web-0") == _in(reader, "web-0"))
@@ -210,21 +167,3 @@ def _in(where: Storm | Edge, name: str) -> list[bytes]:
         else [assignment.data for assignment in where.snapshots[-1].assignments]
     )
     return [line for line in lines if f'"{name}"'.encode() in line]
-
-
-def _move(nodes: list[RedisServer], slot: int) -> None:
-    """Move a slot from the node that has it to the next one, as resharding does."""
-    owner = next(node for node in nodes if slot in _slots_of(node))
-    target = nodes[(nodes.index(owner) + 1) % 3]
-    target.cli("CLUSTER", "SETSLOT", slot, "IMPORTING", owner.cli("CLUSTER", "MYID"))
-    owner.cli("CLUSTER", "SETSLOT", slot, "MIGRATING", target.cli("CLUSTER", "MYID"))
-    while keys := owner.cli("CLUSTER", "GETKEYSINSLOT", slot, 100).splitlines():
-        owner.cli("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
-    for node in (target, owner, *nodes):
-        node.cli("CLUSTER", "SETSLOT", slot, "NODE", target.cli("CLUSTER", "MYID"))
-
-
-def _slots_of(node: RedisServer) -> set[int]:
-    me = next(line for line in node.cli("CLUSTER", "NODES").splitlines() if "myself" in line)
-    ranges = [part.split("-") for part in me.split()[8:] if not part.startswith("[")]
-    return {slot for first, *last in ranges for slot in range(int(first), int((last or [first])[0]) + 1)}

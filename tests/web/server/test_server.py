@@ -293,6 +293,7 @@ def test_a_header_of_an_application_cannot_begin_another_line() -> None:
         (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (LARGEST_BODY + 1), b"413"),
         (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nGET /\r\n0\r\n\r\n", b"411"),
         (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", b"417"),
         (b"\x16\x03\x01 nonsense\r\n\r\n", b"400"),
         (b"get / HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
         (b"GET http://elsewhere/ HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),

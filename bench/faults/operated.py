@@ -1,0 +1,85 @@
+"""A daemon with a file of settings, which an operator edits, reloads, restarts and tells to accept."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from processes import Process, kuma_sd
+
+
+class Operated:
+    """A daemon in a process of its own.
+
+    Args:
+        folder: where its settings, its state and its socket are.
+        path: the file that it publishes.
+        url: the address of its control plane.
+        hold: guard-hold, in seconds.
+    """
+
+    def __init__(self, folder: Path, path: Path, url: str, hold: float) -> None:
+        self._config = folder / "kuma-sd.conf"
+        self._own = {"KUMA_SD_STATE_DIR": f"{folder}/state", "KUMA_SD_CONTROL_SOCKET": f"{folder}/control.sock"}
+        self._path, self._url, self._hold = path, url, hold
+        self._name = ""
+        self._edits = 0
+        self._stack = contextlib.ExitStack()
+        self._process: Process | None = None
+
+    def start(self) -> None:
+        """Start it."""
+        self._write()
+        self._process = self._stack.enter_context(kuma_sd("run", "-c", self._config, **self._own))
+
+    def stop(self) -> None:
+        """Stop it as an operator does, and expect that it ends well."""
+        assert self._process
+        self._process.stop()
+
+    def close(self) -> None:
+        """End it if it still runs."""
+        self._stack.close()
+
+    def reload(self) -> None:
+        """Change a setting that no target depends on, and wait until it is taken."""
+        self._edit()
+
+    def rename(self) -> None:
+        """Give its control plane another name, and wait until that is taken."""
+        self._name = "west" if self._name == "east" else "east"
+        self._edit()
+
+    def accept(self) -> None:
+        """Let go of what is held."""
+        with kuma_sd("accept", **self._own) as program:
+            assert program.wait() == 0, program.output
+
+    def _edit(self) -> None:
+        assert self._process
+        self._edits += 1
+        self._write()
+        self._process.wait_for_line("reloaded the settings")
+
+    def _write(self) -> None:
+        settings = (
+            "[kuma-sd]",
+            f"cp-address = {self._name and self._name + '='}{self._url}",
+            f"guard-hold = {self._hold:g}s",
+            f"min-interval = {100 + self._edits}ms",
+            "[file_sd]",
+            f"path = {self._path}",
+            "",
+        )
+        fresh = self._config.with_suffix(".new")
+        fresh.write_text("\n".join(settings))
+        fresh.rename(self._config)
+
+
+@contextlib.contextmanager
+def operated(folder: Path, path: Path, url: str, hold: float) -> Iterator[Operated]:
+    """Run a daemon until the block ends."""
+    folder.mkdir()
+    daemon = Operated(folder, path, url, hold)
+    with contextlib.closing(daemon):
+        daemon.start()
+        yield daemon
