@@ -141,6 +141,26 @@ class TestAnOutputThatCannotBeReadBack(OutputCase):
         del options
 
 
+class RemembersInItsStateDirectory(GoodOutput):
+    def __init__(self, options: FileOptions, context: Context) -> None:
+        super().__init__(options, context)
+        self.context = context
+
+    def start(self) -> None:
+        super().start()
+        (self.context.state_dir / "revision").write_text("1")
+
+
+class TestAnOutputWithState(OutputCase):
+    plugin = OutputPlugin(RemembersInItsStateDirectory, FileOptions)
+
+
+class AsksForItsStateDirectoryWhenOpened(RemembersInItsStateDirectory):
+    def __init__(self, options: FileOptions, context: Context) -> None:
+        super().__init__(options, context)
+        (self.context.state_dir / "revision").write_text("0")
+
+
 class WritesWhenOpened(GoodOutput):
     def __init__(self, options: FileOptions, context: Context) -> None:
         super().__init__(options, context)
@@ -240,6 +260,7 @@ class WarnsOfNumbers(GoodOutput):
         (ExplainsWithATextAlone, "test_its_explanations_and_advice_are_text"),
         (WarnsOfNumbers, "test_its_explanations_and_advice_are_text"),
         (WritesWhenOpened, "test_opening_claims_and_writes_nothing"),
+        (AsksForItsStateDirectoryWhenOpened, "test_opening_claims_and_writes_nothing"),
         (NeverRemoves, "test_it_publishes_whatever_comes"),
         (PublishesOnce, "test_it_publishes_whatever_comes"),
         (RemovesAtTheEnd, "test_closing_takes_nothing_away_nor_does_closing_twice"),
