@@ -76,7 +76,9 @@ class Pair:
     """
 
     def __init__(self, folder: Path, program: str, way: str, url: str) -> None:
-        self._folder, self._way, self._url = folder, way, url
+        self._folder = folder
+        self._way = way
+        self._url = url
         self._address = f"127.0.0.1:{_port()}"
         self.processes: list[subprocess.Popen[bytes]] = []
         if way != "native":

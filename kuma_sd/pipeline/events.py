@@ -147,7 +147,8 @@ class Events:
                 self._changed.notify()
                 return
             now, before = time.time(), self._dropped_at
-            self._dropped, self._dropped_at = self._dropped + 1, now
+            self._dropped = self._dropped + 1
+            self._dropped_at = now
         if before is None or now - before > CALM_SECONDS:
             slow = self._call
             _log.warning(

@@ -99,6 +99,7 @@ class LabelProfile:
 
     def __init__(self, name: str) -> None:
         self._labels = PROFILES[name]
+        self.name = name
         self.repaired = 0
         self.collided = 0
 

@@ -162,7 +162,8 @@ class Service:
                 _log.info("the settings are unchanged")
             else:
                 self._daemon.reload(settings)
-        before, self._settings = self._settings, settings
+        before = self._settings
+        self._settings = settings
         self._control.move(_control_socket_of(settings))
         configure(settings.core.log_level, settings.core.log_format)
         for warning in settings.warnings:

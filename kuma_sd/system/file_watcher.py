@@ -95,7 +95,8 @@ class FileWatcher:
         Returns:
             Whether some files were not watched before.
         """
-        before, self._paths = self._paths, frozenset(paths)
+        before = self._paths
+        self._paths = frozenset(paths)
         for path in self._paths:
             if path not in self._seen:
                 self._seen[path] = _look_at(path)
