@@ -62,7 +62,7 @@ if TYPE_CHECKING:
         ReadsLabels,
         WritesFiles,
     )
-    from kuma_sd.prometheus.label_name import LABEL, LABEL_NAME
+    from kuma_sd.prometheus.label_names import LABEL, LABEL_NAME
     from kuma_sd.prometheus.matchers import (
         MATCHERS,
         PATTERN_CACHE_SIZE,
@@ -148,7 +148,7 @@ NAMES_OF_MODULES = {
         "ReadsLabels",
         "WritesFiles",
     ),
-    "kuma_sd.prometheus.label_name": ("LABEL", "LABEL_NAME"),
+    "kuma_sd.prometheus.label_names": ("LABEL", "LABEL_NAME"),
     "kuma_sd.prometheus.matchers": (
         "MATCHERS",
         "Matcher",

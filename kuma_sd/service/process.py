@@ -23,8 +23,8 @@ from kuma_sd.system.log_format import configure, drain, write_in_thread
 from kuma_sd.system.malloc import give_back
 from kuma_sd.system.systemd import Notifier
 from kuma_sd.web.client import default_control_socket
-from kuma_sd.web.server.listener import ControlSocket
-from kuma_sd.web.server.tcp import WebListeners
+from kuma_sd.web.server.control_socket import ControlSocket
+from kuma_sd.web.server.tcp_listeners import WebListeners
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
