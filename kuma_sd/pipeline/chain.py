@@ -17,7 +17,7 @@ from kuma_sd.pipeline.label_limits import LabelLimits
 from kuma_sd.plugin.interfaces import Transform
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.prometheus.scrapable import check_scrapable
-from kuma_sd.telemetry.output_status import ChainStatus, Quarantined
+from kuma_sd.telemetry.chain_status import ChainStatus, Quarantined
 
 _log = Logger(__name__)
 
