@@ -21,7 +21,7 @@ from kuma_sd.telemetry.history import FINE, History
 from kuma_sd.telemetry.output_status import OutputStatus
 from kuma_sd.telemetry.problems import problems_of
 from kuma_sd.telemetry.publication_counts import Measured, Parts, Size
-from kuma_sd.telemetry.status import Reloads, Status
+from kuma_sd.telemetry.status import LeavingStatus, Reloads, Status
 
 _log = Logger(__name__)
 
@@ -110,6 +110,9 @@ class StatusCollector:
             stuck=tuple(self._stuck()),
             reloads=self.reloads,
             control_planes=control_planes,
+            leaving=tuple(
+                LeavingStatus(view.name, len(view.assignments)) for view in pipeline.leaving if view.assignments
+            ),
             outputs=outputs,
             rounds=pipeline.rounds,
             round_seconds=pipeline.seconds,
