@@ -125,9 +125,11 @@ class Events:
         """Call the listeners until closed, and then for what waits, at most for half a second."""
         while event := self._next():
             hook, arguments = event
-            for listener in self._listeners.get(hook, ()):
-                self._tell(listener, hook, arguments)
-            self._delivered += 1
+            # What a reload publishes again is no news.
+            if arguments.get("change", True):
+                for listener in self._listeners.get(hook, ()):
+                    self._tell(listener, hook, arguments)
+                self._delivered += 1
             # While the next one is awaited, no publication may stay.
             del event, arguments
 

@@ -88,7 +88,7 @@ def kuma_sd_hold_ended(control_plane: str) -> None:
 
 @hookspec
 def kuma_sd_published(output: str, publication: "Publication", change: "Change") -> None:
-    """Tell that an output published something.
+    """Tell that an output published something new.
 
     Args:
         output: the output's name.

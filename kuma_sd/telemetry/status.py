@@ -81,12 +81,25 @@ class EventsStatus:
     call: HookCall | None = None
 
 
+class LeavingStatus(NamedTuple):
+    """A control plane that was removed from the settings, and whose targets stay until others have answered.
+
+    Args:
+        name: its name in the old settings; empty if it had none.
+        targets: the number of its targets.
+    """
+
+    name: str
+    targets: int
+
+
 class Problem(msgspec.Struct, frozen=True):
     """A problem that an operator should look at; created by `kuma_sd.telemetry.problems`.
 
     Args:
         kind: the kind of problem: ``unhealthy``, ``unready``, ``reload``, ``state``, ``disconnected``, ``note``,
-            ``held``, ``unreadable``, ``failing``, ``slow``, ``quarantined`` or ``hooks``.
+            ``held``, ``unreadable``, ``failing``, ``slow``, ``quarantined``, ``hooks`` or
+            ``leaving``.
         level: ``error`` or ``warning``.
         what: a description of the problem.
         why: the reason; empty if there is none.
@@ -113,6 +126,7 @@ class Status(msgspec.Struct, frozen=True):
         problems: the problems, errors first.
         reloads: the reloads of the settings.
         control_planes: the control planes, in the order of their names.
+        leaving: the control planes that were removed from the settings, while their targets stay.
         outputs: the outputs, in the order of the settings.
         rounds: the number of rounds of the pipeline; each builds publications.
         round_seconds: the duration of the last round.
@@ -127,6 +141,7 @@ class Status(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
     reloads: Reloads = msgspec.field(default_factory=Reloads)
     control_planes: tuple[ControlPlaneStatus, ...] = ()
+    leaving: tuple[LeavingStatus, ...] = ()
     outputs: tuple[OutputStatus, ...] = ()
     rounds: int = 0
     round_seconds: float = 0.0
