@@ -93,6 +93,8 @@ def _started(plane: Plane, parts: int, cold: Beside) -> Iterator[tuple[Watched, 
         if parts:
             path = [f"--output-file={folder}/{{part}}/targets.json", f"--file-sd-parts={parts}"]
         with watching(folder, f"--cp-address={plane.url}", "--max-message-size=1GiB", *path) as daemon:
+            # Parts are made empty before anything is received.
+            daemon.until("received")
             daemon.until("durable")
             cold.ours.append(daemon.settle())
             cold.naive.append(plane.naive(folder / "naive.json"))
