@@ -20,7 +20,7 @@ from processes import Process, eventually, kuma_sd
 from prometheus import Prometheus, prometheus
 
 from kuma_sd.cli.main import argument_type
-from kuma_sd.core.options import DURATION
+from kuma_sd.core.option_types import DURATION
 from kuma_sd.simulator import Dataplane, World
 from kuma_sd.testing import control_plane
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         PATH,
         PERCENTAGE,
         SECRET,
+        SECRET_FILE,
         SIZE,
         TEXT,
         URL,
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
         ReadsLabels,
         WritesFiles,
     )
-    from kuma_sd.prometheus.label_name import LABEL, LABEL_NAME
+    from kuma_sd.prometheus.label_names import LABEL, LABEL_NAME
     from kuma_sd.prometheus.matchers import (
         MATCHERS,
         PATTERN_CACHE_SIZE,
@@ -106,6 +107,7 @@ NAMES_OF_MODULES = {
         "PATH",
         "PERCENTAGE",
         "SECRET",
+        "SECRET_FILE",
         "SIZE",
         "TEXT",
         "URL",
@@ -148,7 +150,7 @@ NAMES_OF_MODULES = {
         "ReadsLabels",
         "WritesFiles",
     ),
-    "kuma_sd.prometheus.label_name": ("LABEL", "LABEL_NAME"),
+    "kuma_sd.prometheus.label_names": ("LABEL", "LABEL_NAME"),
     "kuma_sd.prometheus.matchers": (
         "MATCHERS",
         "Matcher",
@@ -194,6 +196,7 @@ __all__ = [
     "PERCENTAGE",
     "REQUIRED",
     "SECRET",
+    "SECRET_FILE",
     "SHARD",
     "SHARDING_METHODS",
     "SIZE",

@@ -156,9 +156,35 @@ def test_the_table_of_the_public_api_names_what_type_checkers_see() -> None:
     assert set(__all__) == set(MODULE_OF_NAME)
 
 
-def test_a_loop_variable_is_the_noun_it_stands_for() -> None:
-    for module, path in (CORE | BUNDLED | FOREIGN).items():
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.For | ast.comprehension):
-                names = {name.id for name in ast.walk(node.target) if isinstance(name, ast.Name)}
-                assert "one" not in names, f"{module}: say what each of {ast.unparse(node.iter)} is"
+SOURCES = CORE | BUNDLED | FOREIGN
+
+
+def nodes_of(module: str) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(SOURCES[module].read_text()))
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_a_loop_variable_is_the_noun_it_stands_for(module: str) -> None:
+    for node in nodes_of(module):
+        if isinstance(node, ast.For | ast.comprehension):
+            names = {name.id for name in ast.walk(node.target) if isinstance(name, ast.Name)}
+            assert "one" not in names, f"say what each of {ast.unparse(node.iter)} is"
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_a_statement_has_one_effect(module: str) -> None:
+    for node in nodes_of(module):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
+            targets = [part for target in node.targets if isinstance(target, ast.Tuple) for part in target.elts]
+            assert not any(isinstance(part, ast.Attribute) for part in targets), f"split: {ast.unparse(node)}"
+        if isinstance(node, ast.Expr):
+            comprehension = isinstance(node.value, ast.ListComp | ast.SetComp | ast.DictComp)
+            assert not comprehension, f"write a loop: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_an_error_is_raised_again_as_itself(module: str) -> None:
+    for node in nodes_of(module):
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            rebuilt = ast.unparse(node.exc.func).startswith("type(")
+            assert not rebuilt, f"a copy loses attributes and breaks subclasses: {ast.unparse(node)}"

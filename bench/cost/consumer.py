@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from pathlib import Path
 import page
 from markdown import NUMBER, TEXT, markdown
 from plane import Plane, serving
-from watched import cpu
+from watched import PATIENCE, cpu
 
 SIZES = (20_000, 100_000)
 
@@ -73,10 +74,13 @@ class Pair:
         program: the Prometheus to run.
         way: one of WAYS.
         url: of the control plane.
+        targets: how many Prometheus has to discover before anything is measured.
     """
 
-    def __init__(self, folder: Path, program: str, way: str, url: str) -> None:
-        self._folder, self._way, self._url = folder, way, url
+    def __init__(self, folder: Path, program: str, way: str, url: str, targets: int) -> None:
+        self._folder = folder
+        self._way = way
+        self._url = url
         self._address = f"127.0.0.1:{_port()}"
         self.processes: list[subprocess.Popen[bytes]] = []
         if way != "native":
@@ -84,9 +88,10 @@ class Pair:
             self.settle()
         config = folder / "prometheus.yml"
         config.write_text(self._job() + NOT_SCRAPED)
-        flags = (f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address=127.0.0.1:{_port()}")
+        self._prometheus = f"127.0.0.1:{_port()}"
+        flags = (f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address={self._prometheus}")
         self._start(program, f"--config.file={config}", *flags, "--log.level=warn")
-        time.sleep(2)
+        self._wait_until_discovered(targets)
         self.settle()
 
     def spent(self) -> list[float]:
@@ -118,6 +123,21 @@ class Pair:
         with (self._folder / "log").open("ab") as log:
             self.processes.append(subprocess.Popen(command, stdout=log, stderr=log))  # noqa: S603 (ours, and Prometheus)
 
+    def _wait_until_discovered(self, targets: int) -> None:
+        # On a busy machine, a process that waits for the CPU looks idle.
+        deadline, found = time.monotonic() + PATIENCE, 0.0
+        while found < targets:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"Prometheus discovered {found:.0f} of {targets} targets")
+            time.sleep(1)
+            with contextlib.suppress(OSError):
+                found = self._metric("prometheus_sd_discovered_targets")
+
+    def _metric(self, name: str) -> float:
+        with urllib.request.urlopen(f"http://{self._prometheus}/metrics") as answer:
+            found = re.findall(rf"^{name}{{.*}} (\S+)$", answer.read().decode(), re.MULTILINE)
+        return sum(map(float, found))
+
     def _settings(self) -> list[str]:
         folder = self._folder
         common = [f"--cp-address={self._url}", f"--state-dir={folder}/state", f"--control-socket={folder}/control.sock"]
@@ -147,7 +167,7 @@ def measured(program: str, targets: int, way: str, changes: int) -> Spent:
     """Return the average cost of a change."""
     protocol = "HTTP" if way == "native" else "gRPC"
     with tempfile.TemporaryDirectory() as folder, serving(targets, protocol) as plane:
-        pair = Pair(Path(folder), program, way, plane.url)
+        pair = Pair(Path(folder), program, way, plane.url, targets)
         with contextlib.closing(pair):
             return _measured(pair, plane, targets, way, changes)
 

@@ -82,7 +82,9 @@ class Measurement:
     """
 
     def __init__(self, case: Case, plane: Plane, path: Path) -> None:
-        self._case, self._plane, self._path = case, plane, path
+        self._case = case
+        self._plane = plane
+        self._path = path
 
     def run(self, daemon: Watched, pairs: int) -> list[Cost]:
         """Take all steps."""

@@ -20,7 +20,9 @@ class Operated:
     def __init__(self, folder: Path, path: Path, url: str, hold: float) -> None:
         self._config = folder / "kuma-sd.conf"
         self._own = {"KUMA_SD_STATE_DIR": f"{folder}/state", "KUMA_SD_CONTROL_SOCKET": f"{folder}/control.sock"}
-        self._path, self._url, self._hold = path, url, hold
+        self._path = path
+        self._url = url
+        self._hold = hold
         self._name = ""
         self._edits = 0
         self._stack = contextlib.ExitStack()

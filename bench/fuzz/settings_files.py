@@ -1,7 +1,6 @@
 """Settings files: whatever they hold, a command shows no secret and ends with one of its statuses."""
 
 import contextlib
-import functools
 import io
 import shutil
 import tempfile
@@ -19,7 +18,6 @@ from kuma_sd.settings.schema import CoreOptions, WebOptions
 
 # What is installed does not change, and looking it up takes most of the time.
 PLUGINS = Plugins()
-manager._describe = functools.cache(manager._describe)  # noqa: SLF001 (as above)
 manager.Plugins = lambda: PLUGINS  # type: ignore[assignment,misc]
 
 # In memory, since it is written for each input.

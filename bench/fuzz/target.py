@@ -41,7 +41,8 @@ class Log(logging.Handler):
 
     def taken(self) -> list[logging.LogRecord]:
         """Return the records, and forget them."""
-        records, self.records = self.records, []
+        records = self.records
+        self.records = []
         return records
 
 

@@ -10,7 +10,9 @@ from kuma_sd.core.errors import KumaSDError, UsageError
 EXAMPLE = "kuma_sd_example_files"
 """Name of the package that holds the example's files."""
 
-_FILES = ("pyproject.toml", "setup.cfg", "kuma_sd_example/*.py", "kuma_sd_example/py.typed", "tests/*.py")
+FILES = ("pyproject.toml", "setup.cfg", "kuma_sd_example/*.py", "kuma_sd_example/py.typed", "tests/*.py")
+"""Patterns of the files that are written."""
+
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 
 
@@ -48,7 +50,7 @@ def _example() -> Iterator[tuple[str, str]]:
     spec = importlib.util.find_spec(EXAMPLE)
     folders = map(Path, (spec and spec.submodule_search_locations) or ())
     base = next(folder for folder in folders if folder.is_dir())
-    for pattern in _FILES:
+    for pattern in FILES:
         for path in sorted(base.glob(pattern)):
             yield str(path.relative_to(base)), path.read_text(encoding="utf-8")
 

@@ -52,7 +52,9 @@ class IncrementalCache(Generic[K, S, V]):
 
     def clear(self) -> None:
         """Forget the last round, whose keys mean something else now."""
-        self._items, self._values, self._failures = [], [], {}
+        self._items = []
+        self._values = []
+        self._failures = {}
 
     def fall_back_on(self, values: Callable[[], Mapping[K, V]]) -> None:
         """Set fallback values for the next round, for keys that cannot be computed and have no earlier value.

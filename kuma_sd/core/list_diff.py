@@ -48,7 +48,8 @@ def flattened(items: Iterable[T | tuple[T, ...]], kind: type[T]) -> list[T]:
 
     Items are not all tuples, since a tuple takes 48 bytes a target.
     """
-    mixed = list(items)
+    # A list is not copied, since there may be hundreds of thousands of items.
+    mixed = items if isinstance(items, list) else list(items)
     if set(map(type, mixed)) <= {kind}:
         return cast("list[T]", mixed)
     row: list[T] = []

@@ -53,7 +53,8 @@ class Mailbox(Generic[T]):
                 raise self._error
             if self._closed:
                 return {}
-            taken, self._items = self._items, {}
+            taken = self._items
+            self._items = {}
             return taken
 
     def close(self, error: BaseException | None = None) -> None:

@@ -4,7 +4,7 @@ Types of which one instance exists for each target are msgspec structs: they are
 tuples, are smaller, and, since they hold no cycles, are not tracked by the garbage collector (``gc=False``).
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Container, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -84,6 +84,8 @@ class Snapshot:
         received: when the message was received, in seconds of ``time.time()``.
         connected: when the current contact with the control plane began, in seconds of ``time.monotonic()``.
         unreadable: digests of the resources that could not be read; an equal digest means the same resource.
+        left_out: the keys of assignments that exist, but that the settings of the source leave out: an operator said
+            so, and they are not held.
     """
 
     control_plane: str
@@ -91,6 +93,7 @@ class Snapshot:
     received: float
     connected: float
     unreadable: frozenset[bytes] = frozenset()
+    left_out: Container[Key] = frozenset()
 
     @property
     def complete(self) -> bool:

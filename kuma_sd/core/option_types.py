@@ -151,6 +151,8 @@ DURATION = OptionType("duration", _parse_duration, show_duration)
 DURATION_OR_FOREVER = OptionType("duration|forever", _parse_duration_or_forever, show_duration)
 SIZE = OptionType("size", _parse_size, _show_size)
 SECRET = OptionType("secret", _parse_secret, str, secret=True)
+SECRET_FILE = OptionType("text", TEXT.parse)
+"""The path of a file that holds a secret: the path may be shown, its content never."""
 URL = OptionType("url", parse_url, may_hold_secret=True)
 FILE_CONTENT = OptionType("file", _parse_file_content)
 HOST = OptionType("host", _parse_host)

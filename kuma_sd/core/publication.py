@@ -49,12 +49,12 @@ class Publication:
     @classmethod
     def of(cls, groups: Iterable[TargetGroup], received: float) -> "Publication":
         """Create a publication from groups that are sorted by key."""
-        publication = cls(tuple(groups), received)
-        duplicates = len(publication.groups) - len(set(publication.lines))
-        if not duplicates:
-            return publication
-        unique = dict(zip(reversed(publication.lines), reversed(publication.groups), strict=True))
-        return cls(tuple(sorted(unique.values())), received, duplicates)
+        ordered = tuple(groups)
+        duplicates = len(ordered) - len(set(map(_LINE, ordered)))
+        if duplicates:
+            unique = dict(zip(map(_LINE, reversed(ordered)), reversed(ordered), strict=True))
+            ordered = tuple(sorted(unique.values()))
+        return cls(ordered, received, duplicates)
 
     def since(self, earlier: "Publication | None") -> Change:
         """Compare with an earlier publication.

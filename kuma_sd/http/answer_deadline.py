@@ -55,7 +55,8 @@ class Pace:
         """Record the number of bytes received."""
         if self._headers_read and not self.in_body:
             self.in_body = True
-            self._deadline, self._missing = 0.0, 0
+            self._deadline = 0.0
+            self._missing = 0
         now = time.monotonic()
         if self.in_body and self._missing <= 0 and now >= self._deadline:
             self._deadline = now + BODY_SECONDS

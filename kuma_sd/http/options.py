@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kuma_sd.core.option_types import BOOL, SECRET, SIZE, TEXT, URL, lines_of
+from kuma_sd.core.option_types import BOOL, SECRET, SECRET_FILE, SIZE, TEXT, URL, lines_of
 from kuma_sd.core.options import OptionType, option
 from kuma_sd.core.secret import Secret
 from kuma_sd.core.url import Url
@@ -46,7 +46,7 @@ class TlsOptions:
         "", TEXT, "File with the CA certificates to trust, as PEM. If empty, those of the system."
     )
     tls_cert_file: str = option("", TEXT, "File with the client certificate, as PEM, for servers that require one.")
-    tls_key_file: str = option("", TEXT, "File with the key of the client certificate, as PEM.")
+    tls_key_file: str = option("", SECRET_FILE, "File with the key of the client certificate, as PEM.")
     tls_insecure_skip_verify: bool = option(False, BOOL, "Do not verify the server's certificate. For tests only.")
 
 
@@ -60,6 +60,6 @@ class ClientOptions(TlsOptions):
     max_message_size: int = option(2**28, SIZE, "Maximum size of a response. A million targets need some 600MiB.")
     proxy: Url | None = option(None, URL, "URL of an HTTP proxy. If empty, the environment decides (http_proxy, …).")
     header: tuple[Header, ...] = option((), lines_of(HEADER), "Headers to send, one per line, each NAME: VALUE.")
-    bearer_token_file: str = option("", TEXT, "File with a bearer token for a gateway: one line of ASCII.")
+    bearer_token_file: str = option("", SECRET_FILE, "File with a bearer token for a gateway: one line of ASCII.")
     basic_auth_username: str = option("", TEXT, "User name for a gateway.")
     basic_auth_password: Secret = option(Secret(""), SECRET, "Password of that user.")

@@ -90,7 +90,10 @@ class Decoder:
             SourceError: there are resources, and none can be decoded.
         """
         if response.codec is not self._codec:
-            self._codec, self._known, self._failures, self._assignments = response.codec, {}, {}, []
+            self._codec = response.codec
+            self._known = {}
+            self._failures = {}
+            self._assignments = []
             self._expanded = self._checksum = 0
         fresh, gone = self._compared(response.resources)
         if gone or fresh:

@@ -54,7 +54,8 @@ class ConnectionLog:
         """
         self._calm.set(None)
         with self._lock:
-            was_up, self._up = self._up, False
+            was_up = self._up
+            self._up = False
             if self._flapping or was_up is False:
                 _log.debug("connection failed", control_plane=self._title, reason=reason)
                 return
@@ -71,7 +72,9 @@ class ConnectionLog:
 
     def _is_calm(self) -> None:
         with self._lock:
-            flapping, self._flapping, self._lost_lately = self._flapping, False, False
+            flapping = self._flapping
+            self._flapping = False
+            self._lost_lately = False
             if flapping and self._up:
                 self._say_connected()
 

@@ -162,7 +162,8 @@ class ControlPlane:
 
     def restore(self, last_good: LastGoodTargets) -> None:
         """Start with the targets that were published before a restart."""
-        self.file, self.received = last_good.file, last_good.received
+        self.file = last_good.file
+        self.received = last_good.received
         self.changed = last_good.received
         self.published_as = last_good.published_name
         self.guard.restore(last_good.assignments)
@@ -174,8 +175,10 @@ class ControlPlane:
         """Apply another configuration; published targets stay."""
         # Before the source changes, since a new one knows nothing of this contact.
         self._age(now)
-        before, self.config = self.config, config
-        self.guard.max_drop, self.guard.hold = config.max_drop, config.hold
+        before = self.config
+        self.config = config
+        self.guard.max_drop = config.max_drop
+        self.guard.hold = config.hold
         self._log.title = config.title
         if config.name != before.name:
             self.guard.rename(config.name)
@@ -267,7 +270,8 @@ class ControlPlane:
         self.guard.lose_contact()
 
     def _expire(self) -> None:
-        self.expired, self.restored = True, False
+        self.expired = True
+        self.restored = False
         if self.published:
             _log.warning(
                 "not connected for longer than max-age; its targets were dropped",

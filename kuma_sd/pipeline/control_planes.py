@@ -167,7 +167,8 @@ class ControlPlanes:
             for control_plane in self.leaving:
                 self._forget(control_plane.file)
                 self._left.append((now, control_plane))
-            self.leaving, self._instead = [], []
+            self.leaving = []
+            self._instead = []
 
 
 def _restored(saved: LastGoodTargets, now: float) -> ControlPlane:

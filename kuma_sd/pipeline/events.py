@@ -125,9 +125,11 @@ class Events:
         """Call the listeners until closed, and then for what waits, at most for half a second."""
         while event := self._next():
             hook, arguments = event
-            for listener in self._listeners.get(hook, ()):
-                self._tell(listener, hook, arguments)
-            self._delivered += 1
+            # What a reload publishes again is no news.
+            if arguments.get("change", True):
+                for listener in self._listeners.get(hook, ()):
+                    self._tell(listener, hook, arguments)
+                self._delivered += 1
             # While the next one is awaited, no publication may stay.
             del event, arguments
 
@@ -147,7 +149,8 @@ class Events:
                 self._changed.notify()
                 return
             now, before = time.time(), self._dropped_at
-            self._dropped, self._dropped_at = self._dropped + 1, now
+            self._dropped = self._dropped + 1
+            self._dropped_at = now
         if before is None or now - before > CALM_SECONDS:
             slow = self._call
             _log.warning(

@@ -3,7 +3,7 @@
 import enum
 import itertools
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -117,7 +117,7 @@ class Guard:
             changes: its difference from the published assignments, if already known.
             conclusive: whether the targets that it lacks may be released later; otherwise all of them are held.
         """
-        gone = self._gone(changes or difference(self.published, snapshot.assignments))
+        gone = self._gone(changes or difference(self.published, snapshot.assignments), snapshot.left_out)
         self._held = {key: held for key, held in self._held.items() if key in gone}
         self._released = {key: since for key, since in self._released.items() if now - since < self.hold}
         appeared = self._note_unreadable(snapshot)
@@ -179,10 +179,13 @@ class Guard:
         self._present = ()
         self.accept()
 
-    def _gone(self, changes: Changes) -> dict[Key, Assignment]:
-        """Return the published assignments that are missing; targets that returned no longer count as released."""
+    def _gone(self, changes: Changes, left_out: Container[Key]) -> dict[Key, Assignment]:
+        """Return the published assignments that are missing without the operator's word.
+
+        Targets that returned no longer count as released.
+        """
         vanished, fresh = changes
-        gone = {assignment.key: assignment for assignment in vanished}
+        gone = {assignment.key: assignment for assignment in vanished if assignment.key not in left_out}
         if gone:
             for key in map(_KEY, fresh):
                 gone.pop(key, None)
@@ -203,7 +206,8 @@ class Guard:
                 if not held.doubt:
                     del self._held[key]
             elif appeared and (held.since is None or held.since - snapshot.connected <= self.hold):
-                held.doubt, held.reason = appeared, Reason.UNREADABLE
+                held.doubt = appeared
+                held.reason = Reason.UNREADABLE
         return appeared
 
     def _suspicious(self, missing: Mapping[Key, Assignment], connected: float, now: float) -> dict[Key, _Held]:

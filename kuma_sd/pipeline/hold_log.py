@@ -74,7 +74,8 @@ class HoldLog:
         if not doubtful:
             if self._doubt_said:
                 _log.info("no target is in doubt any more", control_plane=self.title)
-            self._doubtful_since, self._doubt_said = None, False
+            self._doubtful_since = None
+            self._doubt_said = False
             return
         self._doubtful_since = now if self._doubtful_since is None else self._doubtful_since
         if not self._doubt_said and now - self._doubtful_since >= hold:

@@ -121,10 +121,9 @@ class LineTemplates:
         return template
 
     def _made(self, target: Target) -> _Template | None:
-        repaired, collided = self._profile.repaired, self._profile.collided
-        labels = self._profile(_marked(target))
-        repaired, self._profile.repaired = self._profile.repaired - repaired, repaired
-        collided, self._profile.collided = self._profile.collided - collided, collided
+        # A profile of its own, since that of the chain counts the repairs of targets.
+        profile = LabelProfile(self._profile.name)
+        labels = profile(_marked(target))
         if INTERVAL in labels or TIMEOUT in labels:
             # Whether Prometheus takes these depends on their values.
             return None
@@ -133,7 +132,7 @@ class LineTemplates:
         except TransformError:
             return None
         line = b"%b".join(piece.replace(b"%", b"%%") for piece in pieces[::2])
-        return _Template(line, itemgetter(*map(int, pieces[1::2])), repaired, collided)
+        return _Template(line, itemgetter(*map(int, pieces[1::2])), profile.repaired, profile.collided)
 
 
 def _shared_values(target: Target) -> tuple[str, ...]:

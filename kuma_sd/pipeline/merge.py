@@ -129,7 +129,8 @@ class Pipeline:
         renames = self.control_planes.configure(configuration.control_planes, configuration.start_wait, now)
         for route in configuration.routes:
             route.inherit(self.routes, renames)
-        self.routes, self._start_wait = configuration.routes, configuration.start_wait
+        self.routes = configuration.routes
+        self._start_wait = configuration.start_wait
         self._show(now)
         if not self.status.published:
             return

@@ -61,7 +61,8 @@ class Contact:
 
     def broke(self, now: float, *, was_ended: bool) -> None:
         """Record that the connection was lost, or that the other side ended it."""
-        self._broke, self._was_ended = now, was_ended
+        self._broke = now
+        self._was_ended = was_ended
 
     def failed(self) -> float | None:
         """Record that an attempt to connect failed; return when the contact was lost if this attempt ends it."""

@@ -78,7 +78,7 @@ def kuma_sd_hold_began(control_plane: str, targets: int, reason: str, suspicious
 
 @hookspec
 def kuma_sd_hold_ended(control_plane: str) -> None:
-    """Tell that the guard holds no target of a control plane any more: they came back or were let go.
+    """Tell that the guard holds no target of a control plane anymore: they returned or were released.
 
     Args:
         control_plane: its name, or its address if it has no name.
@@ -88,7 +88,7 @@ def kuma_sd_hold_ended(control_plane: str) -> None:
 
 @hookspec
 def kuma_sd_published(output: str, publication: "Publication", change: "Change") -> None:
-    """Tell that an output published something.
+    """Tell that an output published something new.
 
     Args:
         output: the output's name.

@@ -3,6 +3,7 @@
 import os
 import pwd
 import re
+import shlex
 import stat
 import sys
 from pathlib import Path
@@ -48,10 +49,10 @@ def _read(text: str) -> FileContent:
         raise ValueError("is no name for a plugin file; one is like my_plugin.py")
     try:
         with open_regular(path) as file:
-            _check_trust(os.fstat(file.fileno()), "")
+            _check_trust(os.fstat(file.fileno()), path, "")
             # The directory of the link, and the one of the file that it leads to.
             for directory in dict.fromkeys((path.absolute().parent, Path(os.path.realpath(path)).parent)):
-                _check_trust(directory.stat(), f"is in {str(directory)!r}, which ")
+                _check_trust(directory.stat(), directory, f"is in {str(directory)!r}, which ")
             content = file.read(LARGEST + 1)
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from error
@@ -60,7 +61,7 @@ def _read(text: str) -> FileContent:
     return FileContent(path, content)
 
 
-def _check_trust(status: os.stat_result, what: str) -> None:
+def _check_trust(status: os.stat_result, path: Path, what: str) -> None:
     trusted = 0, os.geteuid()
     if status.st_uid not in trusted:
         raise ValueError(
@@ -68,7 +69,8 @@ def _check_trust(status: os.stat_result, what: str) -> None:
             f"it must belong to {' or '.join(dict.fromkeys(map(_name_of, trusted)))}"
         )
     if stat.S_IMODE(status.st_mode) & _WRITABLE_BY_OTHERS:
-        raise ValueError(f"{what}can be written by other users, so that it may hold anything; run: chmod go-w")
+        command = f"chmod go-w {shlex.quote(str(path))}"
+        raise ValueError(f"{what}can be written by other users, so that it may hold anything; run: {command}")
 
 
 def _name_of(user: int) -> str:

@@ -1,51 +1,9 @@
 """Label profiles: convert a target's facts and labels to the labels that Prometheus sees."""
 
-import re
 from collections.abc import Callable
-from typing import NamedTuple
 
-from kuma_sd.core.bounded_cache import remember_short
 from kuma_sd.core.model import Labels, Target
-
-_INVALID = re.compile("[^a-zA-Z0-9_]")
-
-
-# Bounded, since tag names come from outside.
-@remember_short(10_000)
-def valid_name(name: str) -> str:
-    """Make a label name valid for every Prometheus: ``[a-zA-Z_][a-zA-Z0-9_]*``.
-
-    A leading digit gets ``_`` in front. The Go program left the digit, and Prometheus 2 refused the whole file.
-    """
-    valid = _INVALID.sub("_", name)
-    return valid if valid and not valid[0].isdigit() else f"_{valid}"
-
-
-def is_valid(name: str) -> bool:
-    """Tell whether every version of Prometheus accepts this label name."""
-    return valid_name(name) == name
-
-
-# Cached, since most targets share their label names.
-@remember_short(1000)
-def _are_valid(names: tuple[str, ...]) -> bool:
-    return all(map(is_valid, names))
-
-
-class _Repair(NamedTuple):
-    names: tuple[tuple[str, str], ...]
-    repaired: int
-    collided: int
-
-
-@remember_short(1000)
-def _repair(names: tuple[str, ...]) -> _Repair:
-    valid: dict[str, str] = {}
-    # If several names become the same, the one that was valid wins, else the smallest original.
-    for name in sorted(names, key=lambda name: (not is_valid(name), name)):
-        valid.setdefault(valid_name(name), name)
-    repaired = sum(name != original for name, original in valid.items())
-    return _Repair(tuple(valid.items()), repaired, len(names) - len(valid))
+from kuma_sd.prometheus.label_names import are_valid, repair_names
 
 
 def kuma_prometheus_sd(target: Target) -> Labels:
@@ -99,6 +57,7 @@ class LabelProfile:
 
     def __init__(self, name: str) -> None:
         self._labels = PROFILES[name]
+        self.name = name
         self.repaired = 0
         self.collided = 0
 
@@ -108,10 +67,10 @@ class LabelProfile:
 
     def made_valid(self, labels: Labels) -> Labels:
         """Make label names valid: Prometheus would refuse the whole file for one invalid name."""
-        if _are_valid(tuple(labels)):
+        if are_valid(tuple(labels)):
             return labels
         present = {name: value for name, value in labels.items() if value}
-        repair = _repair(tuple(present))
+        repair = repair_names(tuple(present))
         self.repaired += repair.repaired
         self.collided += repair.collided
         return {valid: present[name] for valid, name in repair.names}

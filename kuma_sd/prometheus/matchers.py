@@ -7,7 +7,7 @@ from functools import cached_property
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.options import OptionType
-from kuma_sd.prometheus.label_name import LABEL_NAME
+from kuma_sd.prometheus.label_names import LABEL_NAME
 from kuma_sd.prometheus.regex import PATTERN_CACHE_SIZE, Pattern, parse_pattern
 
 __all__ = ["MATCHERS", "PATTERN_CACHE_SIZE", "Matcher", "Matchers", "Pattern", "parse_matchers", "parse_pattern"]

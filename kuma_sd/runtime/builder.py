@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kuma_sd.core.errors import ConfigError, KumaSDError, Mistakes
 from kuma_sd.core.publication import Publication
-from kuma_sd.pipeline.chain import Chain, LabelLimits
+from kuma_sd.pipeline.chain import Chain
+from kuma_sd.pipeline.label_limits import LabelLimits
 from kuma_sd.plugin.context import Context, Contributions
 from kuma_sd.plugin.hook_calls import HookTransform
 from kuma_sd.plugin.interfaces import Output, Source, Transform

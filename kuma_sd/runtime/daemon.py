@@ -206,7 +206,8 @@ class Daemon:
 
     def _adopt(self, settings: Settings, components: Components) -> Configuration:
         """Create the workers of new settings, reusing those whose components did not change."""
-        self._settings, self._components = settings, components
+        self._settings = settings
+        self._components = components
         self.events.replace_listeners(settings.plugins.listeners)
         self.outputs = {name: self._output_worker(*pair) for name, pair in components.outputs.items()}
         self.sources = {name: self._source_worker(*pair) for name, pair in components.sources.items()}

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 
@@ -15,6 +15,7 @@ from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.plugin.context import Context
 from kuma_sd.runtime.builder import Components
 from kuma_sd.runtime.daemon import Daemon
+from kuma_sd.settings.loader import OutputSettings
 from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
 from kuma_sd.telemetry.history import FINE, History
 from kuma_sd.telemetry.output_status import OutputStatus
@@ -166,7 +167,7 @@ class StatusCollector:
             name=name,
             plugin=settings.plugin_name,
             label_profile=settings.label_profile,
-            transforms=tuple(transform.name for transform in settings.transforms),
+            transforms=(*(step.name for step in settings.transforms), *(hook.name for hook in components.hooks)),
             chain=components.chain_of(settings).status,
             publishing=status.publishing,
             busy=0.0 if status.attempt is None else time.monotonic() - status.attempt,
@@ -176,10 +177,17 @@ class StatusCollector:
             size=size.of(publication),
             parts=part.of(publication if parts else None),
             paths=tuple(context.contributions.served),
-            facts=self._facts(f"output {name}", context),
+            facts=self._facts(f"output {name}", context) | self._facts_of_transforms(settings, components),
         )
 
-    def _facts(self, owner: str, context: Context) -> Mapping[str, str]:
+    def _facts_of_transforms(self, settings: OutputSettings, components: Components) -> dict[str, str]:
+        facts: dict[str, str] = {}
+        for transform in settings.transforms:
+            reported = self._facts(f"transform {transform.name}", components.contexts["transform", transform.name])
+            facts |= {f"{transform.name} {name}": value for name, value in reported.items()}
+        return facts
+
+    def _facts(self, owner: str, context: Context) -> dict[str, str]:
         facts: dict[str, str] = {}
         for report in context.contributions.reports:
             try:

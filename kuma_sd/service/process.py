@@ -23,8 +23,8 @@ from kuma_sd.system.log_format import configure, drain, write_in_thread
 from kuma_sd.system.malloc import give_back
 from kuma_sd.system.systemd import Notifier
 from kuma_sd.web.client import default_control_socket
-from kuma_sd.web.server.listener import ControlSocket
-from kuma_sd.web.server.tcp import WebListeners
+from kuma_sd.web.server.control_socket import ControlSocket
+from kuma_sd.web.server.tcp_listeners import WebListeners
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -162,7 +162,8 @@ class Service:
                 _log.info("the settings are unchanged")
             else:
                 self._daemon.reload(settings)
-        before, self._settings = self._settings, settings
+        before = self._settings
+        self._settings = settings
         self._control.move(_control_socket_of(settings))
         configure(settings.core.log_level, settings.core.log_format)
         for warning in settings.warnings:

@@ -18,14 +18,21 @@ def exposed(effective: Iterable[Effective], file: str | None) -> Iterator[str]:
     secrets = [option for option in effective if MASK in option.value]
     for secret in secrets:
         if secret.origin.startswith("flag "):
-            yield f"{secret.origin} holds a password, and others can read the command line; set it in the settings file"
+            what = "what may be a secret in its query" if _is_query(secret) else "a password"
+            yield f"{secret.origin} holds {what}, and others can read the command line; set it in the settings file"
     in_file = [secret for secret in secrets if file and secret.origin.startswith(f"{file}:")]
     if file and in_file and _is_readable_by_all(Path(file)):
         first = in_file[0]
+        what = "what may be a secret" if all(map(_is_query, in_file)) else "secrets"
         yield (
-            f"{file} holds secrets ('{first.option.name}' in [{first.section}]), and every user here can read it; "
+            f"{file} holds {what} ('{first.option.name}' in [{first.section}]), and every user here can read it; "
             "give it to root and the daemon's group with mode 0640"
         )
+
+
+def _is_query(secret: Effective) -> bool:
+    """Tell whether only the query of a URL is masked, which need not be a secret."""
+    return secret.value.count(MASK) == secret.value.count(f"?{MASK}")
 
 
 def _is_readable_by_all(path: Path) -> bool:

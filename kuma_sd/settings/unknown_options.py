@@ -80,7 +80,17 @@ def _unknown_options(
         used = entry.section in (CORE, WEB) or entry.section in instances.names
         switched_off = entry.section == CORE and entry.key in of_sources
         if used and (entry.section, entry.key) not in schema and not switched_off:
-            yield f"{file.name}:{entry.line}: unknown option '{entry.key}' in [{entry.section}]{_hint(entry, schema)}"
+            hint = _hint_of_source(entry, plugins) or _hint(entry, schema)
+            yield f"{file.name}:{entry.line}: unknown option '{entry.key}' in [{entry.section}]{hint}"
+
+
+def _hint_of_source(entry: Entry, plugins: Plugins) -> str:
+    """Name the addresses that have this option, if the settings have no such address."""
+    schemes = [plugin.name for plugin in plugins.available() if plugin.kind == "source"]
+    having = [scheme for scheme in schemes if entry.key in _options_of_scheme(scheme, plugins)]
+    if entry.section != CORE or not having:
+        return ""
+    return f"; it needs a control plane in cp-address that begins with {' or '.join(f'{name}://' for name in having)}"
 
 
 def _hint(entry: Entry, schema: Schema) -> str:
@@ -110,8 +120,12 @@ def _swallowed_options(file: ConfigFile, schema: Schema) -> Iterator[str]:
 def _options_of_sources(instances: Instances, plugins: Plugins) -> set[str]:
     names: set[str] = set()
     for instance in instances.control_planes:
-        try:
-            names.update(option.name for option in options_of(plugins.source(instance.plugin).options))
-        except PluginError:
-            continue
+        names.update(_options_of_scheme(instance.plugin, plugins))
     return names
+
+
+def _options_of_scheme(scheme: str, plugins: Plugins) -> set[str]:
+    try:
+        return {option.name for option in options_of(plugins.source(scheme).options)}
+    except PluginError:
+        return set()

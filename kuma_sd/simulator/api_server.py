@@ -98,7 +98,8 @@ class ApiServer:
         """Cut all connections and free the port; closing twice does no harm."""
         if self._running is None:
             return
-        (splitter, thread), self._running = self._running, None
+        splitter, thread = self._running
+        self._running = None
         splitter.close()
         thread.join()
         if self._lists:

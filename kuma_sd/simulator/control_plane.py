@@ -154,7 +154,8 @@ class SimulatedControlPlane(Generic[C]):
             self.api.close()
         if self._running is None:
             return
-        running, self._running = self._running, None
+        running = self._running
+        self._running = None
         running.cache.close()
         running.splitter.close()
         if running.grpc:

@@ -72,7 +72,8 @@ class Stream:
         """End the iteration; the first call sets the status."""
         with self._changed:
             if not self._ended:
-                self._ended, self.status = True, (code, details)
+                self._ended = True
+                self.status = (code, details)
             self._changed.notify_all()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -87,8 +88,10 @@ class Stream:
                 return None
             if self._injected:
                 return self._injected.popleft()
-            snapshot, self._stale = self._present, None
-            self._asked, self._sent = None, snapshot.version
+            snapshot = self._present
+            self._stale = None
+            self._asked = None
+            self._sent = snapshot.version
             self._nonce += 1
         served = not self._groups or self._traffic.serves(self._node_id or "")
         resources = shuffled(snapshot.resources[self._format.transport]) if served else ()

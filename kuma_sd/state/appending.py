@@ -41,7 +41,8 @@ class AppendedFile:
 
         A change is encoded at once, so that the old assignments are not kept in memory until it is written.
         """
-        before, self._last_good = self._last_good, last_good
+        before = self._last_good
+        self._last_good = last_good
         if before.origin != last_good.origin:
             return False
         gone, new = difference(before.assignments, last_good.assignments)

@@ -5,6 +5,7 @@ deleted directory is no longer watched; its queue may overflow; the number of wa
 event only triggers a check, and files are also checked periodically.
 """
 
+import logging
 import os
 import stat
 import threading
@@ -95,7 +96,8 @@ class FileWatcher:
         Returns:
             Whether some files were not watched before.
         """
-        before, self._paths = self._paths, frozenset(paths)
+        before = self._paths
+        self._paths = frozenset(paths)
         for path in self._paths:
             if path not in self._seen:
                 self._seen[path] = _look_at(path)
@@ -201,6 +203,8 @@ class _Directories:
         from watchdog import events, observers  # noqa: PLC0415
 
         if self._observer is None or not self._observer.is_alive():
+            # It logs an error when a watch ends while its thread reads (seen with 7.1); is_alive() tells what matters.
+            logging.getLogger("watchdog").setLevel(logging.CRITICAL)
             observer = observers.Observer()
             observer.start()
             self._observer = observer

@@ -62,8 +62,10 @@ class LogWriter:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._lines or self._lost)
-                lines, self._lines = self._lines, deque()
-                lost, self._lost = self._lost, 0
+                lines = self._lines
+                self._lines = deque()
+                lost = self._lost
+                self._lost = 0
                 self._writing = True
             text = "".join(lines)
             if lost:

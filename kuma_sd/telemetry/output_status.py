@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from kuma_sd.telemetry.chain_status import ChainStatus
 from kuma_sd.telemetry.histogram import Histogram
 from kuma_sd.telemetry.publication_counts import Parts, Size
 
@@ -26,42 +27,6 @@ class PublishingStatus:
     failing: str = ""
     last: float | None = None
     seconds: Histogram = field(default_factory=Histogram)
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """A target whose conversion fails: it keeps its last good labels, or is left out if it has none.
-
-    Args:
-        control_plane: the name of its control plane.
-        mesh: its mesh.
-        name: the name of the dataplane.
-        why: why its conversion fails.
-    """
-
-    control_plane: str
-    mesh: str
-    name: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChainStatus:
-    """The status of a chain; replaced whole, never changed.
-
-    Args:
-        quarantined: the number of quarantined targets.
-        quarantine: some of the quarantined targets, and why.
-        without_address: the number of results of transforms dropped so far because they have no address.
-        labels_repaired: the number of label names made valid so far.
-        labels_collided: the number of labels lost so far because another has the same name once it is valid.
-    """
-
-    quarantined: int = 0
-    quarantine: tuple[Quarantined, ...] = ()
-    without_address: int = 0
-    labels_repaired: int = 0
-    labels_collided: int = 0
 
 
 class OutputStatus(msgspec.Struct, frozen=True):

@@ -80,7 +80,7 @@ def _of_control_plane(one: ControlPlaneStatus, now: float) -> Iterator[Problem]:
         what = f"Control plane {one.title} {last}{_fate(one)}"
         yield Problem("disconnected", ERROR, what, one.failing or "no answer yet", control_plane=one.name)
     elif one.source.note:
-        what = f"Control plane {one.title} sends {counted(one.assignments, 'target')}"
+        what = f"Control plane {one.title} sends {counted(one.assignments - one.guard.targets, 'target')}"
         yield Problem("note", WARNING, what, one.source.note, control_plane=one.name)
     if one.guard.suspicious:
         until = "until an operator accepts"

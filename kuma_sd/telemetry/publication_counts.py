@@ -110,7 +110,8 @@ class Measured(Generic[T]):
         with self._lock:
             began = time.monotonic()
             if publication is not self._last() and began >= self._good_until:
-                self._value, self._last = self._measure(publication), weakref.ref(publication)
+                self._value = self._measure(publication)
+                self._last = weakref.ref(publication)
                 ended = time.monotonic()
                 self._good_until = ended + (ended - began) / SHARE
             return self._value

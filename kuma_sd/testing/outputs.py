@@ -51,13 +51,13 @@ class OutputContract:
         """`kuma-sd check` opens every output beside a running daemon."""
         options = self.options(tmp_path)
         before = sorted(tmp_path.rglob("*"))
-        with contextlib.closing(self._open(options)), contextlib.closing(self._open(options)):
+        with contextlib.closing(self._open(options, tmp_path)), contextlib.closing(self._open(options, tmp_path)):
             assert sorted(tmp_path.rglob("*")) == before, "open() wrote something; that is for start() and publish()"
 
     def test_it_publishes_whatever_comes(self, tmp_path: Path) -> None:
         """Additions, changes, removals, nothing new, an empty list, unusual text."""
         options = self.options(tmp_path)
-        with self._started(options) as output:
+        with self._started(options, tmp_path) as output:
             for each in _publications():
                 output.publish(each)
                 self._assert_published(options, each)
@@ -65,7 +65,7 @@ class OutputContract:
     def test_closing_takes_nothing_away_nor_does_closing_twice(self, tmp_path: Path) -> None:
         """Published targets stay when the daemon ends."""
         options, last = self.options(tmp_path), publication("backend-01", "backend-02")
-        with self._started(options) as output:
+        with self._started(options, tmp_path) as output:
             output.publish(last)
             output.close()
         self._assert_published(options, last)
@@ -73,8 +73,8 @@ class OutputContract:
     def test_a_new_instance_takes_over(self, tmp_path: Path) -> None:
         """A reload opens the new instance while the old one runs, and starts it after the old one's close()."""
         options, last = self.options(tmp_path), publication("backend-02")
-        new = self._open(options)
-        with self._started(options) as old:
+        new = self._open(options, tmp_path)
+        with self._started(options, tmp_path) as old:
             old.publish(publication("backend-01"))
         with contextlib.closing(new):
             new.start()
@@ -83,14 +83,14 @@ class OutputContract:
 
     def test_what_it_offers_is_spelt_right(self, tmp_path: Path) -> None:
         """The daemon looks for optional methods by name, and would overlook one that is misspelt."""
-        with contextlib.closing(self._open(self.options(tmp_path))) as output:
+        with contextlib.closing(self._open(self.options(tmp_path), tmp_path)) as output:
             found = list(faults(output, Output, OF_OUTPUTS))
             assert not found, "; ".join(found)
 
     def test_its_explanations_and_advice_are_text(self, tmp_path: Path) -> None:
         """`kuma-sd explain`, `diff` and `check` show what the optional methods return."""
         shown = publication("backend-01", "backend-02")
-        with self._started(self.options(tmp_path)) as output:
+        with self._started(self.options(tmp_path), tmp_path) as output:
             output.publish(shown)
             if isinstance(output, ExplainsGroups):
                 where, taken = output.explain(shown.groups[0])
@@ -110,24 +110,24 @@ class OutputContract:
         options = self.broken(tmp_path)
         if options is None:
             return
-        error = self._failure(options)
+        error = self._failure(options, tmp_path)
         assert error, "neither start() nor publish() raised an OutputError with the options of broken()"
         assert len(str(error).splitlines()) == 1, "an OutputError's message is one line that says what to do about it"
 
-    def _open(self, options: Any) -> Output:  # noqa: ANN401 (each plugin has its own class)
-        return self.plugin.open(options, context())
+    def _open(self, options: Any, directory: Path) -> Output:  # noqa: ANN401 (each plugin has its own class)
+        return self.plugin.open(options, context(directory / "state"))
 
-    def _failure(self, options: Any) -> OutputError | None:  # noqa: ANN401 (each plugin has its own class)
+    def _failure(self, options: Any, directory: Path) -> OutputError | None:  # noqa: ANN401 (each plugin has its own class)
         try:
-            with self._started(options) as output:
+            with self._started(options, directory) as output:
                 output.publish(publication("backend-01"))
         except OutputError as error:
             return error
         return None
 
     @contextlib.contextmanager
-    def _started(self, options: Any) -> Iterator[Output]:  # noqa: ANN401 (each plugin has its own class)
-        with contextlib.closing(self._open(options)) as output:
+    def _started(self, options: Any, directory: Path) -> Iterator[Output]:  # noqa: ANN401 (each plugin has its own class)
+        with contextlib.closing(self._open(options, directory)) as output:
             output.start()
             yield output
 

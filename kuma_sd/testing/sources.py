@@ -116,7 +116,7 @@ class SourceContract:
             assert not found, "; ".join(found)
 
     def _open(self, address: str, directory: Path) -> Source:
-        return self.plugin.open(self.options(directory), context(address=address))
+        return self.plugin.open(self.options(directory), context(directory / "state", address=address))
 
     @contextlib.contextmanager
     def _first(self, directory: Path) -> Iterator[tuple[Source, Snapshot]]:

@@ -93,7 +93,7 @@ class TransformContract:
         assert spent < self.seconds_per_call, f"a call takes {spent * 1e6:.0f} µs"
 
     def _open(self, directory: Path) -> Transform:
-        return self.plugin.open(self.options(directory), context())
+        return self.plugin.open(self.options(directory), context(directory / "state"))
 
 
 def _results(transform: Transform, example: Target) -> list[Labels]:

@@ -433,5 +433,6 @@ class Moments(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-TestMoments = Moments.TestCase
+# Each of the 50 sequences writes and syncs up to 30 times.
+TestMoments = pytest.mark.timeout(300)(Moments.TestCase)
 TestMoments.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)

@@ -13,7 +13,7 @@ from kuma_sd import ConfigError, FileContent, Labels
 from kuma_sd.core.options import REQUIRED, options_of
 from kuma_sd.testing import TransformContract, target
 from kuma_sd_bundled import relabel
-from kuma_sd_bundled.relabel import RULES, Relabel, RelabelOptions, letters
+from kuma_sd_bundled.relabel import RULES, Relabel, RelabelOptions, letter_case
 from kuma_sd_bundled.relabel.document import MAX_RULES, MAX_SIZE, MAX_SOURCE_LABELS
 from kuma_sd_bundled.relabel.rules import ACTIONS
 
@@ -174,12 +174,12 @@ def test_templates_are_expanded_as_in_go(template: str, expanded: str) -> None:
     ],
 )
 def test_letters_change_case_rune_by_rune(text: str, lower: str, upper: str) -> None:
-    assert (letters.lower(text), letters.upper(text)) == (lower, upper)
+    assert (letter_case.lower(text), letter_case.upper(text)) == (lower, upper)
 
 
 @given(st.text())
 def test_changing_case_keeps_the_number_of_runes(text: str) -> None:
-    assert len(letters.lower(text)) == len(letters.upper(text)) == len(text)
+    assert len(letter_case.lower(text)) == len(letter_case.upper(text)) == len(text)
 
 
 @pytest.mark.parametrize(

@@ -263,6 +263,7 @@ SLOW_AND_NOT_NEEDED = {
         "http",
         "kuma_sd.prometheus.matchers",
         "kuma_sd.service.process",
+        "kuma_sd.telemetry.output_status",
         "kuma_sd.web.application",
         "kuma_sd_bundled.labels",
         "re2",

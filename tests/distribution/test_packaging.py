@@ -13,10 +13,12 @@ from typing import NamedTuple
 
 import pytest
 
+from kuma_sd.cli.new_plugin import EXAMPLE, FILES
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.loader import load
 
 ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "plugins/kuma-sd-example"
 
 LOCKED = os.environ.get("VERSIONS", "locked") == "locked"
 
@@ -58,7 +60,8 @@ def test_the_wheel_holds_all_code_and_the_generated_too(built: Built) -> None:
     written = {name for name in names if name.startswith(("kuma_sd/", "kuma_sd_bundled/"))}
     protos = {path.stem for path in (ROOT / "proto").rglob("*.proto")}
     generated = {f"kuma_sd/proto/{name}_pb2.{ending}" for name in protos for ending in ("py", "pyi")}
-    assert {name for name in built.wheel if ".dist-info/" not in name} == written | generated
+    example = {f"{EXAMPLE}/{path.relative_to(FOLDER)}" for pattern in FILES for path in FOLDER.glob(pattern)}
+    assert {name for name in built.wheel if ".dist-info/" not in name} == written | generated | example
 
 
 def test_the_sdist_holds_a_whole_clone_and_no_generated_code(built: Built) -> None:
@@ -94,7 +97,7 @@ def test_every_package_is_declared() -> None:
     declared.read(ROOT / "setup.cfg")
     modules = [*(ROOT / "kuma_sd").rglob("*.py"), *(ROOT / "plugins/kuma_sd_bundled").rglob("*.py")]
     folders = {".".join(path.parent.relative_to(ROOT).parts).removeprefix("plugins.") for path in modules}
-    assert set(declared["options"]["packages"].split()) == folders
+    assert set(declared["options"]["packages"].split()) == folders | {EXAMPLE}
 
 
 def test_the_settings_file_of_the_debian_package_is_what_it_always_was() -> None:

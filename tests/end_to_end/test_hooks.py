@@ -55,6 +55,10 @@ from kuma_sd import hookimpl
 @hookimpl
 def kuma_sd_transform(labels):
     return [labels | {"site": "SITE"}]
+
+@hookimpl
+def kuma_sd_reloaded(error):
+    print(f"SITE heard of a reload: {error or 'all is well'}", flush=True)
 """
 
 
@@ -76,7 +80,8 @@ def test_an_edit_of_a_plugin_file_takes_effect_and_a_bad_one_leaves_the_old(
         written(hook, transforms("west"))
         eventually(lambda: sites(directory) == {"west"}, "the edit is published")
         written(hook, "this is no Python\n")
-        daemon.wait_for_line("the settings were not reloaded, the old ones stay")
+        daemon.wait_for_line("west heard of a reload: all is well")
+        daemon.wait_for_line("west heard of a reload: flag --plugin-file")
         kuma.world.add(Dataplane("c"))
         eventually(lambda: names(directory / "targets.json") == ["a", "b", "c"], "the old one goes on")
         assert sites(directory) == {"west"}

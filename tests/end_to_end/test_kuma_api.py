@@ -117,6 +117,32 @@ def test_zones_can_be_chosen(tmp_path: Path) -> None:
     assert (len(names[0] | names[1]), names[0] & names[1]) == (20, set())
 
 
+def test_a_zone_that_is_no_longer_chosen_goes_at_once_and_comes_back(tmp_path: Path) -> None:
+    file, settings = tmp_path / "targets.json", tmp_path / "kuma-sd.conf"
+    world = World([Dataplane(f"web-{number}") for number in range(20)])
+
+    def zones(chosen: str) -> None:
+        fresh = tmp_path / "new"
+        fresh.write_text(
+            f"[kuma-sd]\ncp-address = kuma-api+{api.url}\nzones = {chosen}\nstate-dir = {tmp_path / 'state'}\n"
+            f"[file_sd]\npath = {file}\n[web]\nlisten-address =\n"
+        )
+        fresh.rename(settings)
+
+    def published() -> set[str]:
+        return {labels["kuma_io_zone"] for labels in targets(file).values()} if file.exists() else set()
+
+    with control_plane("3.0", world, zones=["east", "west"]) as (_, api):
+        zones("east west")
+        with kuma_sd("run", "-c", str(settings)):
+            eventually(lambda: published() == {"east", "west"}, "both zones are published")
+            zones("east")
+            # The guard would hold them for two minutes.
+            eventually(lambda: published() == {"east"}, "only the zone that is chosen is published")
+            zones("")
+            eventually(lambda: published() == {"east", "west"}, "all zones are published")
+
+
 def test_equal_names_in_two_zones_are_two_targets(tmp_path: Path) -> None:
     # As on a global control plane, where names have a hash; their names in the zones are equal.
     world = World([Dataplane("web-0", address="127.1.0.1:1"), Dataplane("web-0", mesh="m", address="127.1.0.2:1")])

@@ -17,7 +17,7 @@ from kuma_sd.settings.schema import WebOptions
 from kuma_sd.system.threads import Threads
 from kuma_sd.testing import group
 from kuma_sd.web.application import Application
-from kuma_sd.web.server.tcp import WebListeners
+from kuma_sd.web.server.tcp_listeners import WebListeners
 from kuma_sd_bundled.http_sd.output import HTTPSD
 
 CLIENTS, POLLS = 30, 5

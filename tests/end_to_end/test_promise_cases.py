@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from background import in_background
 from own_port import own_port
 from processes import Process, eventually, kuma_sd
 
@@ -42,7 +43,7 @@ class Stage:
             yield daemon
 
     def accept(self, *names: str) -> None:
-        """Let go of what is held."""
+        """Release the held targets."""
         with kuma_sd("accept", *names, KUMA_SD_CONTROL_SOCKET=f"{self.directory}/control.sock") as program:
             assert program.wait() == 0
 
@@ -70,14 +71,17 @@ class Stage:
             while not ended.wait(0.002):
                 missing.update(set(names) - set(self.names()))
 
-        watcher = threading.Thread(target=look)
-        watcher.start()
-        try:
+        with in_background(look, ended.set):
             yield
-        finally:
-            ended.set()
-            watcher.join()
         assert missing == set()
+
+    @contextlib.contextmanager
+    def running_without_loss(self, *names: str) -> Iterator[Process]:
+        """Run the daemon, and look all the time that none of these is missing once they are published."""
+        with self.running() as daemon:
+            self.becomes(*names)
+            with self.never_without(*names):
+                yield daemon
 
 
 @pytest.fixture
@@ -107,11 +111,9 @@ Kuma = SimulatedControlPlane[World]
 
 def test_a_control_plane_that_gets_a_name_keeps_its_targets(stage: Stage, east: Kuma, west: Kuma) -> None:
     stage.settings(east.url)
-    with stage.running() as daemon:
-        stage.becomes(*MANY)
-        with stage.never_without(*MANY):
-            stage.reload(daemon, f"east={east.url}", f"west={west.url}")
-            stage.becomes(*MANY, "api-1", "api-2")
+    with stage.running_without_loss(*MANY) as daemon:
+        stage.reload(daemon, f"east={east.url}", f"west={west.url}")
+        stage.becomes(*MANY, "api-1", "api-2")
 
 
 def test_control_planes_that_come_instead_and_are_down_take_nothing(stage: Stage, east: Kuma) -> None:
@@ -128,17 +130,15 @@ def test_control_planes_that_come_instead_and_are_down_take_nothing(stage: Stage
 
 def test_many_reloads_close_to_each_other_lose_nothing(stage: Stage, east: Kuma, west: Kuma) -> None:
     stage.settings(f"east={east.url}", f"west={west.url}")
-    with stage.running() as daemon:
-        stage.becomes(*MANY, "api-1", "api-2")
-        with stage.never_without(*MANY, "api-1", "api-2"):
-            for number in range(12):
-                first, second = ("east", "west") if number % 2 else ("west", "settings")
-                stage.settings(f"{first}={east.url}", f"{second}={west.url}", min_interval=f"{number + 1}0ms")
-                daemon.signal(signal.SIGHUP)
-                threading.Event().wait(0.02 * (number % 4))
-            stage.reload(daemon, f"beat={east.url}", f"settings={west.url}")
-            east.world.add(Dataplane("new"))
-            stage.becomes(*MANY, "api-1", "api-2", "new")
+    with stage.running_without_loss(*MANY, "api-1", "api-2") as daemon:
+        for number in range(12):
+            first, second = ("east", "west") if number % 2 else ("west", "settings")
+            stage.settings(f"{first}={east.url}", f"{second}={west.url}", min_interval=f"{number + 1}0ms")
+            daemon.signal(signal.SIGHUP)
+            threading.Event().wait(0.02 * (number % 4))
+        stage.reload(daemon, f"beat={east.url}", f"settings={west.url}")
+        east.world.add(Dataplane("new"))
+        stage.becomes(*MANY, "api-1", "api-2", "new")
 
 
 def test_accepting_all_takes_nothing_of_one_that_did_not_answer_since_the_restart(
@@ -234,22 +234,18 @@ def test_without_a_usable_state_the_published_file_is_the_memory(stage: Stage, e
 
 def test_the_guard_stays_on_when_a_replica_is_added(stage: Stage, east: Kuma) -> None:
     stage.settings(east.url, guard_hold="60s")
-    with stage.running() as daemon:
-        stage.becomes(*MANY)
-        with stage.never_without(*MANY):
-            stage.reload(daemon, f"{east.url},127.0.0.1:1", guard_hold="60s")
-            east.world.remove(*MANY[1:])
-            daemon.wait_for_line(" targets=19 ")
+    with stage.running_without_loss(*MANY) as daemon:
+        stage.reload(daemon, f"{east.url},127.0.0.1:1", guard_hold="60s")
+        east.world.remove(*MANY[1:])
+        daemon.wait_for_line(" targets=19 ")
 
 
 def test_half_of_the_list_that_is_replaced_by_as_many_others_is_a_loss(stage: Stage, east: Kuma) -> None:
     stage.settings(east.url, guard_hold="60s")
-    with stage.running() as daemon:
-        stage.becomes(*MANY)
-        with stage.never_without(*MANY):
-            others = [Dataplane(f"other-{number}") for number in range(15)]
-            east.world.replace([*east.world.dataplanes[:5], *others])
-            daemon.wait_for_line("15 of 20 vanished")
+    with stage.running_without_loss(*MANY) as daemon:
+        others = [Dataplane(f"other-{number}") for number in range(15)]
+        east.world.replace([*east.world.dataplanes[:5], *others])
+        daemon.wait_for_line("15 of 20 vanished")
 
 
 def test_limits_that_become_too_small_at_a_reload_take_no_target(stage: Stage, east: Kuma) -> None:

@@ -23,6 +23,13 @@ class Running:
         daemon.wait_for_line(expected)
 
 
+def with_one_file(directory: Path, kuma: SimulatedControlPlane[World]) -> tuple[Running, Path, str]:
+    """Return a daemon that writes one file, the file, and its section in the settings."""
+    path = directory / "targets.json"
+    section = f"[file_sd]\npath = {path}"
+    return Running(directory, f"cp-address = {kuma.url}", section), path, section
+
+
 def in_the_way(directory: Path) -> Path:
     """Return a path that cannot be written until its parent, a file, is removed."""
     parent = directory / "in-the-way"
@@ -53,9 +60,7 @@ def test_an_output_comes_and_goes_and_the_file_of_the_one_that_went_stays(
 
 
 def test_bad_settings_leave_the_old_ones_and_say_why(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
-    path = tmp_path / "targets.json"
-    section = f"[file_sd]\npath = {path}"
-    running = Running(tmp_path, f"cp-address = {kuma.url}", section)
+    running, path, section = with_one_file(tmp_path, kuma)
     with kuma_sd("run", "-c", running.config) as daemon:
         daemon.wait_for_line("published")
         running.edit(f"cp-address = {kuma.url}\nmin-interval = soon", section)
@@ -66,9 +71,7 @@ def test_bad_settings_leave_the_old_ones_and_say_why(kuma: SimulatedControlPlane
 
 
 def test_a_file_that_says_nothing_any_more_is_refused(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
-    path = tmp_path / "targets.json"
-    section = f"[file_sd]\npath = {path}"
-    running = Running(tmp_path, f"cp-address = {kuma.url}", section)
+    running, path, section = with_one_file(tmp_path, kuma)
     with kuma_sd("run", "-c", running.config, f"--state-dir={tmp_path}/state") as daemon:
         daemon.wait_for_line("published")
         running.config.write_text("")
@@ -166,9 +169,7 @@ def test_a_changed_option_of_an_output_restarts_only_that(kuma: SimulatedControl
 
 
 def test_an_edited_file_is_noticed_without_a_signal(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
-    path = tmp_path / "targets.json"
-    section = f"[file_sd]\npath = {path}"
-    running = Running(tmp_path, f"cp-address = {kuma.url}", section)
+    running, path, section = with_one_file(tmp_path, kuma)
     with kuma_sd("run", "-c", running.config) as daemon:
         daemon.wait_for_line("published")
         running.edit(f"cp-address = {kuma.url}\nlabel-profile = both", section)

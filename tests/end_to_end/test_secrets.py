@@ -1,63 +1,25 @@
-"""No secret is in anything that is written anywhere: hostile values in every option and file, in every path of errors.
+"""No secret is in anything that a command prints: hostile values in every option and file, in every path of errors."""
 
-Which options there are is asked of the program, so that a new one is tried too.
-"""
-
-import contextlib
-import os
-import socket
-import subprocess
-import sys
-import threading
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+import re
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import pytest
-from processes import eventually, kuma_sd
-from redis_server import free_port
+import trustme
+from secret_options import FILES, HOSTILE, MARK, OPTIONS, Tried, assert_clean, declared, names_of
 
 from kuma_sd.cli.main import main
+from kuma_sd.core.option_types import SECRET_FILE
 from kuma_sd.core.options import Option, options_of
-from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.config_file import write_entry
-from kuma_sd.testing import control_plane
-
-MARK = "Qx7"
-"""What every part of a hostile secret ends with, so that half of one is found, too."""
-
-BETWEEN = ("", "%zz", *"@/?#:+%&= \\\"'[],;ü\t")
-
-HOSTILE = [f"pa{odd}s3cr3t{MARK}" for odd in BETWEEN]
-"""Passwords as people have them; whatever stands behind the odd character is the part that gets lost."""
+from kuma_sd.settings.schema import CoreOptions, WebOptions
 
 
-class Tried(NamedTuple):
-    """An option that may hold a secret, and the plugin that has it."""
-
-    kind: str
-    plugin: str
-    option: Option
-
-
-def secret_options() -> list[Tried]:
-    """Return every such option there is, once for each plugin, whatever its schemes."""
-    plugins = Plugins()
-    kinds: dict[str, Callable[[str], Any]]
-    kinds = {"source": plugins.source, "output": plugins.output, "transform": plugins.transform}
-    found: dict[tuple[type, str], Tried] = {}
-    for available in plugins.available():
-        plugin = kinds[available.kind](available.name)
-        for option in options_of(plugin.options):
-            if option.type.secret or option.type.may_hold_secret:
-                found.setdefault((plugin.options, option.name), Tried(available.kind, available.name, option))
-    return list(found.values())
-
-
-OPTIONS = secret_options()
+def test_what_is_called_like_a_secret_is_declared_as_one() -> None:
+    for _, tried in declared():
+        is_guarded = tried.option.type.secret or tried.option.type is SECRET_FILE
+        assert is_guarded or not re.search("password|secret|token|key-file|header", tried.option.name), tried
+    for options in (CoreOptions, WebOptions):
+        assert not any(option.type.secret or option.type is SECRET_FILE for option in options_of(options))
 
 
 def settings_with(tried: Tried, value: str) -> str:
@@ -83,11 +45,7 @@ def written_values(option: Option, secret: str) -> list[str]:
     return [*(f"{scheme}://{place}" for place in places), f"user:{secret}@host"]
 
 
-def assert_clean(text: str, what: str) -> None:
-    assert MARK not in text, f"a secret is in what {what} shows:\n{text}"
-
-
-@pytest.mark.parametrize("tried", OPTIONS, ids=[f"{tried.plugin}-{tried.option.name}" for tried in OPTIONS])
+@pytest.mark.parametrize("tried", OPTIONS, ids=names_of(OPTIONS))
 def test_checking_settings_shows_no_secret(tried: Tried, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "kuma-sd.conf"
     for secret in HOSTILE:
@@ -97,6 +55,31 @@ def test_checking_settings_shows_no_secret(tried: Tried, tmp_path: Path, capfd: 
             if main(["check", "-c", str(path)]) == 0:
                 main(["config", "-c", str(path)])
             assert_clean("".join(capfd.readouterr()), f"{tried.option.name} = {value!r}")
+
+
+@pytest.mark.parametrize("tried", FILES, ids=names_of(FILES))
+def test_the_content_of_a_file_with_a_secret_is_never_shown(
+    tried: Tried, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    certificate, path, held = tmp_path / "cert.pem", tmp_path / "kuma-sd.conf", tmp_path / "held"
+    issued = trustme.CA().issue_cert("localhost")
+    certificate.write_bytes(issued.cert_chain_pems[0].bytes())
+    key = issued.private_key_pem.bytes()
+    contents = [secret.encode() for secret in HOSTILE]
+    contents += [
+        b"",
+        b"\xff" + MARK.encode(),
+        key[:-60] + MARK.encode(),
+        key + MARK.encode(),
+        key.replace(b"A", b"Qx7"),
+    ]
+    for content in contents:
+        held.write_bytes(content)
+        further = f"tls-cert-file = {certificate}\n" if "key" in tried.option.name else ""
+        path.write_text(settings_with(tried, str(held)) + further)
+        for command in ("check", "config"):
+            main([command, "-c", str(path)])
+            assert_clean("".join(capfd.readouterr()), f"{command} with {tried.option.name} = {content!r}")
 
 
 def addresses(scheme: str, secret: str) -> list[str]:
@@ -191,105 +174,3 @@ def test_a_web_config_that_is_wrong_is_not_quoted(
     path.write_text(content)
     assert main(["check", f"--web-config-file={path}"]) == 2
     assert_clean("".join(capfd.readouterr()), content)
-
-
-@contextlib.contextmanager
-def rude_server() -> Iterator[str]:
-    """Answer everything with what it was sent, as nobody should."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    client, _ = server.accept()
-                    with client:
-                        said = client.recv(2**16)
-                        client.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: %d\r\n\r\n" % len(said) + said)
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"127.0.0.1:{server.getsockname()[1]}"
-        server.shutdown(socket.SHUT_RDWR)
-
-
-PATHS = ("/metrics", "/api/status", "/", "/targets", "/explain?selector=a", "/-/received", "/-/published", "/none")
-
-
-OUR_OWN = {"KUMA_SD_STATE_DIR": "", "KUMA_SD_CONTROL_SOCKET": ""}
-"""So that what the settings file says counts."""
-
-
-def fetched(port: int) -> str:
-    """Return all that the daemon shows on its listener."""
-    texts = []
-    for path in (
-        "/metrics",
-        "/api/status",
-        "/",
-        "/targets",
-        "/explain?selector=a",
-        "/-/received",
-        "/-/published",
-        "/none",
-    ):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-                texts.append(answer.read().decode(errors="replace"))
-        except urllib.error.HTTPError as error:
-            texts.append(error.read().decode(errors="replace"))
-    return "\n".join(texts)
-
-
-def files_under(path: Path) -> str:
-    """Return the names and contents of all files that a daemon left."""
-    files = [file for file in path.rglob("*") if file.is_file()]
-    return "\n".join(f"{file} {file.read_bytes().decode('latin-1')}" for file in files)
-
-
-@pytest.mark.parametrize("scheme", ["http", "grpc"])
-@pytest.mark.parametrize("level", ["debug", "info"])
-def test_a_running_daemon_shows_no_secret_anywhere(scheme: str, level: str, tmp_path: Path) -> None:
-    secret = f"pa@/?#: \"'\\+%s3cr3t{MARK}"
-    escaped, port = quote(secret, safe=""), free_port()
-    (tmp_path / "token").write_text(f"t0k3n{MARK}\n")
-    with control_plane("a", "b") as kuma, rude_server() as rude:
-        authority = kuma.url.partition("//")[2]
-        (tmp_path / "kuma-sd.conf").write_text(
-            f"[kuma-sd]\n"
-            f"cp-address =\n"
-            f"  good={scheme}://user:{escaped}@{authority}\n"
-            f"  rude=http://user:{escaped}@{rude}\n"
-            f"  down={scheme}://{escaped}@127.0.0.1:1\n"
-            f"  secured=https://user:{escaped}@{authority}\n"
-            f"  proxied=http://127.0.0.1:1\n"
-            f"  token=http://{rude}/x\n"
-            f"header =\n  X-Secret: {MARK} with a blank\n  Authorization: Bearer {MARK}\n"
-            f"state-dir = {tmp_path}/state\ncontrol-socket = {tmp_path}/socket\nlog-level = {level}\n"
-            f"start-wait = 1s\n"
-            f"[proxied]\nproxy = http://user:{escaped}@{rude}\n"
-            f"[token]\nbearer-token-file = {tmp_path}/token\n"
-            f"[rude]\nbasic-auth-username = me\nbasic-auth-password = {secret}\n"
-            f"[file_sd]\npath = {tmp_path}/published/targets.json\n"
-        )
-        environment = OUR_OWN | {"KUMA_SD_WEB_LISTEN_ADDRESS": f"127.0.0.1:{port}"}
-        with kuma_sd("run", "-c", tmp_path / "kuma-sd.conf", **environment) as daemon:
-            daemon.wait_for_line("published")
-            eventually(lambda: "down" in fetched(port), "the status names the control plane that is down")
-            shown = fetched(port)
-            for command in ("status", "config", "check", "explain"):
-                words = [command, "-c", str(tmp_path / "kuma-sd.conf"), *(["--all"] if command == "explain" else [])]
-                done = subprocess.run(
-                    [sys.executable, "-m", "kuma_sd", *words],
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                    env=clean_environment(),
-                )
-                shown += done.stdout + done.stderr
-            daemon.stop()
-        shown += daemon.output
-    assert_clean(shown, "the daemon")
-    assert_clean(files_under(tmp_path / "state") + files_under(tmp_path / "published"), "what it left")
-
-
-def clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("KUMA_")}

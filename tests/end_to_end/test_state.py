@@ -4,7 +4,7 @@ from pathlib import Path
 
 from processes import eventually, kuma_sd
 
-from kuma_sd.simulator import Dataplane
+from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
 
 
@@ -12,10 +12,14 @@ def names(path: Path) -> list[str]:
     return [group["labels"]["dataplane"] for group in json.loads(path.read_bytes())] if path.exists() else []
 
 
+def run_with(kuma: SimulatedControlPlane[World], path: Path) -> tuple[str, ...]:
+    return "run", f"--cp-address={kuma.url}", f"--output-file={path}", f"--state-dir={path.parent}/state"
+
+
 def test_a_restart_without_a_control_plane_begins_with_the_last_good_targets(tmp_path: Path) -> None:
     path = tmp_path / "targets.json"
     with control_plane("a", "b") as kuma:
-        arguments = ("run", f"--cp-address={kuma.url}", f"--output-file={path}", f"--state-dir={tmp_path}/state")
+        arguments = run_with(kuma, path)
         with kuma_sd(*arguments) as daemon:
             daemon.wait_for_line("published")
             assert daemon.stop() < 1.0
@@ -35,7 +39,7 @@ def test_a_restart_without_a_control_plane_begins_with_the_last_good_targets(tmp
 def test_a_killed_daemon_leaves_file_and_state(tmp_path: Path) -> None:
     path = tmp_path / "targets.json"
     with control_plane("a", "b") as kuma:
-        arguments = ("run", f"--cp-address={kuma.url}", f"--output-file={path}", f"--state-dir={tmp_path}/state")
+        arguments = run_with(kuma, path)
         with kuma_sd(*arguments) as daemon:
             daemon.wait_for_line("published")
             eventually(lambda: list((tmp_path / "state").glob("*")), "the state is saved")

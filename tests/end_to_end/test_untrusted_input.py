@@ -19,7 +19,8 @@ from kuma_sd.mads.codecs.v1_json import TYPE_URL, V1_JSON
 from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF
 from kuma_sd.mads.decoder import Decoder, MadsResponse
 from kuma_sd.pipeline.chain import Chain
-from kuma_sd.prometheus.label_profiles import PROFILES, LabelProfile, is_valid
+from kuma_sd.prometheus.label_names import is_valid
+from kuma_sd.prometheus.label_profiles import PROFILES, LabelProfile
 from kuma_sd.proto import mads_v1_pb2, mads_v1alpha1_pb2
 
 CODECS: list[ResourceCodec] = [V1_PROTOBUF, V1ALPHA1_PROTOBUF, V1_JSON]

@@ -6,7 +6,7 @@ from explain_kit import explain_inputs, explained, steps_of, traces_of, verdict_
 from msgspec.structs import replace
 
 from kuma_sd import FileContent, Labels, Target, TransformError
-from kuma_sd.pipeline.chain import LabelLimits
+from kuma_sd.pipeline.label_limits import LabelLimits
 from kuma_sd.telemetry.explanation import Step
 from kuma_sd.testing import assignment
 from kuma_sd_bundled.filter import Filter, FilterOptions

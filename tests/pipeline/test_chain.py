@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from kuma_sd import Labels, Target
-from kuma_sd.pipeline.chain import Chain, LabelLimits
+from kuma_sd.pipeline.chain import Chain
+from kuma_sd.pipeline.label_limits import LabelLimits
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.testing import assignment
 

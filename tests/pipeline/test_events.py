@@ -235,6 +235,16 @@ def test_publications_that_wait_are_taken_together_for_each_output() -> None:
     assert calls[1]["publication"] is names[-1]
 
 
+def test_what_is_published_again_is_no_news() -> None:
+    calls = Calls()
+    events = told("kuma_sd_published", heard(calls))
+    events.published("file_sd", publication("a"), publication("a"))
+    with running(events):
+        pass
+    assert calls == []
+    assert events.status.delivered == 0
+
+
 def test_a_publication_is_kept_no_longer_than_its_listener_runs() -> None:
     calls: queue.SimpleQueue[str] = queue.SimpleQueue()
     events = told("kuma_sd_published", lambda output, **_rest: calls.put(output))

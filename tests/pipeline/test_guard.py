@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -209,6 +210,26 @@ class TestAResourceThatCannotBeRead:
         guard.admit(world("a", "b", unreadable=[b"x"]), now=10)
         guard.accept()
         assert published(guard) == ["a", "b"]
+
+
+def test_what_the_settings_leave_out_goes_at_once_and_counts_as_no_loss() -> None:
+    guard = Guard(hold=120)
+    guard.admit(world(*numbered(range(10)), connected=0), now=0)
+    few = world(*numbered(range(2)), connected=0)
+    keys = [entry.key for entry in guard.published]
+    assert admitted(guard, replace(few, left_out=frozenset(keys[4:])), now=1) == numbered(range(4))
+    assert guard.status.held.targets == 2
+
+
+def test_what_is_held_goes_when_the_settings_leave_it_out() -> None:
+    guard = Guard(hold=120)
+    guard.admit(world(*numbered(range(10)), connected=0), now=0)
+    keys = [entry.key for entry in guard.published]
+    guard.admit(world(connected=0, unreadable=[b"?"]), now=1)
+    assert guard.status.held.doubtful == 10
+    assert admitted(
+        guard, replace(world(connected=0, unreadable=[b"?"]), left_out=frozenset(keys[:9])), now=2
+    ) == numbered([9])
 
 
 def test_a_hold_of_zero_gives_way_at_once() -> None:

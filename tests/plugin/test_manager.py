@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from plugin_sources import OUTPUT_AND_TRANSFORM
 
 from kuma_sd import Context, Output, OutputPlugin, SourcePlugin, TransformPlugin, hookimpl
 from kuma_sd.core.errors import PluginError
@@ -12,17 +13,9 @@ from kuma_sd.plugin.manager import Plugins
 
 Install = Callable[..., None]
 
-GOOD = """
+GOOD = f"""
 from kuma_sd import OutputPlugin, SourcePlugin, TransformPlugin, hookimpl
-
-@hookimpl
-def kuma_sd_output_plugin():
-    return OutputPlugin(open=print)
-
-@hookimpl
-def kuma_sd_transform_plugin():
-    return TransformPlugin(open=print)
-
+{OUTPUT_AND_TRANSFORM}
 @hookimpl
 def kuma_sd_source_plugin():
     return SourcePlugin(open=print)

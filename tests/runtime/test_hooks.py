@@ -9,7 +9,7 @@ from daemon_kit import observed
 from processes import eventually
 from settings_kit import settings_of
 
-from kuma_sd import Change, Publication, SourceError, hookimpl
+from kuma_sd import Change, Labels, Publication, SourceError, hookimpl
 from kuma_sd.explain import ExplainInputs, answer, parse_selector
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.runtime.builder import build
@@ -88,6 +88,18 @@ class Blocks:
     def kuma_sd_published(self) -> None:
         self.began.set()
         self.end.wait(60)
+
+
+class Adds:
+    @hookimpl
+    def kuma_sd_transform(self, labels: Labels) -> Iterable[Labels]:
+        return [labels | {"by": "mine"}]
+
+
+def test_the_status_names_it_among_the_transforms(tmp_path: Path) -> None:
+    with observed(tmp_path, *ONE, hooks=Adds()) as daemon:
+        daemon.publish("a")
+        assert daemon.collector.status().outputs[0].transforms == ("mine",)
 
 
 def test_a_hook_that_blocks_delays_no_publication_and_is_left_behind_at_the_end(tmp_path: Path) -> None:

@@ -226,6 +226,22 @@ def test_what_plugins_report_is_told_and_a_report_that_raises_costs_only_itself(
         ]
 
 
+def test_every_instance_may_report_facts_and_is_told_of_an_acceptance(tmp_path: Path) -> None:
+    with observed(tmp_path, "--cp-address=east=grpc://192.0.2.1", "--output=out=told", "--transform=in=told") as one:
+        contexts = [one.source.context, one.told.transforms["in"], one.output.context]
+        for context in contexts:
+            context.report(lambda name=context.name: {"name": name})  # type: ignore[misc] # (mypy sees no default)
+            context.on_accept(lambda: ["done"])
+        status = one.collector.status()
+        assert status.control_planes[0].facts == {"name": "east"}
+        assert status.outputs[0].facts == {"name": "out", "in name": "in"}
+        assert one.daemon.accept("in") == ["transform in: done"]
+        assert one.daemon.accept("east") == ["east: releasing 0 held targets", "source east: done"]
+        assert one.daemon.accept(None)[1:] == ["source east: done", "output out: done", "transform in: done"]
+        with pytest.raises(KeyError):
+            one.daemon.accept("none")
+
+
 def test_threads_of_ours_that_do_not_move_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with observed(tmp_path) as one:
         one.publish("a")

@@ -44,3 +44,10 @@ def test_a_password_on_the_command_line_is_warned_about() -> None:
     (warning,) = warnings_of("--cp-address=http://user:s3cr3tQx7@localhost:5681")
     assert "others can read the command line" in warning
     assert "s3cr3t" not in warning
+
+
+@pytest.mark.parametrize(("address", "said"), [("h?x", "may be a secret in its query"), ("u:p@h?x", "a password")])
+def test_a_query_is_not_called_a_password(address: str, said: str) -> None:
+    (warning,) = warnings_of(f"--cp-address=kuma-api+http://{address}")
+    assert said in warning
+    assert ("password" in said) is ("password" in warning)

@@ -21,6 +21,7 @@ from kuma_sd.core.errors import ConfigError, PluginError
 from kuma_sd.plugin.catalogue import Direct
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.cli_parser import Program
+from kuma_sd.settings.loader import load
 
 
 @pytest.fixture
@@ -352,3 +353,13 @@ def test_options_that_do_not_fit_together_are_refused() -> None:
     with pytest.raises(ConfigError) as raised:
         settings_of("--output=push", "--push-urls=a b", "--push-limit=1")
     assert str(raised.value) == "[push]: a limit of 1 is less than the number of urls"
+
+
+def test_an_option_of_a_source_that_is_not_used_names_the_addresses_that_have_it(conf: Path) -> None:
+    conf.write_text("[kuma-sd]\ncp-address = http://localhost:5676\nzones = east\n")
+    with pytest.raises(ConfigError) as caught:
+        load(["-c", str(conf)], {}, Plugins())
+    assert str(caught.value) == (
+        f"{conf}:3: unknown option 'zones' in [kuma-sd]; it needs a control plane in cp-address that begins with "
+        "kuma-api+http:// or kuma-api+https://"
+    )

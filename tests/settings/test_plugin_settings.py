@@ -2,6 +2,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from plugin_sources import OUTPUT_AND_TRANSFORM
 from settings_kit import DESCRIPTIONS, Describes, settings_of
 
 from kuma_sd import ConfigError, PluginError, hookimpl
@@ -76,7 +77,7 @@ def test_a_plugin_file_that_cannot_be_trusted_is_refused_by_option_and_name(plug
         settings_of(f"--plugin-file={file}", plugins=plugins)
     assert str(raised.value) == (
         f"flag --plugin-file: {str(file)!r} has {str(file)!r}, which can be written by other users, so that it "
-        "may hold anything; run: chmod go-w"
+        f"may hold anything; run: chmod go-w {file}"
     )
 
 
@@ -111,18 +112,7 @@ def test_two_plugin_files_of_one_name_are_refused(plugins: Plugins, file: Path) 
 
 
 def test_a_plugin_file_may_provide_an_output_and_a_transform_of_its_name(plugins: Plugins, file: Path) -> None:
-    write(
-        file,
-        """
-        @hookimpl
-        def kuma_sd_output_plugin():
-            return OutputPlugin(open=print)
-
-        @hookimpl
-        def kuma_sd_transform_plugin():
-            return TransformPlugin(open=print)
-        """,
-    )
+    write(file, OUTPUT_AND_TRANSFORM)
     flags = f"--plugin-file={file}", "--output=yaml=mine", "--transform=t=mine"
     settings = settings_of(*flags, plugins=plugins)
     assert [output.plugin_name for output in settings.outputs] == ["mine"]

@@ -22,6 +22,8 @@ from kuma_sd import (
     Source,
     SourcePlugin,
     SourceStatus,
+    Transform,
+    TransformPlugin,
     hookimpl,
 )
 from kuma_sd.plugin.catalogue import Direct
@@ -90,6 +92,7 @@ class Told:
     def __init__(self) -> None:
         self.sources: dict[str, ToldSource] = {}
         self.outputs: dict[str, ToldOutput] = {}
+        self.transforms: dict[str, Context] = {}
 
     @hookimpl
     def kuma_sd_source_plugin(self) -> SourcePlugin:
@@ -98,6 +101,14 @@ class Told:
     @hookimpl
     def kuma_sd_output_plugin(self) -> OutputPlugin:
         return OutputPlugin(self._output)
+
+    @hookimpl
+    def kuma_sd_transform_plugin(self) -> TransformPlugin:
+        return TransformPlugin(self._transform)
+
+    def _transform(self, _options: NoOptions, context: Context) -> Transform:
+        self.transforms[context.name] = context
+        return lambda labels, _target: [labels]
 
     def _source(self, _options: NoOptions, context: Context) -> Source:
         self.sources[context.name] = ToldSource(context)
@@ -154,7 +165,8 @@ def observed(directory: Path, *flags: str, hooks: object = None, stuck: Sequence
         stuck: the threads that are left behind at the end.
     """
     told = Told()
-    plugins = Plugins([Direct("source.grpc", told), Direct("output.told", told), Direct("mine", hooks)])
+    names = ("source.grpc", "transform.told", "output.told")
+    plugins = Plugins([*(Direct(name, told) for name in names), Direct("mine", hooks)])
     fixed = (f"--state-dir={directory}/state", "--min-interval=0")
     chosen = flags or ("--cp-address=grpc://user:secret@192.0.2.1:5676", "--output=told")
     daemon = Daemon(settings_of(*fixed, *chosen, plugins=plugins))

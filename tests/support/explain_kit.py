@@ -6,7 +6,8 @@ from typing import Any
 from kuma_sd import Assignment, Labels, Output, Publication, Target, TargetGroup
 from kuma_sd.explain import ExplainInputs, explain
 from kuma_sd.explain.inputs import ChainInput, ControlPlaneInput, NamedTransform, OutputInput
-from kuma_sd.pipeline.chain import Chain, LabelLimits
+from kuma_sd.pipeline.chain import Chain
+from kuma_sd.pipeline.label_limits import LabelLimits
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.telemetry.explanation import Explanation, Step, Trace, Verdict
 

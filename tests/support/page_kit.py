@@ -15,10 +15,11 @@ from kuma_sd.core.model import Key
 from kuma_sd.core.source_status import SourceReport
 from kuma_sd.core.target_group import GroupKey
 from kuma_sd.explain import answer, containing, parse_selector
+from kuma_sd.telemetry.chain_status import ChainStatus
 from kuma_sd.telemetry.control_plane_status import ConnectionStatus, ControlPlaneStatus
 from kuma_sd.telemetry.explanation import SearchResult
 from kuma_sd.telemetry.history import History
-from kuma_sd.telemetry.output_status import ChainStatus, OutputStatus, PublishingStatus
+from kuma_sd.telemetry.output_status import OutputStatus, PublishingStatus
 from kuma_sd.telemetry.problems import problems_of
 from kuma_sd.telemetry.publication_counts import Parts, Size
 from kuma_sd.telemetry.status import Status

@@ -32,7 +32,7 @@ from kuma_sd.telemetry.status import Status
 from kuma_sd.web.application import Application
 from kuma_sd.web.page import add_page
 from kuma_sd.web.server.serving import Serving
-from kuma_sd.web.server.tcp import bind, written
+from kuma_sd.web.server.tcp_listeners import bind, written
 
 IMAGES = Path(__file__).parents[2] / "docs/images"
 

@@ -275,7 +275,8 @@ class _Watcher:
         seen = (stat.st_ino, stat.st_mtime_ns)
         if seen == self._seen:
             return
-        self._seen, targets = seen, _read(self._path)
+        self._seen = seen
+        targets = _read(self._path)
         if self._targets is None:
             _say(f"{len(targets)} targets")
         else:

@@ -90,7 +90,8 @@ class ApiStore:
             key = (dataplane.mesh, self.flavour.name(dataplane))
             row = before.get(key)
             rows[key] = row if row and row.dataplane is dataplane else self._row(dataplane, now)
-        self._rows, self._lists = dict(sorted(rows.items())), {}
+        self._rows = dict(sorted(rows.items()))
+        self._lists = {}
 
     def _row(self, dataplane: Dataplane, now: str) -> Row:
         policies = self._meshes.get(dataplane.mesh)

@@ -129,16 +129,22 @@ class Connection:
     def send(self, sending: Sending, now: float) -> None:
         """Start to send a response."""
         self._outgoing.extend(memoryview(piece) for piece in sending.pieces if piece)
-        self._more, self._keeps_alive = sending.more, sending.keeps_alive
-        self.phase, self.since, self.events = Phase.SENDING, now, selectors.EVENT_WRITE
+        self._more = sending.more
+        self._keeps_alive = sending.keeps_alive
+        self.phase = Phase.SENDING
+        self.since = now
+        self.events = selectors.EVENT_WRITE
         if sending.later:
-            self.phase, self.events = Phase.HOLDING, 0
+            self.phase = Phase.HOLDING
+            self.events = 0
 
     def stop_holding(self, now: float) -> bool:
         """Tell whether a response was held back for long enough, and is to be sent now."""
         if self.phase is not Phase.HOLDING or now < self.since + self._limits.hold:
             return False
-        self.phase, self.since, self.events = Phase.SENDING, now, selectors.EVENT_WRITE
+        self.phase = Phase.SENDING
+        self.since = now
+        self.events = selectors.EVENT_WRITE
         return True
 
     def refuse(self, status: int, reason: str, now: float) -> None:
@@ -164,14 +170,16 @@ class Connection:
                 return False
             except OSError as error:
                 raise ConnectionEndedError from error
-            self.events, self.since = selectors.EVENT_WRITE, now
+            self.events = selectors.EVENT_WRITE
+            self.since = now
             left = self._outgoing.popleft()[sent:]
             if left:
                 self._outgoing.appendleft(left)
         if self._outgoing:
             return False
         if self._more:
-            self.phase, self.events = Phase.WORKING, 0
+            self.phase = Phase.WORKING
+            self.events = 0
             return True
         self._finish(now)
         return False
@@ -199,7 +207,10 @@ class Connection:
             raise ConnectionEndedError from error
 
     def _enter(self, phase: Phase, now: float, seconds: float, events: int) -> None:
-        self.phase, self.since, self.deadline, self.events = phase, now, now + seconds, events
+        self.phase = phase
+        self.since = now
+        self.deadline = now + seconds
+        self.events = events
 
     def _greet(self) -> bool:
         """Continue the TLS handshake; return whether it is done."""
@@ -223,7 +234,8 @@ class Connection:
         context = self.wire.context
         if isinstance(context, ServerContext) and not context.admits(self.wire):
             raise ConnectionEndedError
-        self._greeted, self.events = True, selectors.EVENT_READ
+        self._greeted = True
+        self.events = selectors.EVENT_READ
         return True
 
     def _read(self, now: float) -> None:
@@ -238,7 +250,8 @@ class Connection:
                 self._buffer += data
         if was_empty and self._buffer:
             # The request timeout starts at the first byte.
-            self.since, self.deadline = now, now + self._limits.request
+            self.since = now
+            self.deadline = now + self._limits.request
 
     def _received(self) -> bytes:
         try:
@@ -258,7 +271,9 @@ class Connection:
             self._head = self._received_head()
         if self._head is None or len(self._buffer) < self._head.content_length:
             return None
-        head, length, self._head = self._head, self._head.content_length, None
+        head = self._head
+        length = self._head.content_length
+        self._head = None
         body = bytes(self._buffer[:length])
         del self._buffer[:length]
         return Request(head, body)

@@ -90,7 +90,9 @@ class Exchange:
 
     def close(self) -> None:
         """Close the application's iterable."""
-        close, self._iterable, self._iterator = getattr(self._iterable, "close", None), None, iter(())
+        close = getattr(self._iterable, "close", None)
+        self._iterable = None
+        self._iterator = iter(())
         if close:
             try:
                 close()
@@ -162,7 +164,8 @@ class Exchange:
     ) -> Callable[[bytes], object]:
         if exc_info and self._iterator is not None and exc_info[1]:
             raise exc_info[1]
-        self._status, self._fields = status, list(headers)
+        self._status = status
+        self._fields = list(headers)
         return _write
 
     def _environment(self) -> dict[str, Any]:

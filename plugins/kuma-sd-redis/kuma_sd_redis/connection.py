@@ -1,4 +1,4 @@
-"""Redis, whatever stands behind the address: one server, the primary that Sentinels know, or a Cluster."""
+"""Connect to Redis: to one server, to the primary that Sentinels name, or to a Cluster."""
 
 import contextlib
 import itertools
@@ -40,13 +40,13 @@ _REDIRECTED = (MovedError, AskError, TryAgainError, ClusterDownError)
 
 
 class RelayError(KumaSDError):
-    """Redis cannot be reached, or does not do what it is asked to."""
+    """Redis cannot be reached, or refuses a command."""
 
 
 class Connection:
-    """Connects when it is needed, and anew after each failure. For one thread at a time; any may close it.
+    """Connects when needed, and again after each failure. One thread at a time may use it; any thread may close it.
 
-    redis-py's own retries are off: what failed may have happened, and only the caller knows what to make of that.
+    redis-py's own retries are off: a failed command may have taken effect, which only the caller can handle.
 
     Args:
         address: where Redis is.
@@ -72,10 +72,10 @@ class Connection:
         return self.address.scheme == "redis+cluster"
 
     def run(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands together and return what each answers.
+        """Send commands together and return their replies.
 
         Raises:
-            RelayError: one failed; some may have been done.
+            RelayError: a command failed; others may have taken effect.
         """
         with self._failures() as client:
             results = _run(client, commands)
@@ -86,10 +86,10 @@ class Connection:
             return results
 
     def evaluate(self, script: Script, calls: Sequence[Call]) -> list[Any]:
-        """Run a script several times, each with its keys and arguments, and return what each answers.
+        """Run a script several times, each with its keys and arguments, and return the replies.
 
         Raises:
-            RelayError: one failed; some may have been done.
+            RelayError: a command failed; others may have taken effect.
         """
         with self._failures() as client:
             commands: list[Command] = [("EVALSHA", script.sha, len(keys), *keys, *rest) for keys, rest in calls]
@@ -112,7 +112,7 @@ class Connection:
         """Subscribe to the channels of buckets.
 
         Returns:
-            A subscription for each server that has to do with it, and how many confirmations will come over it.
+            A subscription for each server that has some of these channels, and the number of its confirmations.
 
         Raises:
             RelayError: it failed.
@@ -129,11 +129,11 @@ class Connection:
             return [(subscription, len(buckets))]
 
     def renew(self) -> None:
-        """Forget who has which slot; whatever comes next asks anew."""
+        """Forget which server has which slot; the next command asks again."""
         self._disconnect()
 
     def close(self) -> None:
-        """End everything that is under way, from any thread."""
+        """Abort all commands in progress, from any thread."""
         self._closed = True
         self._disconnect()
 
@@ -165,7 +165,9 @@ class Connection:
         return redis.Redis(host, port, **arguments)
 
     def _disconnect(self) -> None:
-        client, self._client, self._loaded = self._client, None, set()
+        client = self._client
+        self._client = None
+        self._loaded = set()
         # What cannot be closed is not open.
         with contextlib.suppress(Exception):
             if isinstance(client, RedisCluster):

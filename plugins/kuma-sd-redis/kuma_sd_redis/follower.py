@@ -1,4 +1,4 @@
-"""Follow a relay over one connection: read the buckets, then apply the changes that are sent."""
+"""Follow a relay: read the buckets, then apply changes as they arrive."""
 
 import threading
 import time
@@ -73,9 +73,9 @@ class Follower:
         self._handed_on = 0.0
 
     @property
-    def heard(self) -> float:
+    def last_response(self) -> float:
         """The oldest of the servers' last responses, in seconds of ``time.time()``; 0 before all have responded."""
-        return min((listener.heard for listener in self._listeners), default=0.0)
+        return min((listener.last_response for listener in self._listeners), default=0.0)
 
     @property
     def sent(self) -> int:
@@ -90,7 +90,7 @@ class Follower:
         )
 
     def run(self) -> None:
-        """Follow.
+        """Follow the relay until closed.
 
         Raises:
             RelayError: Redis is gone.
@@ -114,7 +114,7 @@ class Follower:
         self._connection.close()
 
     def _turn(self) -> None:
-        """Wait for news, or until it is time to look, and take what there is."""
+        """Wait for messages or for the next check, and handle all messages."""
         began = time.monotonic()
         look = self._looked_at_all + self._pace.look_interval
         if self._doubtful:
@@ -174,10 +174,12 @@ class Follower:
                 raise RelayError(f"cannot subscribe: {error or 'Redis did not answer in time'}")
 
     def _subscribe_again(self) -> None:
-        """Ask the Cluster anew who has which bucket; while slots move, its servers do not agree at once."""
+        """Ask the Cluster again which server has which bucket; while slots move, its servers disagree."""
         self._log.info("buckets moved within the Cluster, subscribing again")
         for left in reversed(range(MOVES)):
-            former, self._listeners, self._inbox = self._listeners, [], Inbox()
+            former = self._listeners
+            self._listeners = []
+            self._inbox = Inbox()
             self._received_before += sum(listener.received for listener in former)
             for listener in former:
                 listener.close()

@@ -74,7 +74,9 @@ class Inbox:
     def take(self) -> News:
         """Take all messages."""
         with self._changed:
-            taken, self._news, self._size = self._news, News(), 0
+            taken = self._news
+            self._news = News()
+            self._size = 0
             return taken
 
     def _change(self, change: Callable[[News], None]) -> None:

@@ -99,7 +99,9 @@ class Lease:
         except RelayError as error:
             self._failed(str(error))
             return min(1.0, self._duration / 6)
-        undisturbed, self.failing, self.holder = self.held and not self.failing, "", holder.decode("utf-8", "replace")
+        undisturbed = self.held and not self.failing
+        self.failing = ""
+        self.holder = holder.decode("utf-8", "replace")
         if not token:
             self._until = 0.0
             self._say(leading=False)
@@ -107,7 +109,8 @@ class Lease:
             return float(min(self._duration / 3, max(0, left) / 1000 + 0.05))
         # From when it was asked for: the answer may have been long under way.
         self._until = asked + self._duration
-        same, self.token = token == self.token, token
+        same = token == self.token
+        self.token = token
         self._say(leading=True)
         if not (same and undisturbed):
             self.changed.set()

@@ -27,7 +27,7 @@ class Listener:
     """
 
     def __init__(self, subscription: PubSub, awaited: int, keys: Keys, inbox: Inbox, timeout: float) -> None:
-        self.heard = 0.0
+        self.last_response = 0.0
         self.received = 0
         self._subscription = subscription
         self._awaited = awaited
@@ -51,12 +51,12 @@ class Listener:
         try:
             while not self._closing:
                 message = self._subscription.get_message(timeout=min(TICK, self._timeout))
-                silence = time.time() - max(began, self.heard)
+                silence = time.time() - max(began, self.last_response)
                 if message is not None:
                     self._take(message)
                     # Not before all subscriptions hold.
                     began, pinged = time.time(), False
-                    self.heard = began if self._ready.is_set() else 0.0
+                    self.last_response = began if self._ready.is_set() else 0.0
                 elif pinged and silence > 2 * self._timeout:
                     self._inbox.fail(RelayError(f"no response from Redis for {silence:.0f} s"))
                     return

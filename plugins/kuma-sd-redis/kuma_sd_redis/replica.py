@@ -21,7 +21,7 @@ ATTEMPTS = 3
 
 
 class Replica:
-    """Follows buckets, and is never half-way between two revisions of one.
+    """Follows buckets; each is always at exactly one revision.
 
     Args:
         control_plane: the edge's name for the relay.
@@ -50,25 +50,27 @@ class Replica:
 
     @property
     def changed(self) -> bool:
-        """Whether `assignments()` will return something else than before."""
+        """Whether the next `assignments()` differs from the last."""
         return bool(self._gone or self._fresh)
 
     def assignments(self) -> Sequence[Assignment]:
-        """Return all assignments, sorted; those that did not change are the same objects as before."""
+        """Return all assignments, sorted; unchanged ones are the same objects as before."""
         if self.changed:
             gone = self._gone
             merged = [entry for entry in self._ordered if id(entry) not in gone]
             merged += [entry for entry in self._fresh if id(entry) not in gone]
             # Two sorted parts, which sorting notices.
             merged.sort(key=attrgetter("key"))
-            self._ordered, self._gone, self._fresh = merged, {}, []
+            self._ordered = merged
+            self._gone = {}
+            self._fresh = []
         return self._ordered
 
     def apply(self, entries: Mapping[int, Iterable[bytes]]) -> set[int]:
-        """Apply what was sent.
+        """Apply received entries.
 
         Returns:
-            The buckets for which it does not follow from what there is: they must be looked at.
+            The buckets to check, because their entries do not follow their present revision.
 
         Raises:
             FormatError: another version wrote it.
@@ -80,7 +82,7 @@ class Replica:
         return doubtful
 
     def catch_up(self, connection: Connection, numbers: Iterable[int], spread: Callable[[], None]) -> set[int]:
-        """Look at buckets, and read what is missing: from the log if it reaches back far enough, else as a whole.
+        """Check buckets, and read what is missing: from the log if it reaches back far enough, else as a whole.
 
         Args:
             connection: to Redis.
@@ -118,7 +120,7 @@ class Replica:
         return [None if head is None else Head.parse(head).position for head in heads]
 
     def _replay(self, connection: Connection, numbers: Sequence[int]) -> Iterator[int]:
-        """Apply what the logs have; yields buckets for which that is not enough."""
+        """Apply the entries in the logs; yield buckets for which they are not enough."""
         logs = connection.run(
             [("XRANGE", self.keys.log(entry), f"{self.positions[entry].revision + 1}-0", "+") for entry in numbers]
         )
@@ -128,12 +130,12 @@ class Replica:
                 yield number
 
     def _follow(self, number: int, entries: Iterable[Entry]) -> bool:
-        """Apply those that follow; tells whether all did."""
+        """Apply entries that follow the present revision; tell whether all did."""
         followed = [self._apply(number, entry) for entry in entries]
         return all(followed)
 
     def _apply(self, number: int, entry: Entry) -> bool:
-        """Apply an entry if it follows from what there is, and leads where it says."""
+        """Apply an entry if it follows the present revision and has the right digest."""
         position = self.positions.get(number)
         if not position or (entry.epoch, entry.revision) != (position.epoch, position.revision + 1):
             return False
@@ -156,7 +158,7 @@ class Replica:
         return True
 
     def _read(self, connection: Connection, numbers: Sequence[int]) -> list[int]:
-        """Read buckets as a whole; returns those that changed too much meanwhile."""
+        """Read whole buckets; return those that changed too much in the meantime."""
         heads = self._heads(connection, numbers)
         present = [(number, head) for number, head in zip(numbers, heads, strict=True) if head]
         contents = self._scan(connection, [number for number, _ in present])
@@ -213,7 +215,7 @@ class Replica:
 
 
 def _completed(content: dict[str, bytes], head: Position, entries: Sequence[Entry]) -> Position | None:
-    """Apply to a scan what happened since it began, which may be in it already; returns where that leads."""
+    """Apply the entries since the begin of a scan, which may include them already; return the new position."""
     position = head
     for entry in entries:
         if (entry.epoch, entry.revision) != (position.epoch, position.revision + 1):

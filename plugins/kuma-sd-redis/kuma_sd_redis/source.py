@@ -43,7 +43,7 @@ class RedisSource:
         self._snapshots: Mailbox[Snapshot] | None = None
         self._lock = threading.Lock()
         self._closed = False
-        self._heard: float | None = None
+        self._last_response: float | None = None
         self._contact: float | None = None
         self._lag: float | None = None
         self._counted = [0, 0]
@@ -56,11 +56,11 @@ class RedisSource:
     def status(self) -> SourceStatus:
         """The current state; connected while Redis responds and the subscription holds."""
         follower = self._follower
-        heard = (follower and follower.heard) or self._heard
+        last_response = (follower and follower.last_response) or self._last_response
         which = f"{len(self._replica.numbers)} of {BUCKETS} buckets of {self._keys.prefix}"
         return SourceStatus(
-            connected=bool(follower and follower.heard),
-            last_response=heard,
+            connected=bool(follower and follower.last_response),
+            last_response=last_response,
             protocol="Redis" if follower else "",
             why=f"following {which}",
             contact=self._contact,
@@ -103,13 +103,14 @@ class RedisSource:
         with self._lock:
             if self._closed:
                 raise SourceError("the source was closed")
-            self._follower, self._snapshots = follower, snapshots
+            self._follower = follower
+            self._snapshots = snapshots
 
     def _end(self, follower: Follower, connection: Connection) -> None:
         follower.close()
         with self._lock:
-            self._heard = follower.heard or self._heard
-            self._contact = time.monotonic() if follower.heard else self._contact
+            self._last_response = follower.last_response or self._last_response
+            self._contact = time.monotonic() if follower.last_response else self._contact
             self._counted = [self._counted[0] + connection.sent, self._counted[1] + follower.received]
             self._follower = self._snapshots = None
 

@@ -124,14 +124,16 @@ class Writer:
             RelayError: writing failed; some buckets may have been changed, each completely.
         """
         known = self._certain and token == self.token
-        self.token, self._certain = token, False
+        self.token = token
+        self._certain = False
         if known and self.published:
             deltas = self._deltas(publication.since(self.published), self.published)
             differing = self._apply(deltas, publication.received)
         else:
             differing = set(range(BUCKETS))
         self._reconcile(differing, publication)
-        self.published, self._certain = publication, True
+        self.published = publication
+        self._certain = True
 
     def tend(self, publication: Publication, token: int) -> None:
         """Check whether Redis still has this publication, since a failover may lose it, and write what differs.

@@ -75,7 +75,14 @@ def test_a_head_of_another_format_is_refused(data: bytes) -> None:
         Head.parse(data)
 
 
-@pytest.mark.parametrize("data", [b'{"format":2,"set":7}', b"", b"[]", b'{"format":1}', b"\xff"])
+ENTRY = b'{"format":1,"epoch":"%b","revision":2,"time":1,"after":"%b","set":{"a":%b}}'
+
+NO_ENTRIES = [b'{"format":2,"set":7}', b"", b"[]", b'{"format":1}', b"\xff", b'{"format":%b}' % (b"9" * 30)]
+NO_ENTRIES += [ENTRY % (b"\xff", b"0" * 32, b"{}"), ENTRY % (b"1", b"0" * 31 + b"g", b"{}"), ENTRY % (b"1", b"", b"{}")]
+NO_ENTRIES += [ENTRY % (b"1", b"0" * 32, b"[" * 2000)]
+
+
+@pytest.mark.parametrize("data", NO_ENTRIES)
 def test_an_entry_of_another_format_is_refused(data: bytes) -> None:
     with pytest.raises(FormatError):
         decode(data)

@@ -94,7 +94,8 @@ class _Restoration:
                 _log.warning(
                     "a file that another program changed or deleted cannot be restored; trying again", reason=error
                 )
-            self._failing, self._pause = True, _longer(self._pause)
+            self._failing = True
+            self._pause = _longer(self._pause)
             return False
         self._failing = False
         if restored:
@@ -109,7 +110,8 @@ class _Restoration:
             path=self._file.path,
             restored_again_only=again,
         )
-        self._restored, self._pause = time.monotonic(), _longer(self._pause)
+        self._restored = time.monotonic()
+        self._pause = _longer(self._pause)
 
 
 def _longer(pause: float) -> float:

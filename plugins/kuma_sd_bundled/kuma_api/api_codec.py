@@ -15,6 +15,7 @@ from kuma_sd_bundled.kuma_api.endpoints import MetricsEndpoint
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 _ONLY_DIGITS = re.compile(r"[0-9.]+")
 _MOST_PORT = 65535
+_GATEWAY_LABEL = "kuma_io_mesh_gateway"
 
 
 class DataplaneFacts(msgspec.Struct, omit_defaults=True):
@@ -69,7 +70,7 @@ class ApiCodec:
         except UNREADABLE as error:
             raise TransformError(f"not a target of the source kuma-api: {error}") from error
         if facts.problem:
-            raise TransformError(f"the API's answer cannot be understood: {facts.problem}")
+            raise TransformError(f"the API's answer cannot be read: {facts.problem}")
         return Target(
             control_plane=key.control_plane,
             mesh=key.mesh,
@@ -78,7 +79,7 @@ class ApiCodec:
             address=_address(facts.host, endpoint.port),
             scheme=endpoint.scheme,
             metrics_path=endpoint.path,
-            labels=facts.labels,
+            labels=facts.labels | ({_GATEWAY_LABEL: endpoint.gateway} if endpoint.gateway else {}),
             job=facts.job,
         )
 

@@ -8,7 +8,7 @@ import msgspec
 
 from kuma_sd import UNREADABLE
 from kuma_sd_bundled.kuma_api.api_codec import DataplaneFacts, encode
-from kuma_sd_bundled.kuma_api.documents import DataplaneDocument, ItemIdentity, MeshBackend, ResourceKey
+from kuma_sd_bundled.kuma_api.documents import DataplaneDocument, ItemIdentity, MeshBackend, ResourceKey, Tags
 from kuma_sd_bundled.kuma_api.labels import DataplaneDescription, describe
 
 _IDENTITY = msgspec.json.Decoder(ItemIdentity)
@@ -26,6 +26,7 @@ class KnownDataplane(msgspec.Struct, gc=False):
         zone: its zone; empty if not known.
         remote: whether it belongs to a zone of a global control plane.
         metrics: its own metrics settings (Kuma 2).
+        gateway_tags: the tags of a built-in gateway; None for any other dataplane.
     """
 
     key: ResourceKey
@@ -33,6 +34,7 @@ class KnownDataplane(msgspec.Struct, gc=False):
     zone: str
     remote: bool
     metrics: MeshBackend | None
+    gateway_tags: Tags | None = None
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,16 @@ class DataplaneReader:
         """
         rules = ReadingRules(self._rules.service_labels, third)
         if rules != self._rules:
-            self._rules, self._known, self._round = rules, {}, {}
+            self._rules = rules
+            self._known = {}
+            self._round = {}
         self._known |= self._round
         self._round = {}
 
     def end(self) -> None:
         """Forget the dataplanes that were not in this round."""
-        self._known, self._round = self._round, {}
+        self._known = self._round
+        self._round = {}
 
     def __call__(self, raw: msgspec.Raw | bytes) -> tuple[ResourceKey, KnownDataplane]:
         """Decode one dataplane.
@@ -84,7 +89,8 @@ class DataplaneReader:
             msgspec.MsgspecError: not even its name can be read.
         """
         digest = blake2b(raw, digest_size=_DIGEST_SIZE).digest()
-        known = self._known.get(digest)
+        # Pages overlap, so a new one may stand in two of them.
+        known = self._known.get(digest) or self._round.get(digest)
         if known is None:
             self.converted += 1
             known = self._read(raw)
@@ -106,7 +112,13 @@ class DataplaneReader:
             described.zone,
             remote=described.name != dataplane.name,
             metrics=dataplane.metrics,
+            gateway_tags=_gateway_tags(dataplane),
         )
+
+
+def _gateway_tags(dataplane: DataplaneDocument) -> Tags | None:
+    gateway = dataplane.networking.gateway
+    return gateway.tags or {} if gateway and gateway.type == "BUILTIN" else None
 
 
 def _facts(dataplane: DataplaneDocument, described: DataplaneDescription) -> DataplaneFacts:

@@ -134,13 +134,19 @@ class Inbound(msgspec.Struct):
     tags: Tags | None = None
 
 
+class Gateway(Inbound):
+    """What makes a dataplane a gateway; a built-in one is configured by a MeshGateway."""
+
+    type: str = ""
+
+
 class Networking(msgspec.Struct):
     """The address and the tags of a dataplane."""
 
     address: str = ""
     advertised_address: str = msgspec.field(default="", name="advertisedAddress")
     inbound: list[Inbound] | None = None
-    gateway: Inbound | None = None
+    gateway: Gateway | None = None
 
 
 class DataplaneDocument(msgspec.Struct):
@@ -151,6 +157,25 @@ class DataplaneDocument(msgspec.Struct):
     labels: Tags | None = None
     networking: Networking = msgspec.field(default_factory=Networking)
     metrics: MeshBackend | None = None
+
+
+class Selector(msgspec.Struct):
+    """The tags that a dataplane must have; ``*`` stands for any value."""
+
+    match: Tags | None = None
+
+
+class MeshGateway(msgspec.Struct):
+    """The configuration of built-in gateways (Kuma 1.8 to 2)."""
+
+    name: str
+    mesh: str
+    selectors: list[Selector] | None = None
+
+    @property
+    def key(self) -> ResourceKey:
+        """Its identity."""
+        return ResourceKey(self.mesh, self.name)
 
 
 class _Origin(msgspec.Struct):

@@ -7,11 +7,19 @@ from kuma_sd_bundled.kuma_api.documents import Backend, Mesh, MeshBackend, MeshB
 
 
 class MetricsEndpoint(NamedTuple):
-    """The metrics endpoint of dataplanes, at the address of each."""
+    """The metrics endpoint of dataplanes, at the address of each.
+
+    Args:
+        scheme: http or https.
+        port: the port.
+        path: the path.
+        gateway: the name of the MeshGateway; empty where MADS gives no such label.
+    """
 
     scheme: str
     port: int
     path: str
+    gateway: str = ""
 
 
 class Client(NamedTuple):
@@ -46,17 +54,23 @@ class PolicyEndpoints:
     """
 
     def __init__(self, policies: Iterable[Policy], client: Client) -> None:
+        policies = list(policies)
+        self.count = len(policies)
         all_of_prometheus = [found for policy in policies for found in _prometheus(policy.backends or ())]
-        self._client = client
+        self.client = client
+        self.clients = frozenset(found.client_id for found in all_of_prometheus if found.client_id)
+        """The clients that the policies name."""
         # The text counts, whatever the policies match.
         self._named = any(found.client_id == client.name for found in all_of_prometheus)
+        self.for_client = any(client.takes(found, named=self._named) for found in all_of_prometheus)
+        """Whether a policy has metrics for the client."""
         counted = [found for found in all_of_prometheus if not client.shares or client.takes(found, named=False)]
         self.replace_mesh_metrics = bool(counted)
         """Whether these policies switch off what meshes set: in every mesh, as soon as there is one for Prometheus."""
 
     def endpoint(self, backends: Sequence[Backend] | None) -> MetricsEndpoint | None:
         """Return the metrics endpoint that these backends set; of several for the client, the last one counts."""
-        chosen = [found for found in _prometheus(backends or ()) if self._client.takes(found, named=self._named)]
+        chosen = [found for found in _prometheus(backends or ()) if self.client.takes(found, named=self._named)]
         if not chosen:
             return None
         last = chosen[-1]

@@ -10,6 +10,7 @@ from kuma_sd_bundled.kuma_api.api_codec import API_CODEC, at_endpoint
 from kuma_sd_bundled.kuma_api.dataplanes import KnownDataplane
 from kuma_sd_bundled.kuma_api.documents import Backend, Mesh, ResourceKey
 from kuma_sd_bundled.kuma_api.endpoints import MetricsEndpoint, PolicyEndpoints, mesh_endpoint
+from kuma_sd_bundled.kuma_api.gateways import MeshGateways
 from kuma_sd_bundled.kuma_api.policies import PolicySet
 
 
@@ -23,6 +24,7 @@ class Lists:
         dataplanes: all dataplanes.
         matched: the policies that match each dataplane.
         merged: the merged result of each set of policies.
+        gateways: the MeshGateways.
     """
 
     meshes: Mapping[str, Mesh]
@@ -30,19 +32,44 @@ class Lists:
     dataplanes: Mapping[ResourceKey, KnownDataplane]
     matched: Mapping[ResourceKey, PolicySet]
     merged: Mapping[PolicySet, Sequence[Backend]]
+    gateways: MeshGateways
 
     def endpoints(self) -> Callable[[KnownDataplane], MetricsEndpoint | None]:
         """Return the settings that decide where the metrics of a dataplane are."""
         if not self.policies.replace_mesh_metrics:
-            return lambda dataplane: mesh_endpoint(self.meshes.get(dataplane.key.mesh), dataplane.metrics)
+            return self._mesh_endpoint
         by_policies = {policies: self.policies.endpoint(backends) for policies, backends in self.merged.items()}
         return lambda dataplane: by_policies.get(self.matched.get(dataplane.key, ()))
+
+    def _mesh_endpoint(self, dataplane: KnownDataplane) -> MetricsEndpoint | None:
+        endpoint = mesh_endpoint(self.meshes.get(dataplane.key.mesh), dataplane.metrics)
+        gateway = self.gateways.name_for(dataplane)
+        return endpoint._replace(gateway=gateway) if endpoint and gateway else endpoint
 
 
 class _Made(NamedTuple):
     dataplane: KnownDataplane
     endpoint: MetricsEndpoint
     assignment: Assignment
+
+
+class OutsideZones:
+    """Contains the keys of the dataplanes that exist and are left out, since their zone is not one of the settings.
+
+    Args:
+        dataplanes: all dataplanes.
+        zones: the zones in the settings; empty for all.
+    """
+
+    def __init__(self, dataplanes: Mapping[ResourceKey, KnownDataplane], zones: AbstractSet[str]) -> None:
+        self._dataplanes = dataplanes
+        self._zones = zones
+
+    def __contains__(self, key: object) -> bool:
+        if not self._zones or not isinstance(key, Key):
+            return False
+        dataplane = self._dataplanes.get(ResourceKey(key.mesh, key.name))
+        return dataplane is not None and dataplane.zone not in self._zones
 
 
 class Inventory:
@@ -57,6 +84,11 @@ class Inventory:
         self._control_plane = control_plane
         self._zones = frozenset(zones)
         self._made: dict[ResourceKey, _Made] = {}
+
+    @property
+    def zones(self) -> AbstractSet[str]:
+        """The zones whose dataplanes are published; empty for all."""
+        return self._zones
 
     @property
     def targets(self) -> AbstractSet[ResourceKey]:

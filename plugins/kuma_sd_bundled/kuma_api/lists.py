@@ -1,6 +1,6 @@
 """Read lists of the API server in pages, and check whether the pages are consistent."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import islice
@@ -11,20 +11,21 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from kuma_sd import UNREADABLE, SourceError
-from kuma_sd_bundled.kuma_api.documents import Page, ResourceKey
+from kuma_sd_bundled.kuma_api.documents import ItemIdentity, Page, ResourceKey
 
 T = TypeVar("T")
 
 PAGE_SIZE = 1000
 """Number of items in a page; Kuma refuses more."""
 
-OVERLAP = 50
-"""Number of items by which pages overlap while a list changes: so many may be deleted between pages without a gap."""
+OVERLAPS = (50, 500)
+"""Number of items by which pages overlap when a list is read, and read again: so many may vanish between two pages."""
 
 MARGIN = 10 * PAGE_SIZE
 """Number of items beyond its total from which a list counts as endless."""
 
 _PAGE = msgspec.json.Decoder(Page)
+_IDENTITY = msgspec.json.Decoder(ItemIdentity)
 
 
 class Get(Protocol):
@@ -38,6 +39,23 @@ class Get(Protocol):
         """
 
 
+class Unreadable(NamedTuple):
+    """An item of a list that cannot be read.
+
+    Args:
+        raw: its bytes.
+        title: its mesh and name as far as they can be read; empty if it has no name.
+        reason: what is wrong with it.
+    """
+
+    raw: bytes
+    title: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.title or 'an item without a name'} cannot be read ({self.reason})"
+
+
 @dataclass
 class Listing(Generic[T]):
     """The content of a list.
@@ -45,56 +63,41 @@ class Listing(Generic[T]):
     Args:
         items: the result for each item, by key.
         consistent: whether the list is complete, so that what is missing in it does not exist.
-        unreadable: the items of which not even the name can be read.
-        fits: whether the numbers are right: no item twice, and as many items as every page reports.
-        pages: the number of pages.
+        unreadable: the items that cannot be read.
     """
 
     items: dict[ResourceKey, T] = field(default_factory=dict)
     consistent: bool = True
-    unreadable: list[bytes] = field(default_factory=list)
-    fits: bool = True
-    pages: int = 0
+    unreadable: list[Unreadable] = field(default_factory=list)
 
 
 ReadItem = Callable[[msgspec.Raw], tuple[ResourceKey, T]]
-"""Converts an item and returns its key and the result; raises msgspec.MsgspecError if it has no key."""
+"""Converts an item and returns its key and the result; raises msgspec.MsgspecError if it cannot be read."""
 
 
-class ListReader:
-    """Reads lists, and records which of them changed while they were read."""
+def read_list(
+    get: Get, path: str, read_item: "ReadItem[T]", expected: AbstractSet[ResourceKey] = frozenset()
+) -> Listing[T]:
+    """Read all pages of a list, and again if they are inconsistent.
 
-    def __init__(self) -> None:
-        self.restless: set[str] = set()
-        """The lists that are read in overlapping pages."""
+    An addition after a page and a deletion before it leave the numbers unchanged. So matching numbers prove the absence
+    of an item only if the list has a single page; several pages must overlap. If nothing is missing, nothing needs
+    a proof.
 
-    def read(
-        self, get: Get, path: str, read_item: "ReadItem[T]", expected: AbstractSet[ResourceKey] = frozenset()
-    ) -> Listing[T]:
-        """Read all pages of a list; in overlapping pages if it changes meanwhile, or did so the last time.
+    Args:
+        get: sends a request to the API server.
+        path: the path of the list.
+        read_item: converts an item.
+        expected: the keys that were in the list before.
 
-        An addition after a page and a deletion before it leave the numbers unchanged. So matching numbers prove the
-        absence of an item only if the list has a single page.
-
-        Args:
-            get: sends a request to the API server.
-            path: the path of the list.
-            read_item: converts an item.
-            expected: the keys that were in the list before.
-
-        Raises:
-            SourceError: a page cannot be read.
-        """
-        if path not in self.restless:
-            listing, _ = _read_once(get, path, read_item)
-            if listing.fits and (listing.pages == 1 or expected <= listing.items.keys()):
-                return listing
-            self.restless.add(path)
-        listing, gapless = _read_once(get, path, read_item, OVERLAP)
-        listing.consistent = gapless or (listing.fits and listing.pages == 1)
-        if listing.fits and expected <= listing.items.keys():
-            self.restless.remove(path)
-        return listing
+    Raises:
+        SourceError: a page cannot be read.
+    """
+    for overlap in OVERLAPS:
+        listing = _read_once(_pages(get, path, overlap), read_item, expected)
+        if listing.consistent:
+            break
+    return listing
 
 
 class _Coverage:
@@ -122,31 +125,42 @@ class _Coverage:
             self._reached = keys[-1]
 
 
-def _read_once(get: Get, path: str, read_item: "ReadItem[T]", overlap: int = 0) -> tuple[Listing[T], bool]:
-    """Return what a list holds, and whether its pages overlapped without a gap."""
+def _read_once(
+    pages: "Iterable[tuple[_PlaceOfPage, Page]]", read_item: "ReadItem[T]", expected: AbstractSet[ResourceKey]
+) -> Listing[T]:
     listing: Listing[T] = Listing()
-    coverage, totals, count = _Coverage(), set[int](), 0
-    for place, page in _pages(get, path, overlap):
+    coverage, totals, number, count = _Coverage(), set[int](), 0, 0
+    for place, page in pages:
         keys = []
         for raw in page.items or ():
             try:
                 key, item = read_item(raw)
-            except UNREADABLE:
-                listing.unreadable.append(bytes(raw))
+            except UNREADABLE as error:
+                listing.unreadable.append(_unreadable(raw, error))
             else:
                 listing.items[key] = item
                 keys.append(key)
         size = len(page.items or ())
-        listing.pages += 1
+        number, count = number + 1, count + size
         coverage.note(keys, whole=place.offset + size == (page.total if place.following is None else place.following))
         totals.add(page.total)
-        count += size
         if place.offset + size > page.total + MARGIN:
             coverage.gapless = False
             break
-    unique = len(listing.items) + len(listing.unreadable)
-    listing.fits = listing.consistent = totals == {unique} and (bool(overlap) or count == unique)
-    return listing, bool(overlap) and coverage.gapless
+    fits = totals == {len(listing.items) + len(listing.unreadable)}
+    if number == 1:
+        listing.consistent = fits and count == page.total
+    else:
+        listing.consistent = coverage.gapless or (fits and bool(expected) and expected <= listing.items.keys())
+    return listing
+
+
+def _unreadable(raw: msgspec.Raw, error: Exception) -> Unreadable:
+    try:
+        key = _IDENTITY.decode(raw).key
+    except UNREADABLE:
+        return Unreadable(bytes(raw), "", str(error))
+    return Unreadable(bytes(raw), "/".join(filter(None, key)), str(error))
 
 
 class _PlaceOfPage(NamedTuple):

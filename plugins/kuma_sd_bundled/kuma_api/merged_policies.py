@@ -75,4 +75,4 @@ def _parse(body: bytes, path: str) -> Rules:
     try:
         return _RULES.decode(body)
     except UNREADABLE as error:
-        raise SourceError(f"the answer to {path} cannot be understood: {error}") from error
+        raise SourceError(f"the answer to {path} cannot be read: {error}") from error

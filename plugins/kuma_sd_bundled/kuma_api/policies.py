@@ -12,7 +12,7 @@ from kuma_sd import UNREADABLE, SourceError
 from kuma_sd_bundled.kuma_api.documents import Index, ItemIdentity, Mesh, Policy, ResourceKey
 from kuma_sd_bundled.kuma_api.errors import NotFoundError
 from kuma_sd_bundled.kuma_api.kuma_release import KumaRelease, release_of
-from kuma_sd_bundled.kuma_api.lists import Get, Listing, ListReader
+from kuma_sd_bundled.kuma_api.lists import Get, Listing, read_list
 
 _INDEX = msgspec.json.Decoder(Index)
 _MESH = msgspec.json.Decoder(Mesh)
@@ -40,10 +40,12 @@ class Matches:
     Args:
         listings: the dataplanes that each policy matches, for policies that set where metrics are.
         bare: whether matched dataplanes are listed without their labels, as Kuma 2.6 does.
+        unknown: the policies of which the API server has no such list.
     """
 
     listings: Mapping[ResourceKey, Listing[None]] = field(default_factory=dict)
     bare: bool = False
+    unknown: AbstractSet[ResourceKey] = frozenset()
 
     @property
     def inconsistent(self) -> list[ResourceKey]:
@@ -78,23 +80,23 @@ def ask_release(get: Get, before: KumaRelease) -> KumaRelease:
         return before
 
 
-def read_meshes(lists: ListReader, get: Get) -> Listing[Mesh]:
+def read_meshes(get: Get) -> Listing[Mesh]:
     """Read the meshes.
 
     Raises:
         SourceError: they cannot be had.
     """
-    return lists.read(get, "/meshes", _read_mesh)
+    return read_list(get, "/meshes", _read_mesh)
 
 
-def read_policies(lists: ListReader, get: Get, release: KumaRelease) -> Listing[ReadPolicy]:
+def read_policies(get: Get, release: KumaRelease) -> Listing[ReadPolicy]:
     """Read the MeshMetric policies of all meshes; releases of Kuma before 2.6 have none.
 
     Raises:
         SourceError: they cannot be had.
     """
     try:
-        listing = lists.read(get, "/meshmetrics", _read_policy)
+        listing = read_list(get, "/meshmetrics", _read_policy)
     except NotFoundError as error:
         if release.number and release.number >= _MESH_METRIC_SINCE:
             raise SourceError(
@@ -106,15 +108,11 @@ def read_policies(lists: ListReader, get: Get, release: KumaRelease) -> Listing[
 
 
 def read_matches(
-    lists: ListReader,
-    get: Get,
-    policies: Mapping[ResourceKey, ReadPolicy],
-    expected: Mapping[ResourceKey, AbstractSet[ResourceKey]],
+    get: Get, policies: Mapping[ResourceKey, ReadPolicy], expected: Mapping[ResourceKey, AbstractSet[ResourceKey]]
 ) -> Matches:
     """Read which dataplanes are matched by the policies that have a say in where metrics are.
 
     Args:
-        lists: reads lists.
         get: asks the API server.
         policies: all policies.
         expected: the dataplanes that each matched before and that are still there.
@@ -123,17 +121,19 @@ def read_matches(
         SourceError: a list cannot be had.
     """
     listings: dict[ResourceKey, Listing[None]] = {}
+    unknown = set[ResourceKey]()
     reader = _MatchReader()
     for key, policy in policies.items():
         if policy.document.shadow or policy.document.backends is None:
             continue
         path = f"/meshes/{quoted(key.mesh)}/meshmetrics/{quoted(key.name)}/_resources/dataplanes"
         try:
-            listings[key] = lists.read(get, path, reader, expected.get(key, frozenset()))
+            listings[key] = read_list(get, path, reader, expected.get(key, frozenset()))
         except NotFoundError:
             # The policy was deleted after policies were listed.
-            listings[key] = Listing(consistent=False, fits=False)
-    return Matches(listings, bare=reader.read and not reader.labelled)
+            listings[key] = Listing(consistent=False)
+            unknown.add(key)
+    return Matches(listings, reader.read and not reader.labelled, unknown)
 
 
 def quoted(name: str) -> str:

@@ -4,16 +4,16 @@ from collections.abc import Container, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
 
-from kuma_sd import Assignment, SourceError
+from kuma_sd import Assignment, Key, SourceError
 from kuma_sd_bundled.kuma_api.absences import Absences, read_answers
 from kuma_sd_bundled.kuma_api.dataplanes import DataplaneReader, KnownDataplane
-from kuma_sd_bundled.kuma_api.documents import Mesh, ResourceKey
+from kuma_sd_bundled.kuma_api.documents import ResourceKey
 from kuma_sd_bundled.kuma_api.endpoints import Client, PolicyEndpoints
-from kuma_sd_bundled.kuma_api.inventory import Inventory, Lists
+from kuma_sd_bundled.kuma_api.gateways import read_gateways
+from kuma_sd_bundled.kuma_api.inventory import Inventory, Lists, OutsideZones
 from kuma_sd_bundled.kuma_api.kuma_release import UNKNOWN
-from kuma_sd_bundled.kuma_api.lists import Get, Listing, ListReader
+from kuma_sd_bundled.kuma_api.lists import Get, Listing, Unreadable, read_list
 from kuma_sd_bundled.kuma_api.merged_policies import MergedPolicies
 from kuma_sd_bundled.kuma_api.policies import (
     Matches,
@@ -24,9 +24,14 @@ from kuma_sd_bundled.kuma_api.policies import (
     read_meshes,
     read_policies,
 )
-
-DATAPLANES = "dataplanes"
-"""The list whose missing items are requested individually."""
+from kuma_sd_bundled.kuma_api.remarks import (
+    DATAPLANES,
+    POLICIES_CHANGED,
+    doubts_of,
+    doubts_of_matches,
+    doubts_of_merged,
+    why_empty,
+)
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,10 @@ class Findings:
 
     Args:
         assignments: the targets, sorted by key.
-        unreadable: digests of the dataplanes of which not even the name can be read.
-        doubts: the inconsistent lists, as text.
+        left_out: the dataplanes that the settings leave out, since their zone is not one of ``zones``.
+        unreadable: the dataplanes of which not even the name can be read, by their digests.
+        doubts: why an absence in this poll proves nothing, as text; empty if everything fits together.
+        why_empty: why there are no targets, as text; empty if there are some.
         zones: the zones of the dataplanes.
         remote: whether dataplanes belong to other zones, so that this is a global control plane.
         dataplanes: the number of dataplanes.
@@ -44,8 +51,10 @@ class Findings:
     """
 
     assignments: Sequence[Assignment]
-    unreadable: frozenset[bytes]
+    left_out: Container[Key]
+    unreadable: Mapping[bytes, Unreadable]
     doubts: tuple[str, ...]
+    why_empty: str
     zones: frozenset[str]
     remote: bool
     dataplanes: int
@@ -66,7 +75,6 @@ class Poller:
         self._reader = reader
         self._inventory = inventory
         self._release = UNKNOWN
-        self._lists = ListReader()
         self._merged = MergedPolicies()
         self._absences = Absences()
         self._matched: Mapping[ResourceKey, PolicySet] = {}
@@ -81,31 +89,36 @@ class Poller:
             SourceError: a request failed, or a response is not one of Kuma's API.
         """
         release = self._release = ask_release(get, self._release)
-        meshes = read_meshes(self._lists, get)
-        policies = read_policies(self._lists, get, release)
+        meshes = read_meshes(get)
+        policies = read_policies(get, release)
         dataplanes, gone = self._read_dataplanes(get, third=release.third)
         matches = self._read_matches(get, policies.items, dataplanes)
-        doubts = _doubts(meshes, policies, dataplanes, matches)
-        if matches.listings and read_policies(self._lists, get, release).items != policies.items:
-            doubts.append("policies changed meanwhile")
+        doubts = [*doubts_of(meshes, "meshes"), *doubts_of(policies, "policies"), *doubts_of_matches(matches)]
+        if not dataplanes.consistent:
+            doubts.append(DATAPLANES)
+        if matches.listings and read_policies(get, release).items != policies.items:
+            doubts.append(POLICIES_CHANGED)
         matched = self._believed(matches, dataplanes, policies)
         sets = _sets(matched, policies.items)
         merged = self._merged.backends(get, policies.items, sets)
-        doubts += [f"_rules of {', '.join(key.name for key in names)}" for names in sets if names not in merged]
+        doubts += doubts_of_merged(policies for policies in sets if policies not in merged)
         client = Client(self._client, release.clients_share(bare_matches=matches.bare))
         endpoints = PolicyEndpoints([policy.document for policy in policies.items.values()], client)
         by_name = {mesh.name: mesh for mesh in meshes.items.values()}
-        lists = Lists(by_name, endpoints, dataplanes.items, matched, merged)
+        # MADS has this label only where meshes set the metrics.
+        labelled = () if endpoints.replace_mesh_metrics else dataplanes.items.values()
+        gateways = read_gateways(get, labelled)
+        lists = Lists(by_name, endpoints, dataplanes.items, matched, merged, gateways)
         assignments = self._inventory.update(lists, self._kept(dataplanes, gone, doubts))
         self._matched = matched
-        return _findings(assignments, dataplanes, len(policies.items), doubts)
+        return self._findings(assignments, lists, dataplanes.unreadable, doubts)
 
     def _read_dataplanes(
         self, get: Get, *, third: bool | None
     ) -> tuple[Listing[KnownDataplane], AbstractSet[ResourceKey]]:
         """Read the dataplanes; also returns which targets are certainly gone."""
         self._reader.begin(third=third)
-        dataplanes = self._lists.read(get, "/dataplanes", self._reader, self._inventory.targets)
+        dataplanes = read_list(get, "/dataplanes", self._reader, self._inventory.targets)
         if dataplanes.unreadable and not dataplanes.items:
             raise SourceError("no dataplane in the list can be understood")
         gone = self._settle_absences(get, dataplanes)
@@ -115,12 +128,11 @@ class Poller:
     def _settle_absences(self, get: Get, dataplanes: Listing[KnownDataplane]) -> set[ResourceKey]:
         """Add missing dataplanes that still exist; returns those that are gone."""
         missing = self._inventory.targets - dataplanes.items.keys()
-        proved = dataplanes.consistent and not dataplanes.unreadable
-        if proved and dataplanes.fits:
+        if dataplanes.consistent and not dataplanes.unreadable:
             return set(missing)
         answers = self._absences.ask(get, missing)
         dataplanes.items.update(read_answers(answers.present, self._reader))
-        return missing - dataplanes.items.keys() if proved else answers.gone
+        return answers.gone
 
     def _read_matches(
         self, get: Get, policies: Mapping[ResourceKey, ReadPolicy], dataplanes: Listing[KnownDataplane]
@@ -133,14 +145,14 @@ class Poller:
             if dataplane in dataplanes.items:
                 for name in names:
                     expected.setdefault(name, set()).add(dataplane)
-        return read_matches(self._lists, get, policies, expected)
+        return read_matches(get, policies, expected)
 
     def _believed(
         self, matches: Matches, dataplanes: Listing[KnownDataplane], policies: Listing[ReadPolicy]
     ) -> Mapping[ResourceKey, PolicySet]:
         """Return the policies that match each dataplane; earlier matches count where a list proves no absence."""
         listed, doubtful = matches.by_dataplane(), set(matches.inconsistent)
-        unproved = bool(_doubts_of(policies, "policies"))
+        unproved = bool(doubts_of(policies, "policies"))
         matched = {}
         for dataplane in dataplanes.items.values():
             # With the keys of dataplanes, so that the keys in the lists need not be kept.
@@ -159,18 +171,24 @@ class Poller:
         unproved = self._inventory.targets - gone
         return set(unproved - dataplanes.items.keys() if only_dataplanes else unproved)
 
-
-def _doubts(
-    meshes: Listing[Mesh], policies: Listing[ReadPolicy], dataplanes: Listing[KnownDataplane], matches: Matches
-) -> list[str]:
-    doubts = [*_doubts_of(meshes, "meshes"), *_doubts_of(policies, "policies")]
-    if not dataplanes.consistent:
-        doubts.append(DATAPLANES)
-    return doubts + [f"matches of {key.mesh}/{key.name}" for key in matches.inconsistent]
-
-
-def _doubts_of(listing: Listing[Any], name: str) -> list[str]:
-    return [] if listing.consistent and not listing.unreadable else [name]
+    def _findings(
+        self, assignments: Sequence[Assignment], lists: Lists, unreadable: Sequence[Unreadable], doubts: Sequence[str]
+    ) -> Findings:
+        known = lists.dataplanes
+        zones = frozenset(dataplane.zone for dataplane in known.values() if dataplane.zone)
+        wanted = self._inventory.zones
+        return Findings(
+            assignments=assignments,
+            # Zones without any dataplane may be misspelt: then the guard decides.
+            left_out=OutsideZones(known, wanted if wanted & zones else frozenset()),
+            unreadable={blake2b(item.raw, digest_size=16).digest(): item for item in unreadable},
+            doubts=tuple(doubts),
+            why_empty="" if assignments else why_empty(known.keys(), zones, wanted, lists.policies),
+            zones=zones,
+            remote=any(dataplane.remote for dataplane in known.values()),
+            dataplanes=len(known),
+            policies=lists.policies.count,
+        )
 
 
 def _sets(
@@ -181,18 +199,3 @@ def _sets(
     for dataplane, names in matched.items():
         sets.setdefault(names, []).append(dataplane)
     return {names: dataplanes for names, dataplanes in sets.items() if all(name in policies for name in names)}
-
-
-def _findings(
-    assignments: Sequence[Assignment], dataplanes: Listing[KnownDataplane], policies: int, doubts: Sequence[str]
-) -> Findings:
-    known = dataplanes.items.values()
-    return Findings(
-        assignments=assignments,
-        unreadable=frozenset(blake2b(raw, digest_size=16).digest() for raw in dataplanes.unreadable),
-        doubts=tuple(doubts),
-        zones=frozenset(dataplane.zone for dataplane in known if dataplane.zone),
-        remote=any(dataplane.remote for dataplane in known),
-        dataplanes=len(known),
-        policies=policies,
-    )

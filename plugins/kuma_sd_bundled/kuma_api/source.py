@@ -20,7 +20,7 @@ from kuma_sd_bundled.kuma_api.schedule import Schedule
 
 _log = Logger(__name__)
 
-LISTS = b"lists that do not fit together"
+LISTS = b"lists that prove no absence"
 """Digest that marks a snapshot as incomplete until a poll was complete: any target may be missing."""
 
 
@@ -44,7 +44,8 @@ class ApiSource:
         self._reader = DataplaneReader(options.service_label)
         self._poller = Poller(options.name, self._reader, Inventory(context.name, options.zones))
         self._schedule = Schedule(options.api_interval)
-        self._consistency = Consistency(context.name or str(parsed.replicas[0]))
+        self._title = context.name or str(parsed.replicas[0])
+        self._consistency = Consistency(self._title)
         self._connections = 0
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -87,7 +88,7 @@ class ApiSource:
                     files = present
                 findings = self._poll(Asking(client, self._timeout))
                 self.status = self._answered(findings, replica)
-                self._unreadable = findings.unreadable
+                self._note_unreadable(findings)
                 yield self._snapshot(findings, connected)
                 del findings
             raise SourceError("the source was closed")
@@ -142,11 +143,11 @@ class ApiSource:
         )
 
     def _snapshot(self, findings: Findings, connected: float) -> Snapshot:
-        unreadable = findings.unreadable
+        unreadable = frozenset(findings.unreadable)
         if findings.doubts and not self._consistency.complete_once:
             # Later, targets that a list lacks are known here and stay anyway.
             unreadable |= {LISTS}
-        return Snapshot(self._name, findings.assignments, time.time(), connected, unreadable)
+        return Snapshot(self._name, findings.assignments, time.time(), connected, unreadable, findings.left_out)
 
     def _answered(self, findings: Findings, replica: Endpoint) -> SourceStatus:
         before, now = self.status, time.time()
@@ -167,16 +168,21 @@ class ApiSource:
             responses=before.responses + 1,
             received=self.counts.received,
             unreadable=len(findings.unreadable),
-            parse_errors=before.parse_errors + len(findings.unreadable - self._unreadable),
-            note=self._remark(findings),
+            parse_errors=before.parse_errors + len(findings.unreadable.keys() - self._unreadable),
+            note=self._consistency.lasting or findings.why_empty,
         )
 
-    def _remark(self, findings: Findings) -> str:
-        if findings.doubts:
-            return f"lists that do not fit together: {', '.join(findings.doubts)}"
-        if findings.assignments:
-            return ""
-        return f"no policy (MeshMetric) has metrics for the client {self._options.name!r}, and no mesh has metrics"
+    def _note_unreadable(self, findings: Findings) -> None:
+        appeared = [item for digest, item in findings.unreadable.items() if digest not in self._unreadable]
+        if appeared:
+            _log.warning(
+                "dataplanes have no name that can be read",
+                control_plane=self._title,
+                dataplanes=len(appeared),
+                reason=appeared[0].reason,
+                start=appeared[0].raw[:60].decode(errors="replace"),
+            )
+        self._unreadable = frozenset(findings.unreadable)
 
     def _facts(self) -> Mapping[str, str]:
         if self._findings is None:
@@ -184,16 +190,15 @@ class ApiSource:
         counts = self.counts
         return {
             "last poll": f"{counts.seconds or 0:.2f} s, {counts.size or 0:,} bytes",
-            "lists": ", ".join(self._findings.doubts) + " do not fit together"
-            if self._findings.doubts
-            else "consistent",
+            "lists": "; ".join(self._findings.doubts) or "consistent",
         }
 
 
 def described(findings: Findings) -> str:
     """Describe the control plane and the number of items in its lists."""
     whose = "of a global control plane" if findings.remote else "of a control plane"
-    counts = [(len(findings.zones), "zone"), (findings.dataplanes, "dataplane")]
+    counts = [(len(findings.zones), "zone")] if findings.zones else []
+    counts.append((findings.dataplanes, "dataplane"))
     parts = [f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in counts]
     policies = f"{findings.policies:,} polic{'y' if findings.policies == 1 else 'ies'}"
     return ", ".join([whose, *parts, policies])

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from kuma_sd import LABEL_NAME, PATTERN_CACHE_SIZE, Labels, hashmod, remember_short
-from kuma_sd_bundled.relabel import letters
+from kuma_sd_bundled.relabel import letter_case
 from kuma_sd_bundled.relabel.rules import Rule
 from kuma_sd_bundled.relabel.templates import Template
 
@@ -168,6 +168,6 @@ _ACTIONS: dict[str, Callable[[Rule], Step]] = {
     "labelmap": _label_map,
     "labeldrop": _label_drop,
     "labelkeep": _label_keep,
-    "lowercase": _setting(letters.lower),
-    "uppercase": _setting(letters.upper),
+    "lowercase": _setting(letter_case.lower),
+    "uppercase": _setting(letter_case.upper),
 }

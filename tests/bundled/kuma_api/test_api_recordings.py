@@ -1,5 +1,6 @@
 """The API and MADS of real control planes say the same."""
 
+import copy
 from pathlib import Path
 
 import msgspec
@@ -66,6 +67,17 @@ def test_a_global_control_plane_gives_the_targets_of_the_zone(version: str) -> N
 def test_zones_restrict_what_is_published() -> None:
     recorded = recording(DATA / "global-head.json")
     assert not poller(zones=("west",)).poll(RecordedApi(recorded["api"])).assignments
+    [left_out] = poller().poll(RecordedApi(recorded["api"])).assignments
+    assert left_out.key not in poller(zones=("east",)).poll(RecordedApi(recorded["api"])).left_out
+    assert left_out.key not in poller().poll(RecordedApi(recorded["api"])).left_out
+    # A zone without any dataplane may be misspelt.
+    assert left_out.key not in poller(zones=("west",)).poll(RecordedApi(recorded["api"])).left_out
+    items = recorded["api"]["GET /meshes/default/dataplanes?size=1000"]["body"]
+    far = copy.deepcopy(items["items"][0]) | {"name": "far"}
+    far["labels"]["kuma.io/zone"] = "west"
+    items["items"].insert(0, far)
+    items["total"] += 1
+    assert left_out.key in poller(zones=("west",)).poll(RecordedApi(recorded["api"])).left_out
     assert len(poller(zones=("west", "east")).poll(RecordedApi(recorded["api"])).assignments) == 1
 
 

@@ -225,15 +225,15 @@ def test_once_a_poll_was_complete_lists_that_do_not_fit_make_no_answer_incomplet
     assert len(doubtful.assignments) == len(complete.assignments) - 1
 
 
-def test_an_empty_answer_says_for_whom_there_is_nothing() -> None:
-    with http_server() as server:
-        api = Api(server, "kuma-head/0-empty")
-        api.serve()
-        source = source_of(api.url)
-        iterator = iter(source)
-        assert not next(iterator).assignments
-        assert "'kuma_sd'" in source.status.note
-        source.close()
+def test_dataplanes_without_a_name_are_logged_once(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    del api.list(DATAPLANES)["items"][0]["name"]
+    source = source_of(api.url)
+    iterator = iter(source)
+    for _ in range(3):
+        next(iterator)
+    source.close()
+    assert source.status.unreadable == 1
+    assert len([line for line in caplog.messages if "no name that can be read" in line]) == 1
 
 
 def test_closing_ends_a_request_that_is_not_answered() -> None:

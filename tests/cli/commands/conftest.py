@@ -5,7 +5,7 @@ import pytest
 
 from kuma_sd.system.threads import Threads
 from kuma_sd.web.application import Application
-from kuma_sd.web.server.listener import ControlSocket
+from kuma_sd.web.server.control_socket import ControlSocket
 
 
 @pytest.fixture

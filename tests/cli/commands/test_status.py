@@ -10,9 +10,10 @@ from page_kit import output, plane
 from kuma_sd.cli.main import main
 from kuma_sd.cli.render.status import screen
 from kuma_sd.cli.render.style import Style
+from kuma_sd.telemetry.chain_status import Quarantined
 from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus, HeldTargets
 from kuma_sd.telemetry.histogram import Histogram
-from kuma_sd.telemetry.output_status import OutputStatus, Quarantined
+from kuma_sd.telemetry.output_status import OutputStatus
 from kuma_sd.telemetry.problems import problems_of
 from kuma_sd.telemetry.status import Reloads, StateStatus, Status
 from kuma_sd.telemetry.target_counts import Count, TargetCounts
@@ -230,20 +231,19 @@ def test_without_a_daemon_it_is_not_healthy(
     assert capsys.readouterr().err.startswith("kuma-sd: no daemon listens at ")
 
 
+@pytest.mark.parametrize(
+    ("path", "answered", "error"),
+    [
+        ("/api/status", b'{"version": 2}', "the daemon's answer is of another version than this command"),
+        ("/other", b"", "there is no /api/status; there are /other\n"),
+    ],
+)
 def test_the_answer_of_another_version_is_an_error_in_one_line(
-    application: Application, capsys: pytest.CaptureFixture[str]
+    path: str, answered: bytes, error: str, application: Application, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    application.add("GET", "/api/status", lambda _request: Response(b'{"version": 2}'))
+    application.add("GET", path, lambda _request: Response(answered))
     assert main(["status"]) == 1
-    assert capsys.readouterr().err.startswith("kuma-sd: the daemon's answer is of another version than this command")
-
-
-def test_a_daemon_that_does_not_know_the_question_is_an_error_in_one_line(
-    application: Application, capsys: pytest.CaptureFixture[str]
-) -> None:
-    application.add("GET", "/other", lambda _request: Response(b""))
-    assert main(["status"]) == 1
-    assert capsys.readouterr().err == "kuma-sd: there is no /api/status; there are /other\n"
+    assert capsys.readouterr().err.startswith(f"kuma-sd: {error}")
 
 
 def test_times_are_short() -> None:

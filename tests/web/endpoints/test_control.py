@@ -23,8 +23,8 @@ from kuma_sd.system.threads import Threads
 from kuma_sd.web import client
 from kuma_sd.web.application import Application, Request, Response
 from kuma_sd.web.client import ask, default_control_socket
-from kuma_sd.web.server import listener
-from kuma_sd.web.server.listener import ControlSocket
+from kuma_sd.web.server import control_socket
+from kuma_sd.web.server.control_socket import ControlSocket
 
 Serving = Callable[[Path], Threads]
 
@@ -200,8 +200,8 @@ def test_a_directory_of_another_user_is_not_used() -> None:
 import os, sys
 from pathlib import Path
 from kuma_sd.web.application import Application
-from kuma_sd.web.server import listener
-from kuma_sd.web.server.listener import ControlSocket
+from kuma_sd.web.server import control_socket
+from kuma_sd.web.server.control_socket import ControlSocket
 os.seteuid(54321)
 ControlSocket(Path(sys.argv[1]), Application()).start()
 """
@@ -217,7 +217,7 @@ ControlSocket(Path(sys.argv[1]), Application()).start()
 def test_a_socket_that_was_swept_away_is_made_again(
     tmp_path: Path, serving: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(control_socket, "LOOK_SECONDS", 0.05)
     path = tmp_path / "run" / "control.sock"
     serving(path)
     shutil.rmtree(path.parent)
@@ -228,7 +228,7 @@ def test_a_socket_that_was_swept_away_is_made_again(
 def test_what_is_in_the_way_is_waited_for(
     tmp_path: Path, serving: Serving, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(listener, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(control_socket, "LOOK_SECONDS", 0.05)
     path = tmp_path / "control.sock"
     path.touch()
     with caplog.at_level("INFO"):

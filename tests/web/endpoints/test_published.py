@@ -14,7 +14,7 @@ from kuma_sd.web import client
 from kuma_sd.web.application import Application
 from kuma_sd.web.client import NoDaemonError, ask, download
 from kuma_sd.web.endpoints.published import PublishedContent, add_published, groups_in, lines_of
-from kuma_sd.web.server.listener import ControlSocket
+from kuma_sd.web.server.control_socket import ControlSocket
 
 
 def groups_of(count: int) -> list[TargetGroup]:

@@ -19,7 +19,7 @@ from serving import Address, basic, exchange, get
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.system.threads import Threads
 from kuma_sd.web.application import Application, Response
-from kuma_sd.web.server.tcp import WebListeners, bind, written
+from kuma_sd.web.server.tcp_listeners import WebListeners, bind, written
 
 
 @dataclass(frozen=True)

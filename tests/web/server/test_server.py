@@ -139,15 +139,21 @@ def long_lane(path: str) -> Lane:
     return {"/long": Lane.LONG, "/list": Lane.LISTS}.get(path, Lane.STATUS)
 
 
-def test_what_takes_long_waits_for_its_like_and_keeps_nobody_else_waiting() -> None:
+def waiting_at(path: str) -> tuple[Callable[..., Iterable[bytes]], threading.Semaphore, threading.Event]:
+    """Return an application that waits at a path, what counts the requests that wait, and what ends the wait."""
     begun, go_on = threading.Semaphore(0), threading.Event()
 
     def answer(environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environment["PATH_INFO"] == "/long":
+        if environment["PATH_INFO"] == path:
             begun.release()
             assert go_on.wait(30)
         return hello(environment, start_response)
 
+    return answer, begun, go_on
+
+
+def test_what_takes_long_waits_for_its_like_and_keeps_nobody_else_waiting() -> None:
+    answer, begun, go_on = waiting_at("/long")
     with served(answer, lane_of=long_lane) as address, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connected(address)) for _ in range(24)]
         for client in clients:
@@ -160,14 +166,7 @@ def test_what_takes_long_waits_for_its_like_and_keeps_nobody_else_waiting() -> N
 
 
 def test_lists_that_wait_for_each_other_keep_no_status_waiting() -> None:
-    begun, go_on = threading.Semaphore(0), threading.Event()
-
-    def answer(environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environment["PATH_INFO"] == "/list":
-            begun.release()
-            assert go_on.wait(30)
-        return hello(environment, start_response)
-
+    answer, begun, go_on = waiting_at("/list")
     with served(answer, lane_of=long_lane) as address, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connected(address)) for _ in range(24)]
         for client in clients:

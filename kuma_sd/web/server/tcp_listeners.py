@@ -76,7 +76,8 @@ class WebListeners:
     ) -> None:
         self._application = application
         self._settings = settings
-        self._start, self._stop = start, stop
+        self._start = start
+        self._stop = stop
         self._limits = limits
         self._config = LiveConfig(Reading(settings.config_file).config())
         self._serving: dict[str, Serving] = {}
