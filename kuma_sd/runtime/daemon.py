@@ -14,9 +14,9 @@ from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig, ControlPlaneView
 from kuma_sd.pipeline.control_plane_matching import endpoints_of
 from kuma_sd.pipeline.events import Events
-from kuma_sd.pipeline.merge import Pipeline
 from kuma_sd.pipeline.messages import Configuration
 from kuma_sd.pipeline.output_worker import OutputWorker
+from kuma_sd.pipeline.pipeline import Pipeline
 from kuma_sd.pipeline.route import Route
 from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.plugin.interfaces import Output, Source

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.option_types import FileContent
-from kuma_sd.pipeline.merge import BEAT_SECONDS
+from kuma_sd.pipeline.pipeline import BEAT_SECONDS
 from kuma_sd.runtime.daemon import STOP_TIMEOUT, Daemon
 from kuma_sd.runtime.status_collector import StatusCollector
 from kuma_sd.service.reloader import Reloader, ReloadSteps

@@ -265,7 +265,7 @@ def test_an_unexpected_exception_ends_the_daemon_with_a_traceback(
     kuma: SimulatedControlPlane[World], tmp_path: Path
 ) -> None:
     code = (
-        "import sys; from kuma_sd.pipeline.merge import Pipeline; from kuma_sd.cli.main import main\n"
+        "import sys; from kuma_sd.pipeline.pipeline import Pipeline; from kuma_sd.cli.main import main\n"
         "def step(self, new, now): raise RuntimeError('a bug of ours')\n"
         "Pipeline.step = step; sys.exit(main(sys.argv[1:]))"
     )

@@ -20,8 +20,8 @@ from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Codec, ContactLost, LastGoodTargets
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
-from kuma_sd.pipeline.merge import Pipeline
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
+from kuma_sd.pipeline.pipeline import Pipeline
 from kuma_sd.pipeline.route import SENDER, Route
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.runtime.published_files import PUBLISHED, completed

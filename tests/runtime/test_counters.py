@@ -19,8 +19,8 @@ from kuma_sd.mads.codecs.v1_json import V1_JSON
 from kuma_sd.mads.decoder import Decoder, MadsResponse
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
-from kuma_sd.pipeline.merge import Pipeline
 from kuma_sd.pipeline.messages import Configuration, FromSource
+from kuma_sd.pipeline.pipeline import Pipeline
 from kuma_sd.pipeline.route import SENDER, Route
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
