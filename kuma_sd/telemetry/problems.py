@@ -56,9 +56,9 @@ def _of_daemon(status: Status) -> Iterator[Problem]:
         yield Problem("reload", ERROR, what, status.reloads.failing)
     if status.state.failing:
         yield Problem("state", WARNING, "Targets are not saved for a restart", status.state.failing)
-    for one in status.leaving:
-        title = f"Control plane {one.name}" if one.name else "The control plane without a name"
-        what = f"{title} is not in the settings any more, still published of it: {counted(one.targets, 'target')}"
+    for gone in status.leaving:
+        title = f"Control plane {gone.name}" if gone.name else "The control plane without a name"
+        what = f"{title} is not in the settings any more, still published of it: {counted(gone.targets, 'target')}"
         why = "until each control plane that replaces it has answered, or one has sent targets after start-wait"
         yield Problem("leaving", WARNING, what, why)
     yield from _of_events(status.events, status.now)
