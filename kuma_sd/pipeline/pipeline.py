@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Assignment, LastGoodTargets, SourceEvent
+from kuma_sd.pipeline.chain_outputs import ChainOutputs
 from kuma_sd.pipeline.control_plane import ControlPlane, ControlPlaneView
 from kuma_sd.pipeline.control_planes import ControlPlanes
 from kuma_sd.pipeline.events import Events
 from kuma_sd.pipeline.first_publication import may_publish_first
 from kuma_sd.pipeline.merge import merge
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
-from kuma_sd.pipeline.route import Route
 from kuma_sd.state.saver import Restored
 
 _log = Logger(__name__)
@@ -64,7 +64,7 @@ class Pipeline:
         self.mailbox: Mailbox[Message] = Mailbox()
         self.status = PipelineStatus()
         self.control_planes = ControlPlanes(forget)
-        self.routes: Sequence[Route] = ()
+        self.chains: Sequence[ChainOutputs] = ()
         self._started = started
         self._start_wait = 0.0
         self._save = save
@@ -126,20 +126,20 @@ class Pipeline:
 
     def configure(self, configuration: Configuration, now: float) -> None:
         """Apply other settings; their effect is published immediately."""
-        before = {name: route.last for route in self.routes for name in route.mailboxes}
+        before = {name: chain.last for chain in self.chains for name in chain.mailboxes}
         renames = self.control_planes.configure(configuration.control_planes, configuration.start_wait, now)
-        for route in configuration.routes:
-            route.inherit(self.routes, renames)
-        self.routes = configuration.routes
+        for chain in configuration.chains:
+            chain.inherit(self.chains, renames)
+        self.chains = configuration.chains
         self._start_wait = configuration.start_wait
         self._show(now)
         if not self.status.published:
             return
         self._publish()
-        for route in self.routes:
-            for name in route.mailboxes:
-                if route.last:
-                    change = route.last.since(before.get(name))
+        for chain in self.chains:
+            for name in chain.mailboxes:
+                if chain.last:
+                    change = chain.last.since(before.get(name))
                     _log.info("new settings in effect", output=name, **change.counts)
 
     def deadline(self, now: float) -> float:
@@ -172,13 +172,13 @@ class Pipeline:
         return changed
 
     def _publish(self) -> None:
-        """Hand all published assignments, merged, to every route."""
+        """Hand all published assignments, merged, to every chain."""
         began = time.monotonic()
         every = self.control_planes.all
         assignments = merge(every)
         received = max((control_plane.received for control_plane in every), default=0.0)
-        for route in self.routes:
-            route.publish(assignments, received)
+        for chain in self.chains:
+            chain.publish(assignments, received)
         rounds, seconds = self.status.rounds + 1, time.monotonic() - began
         self.status = replace(self.status, published=True, rounds=rounds, seconds=seconds)
         _log.debug("a round of the pipeline", assignments=len(assignments), seconds=round(seconds, 3))
