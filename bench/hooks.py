@@ -18,7 +18,7 @@ from pathlib import Path
 from kuma_sd.core.model import Assignment
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.chain_outputs import ChainOutputs
-from kuma_sd.pipeline.events import Events
+from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.plugin.hook_calls import Listener, Listeners
 from kuma_sd.plugin.manager import Plugins

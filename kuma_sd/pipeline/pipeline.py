@@ -11,7 +11,7 @@ from kuma_sd.core.model import Assignment, LastGoodTargets, SourceEvent
 from kuma_sd.pipeline.chain_outputs import ChainOutputs
 from kuma_sd.pipeline.control_plane import ControlPlane, ControlPlaneView
 from kuma_sd.pipeline.control_planes import ControlPlanes
-from kuma_sd.pipeline.events import Events
+from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.pipeline.first_publication import may_publish_first
 from kuma_sd.pipeline.merge import merge
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message

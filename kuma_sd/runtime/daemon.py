@@ -14,7 +14,7 @@ from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.chain_outputs import ChainOutputs
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig, ControlPlaneView
 from kuma_sd.pipeline.control_plane_matching import endpoints_of
-from kuma_sd.pipeline.events import Events
+from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.pipeline.messages import Configuration
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.pipeline.pipeline import Pipeline

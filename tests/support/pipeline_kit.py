@@ -9,7 +9,7 @@ from kuma_sd.core.model import ContactLost, LastGoodTargets
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.chain_outputs import SENDER, ChainOutputs
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
-from kuma_sd.pipeline.events import Events
+from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
 from kuma_sd.pipeline.pipeline import Pipeline
 from kuma_sd.prometheus.label_profiles import LabelProfile
