@@ -16,7 +16,8 @@ from kuma_sd.web.endpoints.control import add_control
 from kuma_sd.web.endpoints.explain import add_inspection
 from kuma_sd.web.endpoints.health import add_health
 from kuma_sd.web.endpoints.published import add_published
-from kuma_sd.web.page import PageData, add_page
+from kuma_sd.web.page.handlers import add_page
+from kuma_sd.web.page.page_data import PageData
 
 if TYPE_CHECKING:
     from kuma_sd.telemetry.exposition import Metrics

@@ -30,7 +30,7 @@ from kuma_sd.simulator.generated import labels_of_tags
 from kuma_sd.telemetry.history import FINE
 from kuma_sd.telemetry.status import Status
 from kuma_sd.web.application import Application
-from kuma_sd.web.page import add_page
+from kuma_sd.web.page.handlers import add_page
 from kuma_sd.web.server.serving import Serving
 from kuma_sd.web.server.tcp_listeners import bind, written
 
