@@ -9,13 +9,13 @@ from pathlib import Path
 
 from kuma_sd import Access, Context, Endpoint, HttpClient, Logger, Meters, Snapshot, SourceError, SourceStatus
 from kuma_sd_bundled.kuma_api.address import api_address
-from kuma_sd_bundled.kuma_api.asking import ANSWER_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS, Asking
 from kuma_sd_bundled.kuma_api.consistency import Consistency
 from kuma_sd_bundled.kuma_api.dataplanes import DataplaneReader
 from kuma_sd_bundled.kuma_api.inventory import Inventory
 from kuma_sd_bundled.kuma_api.meters import METRICS, PollCounts
 from kuma_sd_bundled.kuma_api.options import ApiOptions
 from kuma_sd_bundled.kuma_api.poll import Findings, Poller
+from kuma_sd_bundled.kuma_api.requests_counted import ANSWER_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS, CountedRequests
 from kuma_sd_bundled.kuma_api.schedule import Schedule
 
 _log = Logger(__name__)
@@ -86,7 +86,7 @@ class ApiSource:
                     # Certificates and tokens are read once for each connection.
                     client = self._connect(replica, client)
                     files = present
-                findings = self._poll(Asking(client, self._timeout))
+                findings = self._poll(CountedRequests(client, self._timeout))
                 self.status = self._answered(findings, replica)
                 self._note_unreadable(findings)
                 yield self._snapshot(findings, connected)
@@ -114,30 +114,30 @@ class ApiSource:
                 client.close()
         return client
 
-    def _poll(self, asking: Asking) -> Findings:
+    def _poll(self, requests: CountedRequests) -> Findings:
         began = time.monotonic()
         try:
-            findings = self._poller.poll(asking)
+            findings = self._poller.poll(requests)
         except BaseException:
-            self._schedule.failed(asking.answered_seconds)
-            if asking.silent:
+            self._schedule.failed(requests.answered_seconds)
+            if requests.silent:
                 self._timeout = min(2 * self._timeout, LONGEST_TIMEOUT_SECONDS)
-            self._count(asking, finished=0)
+            self._count(requests, finished=0)
             raise
         seconds = time.monotonic() - began
         self._schedule.finished(seconds)
         self._consistency.note(findings.doubts)
-        self._count(asking, finished=1)
-        self.counts = replace(self.counts, seconds=seconds, size=asking.received)
+        self._count(requests, finished=1)
+        self.counts = replace(self.counts, seconds=seconds, size=requests.received)
         return findings
 
-    def _count(self, asking: Asking, finished: int) -> None:
+    def _count(self, requests: CountedRequests, finished: int) -> None:
         counts = self.counts
         self.counts = replace(
             counts,
             polls=counts.polls + finished,
-            requests=counts.requests + asking.requests,
-            received=counts.received + asking.received,
+            requests=counts.requests + requests.requests,
+            received=counts.received + requests.received,
             inconsistent=self._consistency.count,
             converted=self._reader.converted,
         )
