@@ -9,8 +9,8 @@ from pathlib import Path
 
 from kuma_sd import Access, Context, Endpoint, HttpClient, Logger, Meters, Snapshot, SourceError, SourceStatus
 from kuma_sd_bundled.kuma_api.address import api_address
-from kuma_sd_bundled.kuma_api.consistency import Consistency
 from kuma_sd_bundled.kuma_api.dataplanes import DataplaneReader
+from kuma_sd_bundled.kuma_api.doubt_log import DoubtLog
 from kuma_sd_bundled.kuma_api.inventory import Inventory
 from kuma_sd_bundled.kuma_api.meters import METRICS, PollCounts
 from kuma_sd_bundled.kuma_api.options import ApiOptions
@@ -45,7 +45,7 @@ class ApiSource:
         self._poller = Poller(options.name, self._reader, Inventory(context.name, options.zones))
         self._schedule = Schedule(options.api_interval)
         self._title = context.name or str(parsed.replicas[0])
-        self._consistency = Consistency(self._title)
+        self._doubt_log = DoubtLog(self._title)
         self._connections = 0
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -126,7 +126,7 @@ class ApiSource:
             raise
         seconds = time.monotonic() - began
         self._schedule.finished(seconds)
-        self._consistency.note(findings.doubts)
+        self._doubt_log.note(findings.doubts)
         self._count(requests, finished=1)
         self.counts = replace(self.counts, seconds=seconds, size=requests.received)
         return findings
@@ -138,13 +138,13 @@ class ApiSource:
             polls=counts.polls + finished,
             requests=counts.requests + requests.requests,
             received=counts.received + requests.received,
-            inconsistent=self._consistency.count,
+            inconsistent=self._doubt_log.count,
             converted=self._reader.converted,
         )
 
     def _snapshot(self, findings: Findings, connected: float) -> Snapshot:
         unreadable = frozenset(findings.unreadable)
-        if findings.doubts and not self._consistency.complete_once:
+        if findings.doubts and not self._doubt_log.complete_once:
             # Later, targets that a list lacks are known here and stay anyway.
             unreadable |= {LISTS}
         return Snapshot(self._name, findings.assignments, time.time(), connected, unreadable, findings.left_out)
@@ -169,7 +169,7 @@ class ApiSource:
             received=self.counts.received,
             unreadable=len(findings.unreadable),
             parse_errors=before.parse_errors + len(findings.unreadable.keys() - self._unreadable),
-            note=self._consistency.lasting or findings.why_empty,
+            note=self._doubt_log.lasting or findings.why_empty,
         )
 
     def _note_unreadable(self, findings: Findings) -> None:
