@@ -31,7 +31,7 @@ from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, Node, ReceivedResponse
 from kuma_sd.system.deadline import Deadline
 from kuma_sd.system.descriptors import require_descriptors
-from kuma_sd.system.malloc import LARGE, give_back
+from kuma_sd.system.memory import LARGE, give_back
 
 _log = Logger(__name__)
 

@@ -20,7 +20,7 @@ from kuma_sd.service.reloader import Reloader, ReloadSteps
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
 from kuma_sd.system.file_watcher import FileWatcher
 from kuma_sd.system.log_format import configure, drain, write_in_thread
-from kuma_sd.system.malloc import give_back
+from kuma_sd.system.memory import give_back
 from kuma_sd.system.systemd import Notifier
 from kuma_sd.web.client import default_control_socket
 from kuma_sd.web.server.control_socket import ControlSocket
