@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from daemon_process import kuma_sd
 from os_reasons import CONNECTION_REFUSED, NOT_A_DIRECTORY
-from processes import Process, eventually, kuma_sd
+from processes import Process
+from waiting import eventually
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane

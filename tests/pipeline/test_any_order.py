@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from pipeline_kit import Line, names
-from processes import eventually
+from waiting import eventually
 
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import ContactLost

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from pipeline_kit import Line
-from processes import eventually
+from waiting import eventually
 
 from kuma_sd import SourceStatus
 from kuma_sd.pipeline import event_delivery

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from browser import browser
 from msgspec.structs import replace
-from processes import eventually
 from publishing import Published
 from selenium import webdriver
+from waiting import eventually
 
 from kuma_sd.core.publication import Publication
 from kuma_sd.plugin.manager import Plugins
