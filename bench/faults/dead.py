@@ -8,11 +8,13 @@ from itertools import pairwise
 from pathlib import Path
 
 from allowance import allowed
+from daemon_process import kuma_sd
 from findings import Outcome
-from processes import Process, eventually, kuma_sd
+from processes import Process
 from reader import ALWAYS, published, reading
 from relay import relaying
 from simulated import simulating
+from waiting import eventually
 from watching import watched_if_long
 
 WORLD = {("default", f"backend-{number}"): "v1" for number in range(20)}

@@ -10,11 +10,11 @@ from pathlib import Path
 from findings import Outcome
 from operated import operated
 from operations import OPERATIONS
-from processes import eventually
 from reader import published, reading
 from relay import garbage, relaying
 from simulated import simulating
 from story import BEACON, EDGE, HOLD, PASSING, SMALL, STABLE, WORLD, Story
+from waiting import eventually
 from watching import watched
 
 from kuma_sd.pipeline.source_worker import ONE_BACK_OFF_SECONDS

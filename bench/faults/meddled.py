@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from daemon_process import kuma_sd
 from findings import Outcome
-from processes import eventually, kuma_sd
 from reader import published
+from waiting import eventually
 from watching import watched_at_the_end
 
 from kuma_sd.testing import control_plane

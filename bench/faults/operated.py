@@ -4,7 +4,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from processes import Process, kuma_sd
+from daemon_process import kuma_sd
+from processes import Process
 
 
 class Operated:

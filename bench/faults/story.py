@@ -12,10 +12,10 @@ from allowance import SLACK, STEADY_SECONDS, allowed
 from findings import Outcome
 from guard_model import Model, World
 from operated import Operated
-from processes import eventually
 from reader import ALWAYS, Key, Published, Reader, published
 from relay import Relay
 from simulated import Simulated
+from waiting import eventually
 
 HOLD = 4.0
 EDGE = 0.5

@@ -19,9 +19,9 @@ from google.protobuf.message import DecodeError
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.option_types import show_duration
 from kuma_sd.http.address import Endpoint
-from kuma_sd.http.credentials import Access
 from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.proxies import proxy_for
+from kuma_sd.http.tls_and_credentials import Access
 from kuma_sd.mads.codecs import ResourceCodec
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF
@@ -31,7 +31,7 @@ from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, Node, ReceivedResponse
 from kuma_sd.system.deadline import Deadline
 from kuma_sd.system.descriptors import require_descriptors
-from kuma_sd.system.malloc import LARGE, give_back
+from kuma_sd.system.memory import LARGE, give_back
 
 _log = Logger(__name__)
 

@@ -11,13 +11,13 @@ from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Codec, Snapshot
 from kuma_sd.core.text import counted
 from kuma_sd.pipeline.chain import Chain
+from kuma_sd.pipeline.chain_outputs import ChainOutputs
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig, ControlPlaneView
 from kuma_sd.pipeline.control_plane_matching import endpoints_of
-from kuma_sd.pipeline.events import Events
-from kuma_sd.pipeline.merge import Pipeline
+from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.pipeline.messages import Configuration
 from kuma_sd.pipeline.output_worker import OutputWorker
-from kuma_sd.pipeline.route import Route
+from kuma_sd.pipeline.pipeline import Pipeline
 from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.plugin.interfaces import Output, Source
 from kuma_sd.prometheus.sd_files import selected
@@ -75,7 +75,7 @@ class Daemon:
             worker.started = True
         restored = self.state.restore(list(self.sources), self._codec)
         if not restored.exact:
-            published = {key: group for route in self._configuration.routes for key, group in route.remember().items()}
+            published = {key: group for chain in self._configuration.chains for key, group in chain.remember().items()}
             restored = completed(restored, published)
         self.pipeline.begin(restored, self._configuration, time.monotonic())
         self._start_threads()
@@ -213,8 +213,8 @@ class Daemon:
         self.sources = {name: self._source_worker(*pair) for name, pair in components.sources.items()}
         self._ids = {worker: self._ids[worker] for worker in self.sources.values()}
         configs = [self._config(source, settings) for source, _ in components.sources.values()]
-        routes = [self._route(chain, components.outputs_through(path)) for path, chain in components.chains]
-        return Configuration(configs, routes, settings.core.start_wait)
+        chains = [self._chain_outputs(chain, components.outputs_through(path)) for path, chain in components.chains]
+        return Configuration(configs, chains, settings.core.start_wait)
 
     def _start_successors(self, components: Components) -> list[str]:
         """Start the outputs that replace others and return their names; if one fails, all old ones continue."""
@@ -266,10 +266,10 @@ class Daemon:
             self.pipeline.configure_soon(self._adopt(self._settings, components))
             self._start_threads()
 
-    def _route(self, chain: Chain, outputs: Iterable[OutputSettings]) -> Route:
+    def _chain_outputs(self, chain: Chain, outputs: Iterable[OutputSettings]) -> ChainOutputs:
         workers = {output.name: self.outputs[output.name] for output in outputs}
         mailboxes = {name: worker.mailbox for name, worker in workers.items()}
-        return Route(chain, mailboxes, lambda: published_groups(worker.output for worker in workers.values()))
+        return ChainOutputs(chain, mailboxes, lambda: published_groups(worker.output for worker in workers.values()))
 
     def _output_worker(self, one: OutputSettings, output: Output) -> OutputWorker:
         worker = self.outputs.get(one.name)

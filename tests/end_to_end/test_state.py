@@ -2,7 +2,8 @@ import json
 import signal
 from pathlib import Path
 
-from processes import eventually, kuma_sd
+from daemon_process import kuma_sd
+from waiting import eventually
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane

@@ -19,10 +19,10 @@ from kuma_sd import Assignment, Key, Labels, Publication, Target, TargetGroup, T
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Codec, ContactLost, LastGoodTargets
 from kuma_sd.pipeline.chain import Chain
+from kuma_sd.pipeline.chain_outputs import SENDER, ChainOutputs
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
-from kuma_sd.pipeline.merge import Pipeline
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
-from kuma_sd.pipeline.route import SENDER, Route
+from kuma_sd.pipeline.pipeline import Pipeline
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.runtime.published_files import PUBLISHED, completed
 from kuma_sd.state import snapshot_file
@@ -113,13 +113,13 @@ class Promise(RuleBasedStateMachine):
         self.opened = False
         self.out: Mailbox[Publication] = Mailbox()
         self.pipeline = Pipeline(self.now, self._save, self._forget)
-        self.route = self._new_route()
+        self.chain_outputs = self._new_chain_outputs()
         restored = Restored(tuple(self._read(self.disk)), tuple(self._read(self.removed)), exact)
         groups = {group.key.assignment: group for group in self.groups}
         self.pipeline.begin(completed(restored, groups), self._configuration(), self.now)
         self._step()
 
-    def _new_route(self) -> Route:
+    def _new_chain_outputs(self) -> ChainOutputs:
         failing = frozenset(self.failing)
 
         def fail(labels: Labels, target: Target) -> list[Labels]:
@@ -128,10 +128,10 @@ class Promise(RuleBasedStateMachine):
             return [labels]
 
         groups = {group.key.assignment: group for group in self.groups}
-        return Route(Chain(LabelProfile("kuma-prometheus-sd"), [fail]), {"out": self.out}, lambda: groups)
+        return ChainOutputs(Chain(LabelProfile("kuma-prometheus-sd"), [fail]), {"out": self.out}, lambda: groups)
 
     def _configuration(self) -> Configuration:
-        return Configuration([self._config(plane) for plane in self.planes], [self.route], START_WAIT)
+        return Configuration([self._config(plane) for plane in self.planes], [self.chain_outputs], START_WAIT)
 
     def _config(self, plane: Plane) -> ControlPlaneConfig:
         return ControlPlaneConfig(
@@ -428,7 +428,7 @@ class Promise(RuleBasedStateMachine):
     @rule(failing=st.sets(st.sampled_from(["t0", "t1", "s0", "db"]), max_size=2))
     def the_chain_is_another_one(self, failing: set[str]) -> None:
         self.failing = failing
-        self.route = self._new_route()
+        self.chain_outputs = self._new_chain_outputs()
         self._step(self._configuration())
 
     # What the disk and the process do.

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from processes import eventually
 from settings_kit import settings_of
+from waiting import eventually
 
 from kuma_sd import Output, Publication
 from kuma_sd.core.model import Assignment

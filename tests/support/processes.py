@@ -1,18 +1,14 @@
 """Programs under test, started as a user would, and ended by their own process id."""
 
-import contextlib
 import os
 import queue
 import signal
 import subprocess
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-PATIENCE = 30.0
+from waiting import PATIENCE
 
 
 class Process:
@@ -85,28 +81,3 @@ class Process:
             for line in stdout:
                 self._fresh.put(line.rstrip("\n"))
         self._fresh.put(None)
-
-
-@contextlib.contextmanager
-def kuma_sd(*arguments: str | Path, **environment: str) -> Iterator[Process]:
-    """Run ``kuma-sd`` as a process of its own; it is killed at the end if it still runs.
-
-    Its state is forgotten with it, unless the arguments or the environment say where to keep it. It listens nowhere,
-    unless they say where.
-    """
-    with tempfile.TemporaryDirectory() as directory:
-        own = {"KUMA_SD_STATE_DIR": f"{directory}/state", "KUMA_SD_CONTROL_SOCKET": f"{directory}/control.sock"}
-        own["KUMA_SD_WEB_LISTEN_ADDRESS"] = ""
-        process = Process(sys.executable, "-m", "kuma_sd", *arguments, **(own | environment))
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def eventually(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    """Wait until a condition on files or other programs holds, which send no events; for so many seconds."""
-    pause, deadline = threading.Event(), time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, f"never came true: {what}"
-        pause.wait(0.02)
