@@ -77,7 +77,7 @@ def frozen(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
     noticed = said.count("trying again")
     outcome.lost += len(reader.lost)
     outcome.expect(noticed == (0 if short else 1), f"{noticed} lines said that it was lost")
-    outcome.remarks.append("noticed by the keepalive, said once" if noticed else "too short to be noticed")
+    outcome.remarks.append("noticed by the keepalive, logged once" if noticed else "too short to be noticed")
     return outcome
 
 

@@ -159,7 +159,8 @@ def _order(outcome: Outcome, path: Path, order: list[Callable[[Story], None]], r
             outcome.expect(not reader.unreadable + reader.absent, f"{path.name} was not always whole")
     except Exception as error:  # noqa: BLE001 (reported with its place)
         names = ", ".join(each.__name__ for each in order)
-        outcome.problems.append(f"{path.name}, {step} in {names}: {type(error).__name__}: {error}")
+        problem = f"{path.name}, {step} in {names}: {type(error).__name__}: {error}"
+        outcome.problems.append(" ".join(problem.split()))
 
 
 def _half_understood(version: str) -> bytes:

@@ -74,7 +74,7 @@ def fought(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
     restored = len(re.findall("it was restored", daemon.output))
     outcome.expect(restored <= MOST_RESTORED, f"restored {restored} times")
     outcome.expect("restored_again_only=" in daemon.output, "the fight was not said")
-    outcome.remarks.append(f"restored {restored} times, ever later")
+    outcome.remarks.append(f"restored {restored} times, with growing pauses")
     return outcome
 
 

@@ -2,7 +2,6 @@
 
 import codecs
 import io
-import json
 import sys
 
 _ERRORS = "kuma-sd-escape"
@@ -17,5 +16,7 @@ def print_what_the_encoding_lacks_as_escapes() -> None:
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
+    import json  # noqa: PLC0415 (late, since most encodings lack nothing)
+
     assert isinstance(error, UnicodeEncodeError)
     return json.dumps(error.object[error.start : error.end])[1:-1], error.end

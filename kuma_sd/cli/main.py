@@ -28,19 +28,16 @@ import argparse
 import importlib
 import os
 import select
-import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from kuma_sd.cli.encoding import print_what_the_encoding_lacks_as_escapes
 from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError, UsageError
-from kuma_sd.core.logger import Logger
 from kuma_sd.core.secret import redacted
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.settings.cli_parser import Program, StrictParser
 from kuma_sd.system.descriptors import is_writable, open_standard_descriptors
-from kuma_sd.system.log_format import escape
 
 T = TypeVar("T")
 
@@ -68,8 +65,6 @@ COMMANDS = {
 
 DEFAULT_FILE = "/etc/kuma-sd.conf"
 """Default settings file of commands that show settings, if it exists; Debian's service uses it."""
-
-_log = Logger(__name__)
 
 
 class Command(Protocol):
@@ -119,6 +114,8 @@ def argument_type(type_: "OptionType[T]") -> Callable[[str], T]:
 
 def file_flag(settings: "Settings") -> str:
     """Return the flag for the settings file, with a leading space; empty for the default file."""
+    import shlex  # noqa: PLC0415 (late, since few commands print it)
+
     return f" -c {shlex.quote(settings.file)}" if settings.file not in ("", DEFAULT_FILE) else ""
 
 
@@ -131,6 +128,8 @@ def report(name: str, work: Callable[[], int]) -> int:
         sys.stdout.flush()
     except KumaSDError as error:
         if is_writable(sys.stderr):
+            from kuma_sd.system.log_format import escape  # noqa: PLC0415 (late, since logging loads slowly)
+
             for line in error.mistakes if isinstance(error, ConfigError) else (str(error),):
                 print(f"{name}: {escape(redacted(line))}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError | PluginError) else 1
@@ -243,11 +242,13 @@ def _settings(words: Sequence[str], plugins: "Plugins", program: Program) -> "Se
 
 
 def _set_logging_up(settings: "Settings") -> None:
+    from kuma_sd.core.logger import Logger  # noqa: PLC0415 (late, since logging loads slowly)
     from kuma_sd.system.log_format import configure  # noqa: PLC0415 (as above)
 
     configure(settings.core.log_level, settings.core.log_format)
+    log = Logger(__name__)
     for warning in settings.warnings:
-        _log.warning(warning)
+        log.warning(warning)
 
 
 def _parse(words: Sequence[str], program: Program) -> argparse.Namespace:

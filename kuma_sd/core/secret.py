@@ -1,13 +1,10 @@
 """Secrets: values that no conversion to text in Python shows."""
 
-import base64
-import json
 import re
 import threading
 import weakref
 from collections.abc import Iterator
 from typing import NoReturn
-from urllib.parse import quote
 
 MASK = "********"
 """The text that replaces a secret."""
@@ -90,6 +87,10 @@ def redacted(text: str) -> str:
 
 def _forms(secret: str) -> Iterator[str]:
     """Yield the forms in which a text may hold a secret."""
+    import base64  # noqa: PLC0415 (late, since most commands start without a secret)
+    import json  # noqa: PLC0415 (as above)
+    from urllib.parse import quote  # noqa: PLC0415 (as above)
+
     yield secret
     yield quote(secret, safe="")
     yield repr(secret)[1:-1]

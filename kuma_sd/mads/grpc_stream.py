@@ -77,7 +77,8 @@ class GrpcStream:
     """One connection: iterate for the responses, close from any thread.
 
     A stream without responses for a long time is replaced by a new one over the same connection. A hung server still
-    answers pings; only a request that needs a response shows that it hangs.
+    answers pings; only a request that needs a response shows that it hangs. Nor does gRPC tell a client that has not
+    ended its own side that a server ended the stream without trailers.
 
     Args:
         endpoint: the server's address.

@@ -82,20 +82,20 @@ class Candidate:
 
     def __init__(self, kind: str, name: str, origin: Callable[[], tuple[str, str]], load: Callable[[], object]) -> None:
         self.descriptions: dict[str, Any] = {}
-        self._kind = kind
-        self._name = name
+        self.kind = kind
+        self.name = name
         self._origin = origin
         self._load = load
 
     @property
     def full_name(self) -> str:
         """The name of its entry point, or of the file."""
-        return _full_name(self._kind, self._name)
+        return _full_name(self.kind, self.name)
 
     @cached_property
     def available(self) -> Available:
         """What is known without loading it."""
-        return Available(self._kind, self._name, *self._origin())
+        return Available(self.kind, self.name, *self._origin())
 
     @cached_property
     def plugin(self) -> object:
@@ -104,7 +104,7 @@ class Candidate:
 
     def is_for(self, kind: str, name: str) -> bool:
         """Tell whether it may be the plugin of this kind and name."""
-        return self._name == name and self._kind in (kind, FILE)
+        return self.name == name and self.kind in (kind, FILE)
 
 
 class Catalogue:
@@ -149,4 +149,8 @@ def _kind_and_name(entry: str) -> tuple[str, str]:
 
 
 def _origin(entry: EntryPoint) -> tuple[str, str]:
-    return ("no distribution", "") if entry.dist is None else (entry.dist.name, entry.dist.version)
+    if entry.dist is None:
+        return "no distribution", ""
+    # Not its `name` and `version`, of which each parses the metadata again.
+    metadata = entry.dist.metadata
+    return metadata["Name"], metadata["Version"]

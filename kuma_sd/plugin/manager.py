@@ -152,6 +152,10 @@ class Plugins:
         """List the plugins that can be loaded, sorted, without importing them."""
         return sorted(candidate.available for candidate in self._candidates)
 
+    def kinds_and_names(self) -> list[tuple[str, str]]:
+        """List the plugins that can be loaded, sorted; without their distributions, which take long to read."""
+        return sorted((candidate.kind, candidate.name) for candidate in self._candidates)
+
     def provider(self, kind: str, name: str) -> str:
         """Name the distribution that a plugin comes from, like ``kuma-sd-example 1.0``."""
         found = [candidate for candidate in self._candidates if candidate.is_for(kind, name)]
@@ -187,7 +191,7 @@ class Plugins:
         return candidates[0]
 
     def _unknown(self, kind: str, name: str) -> PluginError:
-        known = sorted({available.name for available in self.available() if available.kind in (kind, FILE)})
+        known = sorted({known_name for known_kind, known_name in self.kinds_and_names() if known_kind in (kind, FILE)})
         what = "source for the URL scheme" if kind == "source" else kind
         suggestion = did_you_mean(name, known) or f"; installed: {', '.join(known) or 'none'}"
         return PluginError(f"there is no {what} '{name}'{suggestion}")

@@ -57,7 +57,7 @@ def comments_in_values(file: ConfigFile) -> Iterator[str]:
 def _unknown_sections(file: ConfigFile, instances: Instances, in_file: Instances, plugins: Plugins) -> Iterator[str]:
     known = {CORE, WEB, *instances.names, *in_file.names}
     filled = {entry.section for entry in file.entries}
-    kinds = {plugin.name: plugin.kind for plugin in plugins.available() if plugin.kind != "source"}
+    kinds = {name: kind for kind, name in plugins.kinds_and_names() if kind != "source"}
     for section, line in file.sections.items():
         if section in known or (section in kinds and section not in filled):
             continue
@@ -86,7 +86,7 @@ def _unknown_options(
 
 def _hint_of_source(entry: Entry, plugins: Plugins) -> str:
     """Name the addresses that have this option, if the settings have no such address."""
-    schemes = [plugin.name for plugin in plugins.available() if plugin.kind == "source"]
+    schemes = [name for kind, name in plugins.kinds_and_names() if kind == "source"]
     having = [scheme for scheme in schemes if entry.key in _options_of_scheme(scheme, plugins)]
     if entry.section != CORE or not having:
         return ""

@@ -94,6 +94,7 @@ class Promise(RuleBasedStateMachine):
         self.disk: dict[str, bytes] = {}
         self.removed: dict[str, bytes] = {}
         self.file: set[tuple[str, Place, int]] | None = None
+        self.names_in_file: dict[str, Plane] = {}
         self.expected: set[tuple[str, Place, int]] | None = None
         self.output_works = True
         self.failing: set[str] = set()
@@ -197,6 +198,7 @@ class Promise(RuleBasedStateMachine):
         if publication is not None:
             self.file = {self._fact(group) for group in publication.groups}
             self.groups = publication.groups
+            self.names_in_file = self._names
             assert len(self.file) == len(publication.groups), "a target is published twice"
 
     def _fact(self, group: TargetGroup) -> tuple[str, Place, int]:
@@ -475,9 +477,16 @@ class Promise(RuleBasedStateMachine):
 
     @property
     def _has_usual_names_in_its_file(self) -> bool:
-        """Whether it has no namesakes, which a file does not number, nor names from before a reload."""
-        names = {plane.name for plane in [*self.planes, *self.leaving]}
-        return all(name in names and place[1] != "db" for name, place, _ in self.file or ())
+        """Whether it has no namesakes, which a file does not number, nor names that mean nothing or another one now."""
+        names = self._names
+        return all(
+            name in names and names[name] is self.names_in_file[name] and place[1] != "db"
+            for name, place, _ in self.file or ()
+        )
+
+    @property
+    def _names(self) -> dict[str, Plane]:
+        return {plane.name: plane for plane in [*self.planes, *self.leaving]}
 
     def _restart(self, *, exact: bool = True) -> None:
         self.leaving = [plane for plane in self.leaving if plane.saved is not None]

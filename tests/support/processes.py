@@ -37,9 +37,9 @@ class Process:
         """How many lines were printed so far."""
         return len(self.lines) + self._fresh.qsize()
 
-    def wait_for_line(self, text: str) -> str:
-        """Wait for a line that holds a text."""
-        deadline = time.monotonic() + PATIENCE
+    def wait_for_line(self, text: str, patience: float = PATIENCE) -> str:
+        """Wait for a line that holds a text; for so many seconds."""
+        deadline = time.monotonic() + patience
         while True:
             try:
                 line = self._fresh.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -49,6 +49,18 @@ class Process:
             self.lines.append(line)
             if text in line:
                 return line
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    @property
+    def last_words(self) -> str:
+        """Its last lines so far and its exit status, for the message of a failure; nothing can be read after it."""
+        while self._fresh.qsize() and (line := self._fresh.get()) is not None:
+            self.lines.append(line)
+        return "\n".join([*self.lines[-20:], f"exit status: {self._process.poll()}"])
 
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal."""

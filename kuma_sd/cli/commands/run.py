@@ -2,7 +2,7 @@
 
 Examples:
   kuma-sd run -c /etc/kuma-sd.conf
-  kuma-sd run --cp-address=http://kuma-control-plane.internal:5681 --file-sd-path=/var/run/kuma-sd/kuma.json
+  kuma-sd run --cp-address=http://kuma-control-plane.internal:5676 --file-sd-path=/var/run/kuma-sd/kuma.json
   kuma-sd run --once --cp-address=grpc://kuma-control-plane.internal:5676 --file-sd-path=kuma.yml
 """
 
