@@ -26,7 +26,7 @@ from kuma_sd.pipeline.pipeline import Pipeline
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.runtime.published_files import PUBLISHED, completed
 from kuma_sd.state import snapshot_file
-from kuma_sd.state.saver import Restored
+from kuma_sd.state.restorer import Restored
 from kuma_sd.testing import CODEC, assignment, snapshot
 
 DEFAULT_RUNS = 300
