@@ -17,9 +17,9 @@ from pathlib import Path
 
 from kuma_sd.core.model import Assignment
 from kuma_sd.pipeline.chain import Chain
-from kuma_sd.pipeline.events import Events
+from kuma_sd.pipeline.chain_outputs import ChainOutputs
+from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.pipeline.output_worker import OutputWorker
-from kuma_sd.pipeline.route import Route
 from kuma_sd.plugin.hook_calls import Listener, Listeners
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.prometheus.label_profiles import LabelProfile
@@ -71,7 +71,7 @@ class Line:
         settings = load([f"--file-sd-path={directory}/targets.json"], {}, Plugins())
         _, output = build(settings).outputs["file_sd"]
         self._worker = OutputWorker("file_sd", output, 0.0, self._events)
-        self._route = Route(Chain(LabelProfile("kuma-prometheus-sd")), {"file_sd": self._worker.mailbox})
+        self._chain_outputs = ChainOutputs(Chain(LabelProfile("kuma-prometheus-sd")), {"file_sd": self._worker.mailbox})
         self._version = 0
         for work in (self._events.run, self._worker.run):
             threading.Thread(target=work, daemon=True).start()
@@ -86,7 +86,7 @@ class Line:
         began, used = time.perf_counter(), time.process_time()
         for _ in range(flood):
             self._events.connection_lost("east", "of the benchmark")
-        self._route.publish(list(self._assignments), time.time())
+        self._chain_outputs.publish(list(self._assignments), time.time())
         while self._worker.status.publishing.publications == publications:
             time.sleep(0.0005)
         return time.perf_counter() - began, time.process_time() - used

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import processes
 from churn import Churn, configure, divide, found_by, reload
-from processes import Process, eventually, kuma_sd
+from daemon_process import kuma_sd
+from processes import Process
 from prometheus import Prometheus, prometheus
+from waiting import eventually
 
 from kuma_sd.cli.main import argument_type
 from kuma_sd.core.option_types import DURATION

@@ -21,7 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import bcrypt
-from processes import Process, kuma_sd
+from daemon_process import kuma_sd
+from processes import Process
 
 from kuma_sd.simulator import GeneratedWorld, SimulatedControlPlane
 

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from kuma_sd.core.yaml_nesting import refuse_deep_nesting
     from kuma_sd.http.address import Address, Endpoint, address_of, parse_address
     from kuma_sd.http.client import HttpClient, HttpResponse
-    from kuma_sd.http.credentials import Access
     from kuma_sd.http.options import ClientOptions, TlsOptions
     from kuma_sd.http.refused_statuses import refused
+    from kuma_sd.http.tls_and_credentials import Access
     from kuma_sd.plugin.context import Context
     from kuma_sd.plugin.hookspecs import hookimpl
     from kuma_sd.plugin.interfaces import (
@@ -125,7 +125,7 @@ NAMES_OF_MODULES = {
     "kuma_sd.core.unreadable": ("UNREADABLE",),
     "kuma_sd.core.url": ("Url", "parse_url"),
     "kuma_sd.core.yaml_nesting": ("refuse_deep_nesting",),
-    "kuma_sd.http.credentials": ("Access",),
+    "kuma_sd.http.tls_and_credentials": ("Access",),
     "kuma_sd.http.address": ("Address", "Endpoint", "address_of", "parse_address"),
     "kuma_sd.http.client": ("HttpClient", "HttpResponse"),
     "kuma_sd.http.options": ("ClientOptions", "TlsOptions"),

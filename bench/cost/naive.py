@@ -118,7 +118,7 @@ def _change(daemon: Watched, plane: Plane, folder: Path, step: Beside, count: in
 def table(steps: Sequence[Beside]) -> str:
     """Return a table in Markdown."""
     lines = [
-        "| targets | output | step | CPU, s | naive, s | ratio | target | to file, s | most memory, MB | target |",
+        "| targets | output | step | CPU, s | naive, s | ratio | wanted | to file, s | most memory, MB | wanted |",
         "|---:|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for step in steps:

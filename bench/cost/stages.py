@@ -19,7 +19,7 @@ from kuma_sd.mads.decoder import Decoder, MadsResponse
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.state import snapshot_file
-from kuma_sd.system import malloc
+from kuma_sd.system import memory
 
 
 def _grpc(data: bytes) -> MadsResponse:
@@ -63,7 +63,7 @@ def stages(parse: Callable[[bytes], MadsResponse], first: bytes, second: bytes) 
 
 def main(protocol: str, *responses: str) -> None:
     """Go through the stages, and print their names; responses are the paths of two files."""
-    malloc.prepare()
+    memory.prepare()
     first, second = (Path(response).read_bytes() for response in responses)
     names = []
     os.getppid()

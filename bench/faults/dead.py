@@ -8,11 +8,13 @@ from itertools import pairwise
 from pathlib import Path
 
 from allowance import allowed
+from daemon_process import kuma_sd
 from findings import Outcome
-from processes import Process, eventually, kuma_sd
+from processes import Process
 from reader import ALWAYS, published, reading
 from relay import relaying
 from simulated import simulating
+from waiting import eventually
 from watching import watched_if_long
 
 WORLD = {("default", f"backend-{number}"): "v1" for number in range(20)}
@@ -75,7 +77,7 @@ def frozen(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
     noticed = said.count("trying again")
     outcome.lost += len(reader.lost)
     outcome.expect(noticed == (0 if short else 1), f"{noticed} lines said that it was lost")
-    outcome.remarks.append("noticed by the keepalive, said once" if noticed else "too short to be noticed")
+    outcome.remarks.append("noticed by the keepalive, logged once" if noticed else "too short to be noticed")
     return outcome
 
 

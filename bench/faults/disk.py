@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from allowance import allowed
+from daemon_process import kuma_sd
 from findings import Outcome
-from processes import Process, eventually, kuma_sd
+from processes import Process
 from reader import ALWAYS, published, reading
+from waiting import eventually
 from watching import watched, watched_at_the_end, watched_if_long
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World

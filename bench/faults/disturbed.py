@@ -10,11 +10,11 @@ from pathlib import Path
 from findings import Outcome
 from operated import operated
 from operations import OPERATIONS
-from processes import eventually
 from reader import published, reading
 from relay import garbage, relaying
 from simulated import simulating
 from story import BEACON, EDGE, HOLD, PASSING, SMALL, STABLE, WORLD, Story
+from waiting import eventually
 from watching import watched
 
 from kuma_sd.pipeline.source_worker import ONE_BACK_OFF_SECONDS
@@ -159,7 +159,8 @@ def _order(outcome: Outcome, path: Path, order: list[Callable[[Story], None]], r
             outcome.expect(not reader.unreadable + reader.absent, f"{path.name} was not always whole")
     except Exception as error:  # noqa: BLE001 (reported with its place)
         names = ", ".join(each.__name__ for each in order)
-        outcome.problems.append(f"{path.name}, {step} in {names}: {type(error).__name__}: {error}")
+        problem = f"{path.name}, {step} in {names}: {type(error).__name__}: {error}"
+        outcome.problems.append(" ".join(problem.split()))
 
 
 def _half_understood(version: str) -> bytes:

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from background import in_background
+from daemon_process import kuma_sd
 from findings import Outcome
-from processes import Process, eventually, kuma_sd
+from processes import Process
 from reader import ALWAYS, Published, published, reading
+from waiting import eventually
 from watching import watched
 
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from daemon_process import kuma_sd
 from findings import Outcome
-from processes import eventually, kuma_sd
 from reader import published
+from waiting import eventually
 from watching import watched_at_the_end
 
 from kuma_sd.testing import control_plane
@@ -73,7 +74,7 @@ def fought(folder: Path, _rng: random.Random, *, short: bool) -> Outcome:
     restored = len(re.findall("it was restored", daemon.output))
     outcome.expect(restored <= MOST_RESTORED, f"restored {restored} times")
     outcome.expect("restored_again_only=" in daemon.output, "the fight was not said")
-    outcome.remarks.append(f"restored {restored} times, ever later")
+    outcome.remarks.append(f"restored {restored} times, with growing pauses")
     return outcome
 
 

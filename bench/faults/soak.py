@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon_process import kuma_sd
 from findings import Outcome
-from processes import Process, eventually, kuma_sd
+from processes import Process
 from reader import published
+from waiting import eventually
 
 from kuma_sd.simulator import GeneratedWorld, SimulatedControlPlane
 

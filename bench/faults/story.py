@@ -12,17 +12,17 @@ from allowance import SLACK, STEADY_SECONDS, allowed
 from findings import Outcome
 from guard_model import Model, World
 from operated import Operated
-from processes import eventually
 from reader import ALWAYS, Key, Published, Reader, published
 from relay import Relay
 from simulated import Simulated
+from waiting import eventually
 
 HOLD = 4.0
 EDGE = 0.5
 """Nothing that the guard decides on happens closer than this to the end of a hold, where both answers are right."""
 
 START_SECONDS = 10.0
-"""How long a start may take until the first answer is published; Python itself takes most of it."""
+"""How long it may take from the start until the first answer is published, in seconds."""
 
 BEACON = ("big", "beacon")
 STABLE: list[Key] = [("big", f"b{number:02}") for number in range(20)]
@@ -142,9 +142,10 @@ class Story:
 
     def _settle(self, deadline: float) -> None:
         """Wait for the present state to arrive, and compare what is published with what the rules say."""
-        version = self.world[BEACON]
+        version, process = self.world[BEACON], self.daemon.process
         while published(self._path).get(BEACON) != version:
-            assert time.monotonic() < deadline, f"{version} did not arrive within the back-off plus {SLACK:g} s"
+            in_time = time.monotonic() < deadline and not process.has_ended
+            assert in_time, f"{version} did not arrive within the back-off plus {SLACK:g} s:\n{process.last_words}"
             self._pause.wait(0.02)
         self._rules_say()
         self._expect_what_the_model_says()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from background import in_background
 from findings import Outcome
-from processes import eventually
 from prometheus import Prometheus, prometheus
+from waiting import eventually
 
 _CONFIG = """
 scrape_configs:

@@ -12,9 +12,9 @@ import reader
 from background import in_background
 from findings import Outcome
 from fleet import Fleet, Member
-from processes import eventually
 from reader import ALWAYS, Reader, published, reading
 from redis_server import RedisServer, running
+from waiting import eventually
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd_redis.layout import bucket_of

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from fleet import Fleet, Member
 from plane import name_of
-from processes import eventually
 from readers import LightEdge
 from redis_server import RedisServer, running
+from waiting import eventually
 
 from kuma_sd_redis.layout import bucket_of
 

@@ -24,10 +24,10 @@ from kuma_sd.core.option_types import show_duration
 from kuma_sd.http import connection_failures
 from kuma_sd.http.address import Endpoint
 from kuma_sd.http.answer_deadline import BODY_SECONDS, Pace, PacedResponse
-from kuma_sd.http.credentials import Access, basic
 from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.options import ClientOptions
 from kuma_sd.http.proxies import Proxy, proxy_for
+from kuma_sd.http.tls_and_credentials import Access, basic
 from kuma_sd.http.tls_probe import speaks_plain_http, speaks_tls
 
 # TCP keepalive detects a lost peer within 20 s plus three times 5 s, even during a long poll.

@@ -19,9 +19,9 @@ from google.protobuf.message import DecodeError
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.option_types import show_duration
 from kuma_sd.http.address import Endpoint
-from kuma_sd.http.credentials import Access
 from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.proxies import proxy_for
+from kuma_sd.http.tls_and_credentials import Access
 from kuma_sd.mads.codecs import ResourceCodec
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF
@@ -31,7 +31,7 @@ from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, Node, ReceivedResponse
 from kuma_sd.system.deadline import Deadline
 from kuma_sd.system.descriptors import require_descriptors
-from kuma_sd.system.malloc import LARGE, give_back
+from kuma_sd.system.memory import LARGE, give_back
 
 _log = Logger(__name__)
 
@@ -77,7 +77,8 @@ class GrpcStream:
     """One connection: iterate for the responses, close from any thread.
 
     A stream without responses for a long time is replaced by a new one over the same connection. A hung server still
-    answers pings; only a request that needs a response shows that it hangs.
+    answers pings; only a request that needs a response shows that it hangs. Nor does gRPC tell a client that has not
+    ended its own side that a server ended the stream without trailers.
 
     Args:
         endpoint: the server's address.

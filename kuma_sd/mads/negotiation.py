@@ -10,12 +10,12 @@ from typing import NamedTuple
 from kuma_sd.core.errors import ConfigError, SourceError
 from kuma_sd.core.logger import Logger
 from kuma_sd.http.address import Endpoint
-from kuma_sd.http.credentials import Access
 from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.proxies import proxy_for
-from kuma_sd.mads.answer_timeout import Patience
+from kuma_sd.http.tls_and_credentials import Access
 from kuma_sd.mads.decoder import MadsResponse
 from kuma_sd.mads.errors import GarbledError, NotImplementedThereError, NotServedThereError, UnreachableError
+from kuma_sd.mads.first_answer_timeout import Patience
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.protocols import GRPC_V1, GRPC_V1ALPHA1, HTTP_V1, Closable, MadsProtocol, allowed
 

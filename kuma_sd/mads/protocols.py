@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from kuma_sd.http.address import Endpoint
-from kuma_sd.http.credentials import Access
 from kuma_sd.http.proxies import proxy_for
+from kuma_sd.http.tls_and_credentials import Access
 from kuma_sd.mads.decoder import MadsResponse
 from kuma_sd.mads.plugin import MadsOptions
 

@@ -12,11 +12,11 @@ from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Snapshot
 from kuma_sd.core.source_status import SourceStatus
 from kuma_sd.http.address import Endpoint, parse_address
-from kuma_sd.http.credentials import Access
 from kuma_sd.http.proxies import proxy_for
-from kuma_sd.mads.answer_timeout import Patience
+from kuma_sd.http.tls_and_credentials import Access
 from kuma_sd.mads.decoder import Decoder
 from kuma_sd.mads.errors import GarbledError
+from kuma_sd.mads.first_answer_timeout import Patience
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.protocols import not_over_grpc
 from kuma_sd.system.file_watcher import FileWatcher

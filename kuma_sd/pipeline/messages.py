@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kuma_sd.core.model import SourceEvent
+from kuma_sd.pipeline.chain_outputs import ChainOutputs
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
-from kuma_sd.pipeline.route import Route
 
 
 @dataclass(frozen=True)
@@ -14,12 +14,12 @@ class Configuration:
 
     Args:
         control_planes: the configuration of each control plane.
-        routes: the chains, each with its outputs.
+        chains: the chains, each with its outputs.
         start_wait: for how long to wait for control planes that do not respond, in seconds.
     """
 
     control_planes: Sequence[ControlPlaneConfig]
-    routes: Sequence[Route]
+    chains: Sequence[ChainOutputs]
     start_wait: float = 30.0
 
 

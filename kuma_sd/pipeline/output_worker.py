@@ -12,7 +12,7 @@ from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.secret import redacted
 from kuma_sd.pipeline.backoff import Backoff
-from kuma_sd.pipeline.events import Events
+from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.plugin.interfaces import Output
 from kuma_sd.telemetry.history import ChangeTotals
 from kuma_sd.telemetry.output_status import PublishingStatus

@@ -11,7 +11,7 @@ from kuma_sd.core.model import ContactLost, SourceEvent
 from kuma_sd.core.secret import redacted
 from kuma_sd.pipeline.backoff import Backoff
 from kuma_sd.pipeline.connection_log import ConnectionLog
-from kuma_sd.pipeline.events import Events
+from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.plugin.interfaces import Source
 from kuma_sd.telemetry.control_plane_status import ConnectionStatus
 

@@ -6,22 +6,22 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
-from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Codec, Snapshot
 from kuma_sd.core.text import counted
 from kuma_sd.pipeline.chain import Chain
+from kuma_sd.pipeline.chain_outputs import ChainOutputs
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig, ControlPlaneView
 from kuma_sd.pipeline.control_plane_matching import endpoints_of
-from kuma_sd.pipeline.events import Events
-from kuma_sd.pipeline.merge import Pipeline
+from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.pipeline.messages import Configuration
 from kuma_sd.pipeline.output_worker import OutputWorker
-from kuma_sd.pipeline.route import Route
+from kuma_sd.pipeline.pipeline import Pipeline
 from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.plugin.interfaces import Output, Source
 from kuma_sd.prometheus.sd_files import selected
 from kuma_sd.runtime.builder import Components, build, start_outputs
+from kuma_sd.runtime.output_replacement import OutputReplacement
 from kuma_sd.runtime.published_files import PUBLISHED, completed, published_groups
 from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings
@@ -59,8 +59,7 @@ class Daemon:
         self._source_ids = itertools.count(1)
         self._ids: dict[SourceWorker, int] = {}
         self._settings = settings
-        self._refusal = ""
-        """The reason why an output could not replace another at the last reload, by name."""
+        self._replacement = OutputReplacement(partial(self.threads.stop, STOP_TIMEOUT), self._open_again)
         self._configuration = self._adopt(settings, build(settings))
         warn(self._components)
 
@@ -75,7 +74,7 @@ class Daemon:
             worker.started = True
         restored = self.state.restore(list(self.sources), self._codec)
         if not restored.exact:
-            published = {key: group for route in self._configuration.routes for key, group in route.remember().items()}
+            published = {key: group for chain in self._configuration.chains for key, group in chain.remember().items()}
             restored = completed(restored, published)
         self.pipeline.begin(restored, self._configuration, time.monotonic())
         self._start_threads()
@@ -95,7 +94,8 @@ class Daemon:
             OutputError: an output cannot be started in place of the one it replaces; nothing changes.
         """
         components = build(settings, self._components)
-        started = self._start_successors(components)
+        outputs = {name: output for name, (_, output) in components.outputs.items()}
+        started = self._replacement.start(self.outputs, outputs)
         before = self._workers()
         configuration = self._adopt(settings, components)
         for name in started:
@@ -213,63 +213,21 @@ class Daemon:
         self.sources = {name: self._source_worker(*pair) for name, pair in components.sources.items()}
         self._ids = {worker: self._ids[worker] for worker in self.sources.values()}
         configs = [self._config(source, settings) for source, _ in components.sources.values()]
-        routes = [self._route(chain, components.outputs_through(path)) for path, chain in components.chains]
-        return Configuration(configs, routes, settings.core.start_wait)
-
-    def _start_successors(self, components: Components) -> list[str]:
-        """Start the outputs that replace others and return their names; if one fails, all old ones continue."""
-        outputs = {name: output for name, (_, output) in components.outputs.items()}
-        replaced = {
-            name: worker
-            for name, worker in self.outputs.items()
-            if outputs.get(name, worker.output) is not worker.output
-        }
-        started: list[str] = []
-        stopped: list[str] = []
-        try:
-            for name, worker in replaced.items():
-                if not self._starts_beside(name, outputs[name]):
-                    # The old output holds a resource that the new one needs.
-                    stopped.append(name)
-                    self.threads.stop(STOP_TIMEOUT, [worker])
-                    start_outputs({name: outputs[name]})
-                started.append(name)
-        except KumaSDError as error:
-            self._refusal = str(error)
-            for name in started:
-                outputs[name].close()
-            self._open_again(stopped)
-            raise
-        self._refusal = ""
-        return started
-
-    def _starts_beside(self, name: str, output: Output) -> bool:
-        """Start an output while the one that it replaces continues, if possible.
-
-        Raises:
-            KumaSDError: it failed, as before for the same reason even after the old output was stopped.
-        """
-        try:
-            start_outputs({name: output})
-        except KumaSDError as error:
-            if str(error) == self._refusal:
-                raise
-            return False
-        return True
+        chains = [self._chain_outputs(chain, components.outputs_through(path)) for path, chain in components.chains]
+        return Configuration(configs, chains, settings.core.start_wait)
 
     def _open_again(self, names: Collection[str]) -> None:
         """Restart outputs that were stopped for new ones that failed."""
-        if names:
-            kept = {name: pair for name, pair in self._components.outputs.items() if name not in names}
-            self.outputs = {name: worker for name, worker in self.outputs.items() if name not in names}
-            components = build(self._settings, self._components._replace(outputs=kept))
-            self.pipeline.configure_soon(self._adopt(self._settings, components))
-            self._start_threads()
+        kept = {name: pair for name, pair in self._components.outputs.items() if name not in names}
+        self.outputs = {name: worker for name, worker in self.outputs.items() if name not in names}
+        components = build(self._settings, self._components._replace(outputs=kept))
+        self.pipeline.configure_soon(self._adopt(self._settings, components))
+        self._start_threads()
 
-    def _route(self, chain: Chain, outputs: Iterable[OutputSettings]) -> Route:
+    def _chain_outputs(self, chain: Chain, outputs: Iterable[OutputSettings]) -> ChainOutputs:
         workers = {output.name: self.outputs[output.name] for output in outputs}
         mailboxes = {name: worker.mailbox for name, worker in workers.items()}
-        return Route(chain, mailboxes, lambda: published_groups(worker.output for worker in workers.values()))
+        return ChainOutputs(chain, mailboxes, lambda: published_groups(worker.output for worker in workers.values()))
 
     def _output_worker(self, one: OutputSettings, output: Output) -> OutputWorker:
         worker = self.outputs.get(one.name)

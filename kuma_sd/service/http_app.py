@@ -14,9 +14,10 @@ from kuma_sd.telemetry.explanation import SearchResult
 from kuma_sd.web.application import Application
 from kuma_sd.web.endpoints.control import add_control
 from kuma_sd.web.endpoints.explain import add_inspection
-from kuma_sd.web.endpoints.health import add_health
+from kuma_sd.web.endpoints.monitoring import add_monitoring
 from kuma_sd.web.endpoints.published import add_published
-from kuma_sd.web.page import PageData, add_page
+from kuma_sd.web.page.handlers import add_page
+from kuma_sd.web.page.page_data import PageData
 
 if TYPE_CHECKING:
     from kuma_sd.telemetry.exposition import Metrics
@@ -46,7 +47,7 @@ def application_of(
     add_inspection(application, explain)
     add_published(application, daemon.published, daemon.received)
     add_page(application, page_data_of(daemon, collector, may_change))
-    add_health(
+    add_monitoring(
         application,
         unhealthy=lambda: collector.status(parts=False).unhealthy,
         unready=lambda: collector.status(parts=False).unready,

@@ -14,7 +14,6 @@ from kuma_sd.core.url import Url
 from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.cli_parser import Program
-from kuma_sd.settings.exposure import exposed
 from kuma_sd.settings.flags import settings_parser
 from kuma_sd.settings.instances import Instance, Instances, Text, find_instances, find_outputs
 from kuma_sd.settings.parsing import Effective, Values
@@ -31,6 +30,7 @@ from kuma_sd.settings.schema import (
     declare_lists,
     options_for_outputs,
 )
+from kuma_sd.settings.secret_exposure import exposed
 from kuma_sd.settings.unknown_options import check_file, comments_in_values
 
 PluginT = TypeVar("PluginT", SourcePlugin, TransformPlugin, OutputPlugin)

@@ -56,19 +56,19 @@ def _of_daemon(status: Status) -> Iterator[Problem]:
         yield Problem("reload", ERROR, what, status.reloads.failing)
     if status.state.failing:
         yield Problem("state", WARNING, "Targets are not saved for a restart", status.state.failing)
-    for one in status.leaving:
-        title = f"Control plane {one.name}" if one.name else "The control plane without a name"
-        what = f"{title} is not in the settings any more, still published of it: {counted(one.targets, 'target')}"
+    for left in status.leaving:
+        title = f"Control plane {left.name}" if left.name else "The control plane without a name"
+        what = f"{title} was removed from the settings; {counted(left.targets, 'target')} of it still published"
         why = "until each control plane that replaces it has answered, or one has sent targets after start-wait"
         yield Problem("leaving", WARNING, what, why)
     yield from _of_events(status.events, status.now)
 
 
-def _of_events(one: EventsStatus, now: float) -> Iterator[Problem]:
-    busy = now - one.call.since if one.call else 0.0
-    why = f"{one.call.hook} of plugin {one.call.plugin} takes {duration(busy)} so far" if one.call else ""
-    if one.dropped_at is not None and now - one.dropped_at < DROPPED_SECONDS:
-        what = f"{counted(one.dropped, 'event')} for plugins' hooks dropped so far ({ago(one.dropped_at, now)})"
+def _of_events(events: EventsStatus, now: float) -> Iterator[Problem]:
+    busy = now - events.call.since if events.call else 0.0
+    why = f"{events.call.hook} of plugin {events.call.plugin} takes {duration(busy)} so far" if events.call else ""
+    if events.dropped_at is not None and now - events.dropped_at < DROPPED_SECONDS:
+        what = f"{counted(events.dropped, 'event')} for plugins' hooks dropped so far ({ago(events.dropped_at, now)})"
         yield Problem("hooks", WARNING, what, why or "a hook did not keep up")
     elif busy > STUCK_HOOK_SECONDS:
         yield Problem("hooks", WARNING, "A plugin's hook is slow", why)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from os_reasons import IS_A_DIRECTORY
-from processes import eventually
+from waiting import eventually
 
 from kuma_sd import ConfigError, Context, OutputError
 from kuma_sd.testing import OutputContract, group, publication

@@ -12,7 +12,8 @@ from kuma_sd import Labels, Publication, Shard, TargetGroup, hashmod
 from kuma_sd.testing import group, publication
 from kuma_sd_bundled.file_sd import FileSDOptions
 from kuma_sd_bundled.file_sd.file_contents import Division
-from kuma_sd_bundled.file_sd.layout import Layout, Place, part_hash
+from kuma_sd_bundled.file_sd.layout import Layout
+from kuma_sd_bundled.file_sd.parts import Place, part_hash
 
 MANY = [group(f"b-{number:05}", address=f"192.0.2.1:{number + 1}") for number in range(10_000)]
 

@@ -18,7 +18,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from opened import opened_below
-from processes import eventually
+from waiting import eventually
 from watcher_kit import settle
 
 from kuma_sd import ConfigError, Context, OutputError, TargetGroup

@@ -3,9 +3,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from daemon_process import kuma_sd
 from msgspec.structs import replace
 from os_reasons import NO_SUCH_FILE
-from processes import kuma_sd
 
 from kuma_sd import ConfigError, NoOptions, Snapshot, SourceError, parse_url
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from debian_machine import needs_machine, started
-from processes import eventually
+from waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 NAME = "localhost/kuma-sd:test"

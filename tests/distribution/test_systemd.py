@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from debian_machine import BootedMachine, booted, needs_machine
 from debian_package import newer, package_of_debian, read_all_along
-from processes import eventually
+from waiting import eventually
 
 pytestmark = [
     pytest.mark.walk,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from debian_machine import Machine, machine, needs_machine
 from debian_package import newer, package_of_debian, read_all_along
-from processes import eventually
+from waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import eventually, kuma_sd
+from daemon_process import kuma_sd
+from waiting import eventually
 
 from kuma_sd.simulator import SimulatedControlPlane, World
 from kuma_sd.testing import control_plane

@@ -5,9 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+from daemon_process import kuma_sd
 from http_server import http_server
-from processes import eventually, kuma_sd
 from published_names import names
+from waiting import eventually
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 

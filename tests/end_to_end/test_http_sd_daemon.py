@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from daemon_process import kuma_sd
 from os_reasons import ADDRESS_IN_USE
-from processes import Process, eventually, kuma_sd
+from processes import Process
 from serving import Address, exchange, get
+from waiting import eventually
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane

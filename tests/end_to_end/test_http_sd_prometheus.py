@@ -9,8 +9,10 @@ from pathlib import Path
 import bcrypt
 import pytest
 import trustme
-from processes import Process, eventually, kuma_sd
+from daemon_process import kuma_sd
+from processes import Process
 from prometheus import Prometheus, needs_prometheus, prometheus, promtool_accepts
+from waiting import eventually
 
 from kuma_sd.prometheus.sharding import hashmod
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World

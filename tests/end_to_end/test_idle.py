@@ -5,7 +5,9 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import Process, eventually, kuma_sd
+from daemon_process import kuma_sd
+from processes import Process
+from waiting import eventually
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World, kuma
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import eventually, kuma_sd
+from daemon_process import kuma_sd
 from prometheus import needs_prometheus, prometheus, promtool_accepts, write_config
+from waiting import eventually
 
 from kuma_sd.simulator import ApiServer, Dataplane, GeneratedWorld, SimulatedControlPlane, World, kuma
 

@@ -9,10 +9,12 @@ from urllib.parse import urlencode
 
 import pytest
 from browser import browser, console, needs_chromium
-from processes import PATIENCE, Process, eventually, kuma_sd
+from daemon_process import kuma_sd
+from processes import Process
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
+from waiting import PATIENCE, eventually
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from churn import Churn, configure, divide, found_by, reload
-from processes import Process, eventually, kuma_sd
+from daemon_process import kuma_sd
+from processes import Process
 from prometheus import needs_prometheus, prometheus
+from waiting import eventually
 
 from kuma_sd.simulator import Dataplane, World
 from kuma_sd.testing import control_plane

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from processes import eventually, kuma_sd
+from daemon_process import kuma_sd
 from prometheus import Prometheus, needs_prometheus, prometheus, promtool_accepts, write_config
 from recordings import DATA, response
+from waiting import eventually
 
 from kuma_sd import Publication, TargetGroup
 from kuma_sd.mads.decoder import Decoder

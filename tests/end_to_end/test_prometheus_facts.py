@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from processes import eventually
 from prometheus import Prometheus, needs_prometheus, prometheus, write_config
+from waiting import eventually
 
 pytestmark = [needs_prometheus, pytest.mark.timeout(180)]
 

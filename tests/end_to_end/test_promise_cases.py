@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from background import in_background
+from daemon_process import kuma_sd
 from own_port import own_port
-from processes import Process, eventually, kuma_sd
+from processes import Process
+from waiting import eventually
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 

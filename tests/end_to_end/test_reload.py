@@ -1,8 +1,10 @@
 import signal
 from pathlib import Path
 
-from processes import Process, eventually, kuma_sd
+from daemon_process import kuma_sd
+from processes import Process
 from published_names import names
+from waiting import eventually
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane

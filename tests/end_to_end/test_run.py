@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from daemon_process import kuma_sd
 from os_reasons import CONNECTION_REFUSED, NOT_A_DIRECTORY
-from processes import Process, eventually, kuma_sd
+from processes import Process
+from waiting import eventually
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
@@ -265,7 +267,7 @@ def test_an_unexpected_exception_ends_the_daemon_with_a_traceback(
     kuma: SimulatedControlPlane[World], tmp_path: Path
 ) -> None:
     code = (
-        "import sys; from kuma_sd.pipeline.merge import Pipeline; from kuma_sd.cli.main import main\n"
+        "import sys; from kuma_sd.pipeline.pipeline import Pipeline; from kuma_sd.cli.main import main\n"
         "def step(self, new, now): raise RuntimeError('a bug of ours')\n"
         "Pipeline.step = step; sys.exit(main(sys.argv[1:]))"
     )

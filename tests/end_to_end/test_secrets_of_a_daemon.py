@@ -13,9 +13,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from processes import eventually, kuma_sd
+from daemon_process import kuma_sd
 from redis_server import free_port
 from secret_options import FILES, MARK, OPTIONS, Tried, assert_clean
+from waiting import eventually
 
 from kuma_sd.core.option_types import SECRET_FILE
 from kuma_sd.testing import control_plane

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import Process, eventually, kuma_sd
+from daemon_process import kuma_sd
+from processes import Process
 from prometheus import needs_prometheus, prometheus, write_config
+from waiting import eventually
 
 from kuma_sd.simulator import Dataplane
 from kuma_sd.testing import control_plane, group, publication

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import grpc
 import pytest
+from daemon_process import kuma_sd
 from http_server import http_server
 from mads_streams import mads_streams, response, silent
-from processes import Process, eventually, kuma_sd
+from processes import Process
+from waiting import eventually
 
 from kuma_sd.mads.codecs.v1 import TYPE_URL
 from kuma_sd.testing import control_plane

@@ -2,7 +2,8 @@ import json
 import signal
 from pathlib import Path
 
-from processes import eventually, kuma_sd
+from daemon_process import kuma_sd
+from waiting import eventually
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 from kuma_sd.testing import control_plane
@@ -34,6 +35,20 @@ def test_a_restart_without_a_control_plane_begins_with_the_last_good_targets(tmp
             daemon.wait_for_line("targets vanished but stay")
             kuma.world.add(Dataplane("c"))
             eventually(lambda: names(path) == ["a", "b", "c"], "what was added comes, what is missing is held")
+
+
+def test_the_first_change_after_a_restart_is_published_however_slowly_the_machine_starts_it(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    with control_plane("a", "b") as kuma:
+        arguments = run_with(kuma, path)
+        with kuma_sd(*arguments) as daemon:
+            daemon.wait_for_line("published")
+            daemon.stop()
+        with kuma_sd(*arguments) as daemon:
+            daemon.signal(signal.SIGSTOP)
+            kuma.world.add(Dataplane("c"))
+            daemon.signal(signal.SIGCONT)
+            eventually(lambda: names(path) == ["a", "b", "c"], "the change is published")
 
 
 def test_a_killed_daemon_leaves_file_and_state(tmp_path: Path) -> None:

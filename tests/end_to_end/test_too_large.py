@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from processes import kuma_sd
+from daemon_process import kuma_sd
 
 from kuma_sd.simulator import EVERYTHING, Dataplane, KumaVersion, SimulatedControlPlane, World, kuma
 

@@ -11,9 +11,9 @@ from recordings import DATA
 from kuma_sd import Secret, SourceError
 from kuma_sd.http.address import parse_address
 from kuma_sd.http.client import HttpClient
-from kuma_sd.http.credentials import Access
 from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.options import Header
+from kuma_sd.http.tls_and_credentials import Access
 from kuma_sd.mads.codecs.v1_json import TYPE_URL
 from kuma_sd.mads.decoder import MadsResponse
 from kuma_sd.mads.errors import ForeignError, GarbledError, NotServedThereError

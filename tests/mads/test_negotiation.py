@@ -14,12 +14,12 @@ from os_reasons import NO_SUCH_FILE
 
 from kuma_sd import Secret, SourceError, parse_url
 from kuma_sd.http.address import parse_address
-from kuma_sd.http.credentials import Access
 from kuma_sd.http.options import Header
+from kuma_sd.http.tls_and_credentials import Access
 from kuma_sd.mads import api_server_hints as api_server_module
-from kuma_sd.mads.answer_timeout import Patience
 from kuma_sd.mads.codecs.v1 import TYPE_URL
 from kuma_sd.mads.decoder import MadsResponse
+from kuma_sd.mads.first_answer_timeout import Patience
 from kuma_sd.mads.negotiation import Negotiation
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.proto.discovery_pb2 import DiscoveryResponse

@@ -1,5 +1,6 @@
 """Streams that end or go on in ways that no library of gRPC would choose are lost connections, and never lists."""
 
+import contextlib
 import struct
 from itertools import islice
 
@@ -8,6 +9,7 @@ from mads_streams import response
 from raw_grpc import DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, message, raw_grpc, trailers
 
 from kuma_sd import Access, SourceError, parse_address
+from kuma_sd.mads import grpc_stream
 from kuma_sd.mads.grpc_stream import V1, V1ALPHA1, Dialect, GrpcStream
 from kuma_sd.mads.plugin import MadsOptions
 
@@ -38,3 +40,12 @@ def test_a_stream_that_does_not_go_on_with_a_right_answer_has_failed(
         # A reset may overtake the answer before it.
         with pytest.raises(SourceError):
             list(islice(responses, 2))
+
+
+def test_a_stream_that_ends_without_trailers_is_renewed_like_a_quiet_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grpc_stream, "QUIET_SECONDS", 0.2)
+    options = MadsOptions()
+    with raw_grpc(response(), (DATA, END_STREAM, b"")) as address:
+        replica = parse_address(f"grpc://{address}").replicas[0]
+        with contextlib.closing(GrpcStream(replica, V1, options, Access(options), 10.0)) as stream:
+            assert len(list(islice(stream, 3))) == 3

@@ -9,9 +9,9 @@ import pytest
 from byte_server import byte_server
 
 from kuma_sd import SourceError
-from kuma_sd.mads import answer_timeout as patience_module
+from kuma_sd.mads import first_answer_timeout
 from kuma_sd.mads import replicas as failover_module
-from kuma_sd.mads.answer_timeout import FIRST, LONGEST, Patience
+from kuma_sd.mads.first_answer_timeout import FIRST, LONGEST, Patience
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.source import MadsSource
 from kuma_sd.simulator import SimulatedControlPlane, World
@@ -22,7 +22,7 @@ from kuma_sd.testing import control_plane
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failover_module, "HEAD_START", 0.3)
     monkeypatch.setattr(failover_module, "RETRY_SECONDS", 0.3)
-    monkeypatch.setattr(patience_module, "FIRST", 3.0)
+    monkeypatch.setattr(first_answer_timeout, "FIRST", 3.0)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_the_status_says_for_how_long_the_first_answer_is_awaited() -> None:
 def test_each_silent_attempt_doubles_the_time_for_the_next_and_an_answer_ends_that(
     kuma: SimulatedControlPlane[World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience_module, "FIRST", 0.2)
+    monkeypatch.setattr(first_answer_timeout, "FIRST", 0.2)
     kuma.hold()
     one = source(kuma.address)
     for seconds in ("200ms", "400ms", "800ms"):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from pipeline_kit import Line, names
-from processes import eventually
+from waiting import eventually
 
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import ContactLost
@@ -41,7 +41,7 @@ class DelayedMailbox(Mailbox[Message]):
 def reloaded(line: Line, **names_of: str) -> None:
     """Reload with other names; each keeps its endpoint."""
     configs = [line.config(names_of.get(config.name, config.name), *config.endpoints) for config in line.configs]
-    line.pipeline.configure_soon(Configuration(configs, [line.new_route()], line.start_wait))
+    line.pipeline.configure_soon(Configuration(configs, [line.new_chain_outputs()], line.start_wait))
 
 
 def told(name: str, *targets: str) -> Event:
@@ -80,7 +80,7 @@ def begun() -> Line:
 
 
 def outcome(line: Line) -> tuple[str, ...]:
-    last = line.pipeline.routes[0].last
+    last = line.pipeline.chains[0].last
     assert last
     return tuple(names(last))
 

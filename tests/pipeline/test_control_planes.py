@@ -19,8 +19,8 @@ def saved(*assignments: str, name: str = "", endpoint: str = "only:1") -> LastGo
 
 
 def published(line: Line) -> list[str]:
-    assert line.route.last
-    return [group.key.assignment.control_plane + group.key.assignment.name for group in line.route.last.groups]
+    assert line.chain_outputs.last
+    return [group.key.assignment.control_plane + group.key.assignment.name for group in line.chain_outputs.last.groups]
 
 
 class TestARestart:
@@ -64,7 +64,7 @@ class TestARestart:
     def test_finds_what_was_published_under_other_names(self) -> None:
         before = Line("east", "west")
         before.step(snapshot("a", control_plane="east"), snapshot("a", control_plane="west"), now=1.0)
-        file, waiting = before.route.last, Line("east", "west", "third", restored=before.saved.values())
+        file, waiting = before.chain_outputs.last, Line("east", "west", "third", restored=before.saved.values())
         assert file
         first, second, third = waiting.configs
         swapped = replace(second, name="east", source=4), replace(first, name="west", source=5), third
@@ -76,8 +76,8 @@ class TestARestart:
 
         line = Line("east", "west", restored=waiting.saved.values(), file=file, transforms=[fail])
         assert line.step(now=2.0) == ["easta", "westa"]
-        assert line.route.last
-        lines = {group.key.assignment.control_plane: group.json for group in line.route.last.groups}
+        assert line.chain_outputs.last
+        lines = {group.key.assignment.control_plane: group.json for group in line.chain_outputs.last.groups}
         assert lines == {name: group.json for group in file.groups for name in [group.key.assignment.control_plane]}
 
 
@@ -227,11 +227,11 @@ class TestAReload:
 
         line = Line()
         line.step(snapshot("a", "b"), now=1.0)
-        line.route = line.new_route(fail)
+        line.chain_outputs = line.new_chain_outputs(fail)
         assert line.reload(line.config(name, "only:1"), now=2.0) == [f"{name}a", f"{name}b"]
-        assert line.route.last
-        assert ["new" in group.labels for group in line.route.last.groups] == [False, True]
-        line.route = line.new_route(fail)
+        assert line.chain_outputs.last
+        assert ["new" in group.labels for group in line.chain_outputs.last.groups] == [False, True]
+        line.chain_outputs = line.new_chain_outputs(fail)
         assert line.reload(now=3.0) is not None
         assert published(line) == [f"{name}a", f"{name}b"]
 
@@ -353,8 +353,8 @@ def test_namesakes_are_held_one_by_one_and_nothing_is_published_twice() -> None:
     alone = assignment("db", address="192.0.2.2:1")
     line.step(ContactLost("", 2.0), now=2.5)
     line.step(snapshot(alone, *TEN, connected=3.0), now=3.0)
-    assert line.route.last
-    addresses = [group.targets for group in line.route.last.groups if group.key.assignment.name == "db"]
+    assert line.chain_outputs.last
+    addresses = [group.targets for group in line.chain_outputs.last.groups if group.key.assignment.name == "db"]
     assert addresses == [["192.0.2.1:1"], ["192.0.2.2:1"]]
 
 

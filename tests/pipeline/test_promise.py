@@ -19,10 +19,10 @@ from kuma_sd import Assignment, Key, Labels, Publication, Target, TargetGroup, T
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Codec, ContactLost, LastGoodTargets
 from kuma_sd.pipeline.chain import Chain
+from kuma_sd.pipeline.chain_outputs import SENDER, ChainOutputs
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
-from kuma_sd.pipeline.merge import Pipeline
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
-from kuma_sd.pipeline.route import SENDER, Route
+from kuma_sd.pipeline.pipeline import Pipeline
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.runtime.published_files import PUBLISHED, completed
 from kuma_sd.state import snapshot_file
@@ -94,6 +94,7 @@ class Promise(RuleBasedStateMachine):
         self.disk: dict[str, bytes] = {}
         self.removed: dict[str, bytes] = {}
         self.file: set[tuple[str, Place, int]] | None = None
+        self.names_in_file: dict[str, Plane] = {}
         self.expected: set[tuple[str, Place, int]] | None = None
         self.output_works = True
         self.failing: set[str] = set()
@@ -113,13 +114,13 @@ class Promise(RuleBasedStateMachine):
         self.opened = False
         self.out: Mailbox[Publication] = Mailbox()
         self.pipeline = Pipeline(self.now, self._save, self._forget)
-        self.route = self._new_route()
+        self.chain_outputs = self._new_chain_outputs()
         restored = Restored(tuple(self._read(self.disk)), tuple(self._read(self.removed)), exact)
         groups = {group.key.assignment: group for group in self.groups}
         self.pipeline.begin(completed(restored, groups), self._configuration(), self.now)
         self._step()
 
-    def _new_route(self) -> Route:
+    def _new_chain_outputs(self) -> ChainOutputs:
         failing = frozenset(self.failing)
 
         def fail(labels: Labels, target: Target) -> list[Labels]:
@@ -128,10 +129,10 @@ class Promise(RuleBasedStateMachine):
             return [labels]
 
         groups = {group.key.assignment: group for group in self.groups}
-        return Route(Chain(LabelProfile("kuma-prometheus-sd"), [fail]), {"out": self.out}, lambda: groups)
+        return ChainOutputs(Chain(LabelProfile("kuma-prometheus-sd"), [fail]), {"out": self.out}, lambda: groups)
 
     def _configuration(self) -> Configuration:
-        return Configuration([self._config(plane) for plane in self.planes], [self.route], START_WAIT)
+        return Configuration([self._config(plane) for plane in self.planes], [self.chain_outputs], START_WAIT)
 
     def _config(self, plane: Plane) -> ControlPlaneConfig:
         return ControlPlaneConfig(
@@ -197,6 +198,7 @@ class Promise(RuleBasedStateMachine):
         if publication is not None:
             self.file = {self._fact(group) for group in publication.groups}
             self.groups = publication.groups
+            self.names_in_file = self._names
             assert len(self.file) == len(publication.groups), "a target is published twice"
 
     def _fact(self, group: TargetGroup) -> tuple[str, Place, int]:
@@ -428,7 +430,7 @@ class Promise(RuleBasedStateMachine):
     @rule(failing=st.sets(st.sampled_from(["t0", "t1", "s0", "db"]), max_size=2))
     def the_chain_is_another_one(self, failing: set[str]) -> None:
         self.failing = failing
-        self.route = self._new_route()
+        self.chain_outputs = self._new_chain_outputs()
         self._step(self._configuration())
 
     # What the disk and the process do.
@@ -475,9 +477,16 @@ class Promise(RuleBasedStateMachine):
 
     @property
     def _has_usual_names_in_its_file(self) -> bool:
-        """Whether it has no namesakes, which a file does not number, nor names from before a reload."""
-        names = {plane.name for plane in [*self.planes, *self.leaving]}
-        return all(name in names and place[1] != "db" for name, place, _ in self.file or ())
+        """Whether it has no namesakes, which a file does not number, nor names that mean nothing or another one now."""
+        names = self._names
+        return all(
+            name in names and names[name] is self.names_in_file[name] and place[1] != "db"
+            for name, place, _ in self.file or ()
+        )
+
+    @property
+    def _names(self) -> dict[str, Plane]:
+        return {plane.name: plane for plane in [*self.planes, *self.leaving]}
 
     def _restart(self, *, exact: bool = True) -> None:
         self.leaving = [plane for plane in self.leaving if plane.saved is not None]

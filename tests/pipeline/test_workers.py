@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from processes import eventually
+from waiting import eventually
 
 from kuma_sd import Output, OutputError, Publication, Snapshot, SourceError, SourceStatus
 from kuma_sd.core.mailbox import Mailbox

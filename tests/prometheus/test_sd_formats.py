@@ -3,7 +3,7 @@
 import pytest
 
 from kuma_sd.prometheus.sd_formats import Chunks, json_chunks, lines_in, yaml_chunks
-from kuma_sd.system.malloc import LARGE
+from kuma_sd.system.memory import LARGE
 
 AVERAGE_LINE = 512
 

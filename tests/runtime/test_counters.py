@@ -18,10 +18,10 @@ from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1_json import V1_JSON
 from kuma_sd.mads.decoder import Decoder, MadsResponse
 from kuma_sd.pipeline.chain import Chain
+from kuma_sd.pipeline.chain_outputs import SENDER, ChainOutputs
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
-from kuma_sd.pipeline.merge import Pipeline
 from kuma_sd.pipeline.messages import Configuration, FromSource
-from kuma_sd.pipeline.route import SENDER, Route
+from kuma_sd.pipeline.pipeline import Pipeline
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
 from kuma_sd.simulator import Dataplane
@@ -56,9 +56,9 @@ class House:
         self.codec, self.make = PROTOCOLS[protocol]
         self.decoder, self.chain = Decoder(""), Chain(LabelProfile("kuma-prometheus-sd"))
         self.box: Mailbox[Publication] = Mailbox()
-        route = Route(self.chain, {"file_sd": self.box})
+        chain_outputs = ChainOutputs(self.chain, {"file_sd": self.box})
         self.pipeline = Pipeline()
-        self.pipeline.configure(Configuration([ControlPlaneConfig(source=1)], [route]), 0.0)
+        self.pipeline.configure(Configuration([ControlPlaneConfig(source=1)], [chain_outputs]), 0.0)
         name = "targets-{shard}.json" if shards else "targets.json"
         self.output = FileSD(FileSDOptions(path=directory / name, shards=shards))
         self.directory = directory

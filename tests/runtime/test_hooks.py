@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from daemon_kit import observed
-from processes import eventually
+from daemon_in_process import observed
 from settings_kit import settings_of
+from waiting import eventually
 
 from kuma_sd import Change, Labels, Publication, SourceError, hookimpl
 from kuma_sd.explain import ExplainInputs, answer, parse_selector

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from processes import eventually
 from settings_kit import settings_of
+from waiting import eventually
 
 from kuma_sd import Output, Publication
-from kuma_sd.core.model import Assignment
+from kuma_sd.core.model import Assignment, LastGoodTargets
 from kuma_sd.pipeline.ordinals import with_stable_ordinals
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.runtime.daemon import Daemon
@@ -52,6 +52,14 @@ def test_namesakes_that_are_known_from_a_file_alone_are_recognised_by_their_addr
     answer = [assignment("db", index=index, address=address) for index, address in enumerate(["c:1", "b:1"])]
     stable = with_stable_ordinals(answer, known, ())
     assert {entry.read().address: entry.key.ordinal for entry in stable} == {"b:1": 1, "c:1": 2}
+
+
+def test_a_name_in_a_file_means_whom_it_was_published_as_and_not_who_has_the_name_now(tmp_path: Path) -> None:
+    # Two swapped their names while nothing ran, and it crashed before it had published under the new ones.
+    saved = [assignment("db", mesh="default", address="a:1", control_plane="east")]
+    swapped = LastGoodTargets("east", frozenset({"a:1"}), saved, 0.0, published_as="")
+    restored = completed(Restored((swapped,), ()), published_groups([Files(written(tmp_path / "targets.json", "a:1"))]))
+    assert restored.last_good == (swapped,)
 
 
 def test_a_target_that_is_in_two_parts_for_a_while_is_one_target(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from processes import kuma_sd
+from daemon_process import kuma_sd
 
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.runtime.builder import Components, build

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from daemon_kit import observed
-from processes import eventually
+from daemon_in_process import observed
+from waiting import eventually
 
 from kuma_sd import OutputError, SourceError
 from kuma_sd.runtime import status_collector

@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import PATIENCE, Process, eventually, kuma_sd
+from daemon_process import kuma_sd
+from processes import Process
 from published_names import names
 from serving import get
+from waiting import PATIENCE, eventually
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 

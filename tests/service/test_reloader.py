@@ -4,8 +4,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from processes import eventually
 from settings_kit import settings_of
+from waiting import eventually
 
 from kuma_sd import ConfigError
 from kuma_sd.service import reloader

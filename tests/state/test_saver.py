@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from processes import eventually
+from waiting import eventually
 
 from kuma_sd.core.model import LastGoodTargets
 from kuma_sd.state import snapshot_file

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from processes import Process, eventually
+from processes import Process
 from prometheus import Prometheus
+from waiting import eventually
 
 from kuma_sd.simulator import Dataplane, World
 

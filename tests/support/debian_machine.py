@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from processes import eventually
+from waiting import eventually
 
 SCRIPT = Path(__file__).parents[2] / "script"
 

@@ -24,7 +24,8 @@ from kuma_sd.telemetry.problems import problems_of
 from kuma_sd.telemetry.publication_counts import Parts, Size
 from kuma_sd.telemetry.status import Status
 from kuma_sd.web.application import Application
-from kuma_sd.web.page import PageData, add_page
+from kuma_sd.web.page.handlers import add_page
+from kuma_sd.web.page.page_data import PageData
 
 NOW = time.time()
 

@@ -7,11 +7,11 @@ from kuma_sd import Publication, Snapshot, Transform
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import ContactLost, LastGoodTargets
 from kuma_sd.pipeline.chain import Chain
+from kuma_sd.pipeline.chain_outputs import SENDER, ChainOutputs
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
-from kuma_sd.pipeline.events import Events
-from kuma_sd.pipeline.merge import Pipeline
+from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
-from kuma_sd.pipeline.route import SENDER, Route
+from kuma_sd.pipeline.pipeline import Pipeline
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.state.saver import Restored
 
@@ -48,7 +48,7 @@ class Line:
         self.pipeline = Pipeline(0.0, self._save, self.forgotten.append, events)
         self.configs = [self.config(name, f"{name or 'only'}:1") for name in control_planes or [""]]
         self._file = {group.key.assignment: group for group in file.groups} if file else {}
-        self.route = self.new_route(*transforms)
+        self.chain_outputs = self.new_chain_outputs(*transforms)
         self.pipeline.begin(Restored(tuple(restored)), self.configuration(), self.now)
 
     def config(self, name: str, *endpoints: str, **options: float) -> ControlPlaneConfig:
@@ -57,13 +57,15 @@ class Line:
         config = ControlPlaneConfig(name, name or "only", frozenset(endpoints), source)
         return replace(config, age=lambda _now: self.ages.get(name, 0.0), **{**self.options, **options})  # type: ignore[arg-type]
 
-    def new_route(self, *transforms: Transform) -> Route:
+    def new_chain_outputs(self, *transforms: Transform) -> ChainOutputs:
         """Return a way to the output."""
-        return Route(Chain(LabelProfile("kuma-prometheus-sd"), transforms), {"out": self.out}, lambda: self._file)
+        return ChainOutputs(
+            Chain(LabelProfile("kuma-prometheus-sd"), transforms), {"out": self.out}, lambda: self._file
+        )
 
     def configuration(self) -> Configuration:
         """Return the present settings."""
-        return Configuration(self.configs, [self.route], self.start_wait)
+        return Configuration(self.configs, [self.chain_outputs], self.start_wait)
 
     def reload(self, *configs: ControlPlaneConfig, now: float = 1.0) -> list[str] | None:
         """Go on with other control planes."""

@@ -1,18 +1,14 @@
 """Programs under test, started as a user would, and ended by their own process id."""
 
-import contextlib
 import os
 import queue
 import signal
 import subprocess
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-PATIENCE = 30.0
+from waiting import PATIENCE
 
 
 class Process:
@@ -41,9 +37,9 @@ class Process:
         """How many lines were printed so far."""
         return len(self.lines) + self._fresh.qsize()
 
-    def wait_for_line(self, text: str) -> str:
-        """Wait for a line that holds a text."""
-        deadline = time.monotonic() + PATIENCE
+    def wait_for_line(self, text: str, patience: float = PATIENCE) -> str:
+        """Wait for a line that holds a text; for so many seconds."""
+        deadline = time.monotonic() + patience
         while True:
             try:
                 line = self._fresh.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -53,6 +49,18 @@ class Process:
             self.lines.append(line)
             if text in line:
                 return line
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    @property
+    def last_words(self) -> str:
+        """Its last lines so far and its exit status, for the message of a failure; nothing can be read after it."""
+        while self._fresh.qsize() and (line := self._fresh.get()) is not None:
+            self.lines.append(line)
+        return "\n".join([*self.lines[-20:], f"exit status: {self._process.poll()}"])
 
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal."""
@@ -85,28 +93,3 @@ class Process:
             for line in stdout:
                 self._fresh.put(line.rstrip("\n"))
         self._fresh.put(None)
-
-
-@contextlib.contextmanager
-def kuma_sd(*arguments: str | Path, **environment: str) -> Iterator[Process]:
-    """Run ``kuma-sd`` as a process of its own; it is killed at the end if it still runs.
-
-    Its state is forgotten with it, unless the arguments or the environment say where to keep it. It listens nowhere,
-    unless they say where.
-    """
-    with tempfile.TemporaryDirectory() as directory:
-        own = {"KUMA_SD_STATE_DIR": f"{directory}/state", "KUMA_SD_CONTROL_SOCKET": f"{directory}/control.sock"}
-        own["KUMA_SD_WEB_LISTEN_ADDRESS"] = ""
-        process = Process(sys.executable, "-m", "kuma_sd", *arguments, **(own | environment))
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def eventually(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    """Wait until a condition on files or other programs holds, which send no events; for so many seconds."""
-    pause, deadline = threading.Event(), time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, f"never came true: {what}"
-        pause.wait(0.02)

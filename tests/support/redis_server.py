@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from killable import Killable
-from processes import eventually
+from waiting import eventually
 
 
 def free_port() -> int:

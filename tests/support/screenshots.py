@@ -15,9 +15,9 @@ from pathlib import Path
 
 from browser import browser
 from msgspec.structs import replace
-from processes import eventually
 from publishing import Published
 from selenium import webdriver
+from waiting import eventually
 
 from kuma_sd.core.publication import Publication
 from kuma_sd.plugin.manager import Plugins
@@ -30,7 +30,7 @@ from kuma_sd.simulator.generated import labels_of_tags
 from kuma_sd.telemetry.history import FINE
 from kuma_sd.telemetry.status import Status
 from kuma_sd.web.application import Application
-from kuma_sd.web.page import add_page
+from kuma_sd.web.page.handlers import add_page
 from kuma_sd.web.server.serving import Serving
 from kuma_sd.web.server.tcp_listeners import bind, written
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from daemon_kit import Observed, observed
-from processes import eventually
+from daemon_in_process import Observed, observed
 from prometheus import needs_prometheus
 from prometheus_client import Gauge, Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 from prometheus_client.registry import Collector
+from waiting import eventually
 
 from kuma_sd import OutputError, SourceError
 from kuma_sd.telemetry.exposition import Metrics

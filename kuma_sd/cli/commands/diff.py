@@ -3,7 +3,7 @@
 Examples:
   kuma-sd diff -c new.conf --exit-code
   kuma-sd diff -c kuma-sd.conf --from control-plane
-  kuma-sd diff --from control-plane --cp-address http://kuma.internal:5681 --against kuma.file_sd.json
+  kuma-sd diff --from control-plane --cp-address http://kuma.internal:5676 --against kuma.file_sd.json
 
 Changes, locks and writes nothing. Takes the targets of the running daemon, so that only the settings make a difference.
 With --from control-plane it asks the control planes: then, for example, what the guard holds is shown as removed.

@@ -2,7 +2,7 @@
 
 Examples:
   kuma-sd run -c /etc/kuma-sd.conf
-  kuma-sd run --cp-address=http://kuma-control-plane.internal:5681 --file-sd-path=/var/run/kuma-sd/kuma.json
+  kuma-sd run --cp-address=http://kuma-control-plane.internal:5676 --file-sd-path=/var/run/kuma-sd/kuma.json
   kuma-sd run --once --cp-address=grpc://kuma-control-plane.internal:5676 --file-sd-path=kuma.yml
 """
 
@@ -50,10 +50,10 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
         publish_once(settings, arguments.once_timeout, allow_empty=arguments.allow_empty, accept=arguments.accept)
         return 0
     from kuma_sd.service.process import Service  # noqa: PLC0415
-    from kuma_sd.system import malloc  # noqa: PLC0415
+    from kuma_sd.system import memory  # noqa: PLC0415
     from kuma_sd.system.descriptors import is_writable  # noqa: PLC0415
 
-    malloc.prepare()
+    memory.prepare()
     try:
         Service(settings, arguments.reload).run()
     except SystemExit as end:

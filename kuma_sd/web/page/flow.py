@@ -10,7 +10,7 @@ from kuma_sd.core.text import ago, duration
 from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
 from kuma_sd.telemetry.output_status import OutputStatus
 from kuma_sd.telemetry.status import Status
-from kuma_sd.web.page.words import short
+from kuma_sd.web.page.template_filters import short
 
 WIDTH = 1320
 """Width of the diagram, in SVG units."""

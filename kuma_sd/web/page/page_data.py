@@ -8,7 +8,7 @@ from kuma_sd.core.publication import Publication
 from kuma_sd.telemetry.explanation import SearchResult
 from kuma_sd.telemetry.history import History
 from kuma_sd.telemetry.status import Status
-from kuma_sd.web.page.words import IS_MATCHERS
+from kuma_sd.web.page.template_filters import IS_MATCHERS
 
 Explain = Callable[[str, int, int], SearchResult]
 """Takes a text, a limit and an offset."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kuma_sd._version import __version__
 from kuma_sd.system.log_format import escape
 from kuma_sd.web.application import Response
-from kuma_sd.web.page.words import FILTERS, link, matchers, matchers_of
+from kuma_sd.web.page.template_filters import FILTERS, link, matchers, matchers_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -16,7 +16,7 @@ from kuma_sd.core.model import Key, Labels
 from kuma_sd.core.target_group import TargetGroup
 from kuma_sd.prometheus.matchers import Matcher, parse_matchers
 from kuma_sd.web.application import Refused
-from kuma_sd.web.page.words import IS_MATCHERS
+from kuma_sd.web.page.template_filters import IS_MATCHERS
 
 BUDGET = 1.0
 """Maximum CPU time of a search, in seconds; afterwards the results so far are shown."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from processes import eventually
 from redis_server import RedisServer, free_port, running
+from waiting import eventually
 
 SENTINEL = """
 sentinel monitor mymaster 127.0.0.1 {port} 1

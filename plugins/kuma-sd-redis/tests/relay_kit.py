@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from background import in_background
-from processes import PATIENCE
+from waiting import PATIENCE
 
 from kuma_sd import Context, Snapshot, parse_url
 from kuma_sd.testing import group

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from background import in_background
-from processes import eventually
 from redis.crc import key_slot
 from redis_server import RedisServer
 from redis_servers import is_primary, move, with_cluster, with_sentinel
 from relay_kit import KEYS, Edge, bucket_for, edge, publishing
+from waiting import eventually
 
 from kuma_sd import OutputError, Publication
 from kuma_sd.testing import group, publication

@@ -3,9 +3,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import eventually
 from redis_server import RedisServer, redis_server
 from relay_kit import KEYS, bucket_for, edge, publishing
+from waiting import eventually
 
 from kuma_sd import OutputError, parse_url
 from kuma_sd.testing import group, publication

@@ -5,9 +5,9 @@ from typing import cast
 import pytest
 import redis
 import trustme
-from processes import eventually
 from redis_server import RedisServer, free_port, redis_server
 from relay_kit import KEYS, QUICK, bucket_for, edge, publishing
+from waiting import eventually
 
 from kuma_sd import ConfigError, Context, SourceError, parse_url
 from kuma_sd.testing import group, publication

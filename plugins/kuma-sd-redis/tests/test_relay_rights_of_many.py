@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import redis
-from processes import eventually
 from redis.crc import key_slot
 from redis_server import RedisServer
 from redis_servers import is_primary, move, with_cluster, with_sentinel
 from relay_kit import KEYS, bucket_for, edge, publishing
+from waiting import eventually
 
 from kuma_sd.testing import publication
 

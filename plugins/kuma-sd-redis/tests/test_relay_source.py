@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 from msgspec.structs import replace
-from processes import eventually
 from redis_server import RedisServer
 from relay_kit import KEYS, bucket_for, edge, publishing
+from waiting import eventually
 
 from kuma_sd import Key, Publication, Target
 from kuma_sd.testing import group, publication

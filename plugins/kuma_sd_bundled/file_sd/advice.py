@@ -5,7 +5,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from kuma_sd_bundled.file_sd.layout import DEFAULT_PARTS, Layout
+from kuma_sd_bundled.file_sd.layout import Layout
+from kuma_sd_bundled.file_sd.parts import DEFAULT_PARTS
 from kuma_sd_bundled.file_sd.parts_overlap import PartCounts
 
 MANY_TARGETS = 5_000

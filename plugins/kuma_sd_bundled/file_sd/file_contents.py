@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 
 from kuma_sd import GroupKey, Publication, TargetGroup
-from kuma_sd_bundled.file_sd.layout import Place, Rule
+from kuma_sd_bundled.file_sd.parts import Place, Rule
 
 _LINE = attrgetter("json")
 

@@ -1,13 +1,12 @@
 """Compute the files of an output: one, one per shard, or one per part of each; and the targets in each."""
 
-import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from kuma_sd import MOST_SHARDS, STAGING, ConfigError, Sharding, TargetGroup, read_regular
 from kuma_sd_bundled.file_sd.options import FileSDOptions
+from kuma_sd_bundled.file_sd.parts import DEFAULT_PARTS, MOST_PARTS, Place, Rule, picker_of
 
 NUMBER_OF_SHARD = "{shard}"
 """Placeholder for the number of a shard in a path."""
@@ -15,25 +14,8 @@ NUMBER_OF_SHARD = "{shard}"
 NUMBER_OF_PART = "{part}"
 """Placeholder for the number of a part in a path."""
 
-DEFAULT_PARTS = 16
-"""Default number of parts; each takes one of the 128 inotify instances that a user has by default."""
-
-MOST_PARTS = MOST_SHARDS
-"""Maximum number of parts."""
-
 MOST_FILES = 4096
 """Maximum number of files of one output, shards times parts."""
-
-
-class Place(NamedTuple):
-    """A file: the part of a shard; 0 of 1 where there are no shards, or no parts."""
-
-    shard: int
-    part: int
-
-
-Rule = Callable[[TargetGroup], Sequence[Place]]
-"""Returns the files that a group belongs to; none if it belongs to a shard that is written elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +98,7 @@ class Layout:
         Args:
             counts: numbers of parts; a group is in its part of each of them.
         """
-        pick = {shard: _picker(shard, counts) for shard in self.shards}
+        pick = {shard: picker_of(shard, counts) for shard in self.shards}
         if self.sharding is None:
             return next(iter(pick.values()))
         shard_of = self.sharding.shard_of
@@ -142,39 +124,12 @@ class Layout:
         return str(self.options.path).replace(NUMBER_OF_SHARD, str(shard))
 
 
-def part_hash(group: TargetGroup) -> int:
-    """Return a number that stays the same while a target exists, even if its address or control plane changes.
-
-    All results of the transforms of one target have the same number.
-    """
-    key = group.key.assignment
-    return zlib.crc32(f"{key.mesh}\0{key.name}\0{key.ordinal}".encode())
-
-
 def leftovers_of(layout: Layout) -> list[Path]:
     """Return the existing files of removed shards."""
     if layout.options.shards is None:
         return []
     higher = (layout.path(Place(shard, 0)) for shard in range(layout.options.shards, MOST_SHARDS))
     return [path for path in higher if path.exists()]
-
-
-def _picker(shard: int, counts: Collection[int]) -> Rule:
-    if set(counts) == {1}:
-        only = (Place(shard, 0),)
-        return lambda _group: only
-    places = [Place(shard, part) for part in range(max(counts))]
-    if len(counts) == 1:
-        (count,) = counts
-        alone = [(place,) for place in places]
-        return lambda group: alone[part_hash(group) % count]
-    ordered = sorted(counts)
-
-    def pick(group: TargetGroup) -> Sequence[Place]:
-        number = part_hash(group)
-        return list({places[number % count]: None for count in ordered})
-
-    return pick
 
 
 def _shards(options: FileSDOptions) -> Sequence[int]:

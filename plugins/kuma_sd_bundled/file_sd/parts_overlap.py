@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from kuma_sd import UNREADABLE, Logger, read_regular, replace_file
-from kuma_sd_bundled.file_sd.layout import MOST_PARTS
+from kuma_sd_bundled.file_sd.parts import MOST_PARTS
 
 _log = Logger(__name__)
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from kuma_sd import Access, Context, Endpoint, HttpClient, Logger, Meters, Snapshot, SourceError, SourceStatus
 from kuma_sd_bundled.kuma_api.address import api_address
-from kuma_sd_bundled.kuma_api.asking import ANSWER_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS, Asking
-from kuma_sd_bundled.kuma_api.consistency import Consistency
 from kuma_sd_bundled.kuma_api.dataplanes import DataplaneReader
+from kuma_sd_bundled.kuma_api.doubt_log import DoubtLog
 from kuma_sd_bundled.kuma_api.inventory import Inventory
 from kuma_sd_bundled.kuma_api.meters import METRICS, PollCounts
 from kuma_sd_bundled.kuma_api.options import ApiOptions
 from kuma_sd_bundled.kuma_api.poll import Findings, Poller
+from kuma_sd_bundled.kuma_api.requests_counted import ANSWER_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS, CountedRequests
 from kuma_sd_bundled.kuma_api.schedule import Schedule
 
 _log = Logger(__name__)
@@ -45,7 +45,7 @@ class ApiSource:
         self._poller = Poller(options.name, self._reader, Inventory(context.name, options.zones))
         self._schedule = Schedule(options.api_interval)
         self._title = context.name or str(parsed.replicas[0])
-        self._consistency = Consistency(self._title)
+        self._doubt_log = DoubtLog(self._title)
         self._connections = 0
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -86,7 +86,7 @@ class ApiSource:
                     # Certificates and tokens are read once for each connection.
                     client = self._connect(replica, client)
                     files = present
-                findings = self._poll(Asking(client, self._timeout))
+                findings = self._poll(CountedRequests(client, self._timeout))
                 self.status = self._answered(findings, replica)
                 self._note_unreadable(findings)
                 yield self._snapshot(findings, connected)
@@ -114,37 +114,37 @@ class ApiSource:
                 client.close()
         return client
 
-    def _poll(self, asking: Asking) -> Findings:
+    def _poll(self, requests: CountedRequests) -> Findings:
         began = time.monotonic()
         try:
-            findings = self._poller.poll(asking)
+            findings = self._poller.poll(requests)
         except BaseException:
-            self._schedule.failed(asking.answered_seconds)
-            if asking.silent:
+            self._schedule.failed(requests.answered_seconds)
+            if requests.silent:
                 self._timeout = min(2 * self._timeout, LONGEST_TIMEOUT_SECONDS)
-            self._count(asking, finished=0)
+            self._count(requests, finished=0)
             raise
         seconds = time.monotonic() - began
         self._schedule.finished(seconds)
-        self._consistency.note(findings.doubts)
-        self._count(asking, finished=1)
-        self.counts = replace(self.counts, seconds=seconds, size=asking.received)
+        self._doubt_log.note(findings.doubts)
+        self._count(requests, finished=1)
+        self.counts = replace(self.counts, seconds=seconds, size=requests.received)
         return findings
 
-    def _count(self, asking: Asking, finished: int) -> None:
+    def _count(self, requests: CountedRequests, finished: int) -> None:
         counts = self.counts
         self.counts = replace(
             counts,
             polls=counts.polls + finished,
-            requests=counts.requests + asking.requests,
-            received=counts.received + asking.received,
-            inconsistent=self._consistency.count,
+            requests=counts.requests + requests.requests,
+            received=counts.received + requests.received,
+            inconsistent=self._doubt_log.count,
             converted=self._reader.converted,
         )
 
     def _snapshot(self, findings: Findings, connected: float) -> Snapshot:
         unreadable = frozenset(findings.unreadable)
-        if findings.doubts and not self._consistency.complete_once:
+        if findings.doubts and not self._doubt_log.complete_once:
             # Later, targets that a list lacks are known here and stay anyway.
             unreadable |= {LISTS}
         return Snapshot(self._name, findings.assignments, time.time(), connected, unreadable, findings.left_out)
@@ -169,7 +169,7 @@ class ApiSource:
             received=self.counts.received,
             unreadable=len(findings.unreadable),
             parse_errors=before.parse_errors + len(findings.unreadable.keys() - self._unreadable),
-            note=self._consistency.lasting or findings.why_empty,
+            note=self._doubt_log.lasting or findings.why_empty,
         )
 
     def _note_unreadable(self, findings: Findings) -> None:

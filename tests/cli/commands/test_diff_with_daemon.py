@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import eventually, kuma_sd
+from daemon_process import kuma_sd
+from waiting import eventually
 
 from kuma_sd.cli.main import main
 from kuma_sd.simulator import Dataplane, GeneratedWorld, SimulatedControlPlane, World

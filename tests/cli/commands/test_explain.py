@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import Process, eventually, kuma_sd
+from daemon_process import kuma_sd
+from processes import Process
+from waiting import eventually
 
 from kuma_sd.cli.main import main
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World

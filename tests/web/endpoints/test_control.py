@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from os_reasons import FILE_EXISTS, PERMISSION_DENIED
-from processes import eventually
+from waiting import eventually
 
 from kuma_sd import KumaSDError
 from kuma_sd.system.threads import Threads

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from kuma_sd.core.text import ago, duration, size
 from kuma_sd.telemetry.history import COARSE, FINE, Point
 from kuma_sd.web.page.charts import BASE, DAY, HOUR, LEFT, RIGHT, TOP, WIDTH, chart
-from kuma_sd.web.page.words import clock
+from kuma_sd.web.page.template_filters import clock
 
 NOW = 1_800_000_000.0
 

@@ -13,8 +13,8 @@ import bcrypt
 import pytest
 import trustme
 from os_reasons import ADDRESS_IN_USE
-from processes import eventually
 from serving import Address, basic, exchange, get
+from waiting import eventually
 
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.system.threads import Threads

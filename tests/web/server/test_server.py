@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import eventually
 from serving import QUICK, Address, connected, exchange, get, read_all, served
+from waiting import eventually
 
 from kuma_sd.web.application import LARGEST_BODY
 from kuma_sd.web.paths import Lane

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import trustme
 from os_reasons import NO_SUCH_FILE
-from processes import eventually
 from prometheus import needs_prometheus
+from waiting import eventually
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.system.threads import Threads

@@ -2,8 +2,8 @@
 
 from pipeline_kit import Line, names
 
+from kuma_sd.pipeline.chain_outputs import SENDER
 from kuma_sd.pipeline.messages import FromSource
-from kuma_sd.pipeline.route import SENDER
 from kuma_sd.testing import assignment, snapshot
 
 
@@ -32,9 +32,9 @@ def test_an_equal_publication_is_not_handed_on() -> None:
 def test_equal_key_with_other_bytes_is_a_change_not_a_loss() -> None:
     line = Line()
     line.step(snapshot("a", "b"))
-    first = line.route.last
+    first = line.chain_outputs.last
     line.step(snapshot("a", assignment("b", service="other")))
-    change = line.route.last.since(first)  # type: ignore[union-attr]
+    change = line.chain_outputs.last.since(first)  # type: ignore[union-attr]
     assert str(change) == "0 added, 0 removed, 1 changed"
 
 

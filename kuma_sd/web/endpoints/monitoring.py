@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from kuma_sd.web.application import Application, Request, Response
 
 
-def add_health(
+def add_monitoring(
     application: Application,
     unhealthy: Callable[[], Iterable[str]],
     unready: Callable[[], Iterable[str]],

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from pipeline_kit import Line
-from processes import eventually
+from waiting import eventually
 
 from kuma_sd import SourceStatus
-from kuma_sd.pipeline import events as events_module
-from kuma_sd.pipeline.events import Events
+from kuma_sd.pipeline import event_delivery
+from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.pipeline.guard import GuardStatus
 from kuma_sd.plugin.hook_calls import Listener
 from kuma_sd.telemetry.control_plane_status import HeldTargets
@@ -141,7 +141,7 @@ def test_a_listener_that_raises_is_logged_once_for_each_kind_and_stops_no_other(
 def test_a_listener_that_blocks_delays_nobody_and_loses_only_events(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(events_module, "MOST_WAITING", 3)
+    monkeypatch.setattr(event_delivery, "MOST_WAITING", 3)
     began, end, calls = threading.Event(), threading.Event(), Calls()
 
     def block(error: str) -> None:
@@ -186,7 +186,7 @@ def test_a_listener_that_blocks_keeps_only_its_own_thread_after_the_end() -> Non
 
 
 def test_after_close_no_more_is_delivered_than_there_is_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events_module, "LAST_CALLS_SECONDS", -1.0)
+    monkeypatch.setattr(event_delivery, "LAST_CALLS_SECONDS", -1.0)
     calls = Calls()
     events = told("kuma_sd_reloaded", heard(calls))
     events.reloaded("")

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from processes import eventually
 from settings_kit import settings_of
+from waiting import eventually
 
 from kuma_sd import (
     Assignment,

@@ -12,7 +12,7 @@ SENDER = "pipeline"
 """The name of the only sender to an output's mailbox."""
 
 
-class Route:
+class ChainOutputs:
     """A chain and the outputs that share it.
 
     Args:
@@ -55,19 +55,19 @@ class Route:
         for mailbox in self.mailboxes.values():
             mailbox.put(SENDER, publication)
 
-    def inherit(self, routes: Sequence["Route"], renames: Mapping[str, str]) -> None:
-        """Take over the last good groups from a route with one of the same outputs, or else from any route.
+    def inherit(self, chains: Sequence["ChainOutputs"], renames: Mapping[str, str]) -> None:
+        """Take over the last good groups from a chain with one of the same outputs, or else from any chain.
 
         Args:
-            routes: the routes of the old settings.
+            chains: the chains of the old settings, with their outputs.
             renames: the new names of control planes by those that they were published under.
         """
-        if not routes:
+        if not chains:
             self.chain.fall_back_on(self._published, renames)
-        before = [route for route in routes if not self.mailboxes.keys().isdisjoint(route.mailboxes)]
-        for route in (before or routes)[:1]:
-            if route.last:
-                self.chain.inherit(route.chain, renames)
+        before = [old for old in chains if not self.mailboxes.keys().isdisjoint(old.mailboxes)]
+        for old in (before or chains)[:1]:
+            if old.last:
+                self.chain.inherit(old.chain, renames)
             else:
-                self._published = route._published  # noqa: SLF001 (another route)
+                self._published = old._published  # noqa: SLF001 (another object of this class)
                 self.chain.fall_back_on(self._published, renames)

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from kuma_sd.system.malloc import give_back
+from kuma_sd.system.memory import give_back
 
 
 def resident() -> int:

@@ -15,7 +15,7 @@ _OK = 200
 _NOT_FOUND = 404
 
 
-class Asking:
+class CountedRequests:
     """Sends requests over one connection.
 
     Args:

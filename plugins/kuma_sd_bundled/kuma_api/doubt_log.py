@@ -10,7 +10,7 @@ SAY_AFTER_POLLS = 3
 """Number of consecutive polls with inconsistent lists after which a warning is logged."""
 
 
-class Consistency:
+class DoubtLog:
     """Counts polls with inconsistent lists.
 
     Args:
