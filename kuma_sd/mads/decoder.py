@@ -3,10 +3,10 @@
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import filterfalse, groupby, islice
 from operator import attrgetter, eq
 
+import msgspec
 from msgspec.structs import replace
 
 from kuma_sd.core.errors import SourceError
@@ -35,8 +35,7 @@ BATCH = 100
 """Number of resources that are looked up at a time; their bytes stay in the processor's cache."""
 
 
-@dataclass(frozen=True, slots=True)
-class MadsResponse:
+class MadsResponse(msgspec.Struct, frozen=True):
     """The content of one response of a control plane, over any protocol.
 
     Args:

@@ -1,10 +1,9 @@
 """The status of a chain: the targets whose conversion fails, and what was repaired or lost."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Quarantined:
+class Quarantined(msgspec.Struct, frozen=True):
     """A target whose conversion fails: it keeps its last good labels, or is left out if it has none.
 
     Args:
@@ -20,8 +19,7 @@ class Quarantined:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChainStatus:
+class ChainStatus(msgspec.Struct, frozen=True):
     """The status of a chain; replaced whole, never changed.
 
     Args:
