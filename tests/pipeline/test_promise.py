@@ -20,7 +20,7 @@ from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Codec, ContactLost, LastGoodTargets
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.chain_outputs import SENDER, ChainOutputs
-from kuma_sd.pipeline.control_plane import ControlPlaneConfig
+from kuma_sd.pipeline.control_plane import LOOK_AGAIN_SECONDS, ControlPlaneConfig
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
 from kuma_sd.pipeline.pipeline import Pipeline
 from kuma_sd.prometheus.label_profiles import LabelProfile
@@ -420,6 +420,9 @@ class Promise(RuleBasedStateMachine):
         for plane in self.planes:
             plane.hold, plane.max_drop = hold, max_drop
         self._step(self._configuration())
+        # A release that is suddenly due is late, as after a suspend: a loss of contact may be known a moment later.
+        self.now += LOOK_AGAIN_SECONDS + 0.001
+        self._step()
 
     @rule(max_age=st.sampled_from([60.0, FOREVER, FOREVER]))
     def targets_may_be_so_old(self, max_age: float) -> None:
