@@ -95,6 +95,7 @@ class Promise(RuleBasedStateMachine):
         self.removed: dict[str, bytes] = {}
         self.file: set[tuple[str, Place, int]] | None = None
         self.names_in_file: dict[str, Plane] = {}
+        self.names_on_disk: dict[str, Plane] = {}
         self.expected: set[tuple[str, Place, int]] | None = None
         self.output_works = True
         self.failing: set[str] = set()
@@ -168,6 +169,7 @@ class Promise(RuleBasedStateMachine):
             elif file in self.disk:
                 self.removed[file] = self.disk.pop(file)
         self.unsaved = {}
+        self.names_on_disk = self.names_in_file
         for plane in [*self.planes, *self.leaving]:
             plane.flush()
 
@@ -483,7 +485,9 @@ class Promise(RuleBasedStateMachine):
         """Whether it has no namesakes, which a file does not number, nor names that mean nothing or another one now."""
         names = self._names
         return all(
-            name in names and names[name] is self.names_in_file[name] and place[1] != "db"
+            name in names
+            and names[name] is self.names_in_file[name] is self.names_on_disk.get(name, names[name])
+            and place[1] != "db"
             for name, place, _ in self.file or ()
         )
 
