@@ -1,9 +1,10 @@
 """The status of a chain: the targets whose conversion fails, and what was repaired or lost."""
 
-import msgspec
+from dataclasses import dataclass
 
 
-class Quarantined(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Quarantined:
     """A target whose conversion fails: it keeps its last good labels, or is left out if it has none.
 
     Args:
@@ -19,7 +20,8 @@ class Quarantined(msgspec.Struct, frozen=True):
     why: str
 
 
-class ChainStatus(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ChainStatus:
     """The status of a chain; replaced whole, never changed.
 
     Args:
