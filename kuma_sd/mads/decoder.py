@@ -77,11 +77,6 @@ class Decoder:
         self.decoded = 0
         self.parse_errors = 0
 
-    @property
-    def unreadable(self) -> int:
-        """Number of resources in the last response that cannot be decoded."""
-        return len(self._reported)
-
     def decode(self, response: MadsResponse) -> tuple[Sequence[Assignment], frozenset[bytes]]:
         """Return all assignments of a response, sorted by key, and digests of the resources that cannot be decoded.
 

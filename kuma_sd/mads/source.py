@@ -135,7 +135,7 @@ class MadsSource:
 
     def _understood(self) -> SourceStatus:
         parse_errors = self._decoder.parse_errors + self._garbled
-        return replace(self.status, unreadable=self._decoder.unreadable, parse_errors=parse_errors)
+        return replace(self.status, parse_errors=parse_errors)
 
     def _note_empty(self, *, empty: bool) -> None:
         client = f"no policy (MeshMetric) names the client {self._options.name!r}"
