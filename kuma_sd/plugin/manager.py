@@ -11,10 +11,11 @@ import pluggy
 
 from kuma_sd.core.errors import PluginError
 from kuma_sd.core.option_types import FileContent
-from kuma_sd.core.options import NoOptions, options_of
+from kuma_sd.core.options import NoOptions, check_defaults
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.plugin import event_hooks, hook_calls, hookspecs
 from kuma_sd.plugin.catalogue import FILE, PLUGIN, Available, Candidate, Catalogue, EntryPoint
+from kuma_sd.plugin.failure_place import unexpected
 from kuma_sd.plugin.hook_calls import HookTransform, Listeners
 from kuma_sd.plugin.hook_check import check_hooks
 from kuma_sd.plugin.interfaces import CommandPlugin, OutputPlugin, SourcePlugin, TransformPlugin
@@ -222,12 +223,12 @@ class Plugins:
         described = results[0]
         if not isinstance(described, description):
             raise PluginError(f"it describes itself with {described!r}, which is no {description.__name__}")
-        options_of(getattr(described, "options", NoOptions))
+        check_defaults(getattr(described, "options", NoOptions))
         return described
 
 
 def _broken(kind: str, candidate: Candidate, error: BaseException) -> PluginError:
-    reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+    reason = str(error) if isinstance(error, PluginError) else unexpected(error)
     reason = " ".join(reason.split())  # pluggy's messages have several lines
     available = candidate.available
     return PluginError(f"{kind} '{available.name}' of {available.provider} cannot be loaded: {reason}")

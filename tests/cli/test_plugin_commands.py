@@ -72,6 +72,6 @@ def test_its_expected_errors_are_one_line(capsys: pytest.CaptureFixture[str], wo
 
 def test_a_command_that_cannot_be_loaded_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trap"]) == 2
-    reason = "AssertionError: nobody asked for it"
-    line = f"kuma-sd: command 'trap' of no distribution cannot be loaded: {reason}\n"
-    assert capsys.readouterr().err == line
+    reason = "AssertionError: nobody asked for it (test_plugin_commands.py, line "
+    line = f"kuma-sd: command 'trap' of no distribution cannot be loaded: {reason}"
+    assert capsys.readouterr().err.startswith(line)

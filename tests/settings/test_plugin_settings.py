@@ -86,7 +86,8 @@ def test_a_plugin_file_that_fails_is_refused_by_name(plugins: Plugins, file: Pat
     with pytest.raises(PluginError) as raised:
         settings_of(f"--plugin-file={file}", plugins=plugins)
     assert str(raised.value) == (
-        f"flag --plugin-file: plugin 'mine' of {file} cannot be loaded: ZeroDivisionError: division by zero"
+        f"flag --plugin-file: plugin 'mine' of {file} cannot be loaded: "
+        "ZeroDivisionError: division by zero (mine.py, line 2)"
     )
 
 
