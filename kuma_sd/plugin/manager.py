@@ -121,10 +121,16 @@ class Plugins:
         candidate = self._find(PLUGIN, name)
         try:
             hooks = self._register(candidate)
+            if DESCRIBING["command"][0] in hooks:
+                self._check_command(candidate)
         except (Exception, SystemExit) as error:  # (the boundary to plugins: importing one may raise anything)
             raise _broken(PLUGIN, candidate, error) from error
         if not hooks:
-            raise _broken(PLUGIN, candidate, PluginError("it has no hook"))
+            raise _broken(
+                PLUGIN,
+                candidate,
+                PluginError("it has no hook; write a function like kuma_sd_published() with @hookimpl above it"),
+            )
         return hooks
 
     @property
@@ -205,6 +211,16 @@ class Plugins:
             self._loaded[candidate.full_name] = plugin
             self._manager = None
         return hooks
+
+    def _check_command(self, candidate: Candidate) -> None:
+        """Refuse a command that nobody can give, since commands are found without settings."""
+        distribution = candidate.available.distribution
+        known = [each for each in self._catalogue.installed if each.kind == "command"]
+        if candidate.kind == FILE or not any(each.available.distribution == distribution for each in known):
+            raise PluginError(
+                "its kuma_sd_command_plugin() is never called; "
+                "register it in a distribution, as the entry point command.NAME of the group kuma_sd.plugins"
+            )
 
     def _describe(self, description: type[P], kind: str, name: str) -> P:
         candidate = self._find(kind, name)
