@@ -194,9 +194,11 @@ def _run_plugin(command: str, words: Sequence[str], program: Program, commands: 
 
 
 def _commands_of(plugins: "Plugins") -> dict[str, str]:
-    """Return the commands of plugins, and where each comes from."""
+    """Return the commands of plugins, and where each comes from; without those whose name a command of ours has."""
     return {
-        available.name: f"from {available.provider}" for available in plugins.available() if available.kind == "command"
+        available.name: f"from {available.provider}"
+        for available in plugins.available()
+        if available.kind == "command" and available.name not in COMMANDS
     }
 
 
@@ -270,7 +272,7 @@ def _print_help(name: str, commands: dict[str, str]) -> None:
     print("Tells Prometheus which dataplanes of a Kuma service mesh to scrape.\n\ncommands:")
     from kuma_sd.plugin.manager import Plugins  # noqa: PLC0415 (as above)
 
-    for command, summary in {**_commands_of(Plugins()), **commands}.items():
+    for command, summary in {**commands, **_commands_of(Plugins())}.items():
         print(f"  {command:<19}{summary}")
     print(f"\nHelp for a command: {name} COMMAND --help")
 

@@ -27,6 +27,11 @@ class KumaSDError(Exception):
         return self._owner + super().__str__()
 
 
+def failure_reason(error: BaseException) -> str:
+    """Return why something failed: the message of an expected error, and the type of an unexpected one too."""
+    return str(error) if isinstance(error, KumaSDError) else f"unexpected {type(error).__name__}: {error}"
+
+
 class ConfigError(KumaSDError):
     """A setting is wrong. Raised by everything that reads settings, options or files they name.
 

@@ -79,18 +79,15 @@ def option(default: Any, type_: OptionType[Any], help_: str, *, at_least: Any = 
         help_: one sentence: what it does, and its unit where the type does not say it.
         at_least: the smallest value that is accepted.
         at_most: the largest value that is accepted.
-
-    Raises:
-        ValueError: the default is not accepted.
     """
     bounds = _Bounds(type_, at_least, at_most)
-    help_ = " ".join([help_, *bounds.sentences, *(["Must be set."] if default is REQUIRED else [])])
-    declared = {"type": dataclasses.replace(type_, parse=bounds.parse) if bounds.sentences else type_, "help": help_}
+    # A wrong type is refused by options_of(), which can name the field.
+    sentences = bounds.sentences if isinstance(type_, OptionType) else []
+    help_ = " ".join([help_, *sentences, *(["Must be set."] if default is REQUIRED else [])])
+    declared = {"type": dataclasses.replace(type_, parse=bounds.parse) if sentences else type_, "help": help_}
     if default is REQUIRED:
         # Only by keyword, so that it may follow fields with a default.
         return dataclasses.field(kw_only=True, metadata=declared)
-    if default is not None:
-        bounds.check(default)
     return dataclasses.field(default=default, metadata=declared)
 
 
@@ -173,12 +170,42 @@ def options_of(declaration: type) -> tuple[Option, ...]:
     own = inspect.get_annotations(declaration)
     # A plugin's own options come before inherited ones.
     fields = sorted(dataclasses.fields(declaration), key=lambda field: field.name not in own)
-    foreign = [field.name for field in fields if not isinstance(field.metadata.get("type"), OptionType)]
-    if foreign:
-        raise TypeError(f"{declaration.__name__}.{foreign[0]} is not made with option()")
+    for field in fields:
+        if "type" not in field.metadata:
+            raise TypeError(f"{declaration.__name__}.{field.name} is not made with option()")
+        if not isinstance(type_ := field.metadata["type"], OptionType):
+            raise TypeError(f"{declaration.__name__}.{field.name} has {type_!r}, which is no OptionType")
     return tuple(
         Option(field.name, field.metadata["type"], _default(field), field.metadata["help"]) for field in fields
     )
+
+
+def check_defaults(declaration: type) -> None:
+    """Check that the defaults of an options dataclass are values that its options accept.
+
+    Raises:
+        TypeError: as options_of().
+        ValueError: a default does not fit its type or its bounds.
+    """
+    for option_ in options_of(declaration):
+        # The text of a secret cannot be parsed again.
+        is_shown = not (option_.type.secret or option_.type.may_hold_secret)
+        if is_shown and option_.default is not None and option_.default is not REQUIRED:
+            fault = _fault_of(option_.type, option_.default)
+            if fault:
+                raise ValueError(f"the default of {declaration.__name__}.{option_.field}, {option_.default!r}, {fault}")
+
+
+def _fault_of(type_: OptionType[Any], default: object) -> str:
+    """Return why a default is no value of a type; empty if it is one."""
+    try:
+        value = type_.parse(type_.show(default))
+    except ValueError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 (show() may raise anything for a value of another type)
+        return f"does not fit the type {type_.name}: {type(error).__name__}: {error}"
+    fits = isinstance(default, type(value)) or (isinstance(value, float) and isinstance(default, int))
+    return "" if fits else f"is of type {type(default).__name__}, but {type_.name} needs {type(value).__name__}"
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:  # noqa: ANN401 (any value of its type)

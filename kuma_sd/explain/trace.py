@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.errors import failure_reason
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, Labels, Target
 from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.explain.inputs import ChainInput, NamedTransform
+from kuma_sd.pipeline.transform_call import results_of
 from kuma_sd.plugin.interfaces import Transform
 from kuma_sd.plugin.optional_interfaces import ExplainsLabels
 from kuma_sd.prometheus.label_profiles import PROFILES, LabelProfile
@@ -52,12 +53,7 @@ def trace(assignment: Assignment, target: Target, chain_input: ChainInput) -> li
 
 def failed(name: str, error: Exception, plugin: str = "") -> Step:
     """Return the step that ends a trace with an error."""
-    return Step(name, plugin, outcome="failed", reason=reason_of(error))
-
-
-def reason_of(error: Exception) -> str:
-    """Return the reason of a failure as text."""
-    return str(error) if isinstance(error, KumaSDError) else f"unexpected {type(error).__name__}: {error}"
+    return Step(name, plugin, outcome="failed", reason=failure_reason(error))
 
 
 def _through(
@@ -69,7 +65,7 @@ def _through(
         return
     one = rest[0]
     try:
-        results = [dict(result) for result in one.transform(dict(labels), target)]
+        results = [dict(result) for result in results_of(one.transform, dict(labels), target)]
     except Exception as error:  # noqa: BLE001 (as above)
         yield (*steps, failed(one.name, error, one.plugin)), None
         return

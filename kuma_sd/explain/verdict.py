@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from itertools import takewhile
 from operator import attrgetter
 
+from kuma_sd.core.errors import failure_reason
 from kuma_sd.core.model import Key
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.explain.inputs import ChainInput, OutputInput
-from kuma_sd.explain.trace import Traced, reason_of
+from kuma_sd.explain.trace import Traced
 from kuma_sd.plugin.optional_interfaces import ExplainsGroups
 from kuma_sd.telemetry.explanation import ExplainedGroup, Identity, Verdict
 
@@ -43,7 +44,7 @@ class Outcome:
         failure = reasons.get("failed", "")
         if not failure and (error := chain_input.chain.failure_of(key)):
             # Not tried again: a quarantined target is retried only after it changed.
-            failure = reason_of(error)
+            failure = failure_reason(error)
         groups = [group for _, group in traced if group]
         return cls(key, state, () if failure else groups, failure, reasons.get("dropped", ""))
 
@@ -83,7 +84,7 @@ def _placed(end: OutputInput, group: TargetGroup) -> tuple[str, bool]:
     try:
         where, taken = end.output.explain(group)
     except Exception as error:  # noqa: BLE001 (the boundary to plugins; the group is published in any case)
-        return f"explain() of the output fails: {reason_of(error)}", True
+        return f"explain() of the output fails: {failure_reason(error)}", True
     return str(where), bool(taken)
 
 

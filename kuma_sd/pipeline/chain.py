@@ -5,15 +5,16 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from kuma_sd.core.errors import NotReceivedError, TransformError
+from kuma_sd.core.errors import NotReceivedError, TransformError, failure_reason
 from kuma_sd.core.incremental_cache import IncrementalCache
 from kuma_sd.core.list_diff import flattened
 from kuma_sd.core.logger import Logger
-from kuma_sd.core.model import Assignment, Key, Labels, Target
+from kuma_sd.core.model import Assignment, Key, Labels
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.pipeline.json_line_templates import LineTemplates
 from kuma_sd.pipeline.label_limits import LabelLimits
+from kuma_sd.pipeline.transform_call import UnexpectedTransformError, apply
 from kuma_sd.plugin.interfaces import Transform
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.prometheus.scrapable import check_scrapable
@@ -39,14 +40,20 @@ class Chain:
         profile: the label profile.
         transforms: the transforms, in order; each gets the results of the one before.
         limits: the limits of a target.
+        titles: the names of the transforms in errors; by default those of their types.
     """
 
     def __init__(
-        self, profile: LabelProfile, transforms: Sequence[Transform] = (), limits: LabelLimits | None = None
+        self,
+        profile: LabelProfile,
+        transforms: Sequence[Transform] = (),
+        limits: LabelLimits | None = None,
+        titles: Sequence[str] = (),
     ) -> None:
         self.profile = profile
         self.limits = limits or LabelLimits()
         self.transforms = transforms
+        self._titles = titles or [type(transform).__name__ for transform in transforms]
         self._templates = None if transforms else LineTemplates(profile)
         self._memo: IncrementalCache[Key, Assignment, Groups] = IncrementalCache(self._convert)
         self._reported: frozenset[Key] = frozenset()
@@ -114,8 +121,8 @@ class Chain:
         if line is not None:
             return TargetGroup(GroupKey(assignment.key, 0), line)
         results: Iterable[Labels] = (self.profile(target),)
-        for transform in self.transforms:
-            results = _apply(transform, results, target)
+        for title, transform in zip(self._titles, self.transforms, strict=True):
+            results = apply(title, transform, results, target)
         groups = []
         for place, result in enumerate(results):
             # A transform may make any name; an invalid one would invalidate the whole file.
@@ -131,11 +138,11 @@ class Chain:
         failures = self._failures
         fresh = {key: failures[key] for key in failures.keys() - self._reported}
         # One line for each kind of error, since all targets may fail at once.
-        for kind in {type(error): None for error in fresh.values()}:
-            _report_kind({key: error for key, error in fresh.items() if type(error) is kind})
+        for kind in {_kind(error): None for error in fresh.values()}:
+            _report_kind({key: error for key, error in fresh.items() if _kind(error) is kind})
         self._reported = frozenset(failures)
         quarantine = tuple(
-            Quarantined(key.control_plane, key.mesh, key.name, str(error))
+            Quarantined(key.control_plane, key.mesh, key.name, failure_reason(error))
             for key, error in islice(failures.items(), MOST_FAILURES)
         )
         self.status = ChainStatus(
@@ -158,12 +165,19 @@ def _report_kind(failures: Mapping[Key, Exception]) -> None:
     first = failures[named[0]]
     _log.error(
         "targets are quarantined: they keep their last good labels, or are left out if they have none",
-        error=None if isinstance(first, TransformError) else first,
+        error=_bug(first),
         targets=len(failures),
         names=" ".join(f"{key.mesh}/{key.name}" for key in named),
-        reason=f"{first}",
+        reason=failure_reason(first),
     )
 
 
-def _apply(transform: Transform, labels: Iterable[Labels], target: Target) -> list[Labels]:
-    return [result for label in labels for result in transform(label, target)]
+def _bug(failure: Exception) -> BaseException | None:
+    """Return the unexpected exception behind a failure; None if the failure was expected."""
+    if isinstance(failure, UnexpectedTransformError):
+        return failure.__cause__
+    return None if isinstance(failure, TransformError) else failure
+
+
+def _kind(failure: Exception) -> type:
+    return type(_bug(failure) or failure)

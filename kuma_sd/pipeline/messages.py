@@ -16,11 +16,13 @@ class Configuration:
         control_planes: the configuration of each control plane.
         chains: the chains, each with its outputs.
         start_wait: for how long to wait for control planes that do not respond, in seconds.
+        in_effect: which settings these are, for the log.
     """
 
     control_planes: Sequence[ControlPlaneConfig]
     chains: Sequence[ChainOutputs]
     start_wait: float = 30.0
+    in_effect: str = "new settings in effect"
 
 
 @dataclass(frozen=True)

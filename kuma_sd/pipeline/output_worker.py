@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from kuma_sd.core.errors import KumaSDError, OutputError
+from kuma_sd.core.errors import KumaSDError, OutputError, failure_reason
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.publication import Publication
@@ -141,7 +141,7 @@ class OutputWorker:
     def _failed(self, error: BaseException) -> None:
         before = self.status.publishing
         expected = isinstance(error, KumaSDError)
-        why = redacted(str(error) if expected else f"unexpected {type(error).__name__}: {error}")
+        why = redacted(failure_reason(error))
         if why != before.failing:
             _log.error(
                 "publishing failed; trying again, what was published before stays",

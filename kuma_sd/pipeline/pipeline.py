@@ -140,7 +140,7 @@ class Pipeline:
             for name in chain.mailboxes:
                 if chain.last:
                     change = chain.last.since(before.get(name))
-                    _log.info("new settings in effect", output=name, **change.counts)
+                    _log.info(configuration.in_effect, output=name, **change.counts)
 
     def deadline(self, now: float) -> float:
         """Return when step() must be called next even without a message, in seconds of ``time.monotonic()``."""

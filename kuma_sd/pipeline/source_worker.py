@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from kuma_sd.core.errors import KumaSDError, SourceError
+from kuma_sd.core.errors import KumaSDError, SourceError, failure_reason
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import ContactLost, SourceEvent
 from kuma_sd.core.secret import redacted
@@ -112,7 +112,7 @@ class SourceWorker:
             except KumaSDError as failure:
                 why = str(failure)
             except Exception as failure:  # noqa: BLE001 (the boundary to plugins)
-                why, error = f"unexpected {type(failure).__name__}: {failure}", failure
+                why, error = failure_reason(failure), failure
             if self._closing.is_set():
                 return
             self._ended(why, error, time.monotonic())

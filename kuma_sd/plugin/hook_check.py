@@ -31,8 +31,8 @@ def check_hooks(plugin: object) -> list[str]:
         plugin: a module, or an object with methods.
 
     Raises:
-        PluginError: a hook does not exist, is not marked as one, takes an argument that does not exist, or is a wrapper
-            although it cannot be one.
+        PluginError: a hook does not exist, is not marked as one, takes an argument that does not exist, is a coroutine
+            function, or is a wrapper although it cannot be one.
     """
     reader = pluggy.PluginManager(hookspecs.PROJECT)
     found = []
@@ -40,6 +40,7 @@ def check_hooks(plugin: object) -> list[str]:
         options = reader.parse_hookimpl_opts(plugin, name)
         function = getattr(plugin, name) if options or name.startswith(PREFIX) else None
         if options:
+            _check_plain(name, function)
             found.append(options.get("specname") or name)
             _check_name(found[-1])
             _check_arguments(found[-1], function)
@@ -71,6 +72,11 @@ def _check_arguments(name: str, function: Any) -> None:  # noqa: ANN401 (any cal
         if argument not in known:
             suggestion = did_you_mean(argument, known) or f"; it has {', '.join(known) or 'none'}"
             raise PluginError(f"the hook {name} has no argument {argument!r}{suggestion}")
+
+
+def _check_plain(name: str, function: object) -> None:
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise PluginError(f"its {name}() is a coroutine function; hooks are plain functions, write def without async")
 
 
 def _check_wrapper(name: str, options: Mapping[str, object]) -> None:

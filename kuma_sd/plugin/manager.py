@@ -11,10 +11,11 @@ import pluggy
 
 from kuma_sd.core.errors import PluginError
 from kuma_sd.core.option_types import FileContent
-from kuma_sd.core.options import NoOptions, options_of
+from kuma_sd.core.options import NoOptions, check_defaults
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.plugin import event_hooks, hook_calls, hookspecs
 from kuma_sd.plugin.catalogue import FILE, PLUGIN, Available, Candidate, Catalogue, EntryPoint
+from kuma_sd.plugin.failure_place import unexpected
 from kuma_sd.plugin.hook_calls import HookTransform, Listeners
 from kuma_sd.plugin.interfaces import CommandPlugin, OutputPlugin, SourcePlugin, TransformPlugin
 
@@ -119,10 +120,16 @@ class Plugins:
         candidate = self._find(PLUGIN, name)
         try:
             hooks = self._register(candidate)
+            if DESCRIBING["command"][0] in hooks:
+                self._check_command(candidate)
         except (Exception, SystemExit) as error:  # (the boundary to plugins: importing one may raise anything)
             raise _broken(PLUGIN, candidate, error) from error
         if not hooks:
-            raise _broken(PLUGIN, candidate, PluginError("it has no hook"))
+            raise _broken(
+                PLUGIN,
+                candidate,
+                PluginError("it has no hook; write a function like kuma_sd_published() with @hookimpl above it"),
+            )
         return hooks
 
     @property
@@ -203,6 +210,16 @@ class Plugins:
             self._manager = None
         return hooks
 
+    def _check_command(self, candidate: Candidate) -> None:
+        """Refuse a command that nobody can give, since commands are found without settings."""
+        distribution = candidate.available.distribution
+        known = [each for each in self._catalogue.installed if each.kind == "command"]
+        if candidate.kind == FILE or not any(each.available.distribution == distribution for each in known):
+            raise PluginError(
+                "its kuma_sd_command_plugin() is never called; "
+                "register it in a distribution, as the entry point command.NAME of the group kuma_sd.plugins"
+            )
+
     def _describe(self, description: type[P], kind: str, name: str) -> P:
         candidate = self._find(kind, name)
         try:
@@ -220,12 +237,12 @@ class Plugins:
         described = results[0]
         if not isinstance(described, description):
             raise PluginError(f"it describes itself with {described!r}, which is no {description.__name__}")
-        options_of(getattr(described, "options", NoOptions))
+        check_defaults(getattr(described, "options", NoOptions))
         return described
 
 
 def _broken(kind: str, candidate: Candidate, error: BaseException) -> PluginError:
-    reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+    reason = str(error) if isinstance(error, PluginError) else unexpected(error)
     reason = " ".join(reason.split())  # pluggy's messages have several lines
     available = candidate.available
     return PluginError(f"{kind} '{available.name}' of {available.provider} cannot be loaded: {reason}")

@@ -71,7 +71,7 @@ def _check_trust(status: os.stat_result, path: Path, what: str) -> None:
         import shlex  # noqa: PLC0415 (late, since this is rare)
 
         command = f"chmod go-w {shlex.quote(str(path))}"
-        raise ValueError(f"{what}can be written by other users, so that it may hold anything; run: {command}")
+        raise ValueError(f"{what}can be written by other users; run: {command}")
 
 
 def _name_of(user: int) -> str:

@@ -9,7 +9,7 @@ from kuma_sd.core.publication import Publication
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.label_limits import LabelLimits
 from kuma_sd.plugin.context import Context, Contributions
-from kuma_sd.plugin.hook_calls import HookTransform
+from kuma_sd.plugin.hook_calls import TRANSFORM, HookTransform
 from kuma_sd.plugin.interfaces import Output, Source, Transform
 from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.label_profiles import LabelProfile
@@ -160,4 +160,10 @@ def _chain(path: Path, limits: LabelLimits, components: Components, running: Com
     for other, chain in running.chains:
         if (other, chain.limits, chain.transforms) == (path, limits, transforms):
             return chain
-    return Chain(LabelProfile(profile), transforms, limits)
+    titles = [_titled(transform.name, transform.plugin_name) for transform in named]
+    titles += [_titled(hook.name, TRANSFORM) for hook in components.hooks]
+    return Chain(LabelProfile(profile), transforms, limits, titles)
+
+
+def _titled(name: str, plugin: str) -> str:
+    return name if name == plugin else f"{name} ({plugin})"

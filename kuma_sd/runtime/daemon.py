@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from kuma_sd.core.logger import Logger
@@ -221,7 +222,8 @@ class Daemon:
         kept = {name: pair for name, pair in self._components.outputs.items() if name not in names}
         self.outputs = {name: worker for name, worker in self.outputs.items() if name not in names}
         components = build(self._settings, self._components._replace(outputs=kept))
-        self.pipeline.configure_soon(self._adopt(self._settings, components))
+        configuration = self._adopt(self._settings, components)
+        self.pipeline.configure_soon(replace(configuration, in_effect="the old settings stay in effect"))
         self._start_threads()
 
     def _chain_outputs(self, chain: Chain, outputs: Iterable[OutputSettings]) -> ChainOutputs:

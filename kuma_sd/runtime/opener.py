@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from kuma_sd.core.errors import KumaSDError, Mistakes, PluginError
 from kuma_sd.core.logger import Logger
 from kuma_sd.plugin.context import Context
+from kuma_sd.plugin.failure_place import unexpected
 from kuma_sd.plugin.interfaces import Output, Source
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, TransformSettings
 from kuma_sd.state.instance_directory import make_instance_directory
@@ -20,6 +21,9 @@ _LOG_FIELDS = {"source": "control_plane", "transform": "transform", "output": "o
 
 _REQUIRED: Mapping[str, type] = {"source": Source, "transform": Callable, "output": Output}  # type: ignore[dict-item] # (mypy has no type for Callable)
 """What an instance must be, by its kind."""
+
+_REMEDY: Mapping[str, str] = {"output": "; inherit kuma_sd.Output"}
+"""How to make an instance what it must be, by its kind."""
 
 
 class Opener:
@@ -72,7 +76,9 @@ class Opener:
         owner = Owner(f"{kind} {settings.title}", settings.distribution)
         instance = guarded(owner, settings.plugin.open, settings.options, context)
         if not isinstance(instance, _REQUIRED[kind]):
-            raise PluginError(f"{owner} fails: it opened {instance!r}, which is no {_REQUIRED[kind].__name__}")
+            raise PluginError(
+                f"{owner} fails: it opened {instance!r}, which is no {_REQUIRED[kind].__name__}{_REMEDY.get(kind, '')}"
+            )
         return instance
 
 
@@ -103,4 +109,4 @@ def guarded(owner: Owner, call: Callable[..., T], *arguments: Any) -> T:  # noqa
         error.within(owner.what)
         raise
     except (Exception, SystemExit) as error:
-        raise PluginError(f"{owner} fails: {type(error).__name__}: {error}") from error
+        raise PluginError(f"{owner} fails: {unexpected(error)}") from error

@@ -213,7 +213,8 @@ class Schema:
                 plugin = declaration if declaration.owner else other
                 raise PluginError(
                     f"{_named(plugin)} and kuma-sd both have an option '{declaration.option.name}' "
-                    f"in [{declaration.section}]; install versions of both that go together"
+                    f"in [{declaration.section}]; "
+                    "rename the option in your plugin, or install versions of both that go together"
                 )
             if other is not declaration:
                 raise ConfigError(
@@ -289,7 +290,7 @@ def _declare_sources(instances: Instances, plugins: Plugins) -> list[SchemaGroup
             if (first.option.type.secret, first.option.type.repeated) != (each.type.secret, each.type.repeated):
                 raise PluginError(
                     f"{_named(first)} and {_named(mine)} do not agree on what kind of option '{each.name}' is; "
-                    "use one of them"
+                    "rename the option in your plugin, or use one of them"
                 )
         if control_plane.name:
             own = tuple(Declaration(control_plane.name, each, inherited=True) for each in options)

@@ -55,6 +55,6 @@ def call_hook(plugin: object, hook: str, /, **arguments: object) -> None:
 
 
 def _loaded(plugin: object) -> Plugins:
-    plugins = Plugins([Direct("tested", plugin)])
+    plugins = Plugins([Direct("tested", plugin), Direct("command.tested", plugin)])
     plugins.hooks("tested")
     return plugins

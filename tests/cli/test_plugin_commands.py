@@ -5,10 +5,12 @@ import sys
 
 import pytest
 
-from kuma_sd import CommandPlugin, ConfigError, hookimpl
+from kuma_sd import CommandPlugin, ConfigError, PluginError, hookimpl
 from kuma_sd.cli.main import main
 from kuma_sd.plugin import manager
 from kuma_sd.plugin.catalogue import Direct, EntryPoint
+
+original_plugins = manager.Plugins
 
 
 class Greets:
@@ -55,6 +57,21 @@ def test_it_has_help_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "  greet              from no distribution\n" in out
     assert "  run                follow the control planes and publish their targets\n" in out
+    assert out.index("\n  version ") < out.index("\n  greet ")
+
+
+def test_a_command_whose_name_is_taken_is_listed_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugins"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if line.split()[:2] == ["command", "run"]]
+    assert line.endswith("kuma-sd has a command of this name itself; give it another name")
+
+
+def test_a_command_where_nobody_can_give_it_is_refused_with_how_to_register_it() -> None:
+    with pytest.raises(
+        PluginError, match=r"is never called; register it in a distribution, as the entry point command\."
+    ):
+        original_plugins([Direct("greet", Greets())]).hooks("greet")
 
 
 @pytest.mark.parametrize(
@@ -72,6 +89,6 @@ def test_its_expected_errors_are_one_line(capsys: pytest.CaptureFixture[str], wo
 
 def test_a_command_that_cannot_be_loaded_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trap"]) == 2
-    reason = "AssertionError: nobody asked for it"
-    line = f"kuma-sd: command 'trap' of no distribution cannot be loaded: {reason}\n"
-    assert capsys.readouterr().err == line
+    reason = "AssertionError: nobody asked for it (test_plugin_commands.py, line "
+    line = f"kuma-sd: command 'trap' of no distribution cannot be loaded: {reason}"
+    assert capsys.readouterr().err.startswith(line)

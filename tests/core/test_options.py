@@ -24,7 +24,7 @@ from kuma_sd.core.option_types import (
     choice,
     list_of,
 )
-from kuma_sd.core.options import REQUIRED, NoOptions, OptionType, option, options_of
+from kuma_sd.core.options import REQUIRED, NoOptions, OptionType, check_defaults, option, options_of
 from kuma_sd.core.secret import Secret
 
 TYPED = Path(__file__).parents[1] / "data/mypy/options.py"
@@ -221,11 +221,6 @@ def test_help_says_the_bounds_and_what_must_be_set() -> None:
     ]
 
 
-def test_a_default_outside_its_bounds_is_refused() -> None:
-    with pytest.raises(ValueError, match="is less than 1"):
-        option(0, NUMBER, "How many.", at_least=1)
-
-
 def test_an_option_that_must_be_set_has_no_default_and_may_stand_anywhere() -> None:
     name = options_of(Bounded)[2]
     assert (name.default, name.show(name.default)) == (REQUIRED, "")
@@ -244,3 +239,33 @@ def test_type_checkers_compare_an_option_with_its_field(monkeypatch: pytest.Monk
     refused = {int(found[1]) for found in re.finditer(r"(?m)^tests/data/mypy/options.py:(\d+): error", said)}
     marked = {number for number, line in enumerate(TYPED.read_text().splitlines(), 1) if line.endswith("# refused")}
     assert (refused, bool(marked)) == (marked, True), said
+
+
+# What mypy would refuse.
+wrong: Any = option
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        (option(5, NUMBER, "Help.", at_least=10), "the default of Options.field, 5, is less than 10"),
+        (wrong("5", NUMBER, "Help."), "the default of Options.field, '5', is of type str, but number needs int"),
+        (wrong("x", DURATION, "Help."), "the default of Options.field, 'x', does not fit the type duration: "),
+        (wrong(5, int, "Help.", at_least=1), "Options.field has <class 'int'>, which is no OptionType"),
+    ],
+)
+def test_a_default_or_type_that_does_not_fit_names_the_field(field: Any, reason: str) -> None:
+    declaration = dataclasses.make_dataclass("Options", [("field", Any, field)], frozen=True)
+    with pytest.raises((TypeError, ValueError)) as raised:
+        check_defaults(declaration)
+    assert str(raised.value).startswith(reason)
+
+
+def test_defaults_of_several_types_fit() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        wait: float = option(5, DURATION, "Help.")
+        path: Path = option(Path("a"), PATH, "Help.")
+        unset: str | None = option(None, TEXT, "Help.")
+
+    check_defaults(Options)

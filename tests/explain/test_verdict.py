@@ -58,7 +58,7 @@ def test_a_failure_that_has_passed_is_told_for_it_is_not_tried_again() -> None:
         return [labels]
 
     verdict = verdict_of(explained(explain_inputs(assignment("a"), steps=[("flaky", flaky)])))
-    assert (verdict.verdict, verdict.why) == ("failed", "unexpected ValueError: True")
+    assert (verdict.verdict, verdict.why) == ("failed", "function: unexpected ValueError: True")
 
 
 def test_what_an_output_has_not_published_yet_is_waiting() -> None:

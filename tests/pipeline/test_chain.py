@@ -1,6 +1,7 @@
 import random
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -73,6 +74,28 @@ def test_a_failing_transform_keeps_the_last_good_groups(caplog: pytest.LogCaptur
     assert "they keep their last good labels" in caplog.text
     assert "targets=1 names=default/a" in caplog.text
     assert "no such thing" in caplog.text
+
+
+def raising(labels: Labels, _target: Target) -> Iterable[Labels]:
+    return [{"team": labels["team"]}]
+
+
+@pytest.mark.parametrize(
+    ("transform", "reason"),
+    [
+        (raising, "team (kuma_sd_transform): unexpected KeyError: 'team'"),
+        (lambda labels, _: [labels | {"size": 3}], "team (kuma_sd_transform): label 'size' is 3, which is no str"),
+        (lambda labels, _: [labels | {3: "size"}], "team (kuma_sd_transform): the name of label 3 is no str"),
+        (lambda _labels, _: ["a"], "team (kuma_sd_transform): it returned 'a' where a label set is needed"),
+    ],
+)
+def test_a_failure_names_the_transform_and_what_is_wrong(
+    transform: Any, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = Chain(LabelProfile("kuma-prometheus-sd"), [transform], titles=["team (kuma_sd_transform)"])
+    one.publication([assignment("a")], received=1.0)
+    assert one.status.quarantine[0].why == reason
+    assert reason in caplog.text
 
 
 def test_a_target_that_never_converted_is_left_out_and_the_others_go_on() -> None:

@@ -64,6 +64,10 @@ def test_the_methods_of_an_object_are_hooks_too() -> None:
         ),
         ("@hookimpl\ndef kuma_sd_stopping(when): ...", "the hook kuma_sd_stopping has no argument 'when'; it has none"),
         (
+            "@hookimpl\nasync def kuma_sd_stopping(): ...",
+            "its kuma_sd_stopping() is a coroutine function; hooks are plain functions, write def without async",
+        ),
+        (
             "@hookimpl(wrapper=True)\ndef kuma_sd_published():\n    yield",
             "its kuma_sd_published() cannot be a wrapper; only kuma_sd_transform can, with wrapper=True",
         ),

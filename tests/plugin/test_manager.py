@@ -73,7 +73,7 @@ def test_only_what_is_asked_for_is_imported(install: Install) -> None:
 
 BROKEN = {
     "an import that fails": ("import nothing_of_this_name", "ModuleNotFoundError: "),
-    "a module that exits": ("raise SystemExit('no licence')", "SystemExit: no licence"),
+    "a module that exits": ("raise SystemExit('no licence')", "SystemExit: no licence (bad_plugin.py, line 1)"),
     "a misspelt hook": (
         "from kuma_sd import hookimpl\n@hookimpl\ndef kuma_sd_output_plugins(): return 1",
         "there is no hook 'kuma_sd_output_plugins'; did you mean 'kuma_sd_output_plugin'?",

@@ -59,15 +59,14 @@ def test_the_line_of_an_error_is_that_of_the_file(file: Path) -> None:
 @pytest.mark.parametrize("mode", [0o664, 0o646, 0o666])
 def test_a_file_that_others_can_write_is_refused(file: Path, mode: int) -> None:
     file.chmod(mode)
-    assert refusal(file) == f"can be written by other users, so that it may hold anything; run: chmod go-w {file}"
+    assert refusal(file) == f"can be written by other users; run: chmod go-w {file}"
 
 
 @pytest.mark.parametrize("mode", [0o775, 0o757, 0o1777])
 def test_a_file_in_a_directory_that_others_can_write_is_refused(file: Path, mode: int) -> None:
     file.parent.chmod(mode)
     assert refusal(file) == (
-        f"is in {str(file.parent)!r}, which can be written by other users, so that it may hold anything; "
-        f"run: chmod go-w {file.parent}"
+        f"is in {str(file.parent)!r}, which can be written by other users; run: chmod go-w {file.parent}"
     )
 
 

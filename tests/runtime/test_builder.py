@@ -119,7 +119,9 @@ def test_chains_share_a_transform_of_one_name() -> None:
 
 def test_an_output_that_is_none_is_refused() -> None:
     plugins = plugins_of({**DESCRIBED, "output.none": OutputPlugin(lambda _options, _context: None)})  # type: ignore[arg-type,return-value] # (the fault)
-    with pytest.raises(PluginError, match=r"^output none of .* fails: it opened None, which is no Output$"):
+    with pytest.raises(
+        PluginError, match=r"^output none of .* fails: it opened None, which is no Output; inherit kuma_sd.Output$"
+    ):
         build(settings_of("--output=none", plugins=plugins))
 
 

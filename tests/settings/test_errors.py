@@ -286,7 +286,7 @@ ALL = plugins_of({**DESCRIPTIONS, **CLASHING})
             PluginError,
             (
                 "output 'transform' of no distribution and kuma-sd both have an option 'transform' in [transform]; "
-                "install versions of both that go together"
+                "rename the option in your plugin, or install versions of both that go together"
             ),
         ),
         (
@@ -294,7 +294,7 @@ ALL = plugins_of({**DESCRIPTIONS, **CLASHING})
             PluginError,
             (
                 "source 'core' of no distribution and kuma-sd both have an option 'output' in [kuma-sd]; "
-                "install versions of both that go together"
+                "rename the option in your plugin, or install versions of both that go together"
             ),
         ),
         (
@@ -302,7 +302,7 @@ ALL = plugins_of({**DESCRIPTIONS, **CLASHING})
             PluginError,
             (
                 "source 'grpc' of no distribution and source 'secret' of no distribution do not agree on what kind of "
-                "option 'name' is; use one of them"
+                "option 'name' is; rename the option in your plugin, or use one of them"
             ),
         ),
         (

@@ -60,7 +60,13 @@ def test_a_list_in_the_settings_file_names_several(plugins: Plugins, file: Path,
     ("flag", "message"),
     [
         ("--plugins=heers", "flag --plugins: there is no plugin 'heers'; did you mean 'hears'?"),
-        ("--plugins=deaf", "flag --plugins: plugin 'deaf' of no distribution cannot be loaded: it has no hook"),
+        (
+            "--plugins=deaf",
+            (
+                "flag --plugins: plugin 'deaf' of no distribution cannot be loaded: it has no hook; "
+                "write a function like kuma_sd_published() with @hookimpl above it"
+            ),
+        ),
     ],
 )
 def test_a_plugin_that_cannot_be_loaded_is_refused_with_where_it_is_named(
@@ -76,8 +82,8 @@ def test_a_plugin_file_that_cannot_be_trusted_is_refused_by_option_and_name(plug
     with pytest.raises(ConfigError) as raised:
         settings_of(f"--plugin-file={file}", plugins=plugins)
     assert str(raised.value) == (
-        f"flag --plugin-file: {str(file)!r} has {str(file)!r}, which can be written by other users, so that it "
-        f"may hold anything; run: chmod go-w {file}"
+        f"flag --plugin-file: {str(file)!r} has {str(file)!r}, which can be written by other users; "
+        f"run: chmod go-w {file}"
     )
 
 
@@ -86,7 +92,8 @@ def test_a_plugin_file_that_fails_is_refused_by_name(plugins: Plugins, file: Pat
     with pytest.raises(PluginError) as raised:
         settings_of(f"--plugin-file={file}", plugins=plugins)
     assert str(raised.value) == (
-        f"flag --plugin-file: plugin 'mine' of {file} cannot be loaded: ZeroDivisionError: division by zero"
+        f"flag --plugin-file: plugin 'mine' of {file} cannot be loaded: "
+        "ZeroDivisionError: division by zero (mine.py, line 2)"
     )
 
 

@@ -16,8 +16,9 @@ plugin is shown with the reason. It does no harm as long as no setting names it.
 import argparse
 from pathlib import Path
 
+from kuma_sd.cli.main import COMMANDS
 from kuma_sd.cli.new_plugin import write_distribution
-from kuma_sd.cli.render.plugin_trace import trace
+from kuma_sd.cli.render.plugin_trace import NAME_IS_TAKEN, trace
 from kuma_sd.core.errors import ConfigError, UsageError
 from kuma_sd.core.options import NoOptions, options_of
 from kuma_sd.plugin import manager
@@ -88,6 +89,8 @@ def _rows(one: manager.Loaded) -> list[tuple[str, str, str, str]]:
 def _about(one: manager.Loaded) -> list[str]:
     if one.error:
         return [f"broken: {one.error}"]
+    if one.available.kind == "command" and one.available.name in COMMANDS:
+        return [f"broken: {NAME_IS_TAKEN}"]
     described = {hook for hook, _ in manager.DESCRIBING.values()}
     hooks = [f"hook {name}" for name in one.hooks if name not in described]
     if one.plugin is None:

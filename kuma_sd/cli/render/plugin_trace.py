@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 
+from kuma_sd.cli.main import COMMANDS
 from kuma_sd.plugin.catalogue import Available
 from kuma_sd.plugin.hook_calls import TRANSFORM, implementations
 from kuma_sd.plugin.hook_check import EVENTS, HOOKS, arguments_of
 from kuma_sd.plugin.manager import KINDS
 from kuma_sd.settings.loader import Settings
+
+NAME_IS_TAKEN = "kuma-sd has a command of this name itself; give it another name"
+"""Why a plugin's command is never run."""
 
 
 def trace(settings: Settings) -> Iterator[str]:
@@ -49,6 +53,8 @@ def _when(hook: str, settings: Settings) -> str:
 def _reason(available: Available, provided: int) -> str:
     if available.kind not in KINDS:
         return "its entry point is not named as KIND.NAME or NAME"
+    if available.kind == "command":
+        return NAME_IS_TAKEN if available.name in COMMANDS else "a command is loaded when it is given"
     return "no setting names it, and none may: it is provided twice" if provided > 1 else "no setting names it"
 
 
