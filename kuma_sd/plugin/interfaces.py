@@ -70,7 +70,7 @@ class SourcePlugin:
             iterated.
         options: a frozen dataclass whose fields are made with `option()`.
         codec: returns the codec of a name, so that saved assignments can be read after a restart; raises KeyError for
-            an unknown name. Without it, nothing is saved.
+            an unknown name. Without it, nothing is saved, and a restart begins with the published files.
     """
 
     open: Callable[[Any, Context], Source]

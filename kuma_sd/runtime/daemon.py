@@ -8,7 +8,8 @@ from dataclasses import replace
 from functools import partial
 
 from kuma_sd.core.logger import Logger
-from kuma_sd.core.model import Codec, Snapshot
+from kuma_sd.core.model import Codec, Key, Snapshot
+from kuma_sd.core.target_group import TargetGroup
 from kuma_sd.core.text import counted
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.chain_outputs import ChainOutputs
@@ -74,9 +75,7 @@ class Daemon:
         for worker in self.outputs.values():
             worker.started = True
         restored = self.state.restore(list(self.sources), self._codec)
-        if not restored.exact:
-            published = {key: group for chain in self._configuration.chains for key, group in chain.remember().items()}
-            restored = completed(restored, published)
+        restored = completed(restored, self._configuration.control_planes, self._published_before)
         self.pipeline.begin(restored, self._configuration, time.monotonic())
         self._start_threads()
         control_planes = ", ".join(source.title for source in self.sources.values())
@@ -216,6 +215,9 @@ class Daemon:
         configs = [self._config(source, settings) for source, _ in components.sources.values()]
         chains = [self._chain_outputs(chain, components.outputs_through(path)) for path, chain in components.chains]
         return Configuration(configs, chains, settings.core.start_wait)
+
+    def _published_before(self) -> dict[Key, TargetGroup]:
+        return {key: group for chain in self._configuration.chains for key, group in chain.remember().items()}
 
     def _open_again(self, names: Collection[str]) -> None:
         """Restart outputs that were stopped for new ones that failed."""

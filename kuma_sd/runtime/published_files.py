@@ -5,7 +5,7 @@ is held like any other if its control plane does not send it, and counts as chan
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, Key, LastGoodTargets, Target
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import GroupKey, TargetGroup
+from kuma_sd.pipeline.control_plane import ControlPlaneConfig
+from kuma_sd.pipeline.control_plane_matching import Identity, match
 from kuma_sd.plugin.interfaces import Output
 from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.sd_files import read_target_file
@@ -76,27 +78,55 @@ def published_groups(outputs: Iterable[Output]) -> dict[Key, TargetGroup]:
     return found
 
 
-def completed(restored: Restored, groups: Mapping[Key, TargetGroup]) -> Restored:
-    """Add what was published to what was saved, unless that is exact.
+def completed(
+    restored: Restored, configs: Sequence[ControlPlaneConfig], published: Callable[[], Mapping[Key, TargetGroup]]
+) -> Restored:
+    """Add what was published to what was saved, unless that is exact: then what it lacks was let go.
+
+    The saved targets of a control plane may be missing, or unreadable, although those of others are exact. Then the
+    files are its memory.
 
     Args:
         restored: what was saved.
-        groups: what is in the files.
+        configs: the configurations of the control planes; what was saved of one that is not saved now is outdated.
+        published: returns what is in the files; not called if everything was saved exactly.
     """
-    if restored.exact:
+    identities = {place: _identity(saved) for place, saved in enumerate(restored.last_good)}
+    matched = match(identities, {config: config.identity for config in configs})
+    if restored.exact and all(config in matched and config.is_saved for config in configs):
         return restored
-    last_good = {saved.published_name: saved for saved in restored.last_good}
+    outdated = {place for config, place in matched.items() if not config.is_saved}
+    kept = tuple(saved for place, saved in enumerate(restored.last_good) if place not in outdated)
+    last_good = {saved.published_name: saved for saved in kept}
+    groups = published()
     for name in sorted({key.control_plane for key in groups}):
+        if restored.exact and name in last_good:
+            continue
         saved = last_good.get(name, LastGoodTargets(name, frozenset(), (), 0.0))
-        names = {(entry.key.mesh, entry.key.name) for entry in saved.assignments}
+        # A name that is not in the settings may be one that a transform made, or that of a removed control plane.
+        is_foreign = restored.exact and all(config.name != name for config in configs)
+        names = _names([*kept, *restored.removed] if is_foreign else [saved])
         new = [key for key in groups if key.control_plane == name and (key.mesh, key.name) not in names]
         if new:
-            found = [
-                Assignment(struct_replace(key, control_plane=saved.name), groups[key].json, PUBLISHED) for key in new
-            ]
-            last_good[name] = replace(saved, assignments=sorted([*saved.assignments, *found]))
-            _log.info("restored targets from published files", control_plane=saved.name, targets=len(new))
+            last_good[name] = _with_published(saved, {key: groups[key] for key in new})
     return replace(restored, last_good=tuple(last_good.values()))
+
+
+def _identity(saved: LastGoodTargets) -> Identity:
+    return Identity(saved.name, saved.endpoints | saved.configured)
+
+
+def _names(last_good: Iterable[LastGoodTargets]) -> set[tuple[str, str]]:
+    return {(entry.key.mesh, entry.key.name) for saved in last_good for entry in saved.assignments}
+
+
+def _with_published(saved: LastGoodTargets, groups: Mapping[Key, TargetGroup]) -> LastGoodTargets:
+    found = [
+        Assignment(struct_replace(key, control_plane=saved.name), group.json, PUBLISHED)
+        for key, group in groups.items()
+    ]
+    _log.info("restored targets from published files", control_plane=saved.name, targets=len(found))
+    return replace(saved, assignments=sorted([*saved.assignments, *found]))
 
 
 def groups_in(path: Path) -> list[TargetGroup]:

@@ -5,7 +5,7 @@ import json
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -232,6 +232,60 @@ def test_without_a_usable_state_the_published_file_is_the_memory(stage: Stage, e
             west.start()
             daemon.wait_for_line('releases them" control_plane=west targets=1 ')
         stage.becomes(*MANY, "api-2", "later")
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-9])])
+def test_one_whose_saved_snapshot_is_gone_or_damaged_is_remembered_from_the_published_file(
+    stage: Stage, east: Kuma, west: Kuma, harm: Callable[[Path], object]
+) -> None:
+    stage.settings(f"east={east.url}", f"west={west.url}", guard_hold="60s")
+    with stage.running() as daemon:
+        stage.becomes(*MANY, "api-1", "api-2")
+        daemon.stop()
+    harm(stage.state / "east.snapshot")
+    east.world.remove(*MANY[1:])
+    with stage.running() as daemon, stage.never_without(*MANY, "api-1", "api-2"):
+        daemon.wait_for_line('msg="restored targets from published files" control_plane=east targets=20')
+        daemon.wait_for_line(" control_plane=east targets=19 ")
+        west.world.add(Dataplane("later"))
+        stage.becomes(*MANY, "api-1", "api-2", "later")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param({}, {'name = "lines"': 'name = "lines 2"'}, id="the codec has another name"),
+        pytest.param({}, {", codec=codec": ""}, id="there is no codec any more"),
+        pytest.param({", codec=codec": ""}, {", codec=codec": ""}, id="there never was a codec"),
+    ],
+)
+def test_one_whose_plugin_cannot_read_what_was_saved_is_remembered_from_the_published_file(
+    stage: Stage, west: Kuma, before: dict[str, str], after: dict[str, str]
+) -> None:
+    stage.directory.chmod(0o755)
+    lines, plugin = stage.directory / "lines.txt", stage.directory / "lines.py"
+    lines.write_text("".join(f"{name} 192.0.2.1:80\n" for name in MANY))
+    _write_source_of_the_documentation(plugin, before)
+    stage.settings(f"east=lines:{lines}", f"west={west.url}", guard_hold="60s", plugin_file=str(plugin))
+    with stage.running() as daemon:
+        stage.becomes(*MANY, "api-1", "api-2")
+        daemon.stop()
+    _write_source_of_the_documentation(plugin, after)
+    lines.write_text(f"{MANY[0]} 192.0.2.1:80\n")
+    with stage.running() as daemon, stage.never_without(*MANY, "api-1", "api-2"):
+        daemon.wait_for_line(" control_plane=east targets=19 ")
+        west.world.add(Dataplane("later"))
+        stage.becomes(*MANY, "api-1", "api-2", "later")
+
+
+def _write_source_of_the_documentation(path: Path, changes: dict[str, str]) -> None:
+    page = (Path(__file__).parents[2] / "docs/plugins/sources.md").read_text()
+    source = page.partition("```python\n")[2].partition("```")[0]
+    for old, new in changes.items():
+        assert old in source
+        source = source.replace(old, new)
+    path.write_text(source)
+    path.chmod(0o644)
 
 
 def test_the_guard_stays_on_when_a_replica_is_added(stage: Stage, east: Kuma) -> None:

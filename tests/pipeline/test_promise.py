@@ -118,7 +118,9 @@ class Promise(RuleBasedStateMachine):
         self.chain_outputs = self._new_chain_outputs()
         restored = Restored(tuple(self._read(self.disk)), tuple(self._read(self.removed)), exact)
         groups = {group.key.assignment: group for group in self.groups}
-        self.pipeline.begin(completed(restored, groups), self._configuration(), self.now)
+        configuration = self._configuration()
+        restored = completed(restored, configuration.control_planes, lambda: groups)
+        self.pipeline.begin(restored, configuration, self.now)
         self._step()
 
     def _new_chain_outputs(self) -> ChainOutputs:
@@ -474,11 +476,26 @@ class Promise(RuleBasedStateMachine):
             plane.on_disk = None
         self._forget_what_is_not_on_disk()
 
+    @precondition(lambda self: self._has_usual_names_in_its_file)
+    @rule(number=which)
+    def the_saved_file_of_one_is_lost(self, number: int) -> None:
+        self._stop()
+        plane = self._pick(number)
+        for saved in list(self._read(self.disk)):
+            if saved.name == plane.name:
+                del self.disk[saved.file]
+        plane.on_disk = None
+        plane.crash(self._in_file(plane))
+        self._restart()
+
     def _forget_what_is_not_on_disk(self) -> None:
         for plane in [*self.planes, *self.leaving]:
-            plane.crash({place: version for name, place, version in self.file or () if name == plane.name})
+            plane.crash(self._in_file(plane))
         self.output_works, self.expected = True, self.file
         self._restart(exact=False)
+
+    def _in_file(self, plane: Plane) -> dict[Place, int]:
+        return {place: version for name, place, version in self.file or () if name == plane.name}
 
     @property
     def _has_usual_names_in_its_file(self) -> bool:

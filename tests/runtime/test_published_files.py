@@ -9,6 +9,7 @@ from waiting import eventually
 
 from kuma_sd import Output, Publication
 from kuma_sd.core.model import Assignment, LastGoodTargets
+from kuma_sd.pipeline.control_plane import ControlPlaneConfig
 from kuma_sd.pipeline.ordinals import with_stable_ordinals
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.runtime.daemon import Daemon
@@ -43,8 +44,36 @@ def written(path: Path, *addresses: str) -> Path:
 
 
 def remembered(*paths: Path) -> list[Assignment]:
-    (last_good,) = completed(Restored((), ()), published_groups([Files(*paths)])).last_good
+    (last_good,) = after_restart(Restored(), [ControlPlaneConfig()], *paths).last_good
     return list(last_good.assignments)
+
+
+def after_restart(restored: Restored, configs: list[ControlPlaneConfig], *paths: Path) -> Restored:
+    return completed(restored, configs, lambda: published_groups([Files(*paths)]))
+
+
+def configured(*names: str, is_saved: bool = True) -> list[ControlPlaneConfig]:
+    return [ControlPlaneConfig(name, endpoints=frozenset({f"{name}:1"}), is_saved=is_saved) for name in names]
+
+
+def saved(name: str, *dataplanes: str) -> LastGoodTargets:
+    assignments = [assignment(dataplane, mesh="default", control_plane=name) for dataplane in dataplanes]
+    return LastGoodTargets(name, frozenset({f"{name}:1"}), assignments, 1.0, name)
+
+
+def published_by(path: Path, **dataplanes: str) -> Path:
+    """Write a file with some dataplanes of each control plane, separated by blanks."""
+    groups = [
+        {"targets": ["192.0.2.1:80"], "labels": {"control_plane": name, "mesh": "default", "dataplane": dataplane}}
+        for name, several in dataplanes.items()
+        for dataplane in several.split()
+    ]
+    path.write_text(json.dumps(groups))
+    return path
+
+
+def names_of(restored: Restored) -> dict[str, list[str]]:
+    return {entry.name: [target.key.name for target in entry.assignments] for entry in restored.last_good}
 
 
 def test_namesakes_that_are_known_from_a_file_alone_are_recognised_by_their_addresses(tmp_path: Path) -> None:
@@ -56,14 +85,50 @@ def test_namesakes_that_are_known_from_a_file_alone_are_recognised_by_their_addr
 
 def test_a_name_in_a_file_means_whom_it_was_published_as_and_not_who_has_the_name_now(tmp_path: Path) -> None:
     # Two swapped their names while nothing ran, and it crashed before it had published under the new ones.
-    saved = [assignment("db", mesh="default", address="a:1", control_plane="east")]
-    swapped = LastGoodTargets("east", frozenset({"a:1"}), saved, 0.0, published_as="")
-    restored = completed(Restored((swapped,), ()), published_groups([Files(written(tmp_path / "targets.json", "a:1"))]))
+    assignments = [assignment("db", mesh="default", address="a:1", control_plane="east")]
+    swapped = LastGoodTargets("east", frozenset({"a:1"}), assignments, 0.0, published_as="")
+    restored = after_restart(Restored((swapped,)), configured("east"), written(tmp_path / "targets.json", "a:1"))
     assert restored.last_good == (swapped,)
 
 
 def test_a_target_that_is_in_two_parts_for_a_while_is_one_target(tmp_path: Path) -> None:
     assert len(remembered(written(tmp_path / "0.json", "a:1"), written(tmp_path / "1.json", "a:1"))) == 1
+
+
+def test_one_without_a_saved_snapshot_is_known_from_the_file_whatever_else_was_saved(tmp_path: Path) -> None:
+    path = published_by(tmp_path / "targets.json", east="a", west="a b")
+    restored = after_restart(Restored((saved("east", "a"),), exact=True), configured("east", "west"), path)
+    assert names_of(restored) == {"east": ["a"], "west": ["a", "b"]}
+
+
+def test_what_was_let_go_or_removed_is_not_read_from_the_file_when_another_one_is(tmp_path: Path) -> None:
+    path = published_by(tmp_path / "targets.json", east="a", west="b", north="c d", gone="e")
+    state = Restored((saved("east"), saved("north", "c")), (saved("gone", "e"),), exact=True)
+    restored = after_restart(state, configured("east", "north", "west"), path)
+    assert names_of(restored) == {"east": [], "north": ["c"], "west": ["b"]}
+
+
+def test_of_one_whose_source_has_no_codec_the_file_is_the_memory_and_no_old_snapshot(tmp_path: Path) -> None:
+    path = published_by(tmp_path / "targets.json", east="a b")
+    state = Restored((saved("east", "long-gone"),), exact=True)
+    assert names_of(after_restart(state, configured("east", is_saved=False), path)) == {"east": ["a", "b"]}
+
+
+def test_one_that_was_renamed_and_whose_snapshot_is_lost_is_known_under_its_old_name(tmp_path: Path) -> None:
+    path = published_by(tmp_path / "targets.json", east="a", west="b")
+    restored = after_restart(Restored((saved("east", "a"),), exact=True), configured("east", "new"), path)
+    assert names_of(restored) == {"east": ["a"], "west": ["b"]}
+
+
+def test_a_control_plane_label_that_a_transform_made_gives_a_new_control_plane_no_targets(tmp_path: Path) -> None:
+    path = published_by(tmp_path / "targets.json", made="a")
+    restored = after_restart(Restored((saved("east", "a"),), exact=True), configured("east", "new"), path)
+    assert names_of(restored) == {"east": ["a"]}
+
+
+def test_files_are_not_read_at_the_start_when_everything_was_saved_exactly() -> None:
+    state = Restored((saved("east", "a"),), exact=True)
+    assert completed(state, configured("east"), lambda: pytest.fail("the files are read")) is state
 
 
 def test_a_file_that_somebody_empties_during_the_start_takes_no_target_away(
