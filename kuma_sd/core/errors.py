@@ -79,8 +79,8 @@ class PluginError(KumaSDError):
     """A plugin cannot be found, loaded or created. The message names its distribution."""
 
 
-class SourceError(KumaSDError):
-    """A control plane cannot be reached, or its response cannot be read. The daemon retries with back-off.
+class RetriedError(KumaSDError):
+    """An attempt failed, and the daemon retries with back-off. Base of the errors of sources and outputs.
 
     Args:
         message: what happened.
@@ -90,6 +90,10 @@ class SourceError(KumaSDError):
     def __init__(self, message: str, retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class SourceError(RetriedError):
+    """A control plane cannot be reached, or its response cannot be read. The daemon retries with back-off."""
 
 
 class TransformError(KumaSDError):
@@ -109,5 +113,5 @@ class NotReceivedError(TransformError):
         self.place = place
 
 
-class OutputError(KumaSDError):
+class OutputError(RetriedError):
     """A publication cannot be delivered. The daemon retries the newest one with back-off."""

@@ -101,8 +101,7 @@ class Snapshot:
         return not self.unreadable
 
 
-@dataclass(frozen=True, slots=True)
-class ContactLost:
+class ContactLost(msgspec.Struct, frozen=True):
     """A source lost contact with its control plane.
 
     Args:

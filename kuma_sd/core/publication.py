@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
 
+import msgspec
+
 from kuma_sd.core.list_diff import difference
 from kuma_sd.core.target_group import TargetGroup
 
@@ -12,8 +14,7 @@ from kuma_sd.core.target_group import TargetGroup
 _LINE = attrgetter("json")
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """The difference between a publication and an earlier one; each part is sorted by key."""
 
     added: Sequence[TargetGroup]

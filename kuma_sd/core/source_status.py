@@ -17,7 +17,6 @@ class SourceReport:
         since: when the connection began, in seconds of ``time.time()``; None while not connected.
         responses: the number of responses so far, over all connections.
         received: the size of these responses, in bytes.
-        unreadable: the number of assignments in the last response that cannot be read.
         parse_errors: the number of assignments, or whole responses, that could not be read so far.
         endpoint: the server that the connection leads to, like ``kuma.internal:5676``.
         note: anything unusual about the last response; empty if there is nothing.
@@ -30,7 +29,6 @@ class SourceReport:
     since: float | None = None
     responses: int = 0
     received: int = 0
-    unreadable: int = 0
     parse_errors: int = 0
     endpoint: str = ""
     note: str = ""

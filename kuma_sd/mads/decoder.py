@@ -3,10 +3,10 @@
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import filterfalse, groupby, islice
 from operator import attrgetter, eq
 
+import msgspec
 from msgspec.structs import replace
 
 from kuma_sd.core.errors import SourceError
@@ -35,8 +35,7 @@ BATCH = 100
 """Number of resources that are looked up at a time; their bytes stay in the processor's cache."""
 
 
-@dataclass(frozen=True, slots=True)
-class MadsResponse:
+class MadsResponse(msgspec.Struct, frozen=True):
     """The content of one response of a control plane, over any protocol.
 
     Args:
@@ -77,11 +76,6 @@ class Decoder:
         self._reported: frozenset[bytes] = frozenset()
         self.decoded = 0
         self.parse_errors = 0
-
-    @property
-    def unreadable(self) -> int:
-        """Number of resources in the last response that cannot be decoded."""
-        return len(self._reported)
 
     def decode(self, response: MadsResponse) -> tuple[Sequence[Assignment], frozenset[bytes]]:
         """Return all assignments of a response, sorted by key, and digests of the resources that cannot be decoded.

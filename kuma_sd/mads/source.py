@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kuma_sd.core.errors import ConfigError, SourceError
 from kuma_sd.core.logger import Logger
@@ -16,11 +17,13 @@ from kuma_sd.http.tls_and_credentials import Access
 from kuma_sd.mads.decoder import Decoder
 from kuma_sd.mads.errors import GarbledError
 from kuma_sd.mads.first_answer_timeout import Patience
-from kuma_sd.mads.negotiation import Negotiation
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.protocols import not_over_grpc
-from kuma_sd.mads.replicas import Failover
 from kuma_sd.system.file_watcher import FileWatcher
+
+if TYPE_CHECKING:
+    from kuma_sd.mads.negotiation import Negotiation
+    from kuma_sd.mads.replicas import Failover
 
 _log = Logger(__name__)
 
@@ -61,6 +64,8 @@ class MadsSource:
 
     def __iter__(self) -> Iterator[Snapshot]:
         """Connect to the first replica that responds, and yield a snapshot for each response."""
+        from kuma_sd.mads.replicas import Failover  # noqa: PLC0415 (late, since `kuma-sd check` does not connect)
+
         failover = Failover(self._in_turn(), self._negotiation)
         self._claim(failover)
         watcher = self._watch_files(failover)
@@ -99,10 +104,12 @@ class MadsSource:
         self._connections += 1
         return self._replicas[place:] + self._replicas[:place]
 
-    def _negotiation(self, replica: Endpoint) -> Negotiation:
+    def _negotiation(self, replica: Endpoint) -> "Negotiation":
+        from kuma_sd.mads.negotiation import Negotiation  # noqa: PLC0415 (as above)
+
         return Negotiation(replica, self._options, self._access, self._patience[replica])
 
-    def _answered(self, negotiation: Negotiation, size: int, now: float) -> SourceStatus:
+    def _answered(self, negotiation: "Negotiation", size: int, now: float) -> SourceStatus:
         before, monotonic = self.status, time.monotonic()
         return replace(
             before,
@@ -128,7 +135,7 @@ class MadsSource:
 
     def _understood(self) -> SourceStatus:
         parse_errors = self._decoder.parse_errors + self._garbled
-        return replace(self.status, unreadable=self._decoder.unreadable, parse_errors=parse_errors)
+        return replace(self.status, parse_errors=parse_errors)
 
     def _note_empty(self, *, empty: bool) -> None:
         client = f"no policy (MeshMetric) names the client {self._options.name!r}"
@@ -137,7 +144,7 @@ class MadsSource:
             _log.info("no targets", control_plane=self._control_plane or str(self._replicas[0]), reason=reason)
         self.status = replace(self.status, note=reason if empty else "")
 
-    def _watch_files(self, failover: Failover) -> FileWatcher:
+    def _watch_files(self, failover: "Failover") -> FileWatcher:
         """Close the connection when a certificate or token file changes; the next connection reads the files again."""
 
         def renew(changed: Iterable[Path]) -> None:
@@ -152,7 +159,7 @@ class MadsSource:
             threading.Thread(target=watcher.run, name="watch certificates", daemon=True).start()
         return watcher
 
-    def _claim(self, failover: Failover) -> None:
+    def _claim(self, failover: "Failover") -> None:
         with self._lock:
             self._failover = failover
             if self._closed:

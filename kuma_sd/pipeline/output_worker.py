@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.errors import KumaSDError, OutputError
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.publication import Publication
@@ -65,19 +65,19 @@ class OutputWorker:
         """Publish the newest publication whenever there is one, until closed."""
         pending: Publication | None = None
         while not self.started and not self._closing.is_set():
-            if not self._try(self._start):
-                self._closing.wait(self._backoff.next())
+            self._closing.wait(self._try(self._start) or 0)
         while not self._closing.is_set():
             newest = self.mailbox.take(timeout=0 if pending else None)
             pending = next(iter(newest.values()), pending)
             if pending is None or self._closing.is_set():
                 continue
-            if self._try(partial(self.output.publish, pending)):
+            pause = self._try(partial(self.output.publish, pending))
+            if pause is None:
                 self._succeeded(pending)
                 pending = None
                 self._gather()
             else:
-                self._closing.wait(self._backoff.next())
+                self._closing.wait(pause)
         self._close_output()
 
     @property
@@ -127,16 +127,17 @@ class OutputWorker:
             self.start.abandon()
         close_output(self.name, self.output)
 
-    def _try(self, step: Callable[[], None]) -> bool:
+    def _try(self, step: Callable[[], None]) -> float | None:
+        """Return the wait before the next attempt, in seconds; None if this one succeeded."""
         self.status = replace(self.status, attempt=time.monotonic())
         try:
             step()
         except (Exception, SystemExit) as error:  # noqa: BLE001 (the boundary to plugins, which end nothing)
             self._failed(error)
-            return False
+            return self._backoff.next(error.retry_after if isinstance(error, OutputError) else 0.0)
         finally:
             self.status = replace(self.status, attempt=None)
-        return True
+        return None
 
     def _succeeded(self, publication: Publication) -> None:
         status = self.status

@@ -15,7 +15,7 @@ from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.pipeline.first_publication import may_publish_first
 from kuma_sd.pipeline.merge import merge
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
-from kuma_sd.state.saver import Restored
+from kuma_sd.state.restorer import Restored
 
 _log = Logger(__name__)
 

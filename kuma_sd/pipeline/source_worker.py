@@ -17,9 +17,6 @@ from kuma_sd.telemetry.control_plane_status import ConnectionStatus
 
 _log = Logger(__name__)
 
-LONGEST_RETRY_AFTER = 300.0
-"""Maximum wait that a server may ask for, in seconds."""
-
 ENDED = "it ended the stream"
 
 STEADY_SECONDS = 3.0
@@ -111,7 +108,7 @@ class SourceWorker:
             try:
                 self._connection()
             except SourceError as failure:
-                why, leave_alone = str(failure), min(failure.retry_after, LONGEST_RETRY_AFTER)
+                why, leave_alone = str(failure), failure.retry_after
             except KumaSDError as failure:
                 why = str(failure)
             except Exception as failure:  # noqa: BLE001 (the boundary to plugins)
@@ -119,7 +116,7 @@ class SourceWorker:
             if self._closing.is_set():
                 return
             self._ended(why, error, time.monotonic())
-            pause = max(self._backoff.next(), leave_alone)
+            pause = self._backoff.next(leave_alone)
             _log.debug("connecting again after a pause", control_plane=self.title, seconds=round(pause, 3))
             self._closing.wait(pause)
 
@@ -133,7 +130,7 @@ class SourceWorker:
         for snapshot in self.source:
             began = self._contact.began(snapshot.connected, self.source.status.protocol)
             self._put(snapshot if snapshot.connected == began else replace(snapshot, connected=began))
-            self._note_snapshot()
+            self._note_snapshot(len(snapshot.unreadable))
             _log.debug(
                 "snapshot received",
                 control_plane=self.title,
@@ -143,12 +140,13 @@ class SourceWorker:
             # Free this snapshot while waiting for the next one.
             del snapshot
 
-    def _note_snapshot(self) -> None:
+    def _note_snapshot(self, unreadable: int) -> None:
         if not self.status.up:
             self._made = time.monotonic()
             self._log.made()
             self._events.connected(self.title, self.source.status)
-        self.status = replace(self.status, snapshots=self.status.snapshots + 1, up=True, failing="")
+        snapshots = self.status.snapshots + 1
+        self.status = replace(self.status, snapshots=snapshots, unreadable=unreadable, up=True, failing="")
 
     def _ended(self, why: str, error: Exception | None, now: float) -> None:
         """Record that a connection was lost, or that an attempt failed."""

@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from typing import Any, NamedTuple, Protocol
 
 from kuma_sd.core.option_types import FileContent
+from kuma_sd.plugin.hook_check import check_hooks
 from kuma_sd.plugin.plugin_file import load_plugin_file
 
 GROUP = "kuma_sd.plugins"
@@ -101,6 +102,11 @@ class Candidate:
     def plugin(self) -> object:
         """Its module or object, loaded when it is first asked for."""
         return self._load()
+
+    @cached_property
+    def hooks(self) -> list[str]:
+        """The names of the hooks that it implements; PluginError if one is wrong."""
+        return check_hooks(self.plugin)
 
     def is_for(self, kind: str, name: str) -> bool:
         """Tell whether it may be the plugin of this kind and name."""

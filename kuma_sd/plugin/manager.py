@@ -16,7 +16,6 @@ from kuma_sd.core.text import did_you_mean
 from kuma_sd.plugin import event_hooks, hook_calls, hookspecs
 from kuma_sd.plugin.catalogue import FILE, PLUGIN, Available, Candidate, Catalogue, EntryPoint
 from kuma_sd.plugin.hook_calls import HookTransform, Listeners
-from kuma_sd.plugin.hook_check import check_hooks
 from kuma_sd.plugin.interfaces import CommandPlugin, OutputPlugin, SourcePlugin, TransformPlugin
 
 AnyPlugin = SourcePlugin | TransformPlugin | OutputPlugin
@@ -174,7 +173,7 @@ class Plugins:
         try:
             if kind in DESCRIBING:
                 description = self._describe(DESCRIBING[kind][1], kind, name)
-                return Loaded(available, description, tuple(check_hooks(self._find(kind, name).plugin)))
+                return Loaded(available, description, tuple(self._find(kind, name).hooks))
             if kind not in (PLUGIN, FILE):
                 raise _misnamed(available)
             return Loaded(available, hooks=tuple(self.hooks(name)))
@@ -198,8 +197,7 @@ class Plugins:
 
     def _register(self, candidate: Candidate) -> list[str]:
         """Add a plugin to pluggy's manager, and return the names of its hooks; one object is added once."""
-        plugin = candidate.plugin
-        hooks = check_hooks(plugin)
+        plugin, hooks = candidate.plugin, candidate.hooks
         if plugin not in self._loaded.values():
             self._loaded[candidate.full_name] = plugin
             self._manager = None

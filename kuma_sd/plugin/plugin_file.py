@@ -3,7 +3,6 @@
 import os
 import pwd
 import re
-import shlex
 import stat
 import sys
 from pathlib import Path
@@ -69,6 +68,8 @@ def _check_trust(status: os.stat_result, path: Path, what: str) -> None:
             f"it must belong to {' or '.join(dict.fromkeys(map(_name_of, trusted)))}"
         )
     if stat.S_IMODE(status.st_mode) & _WRITABLE_BY_OTHERS:
+        import shlex  # noqa: PLC0415 (late, since this is rare)
+
         command = f"chmod go-w {shlex.quote(str(path))}"
         raise ValueError(f"{what}can be written by other users, so that it may hold anything; run: {command}")
 

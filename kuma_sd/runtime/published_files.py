@@ -20,7 +20,7 @@ from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.plugin.interfaces import Output
 from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.sd_files import read_target_file
-from kuma_sd.state.saver import Restored
+from kuma_sd.state.restorer import Restored
 
 _log = Logger(__name__)
 

@@ -3,17 +3,17 @@
 import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Codec, LastGoodTargets
-from kuma_sd.core.option_types import show_duration
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.appending import AppendedFile
-from kuma_sd.state.directory import SavedFile, StateDirectory, open_regular
+from kuma_sd.state.directory import StateDirectory
+from kuma_sd.state.restorer import Restored, restore
 from kuma_sd.system.durable_file import replace_file
 from kuma_sd.telemetry.status import StateStatus
 
@@ -30,21 +30,6 @@ LONGEST_RETRY_SECONDS = 30.0
 
 CHECK_SECONDS = 10.0
 """Interval of the check that the files still exist, in seconds."""
-
-
-@dataclass(frozen=True)
-class Restored:
-    """The last good targets found at the start.
-
-    Args:
-        last_good: those of each control plane in the settings.
-        removed: those of control planes that were removed from the settings within the last day.
-        exact: the last process saved everything at its end; otherwise its last second of changes may be missing.
-    """
-
-    last_good: tuple[LastGoodTargets, ...] = ()
-    removed: tuple[LastGoodTargets, ...] = ()
-    exact: bool = False
 
 
 class State:
@@ -93,19 +78,10 @@ class State:
             self.status = replace(self.status, failing=str(error))
             _log.warning("the state directory cannot be used; trying again, and going on without it", reason=error)
             return Restored()
-        self._directory.remove_leftovers()
-        exact = self._directory.take_stopped()
-        files = [file for file in self._directory.saved() if _is_ours(file, names)]
-        last_good: dict[str, LastGoodTargets] = {}
-        removed: dict[str, LastGoodTargets] = {}
-        for file in files:
-            if found := self._read(file, codec):
-                kept = removed if file.removed else last_good
-                if found.name not in kept or kept[found.name].received < found.received:
-                    kept[found.name] = found
-        self._newest = {found.file: found for found in last_good.values()}
+        restored = restore(self._directory, names, codec)
+        self._newest = {found.file: found for found in restored.last_good}
         self._written = self._newest.copy()
-        return Restored(tuple(last_good.values()), tuple(removed.values()), exact)
+        return restored
 
     def run(self) -> None:
         """Save targets until closed, then save what is left."""
@@ -195,48 +171,7 @@ class State:
         self._retry = min(LONGEST_RETRY_SECONDS, max(self._pause, self._retry * 2))
         return self._retry
 
-    def _read(self, file: SavedFile, codec: Callable[[str], Codec]) -> LastGoodTargets | None:
-        try:
-            with open_regular(file.path) as content:
-                found = snapshot_file.read_last_good(content, file.name, codec)
-        except Exception as error:  # noqa: BLE001 (whatever a file holds, the daemon starts; and codecs are plugins')
-            self._set_aside(file, error)
-            return None
-        if not file.removed:
-            _log.info(
-                "restored the last good targets",
-                control_plane=found.name or "(unnamed)",
-                targets=len(found.assignments),
-                age=show_duration(max(0, round(time.time() - found.received))),
-            )
-        return found
-
-    def _set_aside(self, file: SavedFile, error: Exception) -> None:
-        expected = isinstance(error, ValueError | OSError)
-        why = str(error) if expected else f"cannot be read: unexpected {type(error).__name__}: {error}"
-        if isinstance(error, OSError):
-            why = f"cannot be read: {error.strerror}"
-        aside = self._directory.set_aside(file)
-        _log.warning(
-            "nothing is restored from a file",
-            file=file.path,
-            reason=why,
-            renamed_to=aside.name if aside else None,
-            error=None if expected else error,
-        )
-
 
 def _content(last_good: LastGoodTargets) -> tuple[object, ...]:
     """Return the parts whose change requires a save; the time of the last response is not one of them."""
     return last_good.origin, list(last_good.assignments)
-
-
-def _is_ours(file: SavedFile, names: Collection[str]) -> bool:
-    """Tell whether a file belongs to a control plane in the settings, or begins like a saved snapshot."""
-    if file.name in names or file.name.startswith(snapshot_file.UNNAMED):
-        return True
-    try:
-        with open_regular(file.path) as content:
-            return content.read(len(snapshot_file.MAGIC)) == snapshot_file.MAGIC
-    except (OSError, ValueError):
-        return False

@@ -6,11 +6,13 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from kuma_sd.core.logger import Event
 from kuma_sd.core.secret import redacted
-from kuma_sd.system.log_writer import LogWriter
+
+if TYPE_CHECKING:
+    from kuma_sd.system.log_writer import LogWriter
 
 LEVELS = {
     "debug": logging.DEBUG,
@@ -27,7 +29,7 @@ _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4}
 _BARE = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:@%+,-[]")
 """Characters that a logfmt value may have without quotes."""
 
-_writers: list[LogWriter] = []
+_writers: "list[LogWriter]" = []
 """The writer thread of stderr, once started."""
 
 
@@ -51,6 +53,8 @@ def write_in_thread() -> None:
     """Write stderr from a separate thread from now on, so that a slow log reader blocks no other thread."""
     if _writers:
         return
+    from kuma_sd.system.log_writer import LogWriter  # noqa: PLC0415 (late, since only the daemon needs it)
+
     writer = LogWriter(sys.stderr, _describe_loss)
     writer.start()
     _writers.append(writer)

@@ -1,6 +1,5 @@
 """Run workers in threads: start them in order, stop them in reverse order, and detect every failure."""
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -105,6 +104,8 @@ class Threads:
         if not self.failure:
             # A BaseException such as SystemExit would end the process like a requested stop.
             self.failure = error if isinstance(error, Exception) else _unexpected(name, error)
+        import signal  # noqa: PLC0415 (late, since its enumerations take long to make)
+
         # Signal the main thread, not the process: another thread that does not block the signal could get it.
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 

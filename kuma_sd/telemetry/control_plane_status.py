@@ -17,12 +17,14 @@ class ConnectionStatus:
     Args:
         attempts: the number of connection attempts.
         snapshots: the number of responses that gave a snapshot.
+        unreadable: the number of resources in the newest snapshot that cannot be read.
         up: whether the current connection brought a snapshot; None before the first attempt ended.
         failing: why the last connection ended; empty while one is up.
     """
 
     attempts: int = 0
     snapshots: int = 0
+    unreadable: int = 0
     up: bool | None = None
     failing: str = ""
 

@@ -87,7 +87,7 @@ CONTROL_PLANE: tuple[Metric[ControlPlaneStatus], ...] = (
     Metric(
         "control_plane_unreadable_assignments",
         "Assignments of the last response that cannot be read.",
-        lambda control_plane: control_plane.source.unreadable,
+        lambda control_plane: control_plane.connection.unreadable,
     ),
     Metric(
         "control_plane_assignments",

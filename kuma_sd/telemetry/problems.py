@@ -89,8 +89,8 @@ def _of_control_plane(one: ControlPlaneStatus, now: float) -> Iterator[Problem]:
         what = f"The guard holds {counted(one.guard.targets, 'target')} that vanished from {one.title}, {until}"
         why = f"{one.guard.why}; in {summary(one.guard.meshes)}"
         yield Problem("held", WARNING, what, why, control_plane=one.name)
-    if one.source.unreadable:
-        what = f"{counted(one.source.unreadable, 'assignment')} of {one.title} cannot be read"
+    if one.connection.unreadable:
+        what = f"{counted(one.connection.unreadable, 'assignment')} of {one.title} cannot be read"
         kept = f"{counted(one.guard.doubtful, 'target')} that may be among them stay published; " * bool(
             one.guard.doubtful
         )

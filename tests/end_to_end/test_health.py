@@ -77,8 +77,8 @@ def test_what_cannot_be_understood_is_counted(transport: str, tmp_path: Path) ->
     ):
         daemon.wait_for_line("published")
         (plane,) = json.loads(ask(tmp_path / "control.sock", "GET", "/api/status")[1])["control_planes"]
-        source = plane["source"]
-        assert (source["unreadable"], source["parse_errors"], plane["connection"]["snapshots"]) == (0, 0, 1)
+        source, connection = plane["source"], plane["connection"]
+        assert (connection["unreadable"], source["parse_errors"], connection["snapshots"]) == (0, 0, 1)
         assert source["received"] > 100
         assert source["since"] <= source["last_response"]
 

@@ -56,12 +56,12 @@ def test_a_gateway_that_ends_each_stream_after_one_message_is_asked_ever_less_of
         mads_streams(once_only) as address,
         daemon(tmp_path / "targets.json", f"grpc://{address}", "--transport=grpc") as running,
     ):
-        running.wait_for_line("it breaks again and again")
+        running.wait_for_line("connection fails again and again")
         eventually(lambda: len(streams) >= 4, "it is tried again")
         running.stop()
     assert len(streams) < 8
     assert len([line for line in running.lines if 'msg="connected"' in line or "trying again" in line]) == 3
-    assert len([line for line in running.lines if "breaks again and again" in line]) == 1
+    assert len([line for line in running.lines if "fails again and again" in line]) == 1
 
 
 def test_a_first_replica_that_takes_the_stream_and_never_answers_delays_the_first_file_by_seconds(
@@ -73,7 +73,7 @@ def test_a_first_replica_that_takes_the_stream_and_never_answers_delays_the_firs
         control_plane("a", "b") as kuma,
         daemon(path, f"grpc://{locked_up},{kuma.address}", "--start-wait=10s") as running,
     ):
-        running.wait_for_line(f"at {kuma.address}")
+        running.wait_for_line(f"endpoint={kuma.address}")
         eventually(lambda: names(path) == ["a", "b"], "the other replica's targets are published")
 
 

@@ -15,3 +15,9 @@ def test_after_a_success_it_begins_anew() -> None:
         assert backoff.next() <= 30.0
     backoff.reset()
     assert backoff.next() <= 0.5
+
+
+def test_a_server_may_ask_for_a_longer_wait_but_not_for_any() -> None:
+    assert Backoff().next(at_least=60.0) == 60.0
+    assert Backoff().next(at_least=1e9) == 300.0
+    assert Backoff().next(at_least=0.001) >= 0.25

@@ -376,3 +376,12 @@ class TestAProcessThatStoodStillWhileAHoldEnded:
         assert line.step(now=60.0) is None
         assert line.pipeline.deadline(60.0) == 61.0
         assert line.step(now=61.0) == []
+
+
+def test_a_hold_that_is_over_by_a_shorter_guard_hold_ends_within_a_second_of_the_reload() -> None:
+    line = Line(hold=120.0)
+    line.step(snapshot("a", "b"), now=0.0)
+    line.step(snapshot(connected=0.0), now=10.0)
+    line.reload(line.config("", "only:1", hold=5.0), now=60.0)
+    assert line.pipeline.deadline(60.0) <= 61.0
+    assert line.step(now=61.0) == []

@@ -56,6 +56,12 @@ def began(seen: list[SourceEvent]) -> list[float]:
     return [event.connected for event in seen if isinstance(event, Snapshot)]
 
 
+def test_the_unreadable_resources_of_the_newest_snapshot_are_counted() -> None:
+    worker = SourceWorker("east", "east", Scripted([snapshot("a", unreadable=[b"x", b"y"])]), lambda _event: None)
+    worker._connection()
+    assert worker.status.unreadable == 2
+
+
 GONE = SourceError("gone")
 
 
@@ -105,9 +111,9 @@ def pauses(*connections: list[Step], lasted: float, monkeypatch: pytest.MonkeyPa
     doubled: list[int] = []
     next_wait = worker._backoff.next
 
-    def noted() -> float:
+    def noted(at_least: float = 0.0) -> float:
         doubled.append(worker._backoff._tries)
-        return next_wait()
+        return next_wait(at_least)
 
     monkeypatch.setattr(worker._backoff, "next", noted)
     running = threading.Thread(target=worker.run)

@@ -207,3 +207,16 @@ def test_a_storm_is_gathered_into_one_publication_an_interval(threads: Threads) 
     assert worker.mailbox.superseded == 1
     assert output.published.empty()
     # Also shows that closing ends the interval at once.
+
+
+def test_an_output_is_tried_again_after_the_wait_that_its_error_asks_for() -> None:
+    def refuse() -> None:
+        raise OutputError("too many requests", retry_after=60)
+
+    def fail() -> None:
+        raise OutputError("refused")
+
+    worker = OutputWorker("output", Recorder(), 0.0)
+    assert worker._try(refuse) == 60.0
+    assert (worker._try(fail) or 0.0) <= 1.0
+    assert worker._try(lambda: None) is None

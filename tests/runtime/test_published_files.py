@@ -13,7 +13,7 @@ from kuma_sd.pipeline.ordinals import with_stable_ordinals
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.runtime.daemon import Daemon
 from kuma_sd.runtime.published_files import completed, published_groups
-from kuma_sd.state.saver import Restored
+from kuma_sd.state.restorer import Restored
 from kuma_sd.testing import assignment
 
 

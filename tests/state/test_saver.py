@@ -19,7 +19,8 @@ from waiting import eventually
 
 from kuma_sd.core.model import LastGoodTargets
 from kuma_sd.state import snapshot_file
-from kuma_sd.state.saver import Restored, State
+from kuma_sd.state.restorer import Restored
+from kuma_sd.state.saver import State
 from kuma_sd.system.threads import Threads
 from kuma_sd.testing import CODEC, snapshot
 

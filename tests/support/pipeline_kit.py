@@ -13,7 +13,7 @@ from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
 from kuma_sd.pipeline.pipeline import Pipeline
 from kuma_sd.prometheus.label_profiles import LabelProfile
-from kuma_sd.state.saver import Restored
+from kuma_sd.state.restorer import Restored
 
 
 class Line:

@@ -167,7 +167,6 @@ class ApiSource:
             since=before.since or now,
             responses=before.responses + 1,
             received=self.counts.received,
-            unreadable=len(findings.unreadable),
             parse_errors=before.parse_errors + len(findings.unreadable.keys() - self._unreadable),
             note=self._doubt_log.lasting or findings.why_empty,
         )

@@ -1,0 +1,92 @@
+"""Restore the last good targets of each control plane from disk at the start."""
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from kuma_sd.core.logger import Logger
+from kuma_sd.core.model import Codec, LastGoodTargets
+from kuma_sd.core.option_types import show_duration
+from kuma_sd.state import snapshot_file
+from kuma_sd.state.directory import SavedFile, StateDirectory, open_regular
+
+_log = Logger(__name__)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The last good targets found at the start.
+
+    Args:
+        last_good: those of each control plane in the settings.
+        removed: those of control planes that were removed from the settings within the last day.
+        exact: the last process saved everything at its end; otherwise its last second of changes may be missing.
+    """
+
+    last_good: tuple[LastGoodTargets, ...] = ()
+    removed: tuple[LastGoodTargets, ...] = ()
+    exact: bool = False
+
+
+def restore(directory: StateDirectory, names: Collection[str], codec: Callable[[str], Codec]) -> Restored:
+    """Read the saved targets of a locked directory; unreadable files are set aside and logged.
+
+    Args:
+        directory: the directory.
+        names: the names of the control planes in the settings.
+        codec: returns the codec of a name; raises KeyError for an unknown one.
+    """
+    directory.remove_leftovers()
+    exact = directory.take_stopped()
+    files = [file for file in directory.saved() if _is_ours(file, names)]
+    last_good: dict[str, LastGoodTargets] = {}
+    removed: dict[str, LastGoodTargets] = {}
+    for file in files:
+        if found := _read(directory, file, codec):
+            kept = removed if file.removed else last_good
+            if found.name not in kept or kept[found.name].received < found.received:
+                kept[found.name] = found
+    return Restored(tuple(last_good.values()), tuple(removed.values()), exact)
+
+
+def _read(directory: StateDirectory, file: SavedFile, codec: Callable[[str], Codec]) -> LastGoodTargets | None:
+    try:
+        with open_regular(file.path) as content:
+            found = snapshot_file.read_last_good(content, file.name, codec)
+    except Exception as error:  # noqa: BLE001 (whatever a file holds, the daemon starts; and codecs are plugins')
+        _set_aside(directory, file, error)
+        return None
+    if not file.removed:
+        _log.info(
+            "restored the last good targets",
+            control_plane=found.name or "(unnamed)",
+            targets=len(found.assignments),
+            age=show_duration(max(0, round(time.time() - found.received))),
+        )
+    return found
+
+
+def _set_aside(directory: StateDirectory, file: SavedFile, error: Exception) -> None:
+    expected = isinstance(error, ValueError | OSError)
+    why = str(error) if expected else f"cannot be read: unexpected {type(error).__name__}: {error}"
+    if isinstance(error, OSError):
+        why = f"cannot be read: {error.strerror}"
+    aside = directory.set_aside(file)
+    _log.warning(
+        "nothing is restored from a file",
+        file=file.path,
+        reason=why,
+        renamed_to=aside.name if aside else None,
+        error=None if expected else error,
+    )
+
+
+def _is_ours(file: SavedFile, names: Collection[str]) -> bool:
+    """Tell whether a file belongs to a control plane in the settings, or begins like a saved snapshot."""
+    if file.name in names or file.name.startswith(snapshot_file.UNNAMED):
+        return True
+    try:
+        with open_regular(file.path) as content:
+            return content.read(len(snapshot_file.MAGIC)) == snapshot_file.MAGIC
+    except (OSError, ValueError):
+        return False
