@@ -13,6 +13,7 @@ from kuma_sd.core.publication import Publication
 from kuma_sd.core.secret import redacted
 from kuma_sd.pipeline.backoff import Backoff
 from kuma_sd.pipeline.event_delivery import Events
+from kuma_sd.pipeline.output_start import OutputStart, close_output
 from kuma_sd.plugin.interfaces import Output
 from kuma_sd.telemetry.history import ChangeTotals
 from kuma_sd.telemetry.output_status import PublishingStatus
@@ -42,7 +43,7 @@ class OutputWorker:
 
     Args:
         name: the instance's name in the settings.
-        output: the output; it is started here, unless ``started`` is set.
+        output: the output; it is started here, unless ``start`` is set.
         min_interval: the minimum time between two publications, in seconds.
         events: is told about publications.
     """
@@ -56,7 +57,7 @@ class OutputWorker:
         self._events = events or Events()
         self._min_interval = min_interval
         self._woken = threading.Event()
-        self.started = False
+        self.start: OutputStart | None = None
         self._backoff = Backoff()
         self._closing = threading.Event()
 
@@ -64,9 +65,7 @@ class OutputWorker:
         """Publish the newest publication whenever there is one, until closed."""
         pending: Publication | None = None
         while not self.started and not self._closing.is_set():
-            pause = self._try(self.output.start)
-            self.started = pause is None
-            self._closing.wait(pause or 0)
+            self._closing.wait(self._try(self._start) or 0)
         while not self._closing.is_set():
             newest = self.mailbox.take(timeout=0 if pending else None)
             pending = next(iter(newest.values()), pending)
@@ -80,6 +79,17 @@ class OutputWorker:
             else:
                 self._closing.wait(pause)
         self._close_output()
+
+    @property
+    def started(self) -> bool:
+        """Whether `start()` of the output has returned."""
+        return self.start is not None and self.start.succeeded
+
+    @property
+    def starting(self) -> float | None:
+        """When `start()` was called that has not ended, in seconds of ``time.time()``; None if it has."""
+        start = self.start
+        return start.began if start and not start.ended else None
 
     @property
     def min_interval(self) -> float:
@@ -104,11 +114,18 @@ class OutputWorker:
             self._woken.wait(rest)
             self._woken.clear()
 
+    def _start(self) -> None:
+        """Start the output, or wait for the start in progress."""
+        start = self.start or OutputStart(self.name, self.output)
+        self.start = start
+        if start.wait(self._closing.is_set) and start.error:
+            self.start = None
+            raise start.error
+
     def _close_output(self) -> None:
-        try:
-            self.output.close()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 (the boundary to plugins; what is published stays)
-            _log.error("an output could not be closed", output=self.name, error=error)
+        if self.start and not self.start.ended:
+            self.start.abandon()
+        close_output(self.name, self.output)
 
     def _try(self, step: Callable[[], None]) -> float | None:
         """Return the wait before the next attempt, in seconds; None if this one succeeded."""

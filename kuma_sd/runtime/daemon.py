@@ -2,8 +2,9 @@
 
 import contextlib
 import itertools
+import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -22,8 +23,9 @@ from kuma_sd.pipeline.pipeline import Pipeline
 from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.plugin.interfaces import Output, Source
 from kuma_sd.prometheus.sd_files import selected
-from kuma_sd.runtime.builder import Components, build, start_outputs
-from kuma_sd.runtime.output_replacement import OutputReplacement
+from kuma_sd.runtime.builder import Components, build
+from kuma_sd.runtime.output_replacement import OutputReplacement, StillStartingError
+from kuma_sd.runtime.output_starts import start_workers
 from kuma_sd.runtime.published_files import PUBLISHED, completed, published_groups
 from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings
@@ -61,19 +63,25 @@ class Daemon:
         self._source_ids = itertools.count(1)
         self._ids: dict[SourceWorker, int] = {}
         self._settings = settings
-        self._replacement = OutputReplacement(partial(self.threads.stop, STOP_TIMEOUT), self._open_again)
+        self._stopping = threading.Event()
+        self._replacement = OutputReplacement(
+            partial(self.threads.stop, STOP_TIMEOUT), self._open_again, self._stopping.is_set
+        )
+        self._unfinished: tuple[Settings, Components] | None = None
+        """The settings of a reload that was refused because an output was still starting, and their components."""
         self._configuration = self._adopt(settings, build(settings))
         warn(self._components)
 
-    def start(self) -> None:
+    def start(self, give_up: Callable[[], bool] = lambda: False) -> None:
         """Start the outputs, restore the saved targets, and start all threads.
+
+        Args:
+            give_up: asked while an output is starting; ends the wait for it.
 
         Raises:
             OutputError: an output cannot be started.
         """
-        start_outputs({name: worker.output for name, worker in self.outputs.items()})
-        for worker in self.outputs.values():
-            worker.started = True
+        start_workers(self.outputs, give_up)
         restored = self.state.restore(list(self.sources), self._codec)
         restored = completed(restored, self._configuration.control_planes, self._published_before)
         self.pipeline.begin(restored, self._configuration, time.monotonic())
@@ -93,13 +101,17 @@ class Daemon:
             PluginError: a plugin cannot be created; nothing changes.
             OutputError: an output cannot be started in place of the one it replaces; nothing changes.
         """
-        components = build(settings, self._components)
+        components = self._build(settings)
         outputs = {name: output for name, (_, output) in components.outputs.items()}
-        started = self._replacement.start(self.outputs, outputs)
+        try:
+            starts = self._replacement.start(self.outputs, outputs)
+        except StillStartingError:
+            self._unfinished = settings, components
+            raise
         before = self._workers()
         configuration = self._adopt(settings, components)
-        for name in started:
-            self.outputs[name].started = True
+        for name, start in starts.items():
+            self.outputs[name].start = start
         now = self._workers()
         self.threads.stop(STOP_TIMEOUT, [worker for worker in before.values() if worker not in now.values()])
         self.pipeline.configure_soon(configuration)
@@ -113,6 +125,7 @@ class Daemon:
         Returns:
             The names of threads that did not end in time, because a plugin blocks.
         """
+        self._stopping.set()
         self.events.stopping()
         stuck = self.threads.stop(STOP_TIMEOUT)
         for name in stuck:
@@ -128,7 +141,8 @@ class Daemon:
     def settled(self) -> bool:
         """Whether everything known without a response of a control plane is published: the restored targets, if any."""
         known = all(view.known for view in self.pipeline.status.control_planes.values())
-        attempts = [worker.status.publishing for worker in self.outputs.values()]
+        # An output that is still starting may never end.
+        attempts = [worker.status.publishing for worker in self.outputs.values() if worker.starting is None]
         return not known or all(publishing.publications or publishing.failures for publishing in attempts)
 
     @property
@@ -203,6 +217,12 @@ class Daemon:
         for name, worker in self._workers().items():
             if worker not in self.threads.running:
                 self.threads.start(name, worker)
+
+    def _build(self, settings: Settings) -> Components:
+        """Build the components of new settings, or return those of the same settings whose outputs are starting."""
+        unfinished = self._unfinished
+        self._unfinished = None
+        return unfinished[1] if unfinished and unfinished[0] == settings else build(settings, self._components)
 
     def _adopt(self, settings: Settings, components: Components) -> Configuration:
         """Create the workers of new settings, reusing those whose components did not change."""

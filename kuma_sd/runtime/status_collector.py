@@ -171,6 +171,7 @@ class StatusCollector:
             chain=components.chain_of(settings).status,
             publishing=status.publishing,
             busy=0.0 if status.attempt is None else time.monotonic() - status.attempt,
+            starting=worker.starting,
             superseded=worker.mailbox.superseded,
             groups=len(publication.groups) if publication else 0,
             duplicates=publication.duplicates if publication else 0,

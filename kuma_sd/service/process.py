@@ -98,7 +98,7 @@ class Service:
         daemon = self._daemon
         daemon.threads.watch_others()
         self._web.open()
-        daemon.start()
+        daemon.start(give_up=lambda: not STOPPING_SIGNALS.isdisjoint(signal.sigpending()))
         try:
             daemon.threads.start("settings files", self._watcher)
             self._control.start()

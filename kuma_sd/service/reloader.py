@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.errors import KumaSDError, PluginError
 from kuma_sd.core.logger import Logger
 from kuma_sd.settings.loader import Settings
 
@@ -80,15 +80,17 @@ class Reloader:
         if asked:
             self._steps.begin()
         before, failing = self._settings, ""
+        unexpected: BaseException | None = None
         try:
             self._settings = self._taken(asked=asked)
         except KumaSDError as error:
             failing = str(error)
+            unexpected = error.__cause__ if isinstance(error, PluginError) else None
         news = asked or failing != self._failing or self._settings != before
         self._failing = failing
         if news:
             if failing:
-                _log.error("the settings were not reloaded, the old ones stay", reason=failing)
+                _log.error("the settings were not reloaded, the old ones stay", error=unexpected, reason=failing)
             self._steps.end(failing)
 
     def _taken(self, *, asked: bool) -> Settings:

@@ -40,6 +40,7 @@ class OutputStatus(msgspec.Struct, frozen=True):
         chain: the status of its chain.
         publishing: its publications so far.
         busy: the duration of the current attempt so far, in seconds; 0 if there is none.
+        starting: when its `start()` was called, if that has not returned; None if it has.
         superseded: the number of publications that a newer one replaced before the output took them.
         groups: the number of target groups in its last publication; each is one target for Prometheus.
         duplicates: the number of groups left out because an equal one is published.
@@ -56,6 +57,7 @@ class OutputStatus(msgspec.Struct, frozen=True):
     chain: ChainStatus = ChainStatus()
     publishing: PublishingStatus = msgspec.field(default_factory=PublishingStatus)
     busy: float = 0.0
+    starting: float | None = None
     superseded: int = 0
     groups: int = 0
     duplicates: int = 0

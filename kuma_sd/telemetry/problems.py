@@ -113,7 +113,7 @@ def _of_output(one: OutputStatus, status: Status) -> Iterator[Problem]:
     elif one.publishing.failing:
         what = f"Output {one.name} fails; what it published {ago(one.publishing.last, status.now)} stays"
         yield Problem("failing", ERROR, what, one.publishing.failing, output=one.name)
-    if one.busy > SLOW_SECONDS:
+    if one.busy > SLOW_SECONDS and one.starting is None:
         why = f"its attempt to publish takes {duration(one.busy)} so far"
         yield Problem("slow", WARNING, f"Output {one.name} is slow", why, output=one.name)
     if one.chain.quarantined:
@@ -123,6 +123,8 @@ def _of_output(one: OutputStatus, status: Status) -> Iterator[Problem]:
 
 
 def _waiting(output: OutputStatus, status: Status) -> str:
+    if output.starting is not None:
+        return f"its plugin is still starting, since {duration(max(0.0, status.now - output.starting))}"
     if output.busy >= 1:
         return f"its first attempt takes {duration(output.busy)} so far"
     for control_plane in status.control_planes:

@@ -7,7 +7,7 @@ import pytest
 from settings_kit import settings_of
 from waiting import eventually
 
-from kuma_sd import ConfigError
+from kuma_sd import ConfigError, PluginError
 from kuma_sd.service import reloader
 from kuma_sd.service.reloader import Reloader, ReloadSteps
 from kuma_sd.settings.loader import Settings
@@ -21,7 +21,7 @@ def with_interval(interval: str) -> Settings:
 class Steps:
     """Reads what it was given last; an error is raised."""
 
-    def __init__(self, found: Settings | ConfigError) -> None:
+    def __init__(self, found: Settings | ConfigError | PluginError) -> None:
         self.found = found
         self.new_files = False
         self.read = 0
@@ -36,7 +36,7 @@ class Steps:
     def _read(self) -> Settings:
         self.read += 1
         self.gate.wait()
-        if isinstance(self.found, ConfigError):
+        if isinstance(self.found, (ConfigError, PluginError)):
             raise self.found
         return self.found
 
@@ -84,6 +84,19 @@ def test_settings_that_are_wrong_are_tried_until_they_are_right_and_said_once(
     eventually(lambda: told.applied == [with_interval("2s")], "they are honoured once they are right")
     assert told.ended == ["a file that they name is no YAML", ""]
     assert caplog.text.count("a file that they name is no YAML") == 1
+
+
+def test_an_unexpected_exception_of_a_plugin_is_logged_with_its_traceback(
+    threads: Threads, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = PluginError("output redis fails: ZeroDivisionError: oops")
+    error.__cause__ = ZeroDivisionError("oops")
+    told = Steps(error)
+    threads.start("settings", Reloader(with_interval("1s"), told.steps()))
+    eventually(lambda: told.read > 3, "they are tried again")
+    (record,) = caplog.records
+    assert record.exc_info
+    assert record.exc_info[1] is error.__cause__
 
 
 def test_what_is_asked_for_meanwhile_is_done_once_afterwards(threads: Threads) -> None:
