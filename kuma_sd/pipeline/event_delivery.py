@@ -12,7 +12,7 @@ from kuma_sd.core.secret import redacted
 from kuma_sd.core.source_status import SourceStatus
 from kuma_sd.pipeline.guard import GuardStatus
 from kuma_sd.plugin.hook_calls import Listener, Listeners
-from kuma_sd.telemetry.status import EventsStatus, HookCall
+from kuma_sd.telemetry.status import EventsStatus, HookCall, HookFailures
 
 _log = Logger(__name__)
 
@@ -49,13 +49,15 @@ class Events:
         self._dropped_at: float | None = None
         # Written by the events' own thread.
         self._delivered = 0
-        self._failures = 0
+        self._failures: dict[str, HookFailures] = {}
         self._call: HookCall | None = None
 
     @property
     def status(self) -> EventsStatus:
         """What became of events so far; for any thread."""
-        return EventsStatus(self._delivered, self._dropped, self._dropped_at, self._failures, self._call)
+        return EventsStatus(
+            self._delivered, self._dropped, self._dropped_at, tuple(self._failures.values()), self._call
+        )
 
     def replace_listeners(self, listeners: Listeners) -> None:
         """Tell others from now on, also what already waits."""
@@ -177,15 +179,17 @@ class Events:
         try:
             listener.call(**arguments)
         except BaseException as error:  # noqa: BLE001 (the boundary to plugins, which end nothing)
-            self._failures += 1
-            self._report(listener.plugin, hook, error)
+            self._note_failure(listener.plugin, hook, error)
         finally:
             self._call = None
 
-    def _report(self, plugin: str, hook: str, error: BaseException) -> None:
+    def _note_failure(self, plugin: str, hook: str, error: BaseException) -> None:
+        reason = redacted(f"{type(error).__name__}: {error}")
+        calls = self._failures[plugin].calls + 1 if plugin in self._failures else 1
+        # Replaced as a whole, since other threads read it.
+        self._failures = self._failures | {plugin: HookFailures(plugin, calls, hook, time.time(), reason)}
         # Log each kind once, since a hook may fail at every event.
         kind = plugin, hook, type(error).__name__
         if kind not in self._reported:
             self._reported.add(kind)
-            reason = redacted(f"{type(error).__name__}: {error}")
             _log.error("a plugin's hook fails", error=error, plugin=plugin, hook=hook, reason=reason)

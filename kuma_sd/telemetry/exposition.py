@@ -105,6 +105,7 @@ def _of_kuma_sd(status: Status) -> Iterator[Family]:
     yield catalog.BUILD_INFO.family([(build, status)])
     for metric in catalog.PROCESS:
         yield metric.family([({}, status)])
+    yield catalog.HOOK_FAILURES.family([({"plugin": failed.plugin}, failed) for failed in status.events.failures])
     control_planes = [({"control_plane": each.title}, each) for each in status.control_planes]
     protocols = [
         ({**labels, "protocol": each.source.protocol, "source": each.plugin}, each) for labels, each in control_planes

@@ -5,7 +5,7 @@ from typing import Any
 from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
 from kuma_sd.telemetry.metric import Metric
 from kuma_sd.telemetry.output_status import OutputStatus
-from kuma_sd.telemetry.status import Status
+from kuma_sd.telemetry.status import HookFailures, Status
 
 PROCESS: tuple[Metric[Status], ...] = (
     Metric("healthy", "Whether all threads make progress, as /-/healthy tells.", lambda status: not status.unhealthy),
@@ -42,8 +42,12 @@ PROCESS: tuple[Metric[Status], ...] = (
         "Events that were dropped because a plugin's hook did not keep up.",
         lambda status: status.events.dropped,
     ),
-    Metric("hook_failures_total", "Calls of plugins' event hooks that failed.", lambda status: status.events.failures),
 )
+
+HOOK_FAILURES: Metric[HookFailures] = Metric(
+    "hook_failures_total", "Calls of a plugin's event hooks that failed.", lambda failures: failures.calls
+)
+"""It has the label ``plugin``."""
 
 CONTROL_PLANE: tuple[Metric[ControlPlaneStatus], ...] = (
     Metric(
@@ -190,4 +194,12 @@ LATENCY: Metric[OutputStatus] = Metric(
     lambda output: output.publishing.seconds.total,
 )
 
-ALL: tuple[Metric[Any], ...] = (BUILD_INFO, *PROCESS, CONTROL_PLANE_INFO, *CONTROL_PLANE, *OUTPUT, LATENCY)
+ALL: tuple[Metric[Any], ...] = (
+    BUILD_INFO,
+    *PROCESS,
+    HOOK_FAILURES,
+    CONTROL_PLANE_INFO,
+    *CONTROL_PLANE,
+    *OUTPUT,
+    LATENCY,
+)

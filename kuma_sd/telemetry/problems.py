@@ -15,7 +15,7 @@ STUCK_HOOK_SECONDS = 60.0
 """Duration from which one call of an event hook counts as slow, in seconds."""
 
 DROPPED_SECONDS = 300.0
-"""How long dropped events are a problem, in seconds."""
+"""How long dropped events and failures of hooks are a problem, in seconds."""
 
 MOST_PARTS = 5
 """Maximum number of meshes or services that are named."""
@@ -72,6 +72,10 @@ def _of_events(events: EventsStatus, now: float) -> Iterator[Problem]:
         yield Problem("hooks", WARNING, what, why or "a hook did not keep up")
     elif busy > STUCK_HOOK_SECONDS:
         yield Problem("hooks", WARNING, "A plugin's hook is slow", why)
+    for failed in events.failures:
+        if now - failed.at < DROPPED_SECONDS:
+            what = f"Hooks of plugin {failed.plugin} failed {counted(failed.calls, 'time')} ({ago(failed.at, now)})"
+            yield Problem("hooks", WARNING, what, f"{failed.hook}: {failed.reason}")
 
 
 def _of_control_plane(one: ControlPlaneStatus, now: float) -> Iterator[Problem]:

@@ -62,6 +62,24 @@ class HookCall(NamedTuple):
     since: float
 
 
+class HookFailures(NamedTuple):
+    """The failures of one plugin's event hooks.
+
+    Args:
+        plugin: the plugin's name.
+        calls: how many calls raised an exception.
+        hook: the hook that failed last.
+        at: when it did, in seconds of ``time.time()``.
+        reason: what it raised.
+    """
+
+    plugin: str
+    calls: int
+    hook: str
+    at: float
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class EventsStatus:
     """What became of the events that plugins' hooks listen to; replaced whole, never changed.
@@ -70,14 +88,14 @@ class EventsStatus:
         delivered: how many were delivered to all listeners.
         dropped: how many were dropped because too many waited.
         dropped_at: when one was dropped last.
-        failures: how many calls of hooks raised an exception.
+        failures: the failures of each plugin whose hooks raised an exception.
         call: the call in progress; None between two calls.
     """
 
     delivered: int = 0
     dropped: int = 0
     dropped_at: float | None = None
-    failures: int = 0
+    failures: tuple[HookFailures, ...] = ()
     call: HookCall | None = None
 
 

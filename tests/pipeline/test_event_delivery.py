@@ -130,7 +130,9 @@ def test_a_listener_that_raises_is_logged_once_for_each_kind_and_stops_no_other(
     with running(events):
         for _ in errors:
             events.reloaded("")
-    assert len(calls) == events.status.failures == 4
+    (failed,) = events.status.failures
+    assert len(calls) == failed.calls == 4
+    assert (failed.plugin, failed.hook, failed.reason) == ("plugin-1", "kuma_sd_reloaded", "ValueError: third")
     lines = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert lines == [
         'a plugin\'s hook fails plugin=plugin-1 hook=kuma_sd_reloaded reason="ValueError: first"',
