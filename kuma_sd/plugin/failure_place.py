@@ -7,11 +7,9 @@ from types import TracebackType
 
 import pluggy
 
-import kuma_sd
-
 _LIBRARY = f"{Path(os.__file__).parent}/"
 _INSTALLED = "/site-packages/", "/dist-packages/"
-_NO_PLUGIN = "<", *(f"{Path(module.__file__ or '').parent}/" for module in (kuma_sd, pluggy))
+_NO_PLUGIN = "<", f"{Path(__file__).parents[1]}/", f"{Path(pluggy.__file__).parent}/"
 
 
 def unexpected(error: BaseException) -> str:
