@@ -176,8 +176,8 @@ def test_a_change_allocates_lists_of_references_and_no_copy_of_a_target(house: H
         house.send()
     house.change(9)
     peak, stays = allocated(house)
-    # A target that is kept takes 650 and more, see below.
-    assert peak < 130
+    # A target that is kept takes 650 and more, see below. Mostly 125, seldom up to 270: other threads allocate too.
+    assert peak < 400
     assert stays < 40
 
 
