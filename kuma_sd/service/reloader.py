@@ -97,5 +97,6 @@ class Reloader:
         settings = self._steps.read()
         if asked or settings != self._settings:
             self._steps.apply(settings)
-        self._may_have_missed_an_edit = self._steps.follow(settings)
+        # An edit that is undone before the watcher looks shows it nothing, though a signal may have had it read.
+        self._may_have_missed_an_edit = self._steps.follow(settings) or asked
         return settings
