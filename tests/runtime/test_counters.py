@@ -174,11 +174,13 @@ def test_a_change_allocates_lists_of_references_and_no_copy_of_a_target(house: H
     for version in range(1, 4):
         house.change(5, version=version)
         house.send()
-    house.change(9)
-    peak, stays = allocated(house)
-    # A target that is kept takes 650 and more, see below. Mostly 125, seldom up to 270: other threads allocate too.
-    assert peak < 400
-    assert stays < 40
+    rounds = []
+    for version in range(4, 7):
+        house.change(9, version=version)
+        rounds.append(allocated(house))
+    # A target that is kept takes 650 and more, see below. Other threads allocate too, seldom, so the least counts.
+    assert min(peak for peak, _ in rounds) < 130
+    assert min(stays for _, stays in rounds) < 40
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
