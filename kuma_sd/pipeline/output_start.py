@@ -46,6 +46,11 @@ class OutputStart:
         """Whether `start()` has returned."""
         return self.ended and self.error is None
 
+    def check(self) -> None:
+        """Raise what `start()` raised, if it did."""
+        if self.error:
+            raise self.error
+
     def wait(self, give_up: Callable[[], bool]) -> bool:
         """Wait until `start()` has ended, and return whether it has.
 

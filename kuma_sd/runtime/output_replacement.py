@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from kuma_sd.core.errors import KumaSDError, OutputError, PluginError
+from kuma_sd.core.errors import KumaSDError, OutputError
 from kuma_sd.pipeline.output_start import OutputStart
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.plugin.interfaces import Output
+from kuma_sd.runtime.opener import Owner, guarded
 
 
 class StillStartingError(OutputError):
@@ -116,11 +117,8 @@ def _abandon(starts: Iterable[OutputStart]) -> None:
 
 
 def _error_of(start: OutputStart) -> KumaSDError | None:
-    owner = f"output {start.name}"
-    if start.error is None:
-        return None
-    if isinstance(start.error, KumaSDError):
-        return start.error.within(owner)
-    unexpected = PluginError(f"{owner} fails: {type(start.error).__name__}: {start.error}")
-    unexpected.__cause__ = start.error
-    return unexpected
+    try:
+        guarded(Owner(f"output {start.name}"), start.check)
+    except KumaSDError as error:
+        return error
+    return None
