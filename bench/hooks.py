@@ -20,7 +20,7 @@ from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.chain_outputs import ChainOutputs
 from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.pipeline.output_worker import OutputWorker
-from kuma_sd.plugin.hook_calls import Listener, Listeners
+from kuma_sd.plugin.hook_implementations import Listener, Listeners
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.runtime.builder import build

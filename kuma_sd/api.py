@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     )
     from kuma_sd.prometheus.sd_formats import Chunks, json_chunks, lines_in, yaml_chunks
     from kuma_sd.prometheus.sharding import MOST_SHARDS, SHARD, SHARDING_METHODS, Shard, Sharding, consistent, hashmod
-    from kuma_sd.state.reader import read_snapshot
+    from kuma_sd.state.offline_reader import read_snapshot
     from kuma_sd.system.durable_file import FileClaim, file_holds, remove_leftovers, replace_file
     from kuma_sd.system.file_watcher import FileWatcher
     from kuma_sd.system.output_path import check_output_path
@@ -170,7 +170,7 @@ NAMES_OF_MODULES = {
         "consistent",
         "hashmod",
     ),
-    "kuma_sd.state.reader": ("read_snapshot",),
+    "kuma_sd.state.offline_reader": ("read_snapshot",),
     "kuma_sd.system.durable_file": ("FileClaim", "file_holds", "remove_leftovers", "replace_file"),
     "kuma_sd.system.file_watcher": ("FileWatcher",),
     "kuma_sd.system.output_path": ("check_output_path",),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kuma_sd.core.model import Assignment, Key, Snapshot
 from kuma_sd.core.publication import Publication
 from kuma_sd.pipeline.chain import Chain
-from kuma_sd.plugin.hook_calls import TRANSFORM
+from kuma_sd.plugin.hook_implementations import TRANSFORM
 from kuma_sd.plugin.interfaces import Output, Transform
 from kuma_sd.runtime.builder import Components, Path
 

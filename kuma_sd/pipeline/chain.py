@@ -120,6 +120,7 @@ class Chain:
         line = self._templates.render(target) if self._templates else None
         if line is not None:
             return TargetGroup(GroupKey(assignment.key, 0), line)
+        # What fails here keeps its last good groups: see IncrementalCache, which calls this.
         results: Iterable[Labels] = (self.profile(target),)
         for title, transform in zip(self._titles, self.transforms, strict=True):
             results = apply(title, transform, results, target)

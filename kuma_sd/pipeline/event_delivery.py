@@ -11,7 +11,7 @@ from kuma_sd.core.publication import Publication
 from kuma_sd.core.secret import redacted
 from kuma_sd.core.source_status import SourceStatus
 from kuma_sd.pipeline.guard import GuardStatus
-from kuma_sd.plugin.hook_calls import Listener, Listeners
+from kuma_sd.plugin.hook_implementations import Listener, Listeners
 from kuma_sd.telemetry.status import EventsStatus, HookCall, HookFailures
 
 _log = Logger(__name__)

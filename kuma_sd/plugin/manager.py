@@ -13,10 +13,10 @@ from kuma_sd.core.errors import PluginError
 from kuma_sd.core.option_types import FileContent
 from kuma_sd.core.options import NoOptions, check_defaults
 from kuma_sd.core.text import did_you_mean
-from kuma_sd.plugin import event_hooks, hook_calls, hookspecs
+from kuma_sd.plugin import event_hooks, hook_implementations, hookspecs
 from kuma_sd.plugin.catalogue import FILE, PLUGIN, Available, Candidate, Catalogue, EntryPoint
 from kuma_sd.plugin.failure_place import unexpected
-from kuma_sd.plugin.hook_calls import HookTransform, Listeners
+from kuma_sd.plugin.hook_implementations import HookTransform, Listeners
 from kuma_sd.plugin.interfaces import CommandPlugin, OutputPlugin, SourcePlugin, TransformPlugin
 
 AnyPlugin = SourcePlugin | TransformPlugin | OutputPlugin
@@ -147,12 +147,12 @@ class Plugins:
     @property
     def listeners(self) -> Listeners:
         """Who listens to events."""
-        return hook_calls.listeners(self.manager)
+        return hook_implementations.listeners(self.manager)
 
     @cached_property
     def transforms(self) -> list[HookTransform]:
         """The steps that hooks add to every chain; to be asked for once all is loaded."""
-        return hook_calls.transforms(self.manager)
+        return hook_implementations.transforms(self.manager)
 
     def available(self) -> list[Available]:
         """List the plugins that can be loaded, sorted, without importing them."""

@@ -9,7 +9,7 @@ from kuma_sd.core.publication import Publication
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.label_limits import LabelLimits
 from kuma_sd.plugin.context import Context, Contributions
-from kuma_sd.plugin.hook_calls import TRANSFORM, HookTransform
+from kuma_sd.plugin.hook_implementations import TRANSFORM, HookTransform
 from kuma_sd.plugin.interfaces import Output, Source, Transform
 from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.label_profiles import LabelProfile

@@ -30,7 +30,7 @@ from kuma_sd.runtime.published_files import PUBLISHED, completed, published_grou
 from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings
 from kuma_sd.state import snapshot_file
-from kuma_sd.state.reader import find_codec
+from kuma_sd.state.offline_reader import find_codec
 from kuma_sd.state.saver import State
 from kuma_sd.system.threads import Threads, Worker
 from kuma_sd.web.endpoints.published import PublishedContent, lines_of

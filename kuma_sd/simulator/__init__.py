@@ -17,7 +17,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 from kuma_sd.simulator.api_server import ApiServer
 from kuma_sd.simulator.control_plane import SimulatedControlPlane
 from kuma_sd.simulator.dataplane import Dataplane
-from kuma_sd.simulator.generated import GeneratedWorld
+from kuma_sd.simulator.generated_world import GeneratedWorld
 from kuma_sd.simulator.kuma_versions import EVERYTHING, KumaVersion, kuma
 from kuma_sd.simulator.recording import Recording
 from kuma_sd.simulator.traffic import TrafficCounts

@@ -16,7 +16,7 @@ from kuma_sd import SourceStatus
 from kuma_sd.pipeline import event_delivery
 from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.pipeline.guard import GuardStatus
-from kuma_sd.plugin.hook_calls import Listener
+from kuma_sd.plugin.hook_implementations import Listener
 from kuma_sd.telemetry.control_plane_status import HeldTargets
 from kuma_sd.testing import group, publication, snapshot
 

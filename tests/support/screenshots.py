@@ -26,7 +26,7 @@ from kuma_sd.runtime.status_collector import StatusCollector
 from kuma_sd.service.http_app import page_data_of
 from kuma_sd.settings.loader import load
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
-from kuma_sd.simulator.generated import labels_of_tags
+from kuma_sd.simulator.generated_world import labels_of_tags
 from kuma_sd.telemetry.history import FINE
 from kuma_sd.telemetry.status import Status
 from kuma_sd.web.application import Application

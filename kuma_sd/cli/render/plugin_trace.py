@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from kuma_sd.cli.main import COMMANDS
 from kuma_sd.plugin.catalogue import Available
-from kuma_sd.plugin.hook_calls import TRANSFORM, implementations
 from kuma_sd.plugin.hook_check import EVENTS, HOOKS, arguments_of
+from kuma_sd.plugin.hook_implementations import TRANSFORM, implementations
 from kuma_sd.plugin.manager import KINDS
 from kuma_sd.settings.loader import Settings
 

@@ -12,9 +12,9 @@ from kuma_sd.core.logger import Logger
 from kuma_sd.web.paths import lane_of
 from kuma_sd.web.server.access_control import AccessControl
 from kuma_sd.web.server.limits import ConnectionLimits
-from kuma_sd.web.server.live_config import LiveConfig, check_losses
 from kuma_sd.web.server.serving import Serving
 from kuma_sd.web.server.web_config import Reading
+from kuma_sd.web.server.web_config_watcher import WebConfigWatcher, check_losses
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -79,7 +79,7 @@ class WebListeners:
         self._start = start
         self._stop = stop
         self._limits = limits
-        self._config = LiveConfig(Reading(settings.config_file).config())
+        self._config = WebConfigWatcher(Reading(settings.config_file).config())
         self._serving: dict[str, Serving] = {}
 
     def open(self) -> None:

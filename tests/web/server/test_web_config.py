@@ -14,8 +14,8 @@ from waiting import eventually
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.system.threads import Threads
-from kuma_sd.web.server.live_config import LiveConfig, check_losses
 from kuma_sd.web.server.web_config import Reading, WebConfig
+from kuma_sd.web.server.web_config_watcher import WebConfigWatcher, check_losses
 
 HASHED = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
 
@@ -168,18 +168,18 @@ def test_a_certificate_can_stand_in_the_file_itself(directory: Path) -> None:
 
 
 @pytest.fixture
-def live(directory: Path, tmp_path: Path) -> Iterator[tuple[LiveConfig, Path]]:
+def live(directory: Path, tmp_path: Path) -> Iterator[tuple[WebConfigWatcher, Path]]:
     for name in ("cert.pem", "key.pem", "ca.pem"):
         shutil.copy(directory / name, tmp_path)
     path = written(tmp_path, TLS + "}")
-    config = LiveConfig(Reading(path).config())
+    config = WebConfigWatcher(Reading(path).config())
     threads = Threads()
     threads.start("web config", config)
     yield config, path
     assert threads.stop(timeout=5) == []
 
 
-def test_an_edit_is_taken_over(live: tuple[LiveConfig, Path], caplog: pytest.LogCaptureFixture) -> None:
+def test_an_edit_is_taken_over(live: tuple[WebConfigWatcher, Path], caplog: pytest.LogCaptureFixture) -> None:
     config, path = live
     before = config.now
     path.write_text(f"{TLS}}}\nbasic_auth_users: {{alice: {HASHED}}}")
@@ -206,7 +206,7 @@ def replaced(path: Path, text: str) -> None:
     ],
 )
 def test_an_emptied_file_turns_nothing_off(
-    live: tuple[LiveConfig, Path], text: str, lost: str, caplog: pytest.LogCaptureFixture
+    live: tuple[WebConfigWatcher, Path], text: str, lost: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     config, path = live
     before = config.now
@@ -217,7 +217,7 @@ def test_an_emptied_file_turns_nothing_off(
 
 
 def test_what_the_file_says_is_not_wanted_is_turned_off_and_that_is_said_aloud(
-    live: tuple[LiveConfig, Path], caplog: pytest.LogCaptureFixture
+    live: tuple[WebConfigWatcher, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     config, path = live
     replaced(path, "tls_server_config: {}")
@@ -272,7 +272,7 @@ def test_a_rate_limit_that_is_none_is_refused(directory: Path, text: str, reason
 
 
 def test_a_broken_edit_leaves_the_old_one_and_is_said_in_one_line(
-    live: tuple[LiveConfig, Path], caplog: pytest.LogCaptureFixture
+    live: tuple[WebConfigWatcher, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     config, path = live
     before = config.now
@@ -285,7 +285,7 @@ def test_a_broken_edit_leaves_the_old_one_and_is_said_in_one_line(
 
 
 def test_a_new_certificate_is_taken_over_also_when_it_comes_in_two_steps(
-    live: tuple[LiveConfig, Path], caplog: pytest.LogCaptureFixture
+    live: tuple[WebConfigWatcher, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     config, path = live
     before = config.now

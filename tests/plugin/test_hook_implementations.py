@@ -5,7 +5,7 @@ import pytest
 
 from kuma_sd import Labels, Target, TransformError, hookimpl
 from kuma_sd.plugin.catalogue import Direct
-from kuma_sd.plugin.hook_calls import HookTransform
+from kuma_sd.plugin.hook_implementations import HookTransform
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.testing import target
 

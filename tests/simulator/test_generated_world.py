@@ -3,7 +3,7 @@ import ipaddress
 import pytest
 
 from kuma_sd.simulator import GeneratedWorld
-from kuma_sd.simulator.generated import labels_of_tags
+from kuma_sd.simulator.generated_world import labels_of_tags
 
 
 def test_the_same_seed_makes_the_same_world_and_the_same_changes() -> None:

@@ -1,4 +1,4 @@
-"""Call the hooks of loaded plugins: each plugin on its own, so that a failure has a name and stops no other."""
+"""Find the hooks that loaded plugins implement, each with the name of its plugin."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -42,7 +42,7 @@ def check_losses(before: WebConfig, after: WebConfig) -> None:
             _log.warning("the web configuration drops protection", dropped=what, path=after.path)
 
 
-class LiveConfig:
+class WebConfigWatcher:
     """The current web configuration: read again when its file, or one that it names, changes.
 
     Args:
