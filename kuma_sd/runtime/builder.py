@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from kuma_sd.core.errors import ConfigError, KumaSDError, Mistakes
+from kuma_sd.core.errors import ConfigError, Mistakes
 from kuma_sd.core.publication import Publication
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.label_limits import LabelLimits
@@ -13,7 +13,7 @@ from kuma_sd.plugin.hook_implementations import TRANSFORM, HookTransform
 from kuma_sd.plugin.interfaces import Output, Source, Transform
 from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.label_profiles import LabelProfile
-from kuma_sd.runtime.opener import Opener, Owner, guarded
+from kuma_sd.runtime.opener import Opener
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
 from kuma_sd.web.paths import is_reserved
 
@@ -105,24 +105,6 @@ def build(settings: Settings, running: Components | None = None) -> Components:
     limits = LabelLimits(settings.core.max_labels, settings.core.max_label_value_length)
     paths = dict.fromkeys(map(path_of, settings.outputs))
     return components._replace(chains=tuple((path, _chain(path, limits, components, before)) for path in paths))
-
-
-def start_outputs(outputs: Mapping[str, Output]) -> None:
-    """Start outputs in order; if one cannot be started, close those before it.
-
-    Raises:
-        OutputError: one cannot be started.
-        PluginError: a plugin fails.
-    """
-    started: list[Output] = []
-    try:
-        for name, output in outputs.items():
-            guarded(Owner(f"output {name}"), output.start)
-            started.append(output)
-    except KumaSDError:
-        for output in reversed(started):
-            output.close()
-        raise
 
 
 def path_of(output: OutputSettings) -> Path:

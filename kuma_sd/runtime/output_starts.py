@@ -1,10 +1,12 @@
-"""Start the outputs of a daemon side by side; one that blocks delays no other for ever."""
+"""Start outputs: side by side for a daemon, so that one that blocks delays no other; in order for a single run."""
 
 from collections.abc import Callable, Mapping
 
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.pipeline.output_start import OutputStart
 from kuma_sd.pipeline.output_worker import OutputWorker
+from kuma_sd.plugin.interfaces import Output
+from kuma_sd.runtime.opener import Owner, guarded
 
 
 def start_workers(workers: Mapping[str, OutputWorker], give_up: Callable[[], bool]) -> None:
@@ -27,3 +29,21 @@ def start_workers(workers: Mapping[str, OutputWorker], give_up: Callable[[], boo
             for other in reversed(starts):
                 other.abandon()
             raise start.error.within(f"output {start.name}")
+
+
+def start_outputs(outputs: Mapping[str, Output]) -> None:
+    """Start outputs in order; if one cannot be started, close those before it.
+
+    Raises:
+        OutputError: one cannot be started.
+        PluginError: a plugin fails.
+    """
+    started: list[Output] = []
+    try:
+        for name, output in outputs.items():
+            guarded(Owner(f"output {name}"), output.start)
+            started.append(output)
+    except KumaSDError:
+        for output in reversed(started):
+            output.close()
+        raise
