@@ -138,10 +138,15 @@ def report(name: str, work: Callable[[], int]) -> int:
     except BrokenPipeError:
         if not _stdout_is_broken():
             raise
-        # Prevents another attempt to flush when the interpreter exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_stdout_up()
         # As after help, where most versions of argparse ignore this error; that of Python 3.11.2 does not.
         return 0
+    except OSError as error:
+        if not _stdout_fails():
+            raise
+        _give_stdout_up()
+        print(f"{name}: standard output cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
     return status
 
 
@@ -291,6 +296,22 @@ def _status_of(work: Callable[[], int]) -> int:
     except SystemExit as end:
         # argparse's --help exits this way.
         return int(end.code or 0)
+
+
+def _stdout_fails() -> bool:
+    """Tell whether standard output cannot be written, for example because the disk is full."""
+    try:
+        # What could not be written is still in the buffer, if there is one (PYTHONUNBUFFERED).
+        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), b"\n")
+    except OSError:
+        return True
+    return False
+
+
+def _give_stdout_up() -> None:
+    """Prevent another attempt to flush when the interpreter exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stdout_is_broken() -> bool:

@@ -60,22 +60,27 @@ class Mistakes:
     """Collects mistakes in settings, so that all of them are reported at once."""
 
     def __init__(self) -> None:
-        self._found: dict[str, None] = {}
+        self._found: dict[str, ConfigError | PluginError] = {}
 
     def attempt(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """Call a function and return its result; collect the mistakes that it raises and return None."""
         try:
             return work(*args, **kwargs)
         except ConfigError as error:
-            self._found.update(dict.fromkeys(error.mistakes))
-            return None
+            self._found.update(dict.fromkeys(error.mistakes, error))
+        except PluginError as error:
+            self._found[str(error)] = error
+        return None
 
     def check(self) -> None:
         """Raise the collected mistakes, if there are any.
 
         Raises:
+            PluginError: a plugin fails, and nothing else is wrong; it has its cause.
             ConfigError: with every mistake, each once.
         """
+        if len(self._found) == 1 and isinstance(error := next(iter(self._found.values())), PluginError):
+            raise error
         if self._found:
             raise ConfigError(*self._found)
 

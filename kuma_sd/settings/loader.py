@@ -29,6 +29,7 @@ from kuma_sd.settings.schema import (
     declare,
     declare_lists,
     options_for_outputs,
+    options_of_plugin,
 )
 from kuma_sd.settings.secret_exposure import exposed
 from kuma_sd.settings.unknown_options import check_file, comments_in_values
@@ -148,15 +149,17 @@ def load(
     if instances is None:
         mistakes.check()
     assert instances is not None
-    plugins, files = _load_hooks(precedence, plugins)
-    schema = declare(instances, plugins)
-    texts, namespace = precedence.parse(schema)
+    plugins, files = mistakes.attempt(_load_hooks, precedence, plugins) or (plugins, ())
+    usable = _usable(instances, plugins, mistakes)
+    schema = declare(usable, plugins)
+    # Flags of an instance whose plugin cannot be loaded are unknown, but no mistake of their own.
+    texts, namespace = precedence.parse(schema) if usable == instances else precedence.parse_known(schema)
     in_file, warnings = _discover_in_file(precedence), list[str]()
     if precedence.file:
-        mistakes.attempt(check_file, precedence.file, schema, instances, in_file, plugins.fresh())
+        mistakes.attempt(check_file, precedence.file, schema, usable, in_file, plugins.fresh())
         warnings += comments_in_values(precedence.file)
     warnings += precedence.ignored(schema, namespace, set(in_file.names) - set(instances.names))
-    settings = _read(Values(texts), instances, plugins, mistakes)
+    settings = _read(Values(texts), usable, plugins, mistakes)
     warnings += exposed(settings.effective, precedence.path)
     # The content that was loaded, whatever the files hold by now.
     core = replace(settings.core, plugin_file=files)
@@ -180,6 +183,19 @@ def _load_hooks(precedence: Precedence, plugins: Plugins) -> tuple[Plugins, tupl
             except PluginError as error:
                 raise error.within(texts[CORE, option].origin) from error.__cause__
     return plugins, files
+
+
+def _usable(instances: Instances, plugins: Plugins, mistakes: Mistakes) -> Instances:
+    """Return the instances whose plugins can be loaded; that another cannot is a mistake like others."""
+
+    def of(found: tuple[Instance, ...]) -> tuple[Instance, ...]:
+        return tuple(each for each in found if mistakes.attempt(options_of_plugin, each, plugins) is not None)
+
+    return instances._replace(
+        control_planes=of(instances.control_planes),
+        outputs=of(instances.outputs),
+        transforms=of(instances.transforms),
+    )
 
 
 def _read(values: Values, instances: Instances, plugins: Plugins, mistakes: Mistakes) -> Settings:

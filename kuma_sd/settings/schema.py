@@ -269,10 +269,10 @@ def declare(instances: Instances, plugins: Plugins) -> Schema:
     for output in instances.outputs:
         shared = [Declaration(output.name, each, inherited=True) for each in options_for_outputs()]
         owner = partial(_owner, output, plugins)
-        own = [Declaration(output.name, each, owner=owner) for each in _options_of_plugin(output, plugins)]
+        own = [Declaration(output.name, each, owner=owner) for each in options_of_plugin(output, plugins)]
         groups.append(SchemaGroup(output.name, f"[{output.name}]: output {output.value}", (*own, *shared)))
     for transform in instances.transforms:
-        own = [Declaration(transform.name, each) for each in _options_of_plugin(transform, plugins)]
+        own = [Declaration(transform.name, each) for each in options_of_plugin(transform, plugins)]
         groups.append(SchemaGroup(transform.name, f"[{transform.name}]: transform {transform.value}", tuple(own)))
     return Schema(groups)
 
@@ -282,7 +282,7 @@ def _declare_sources(instances: Instances, plugins: Plugins) -> list[SchemaGroup
     for_all: dict[str, Declaration] = {}
     of_one: list[SchemaGroup] = []
     for control_plane in instances.control_planes:
-        options = _options_of_plugin(control_plane, plugins)
+        options = options_of_plugin(control_plane, plugins)
         for each in options:
             # Sources may share an option name: each parses it with its own type; the flag shows the help of the first.
             mine = Declaration(CORE, each, owner=partial(_owner, control_plane, plugins))
@@ -308,7 +308,12 @@ def _owner(instance: Instance, plugins: Plugins) -> str:
     return f"{instance.kind} '{instance.plugin}' of {plugins.provider(instance.kind, instance.plugin)}"
 
 
-def _options_of_plugin(instance: Instance, plugins: Plugins) -> tuple[Option, ...]:
+def options_of_plugin(instance: Instance, plugins: Plugins) -> tuple[Option, ...]:
+    """List the options of the plugin that an instance names.
+
+    Raises:
+        PluginError: the plugin cannot be loaded.
+    """
     loaders: dict[str, Callable[[str], AnyPlugin]] = {
         "source": plugins.source,
         "transform": plugins.transform,

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import types
@@ -109,6 +110,23 @@ def test_an_error_is_one_line_and_a_status(
     replace(raising(error))
     assert main(["run"]) == status
     assert capsys.readouterr() == ("", line)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["version", "plugins", "--help"])
+def test_a_full_disk_behind_standard_output_is_one_line_and_a_status(command: str, unbuffered: str) -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 (a device)
+        ended = subprocess.run(
+            [sys.executable, "-m", "kuma_sd", command],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert ended.stderr.startswith("kuma-sd: standard output cannot be written: ")
 
 
 def test_an_unexpected_exception_keeps_its_traceback(replace: Replace) -> None:

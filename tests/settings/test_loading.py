@@ -1,3 +1,4 @@
+import importlib
 import itertools
 import subprocess
 import sys
@@ -340,10 +341,24 @@ def test_only_plugins_that_are_configured_are_loaded() -> None:
 
 
 def test_a_broken_plugin_that_is_configured_is_an_error() -> None:
+    file_sd = Direct("output.file_sd", importlib.import_module("kuma_sd_bundled.file_sd"))
     with pytest.raises(PluginError) as raised:
-        settings_of(plugins=Plugins([Direct("source.grpc", object()), Direct("output.file_sd", object())]))
+        settings_of(plugins=Plugins([Direct("source.grpc", object()), file_sd]))
     reason = "it has no kuma_sd_source_plugin() that returns a description"
     assert str(raised.value) == f"source 'grpc' of no distribution cannot be loaded: {reason}"
+
+
+def test_plugins_that_cannot_be_loaded_are_reported_with_all_other_mistakes() -> None:
+    with pytest.raises(ConfigError) as raised:
+        settings_of(
+            *("--guard-hold=soon", "--output=nosuch", "--nosuch-path=x"),
+            plugins=Plugins([Direct("source.grpc", object())]),
+        )
+    grpc, nosuch, hold = raised.value.mistakes
+    reason = "it has no kuma_sd_source_plugin() that returns a description"
+    assert grpc == f"source 'grpc' of no distribution cannot be loaded: {reason}"
+    assert nosuch.startswith("flag --output: there is no output 'nosuch'")
+    assert hold.startswith("flag --guard-hold: 'soon' is not a duration")
 
 
 def test_options_that_do_not_fit_together_are_refused() -> None:
