@@ -192,9 +192,7 @@ def _usable(instances: Instances, plugins: Plugins, mistakes: Mistakes) -> Insta
         return tuple(each for each in found if mistakes.attempt(options_of_plugin, each, plugins) is not None)
 
     return instances._replace(
-        control_planes=of(instances.control_planes),
-        outputs=of(instances.outputs),
-        transforms=of(instances.transforms),
+        control_planes=of(instances.control_planes), outputs=of(instances.outputs), transforms=of(instances.transforms)
     )
 
 
