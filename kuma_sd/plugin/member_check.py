@@ -1,6 +1,7 @@
 """Find members of a plugin's object that the daemon would overlook, or could not call: misspelt ones, for example."""
 
 import inspect
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Any
@@ -20,8 +21,12 @@ def faults(instance: object, required: type, optional: Sequence[type]) -> Iterat
     known = {name: interface for interface in (required, *optional) for name in members_of(interface)}
     what = type(instance).__name__
     offered = {name for name in dir(instance) if not name.startswith("_")}
+    inherited = {name for name in offered & known.keys() if _is_inherited(instance, name, known[name])}
     for name in sorted(offered - known.keys()):
         meant = [other for other in sorted(known.keys() - offered) if _similarity(name, other) >= SIMILAR]
+        if callable(getattr(instance, name)):
+            # A misspelt method may be meant to replace an empty one of the base class.
+            meant += [other for other in sorted(inherited) if _is_slip(name, other)]
         if meant:
             yield f"{what}.{name} is never used; did you mean {meant[0]} ({known[meant[0]].__name__})?"
     for name in sorted(members_of(required) - offered):
@@ -35,6 +40,10 @@ def members_of(interface: type) -> set[str]:
     return {name for name in vars(interface) if not name.startswith("_")}
 
 
+def _is_inherited(instance: object, name: str, interface: type) -> bool:
+    return getattr(type(instance), name, None) is getattr(interface, name)
+
+
 def _uncallable(what: str, name: str, member: Any, declared: Any) -> Iterator[str]:  # noqa: ANN401 (any member)
     if isinstance(declared, property):
         return
@@ -43,6 +52,12 @@ def _uncallable(what: str, name: str, member: Any, declared: Any) -> Iterator[st
         inspect.signature(member).bind(*parameters)
     except TypeError:
         yield f"{what}.{name} cannot be called as {name}({', '.join(parameters)})"
+
+
+def _is_slip(name: str, other: str) -> bool:
+    """Tell whether letters are swapped, or one is missing or too many; `restart` and `state` are not `start`."""
+    here, there = Counter(name), Counter(other)
+    return ((here - there) + (there - here)).total() <= 1
 
 
 def _similarity(name: str, other: str) -> float:

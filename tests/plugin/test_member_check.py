@@ -35,6 +35,26 @@ def test_a_misspelt_member_is_named_with_what_was_meant() -> None:
     ]
 
 
+def test_a_misspelt_member_is_named_though_the_base_class_has_an_empty_one_of_the_right_name() -> None:
+    class Misspelt(Plain):
+        closed = False
+
+        def strat(self) -> None: ...
+
+    assert list(faults(Misspelt(), Output, OF_OUTPUTS)) == [
+        "Misspelt.strat is never used; did you mean start (Output)?"
+    ]
+
+
+def test_a_method_with_a_similar_name_of_its_own_is_no_fault() -> None:
+    class Stateful(Plain):
+        def restart(self) -> None: ...
+        def state(self) -> None: ...
+        def stats(self) -> None: ...
+
+    assert list(faults(Stateful(), Output, OF_OUTPUTS)) == []
+
+
 def test_what_is_missing_and_what_cannot_be_called_is_named() -> None:
     class Half:
         status = None
