@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from kuma_sd.core.errors import KumaSDError, Mistakes, PluginError
 from kuma_sd.core.logger import Logger
+from kuma_sd.plugin.code_place import unexpected
 from kuma_sd.plugin.context import Context
-from kuma_sd.plugin.failure_place import unexpected
 from kuma_sd.plugin.interfaces import Output, Source
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, TransformSettings
 from kuma_sd.state.instance_directory import make_instance_directory

@@ -12,6 +12,7 @@ from kuma_sd.core.text import duration
 from kuma_sd.pipeline.control_plane import ControlPlaneView
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.pipeline.source_worker import SourceWorker
+from kuma_sd.plugin.code_place import current_place
 from kuma_sd.plugin.context import Context
 from kuma_sd.runtime.builder import Components
 from kuma_sd.runtime.daemon import Daemon
@@ -129,7 +130,9 @@ class StatusCollector:
         moved = {"main thread": self._main, "observer": self._looked, "pipeline": beat}
         for name, when in moved.items():
             if now - when > STUCK:
-                yield f"{name}: it has not moved for {duration(now - when)}"
+                # A plugin's transform may block.
+                place = current_place(name)
+                yield f"{name}: it has not moved for {duration(now - when)}{place and f'; it is in {place}'}"
 
     def _control_plane(self, name: str, worker: SourceWorker, components: Components) -> ControlPlaneStatus:
         settings, context = components.sources[name][0], components.contexts["source", name]

@@ -12,6 +12,7 @@ from waiting import eventually
 from kuma_sd import Change, Labels, Publication, SourceError, hookimpl
 from kuma_sd.explain import ExplainInputs, answer, parse_selector
 from kuma_sd.plugin.manager import Plugins
+from kuma_sd.runtime import status_collector
 from kuma_sd.runtime.builder import build
 from kuma_sd.settings.loader import Settings
 from kuma_sd.testing import assignment, snapshot
@@ -176,3 +177,26 @@ def test_explain_shows_the_hook_as_a_step_with_the_name_of_the_plugin(tmp_path: 
     (step,) = [step for trace in explanation.chains[0].traces for step in trace.steps if step.name == "mine"]
     assert str(step).startswith("mine (kuma_sd_transform)")
     assert step.added == {"by": "mine"}
+
+
+def test_a_transform_that_blocks_the_pipeline_is_named_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    class Blocks:
+        @hookimpl
+        def kuma_sd_transform(self, labels: Labels) -> list[Labels]:
+            entered.set()
+            release.wait(30)
+            return [labels]
+
+    with observed(tmp_path, *ONE, hooks=Blocks()) as daemon:
+        daemon.source.send("a")
+        try:
+            assert entered.wait(10)
+            monkeypatch.setattr(status_collector, "STUCK", -1.0)
+            (stuck,) = (reason for reason in daemon.collector.status().stuck if reason.startswith("pipeline"))
+        finally:
+            release.set()
+        assert "; it is in test_hooks.py, line " in stuck
