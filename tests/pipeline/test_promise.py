@@ -174,6 +174,8 @@ class Promise(RuleBasedStateMachine):
         self.names_on_disk = self.names_in_file
         for plane in [*self.planes, *self.leaving]:
             plane.flush()
+        for plane in self.left:
+            plane.on_disk = None
 
     def _read(self, files: dict[str, bytes]) -> Iterable[LastGoodTargets]:
         for file, content in files.items():
@@ -489,6 +491,9 @@ class Promise(RuleBasedStateMachine):
         self._restart()
 
     def _forget_what_is_not_on_disk(self) -> None:
+        # That these may go was decided in the last second, and is not on disk.
+        self.leaving += [plane for plane in self.left if plane.on_disk is not None]
+        self.left = [plane for plane in self.left if plane.on_disk is None]
         for plane in [*self.planes, *self.leaving]:
             plane.crash(self._in_file(plane))
         self.output_works, self.expected = True, self.file
