@@ -18,6 +18,7 @@ from kuma_sd.runtime.daemon import STOP_TIMEOUT, Daemon
 from kuma_sd.runtime.status_collector import StatusCollector
 from kuma_sd.service.reloader import Reloader, ReloadSteps
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
+from kuma_sd.system.descriptors import raise_descriptor_limit
 from kuma_sd.system.file_watcher import FileWatcher
 from kuma_sd.system.log_format import configure, drain, write_in_thread
 from kuma_sd.system.memory import give_back
@@ -88,6 +89,7 @@ class Service:
         """
         # Block signals before the first thread starts: no handler can interrupt code that holds a lock.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        raise_descriptor_limit()
         write_in_thread()
         try:
             return self._run()

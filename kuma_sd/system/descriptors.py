@@ -2,11 +2,33 @@
 
 import contextlib
 import os
+import resource
 import select
 from typing import TextIO
 
 WRITABLE_TIMEOUT = 1.0
 """Maximum wait for a reader to make room in a pipe, in seconds."""
+
+ENOUGH_DESCRIPTORS = 32768
+"""Number of descriptors that is enough for any use of them; that of the systemd unit."""
+
+
+def raise_descriptor_limit() -> None:
+    """Allow this process as many descriptors as its hard limit does.
+
+    The soft limit is usually 1024, for programs that call ``select``. Neither this program nor its
+    libraries do.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = ENOUGH_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def share_of_descriptors(part: int) -> int:
+    """Return a part of the descriptors that this process may have, like 4 for a quarter."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return (ENOUGH_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft) // part
 
 
 def open_standard_descriptors() -> None:

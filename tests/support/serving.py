@@ -15,7 +15,7 @@ from kuma_sd.web.server.tls import ServerContext
 
 Address = tuple[str, int]
 
-QUICK = ConnectionLimits(threads=2, connections=20, silence=0.3, request=0.3, answer=0.6)
+QUICK = ConnectionLimits(threads=2, connections=20, silence=0.3, idle=0.3, request=0.3, answer=0.6)
 """Little patience, so that tests of it are quick."""
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from kuma_sd.core.logger import Logger
 from kuma_sd.web.server.exchange import Exchange, Sending, refusal
-from kuma_sd.web.server.limits import ConnectionLimits
+from kuma_sd.web.server.limits import ConnectionLimits, Standing
 from kuma_sd.web.server.request_head import LARGEST_HEAD, BadRequestError, RequestHead, parse_head
 from kuma_sd.web.server.tls import ServerContext
 
@@ -83,6 +83,7 @@ class Connection:
         self._more = False
         self._has_ended = False
         self._keeps_alive = True
+        self._has_good_answer = False
 
     @property
     def waits_for_client(self) -> bool:
@@ -90,9 +91,11 @@ class Connection:
         return self.phase in (Phase.RECEIVING, Phase.LINGERING)
 
     @property
-    def importance(self) -> int:
-        """How much would be lost with it: 2 while its response is generated, 1 while it is sent, otherwise 0."""
-        return {Phase.WORKING: 2, Phase.SENDING: 1}.get(self.phase, 0)
+    def standing(self) -> Standing:
+        """What would be lost with it."""
+        if self.phase is Phase.RECEIVING:
+            return Standing.IDLE if self._has_good_answer else Standing.ASKING
+        return Standing.ANSWERING if self.phase in (Phase.WORKING, Phase.SENDING) else Standing.DONE
 
     @property
     def is_working(self) -> bool:
@@ -131,6 +134,7 @@ class Connection:
         self._outgoing.extend(memoryview(piece) for piece in sending.pieces if piece)
         self._more = sending.more
         self._keeps_alive = sending.keeps_alive
+        self._has_good_answer = sending.is_good
         self.phase = Phase.SENDING
         self.since = now
         self.events = selectors.EVENT_WRITE
@@ -188,6 +192,16 @@ class Connection:
         """Tell whether a timeout expired."""
         return now >= self.deadline or (self.phase is Phase.SENDING and now >= self.since + self._limits.silence)
 
+    def give_way(self) -> None:
+        """Close the connection for others. A response that is complete is still delivered."""
+        with contextlib.suppress(OSError, ConnectionEndedError):
+            if self.phase is Phase.HOLDING:
+                for piece in self._outgoing:
+                    self.wire.send(piece)
+            # With unread data, closing would reset the connection before the client has read its response.
+            self._received()
+        self.close()
+
     def close(self) -> None:
         """Close the connection."""
         self.is_closed = True
@@ -197,7 +211,8 @@ class Connection:
     def _finish(self, now: float) -> None:
         self.exchange = None
         if self._keeps_alive and not self._has_ended:
-            self._enter(Phase.RECEIVING, now, self._limits.silence, selectors.EVENT_READ)
+            patience = self._limits.idle if self._has_good_answer else self._limits.silence
+            self._enter(Phase.RECEIVING, now, patience, selectors.EVENT_READ)
             return
         self._enter(Phase.LINGERING, now, min(1.0, self._limits.silence), selectors.EVENT_READ)
         try:
@@ -250,7 +265,6 @@ class Connection:
                 self._buffer += data
         if was_empty and self._buffer:
             # The request timeout starts at the first byte.
-            self.since = now
             self.deadline = now + self._limits.request
 
     def _received(self) -> bytes:

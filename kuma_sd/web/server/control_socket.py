@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _log = Logger(__name__)
 
-LIMITS = ConnectionLimits(threads=2, connections=64, connections_of_client=64)
+LIMITS = ConnectionLimits(threads=2, connections=64)
 """Limits of the control socket's clients."""
 
 LOOK_SECONDS = 5.0

@@ -31,12 +31,14 @@ class Sending(NamedTuple):
         more: whether more must be generated once these are sent.
         keeps_alive: whether another request may follow on the connection.
         later: whether it tells the client to come later.
+        is_good: whether the response is no error.
     """
 
     pieces: Sequence[bytes]
     more: bool
     keeps_alive: bool
     later: bool = False
+    is_good: bool = False
 
 
 class CutError(Exception):
@@ -86,7 +88,7 @@ class Exchange:
         if not more:
             self.close()
         later = not begun and any(name.lower() == "retry-after" for name, _ in self._fields)
-        return Sending(pieces, more, self._keeps_alive, later)
+        return Sending(pieces, more, self._keeps_alive, later, is_good=self._status < "4")
 
     def close(self) -> None:
         """Close the application's iterable."""

@@ -1,12 +1,13 @@
 """Limits of a listener's clients, and which connections to close when there are too many."""
 
+import enum
 import ipaddress
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from heapq import nsmallest
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,9 @@ class ConnectionLimits:
     Args:
         threads: number of requests of one lane answered at a time; of those that take long, always one.
         connections: maximum number of connections; leaves file descriptors for the daemon itself.
-        connections_of_client: maximum number of connections of one client.
         silence: maximum time without data sent or received, in seconds.
+        idle: how long a connection stays open after a good response, in seconds. Longer than most scrape intervals, so
+            that a connection is rarely closed at the moment when its next request arrives.
         request: maximum time to receive a request, including the TLS handshake, in seconds.
         answer: maximum time to generate and send a response, in seconds.
         hold: how long a response with ``Retry-After`` is held back, in seconds. A client that tries again at once, like
@@ -25,12 +27,21 @@ class ConnectionLimits:
     """
 
     threads: int = 3
-    connections: int = 400
-    connections_of_client: int = 100
+    connections: int = 1000
     silence: float = 5.0
+    idle: float = 75.0
     request: float = 5.0
     answer: float = 60.0
     hold: float = 1.0
+
+
+class Standing(enum.Enum):
+    """What would be lost with a connection."""
+
+    DONE = "nothing: its response is sent, or held back"
+    ASKING = "a request that is not complete; TLS handshakes included"
+    IDLE = "a connection that is open for another request, after a good response"
+    ANSWERING = "a response"
 
 
 class Occupant(Protocol):
@@ -42,15 +53,19 @@ class Occupant(Protocol):
 
     @property
     def since(self) -> float:
-        """When its current state began."""
+        """When its client last made progress."""
 
     @property
-    def importance(self) -> int:
-        """How much would be lost with it; nothing if 0."""
+    def standing(self) -> Standing:
+        """What would be lost with it."""
 
 
-TOGETHER = 10
-"""A tenth of a client's allowed connections is closed together when there are too many."""
+TOGETHER = 20
+"""A twentieth of the allowed connections is closed together, so that a flood of new connections costs little."""
+
+MODEST = 10
+"""Number of connections that any client may have without being closed before others. A scraper opens several at a time,
+while an attacker may have one from each of a thousand addresses."""
 
 T = TypeVar("T", bound=Occupant)
 
@@ -74,61 +89,35 @@ def client_of(host: str) -> str:
     return str(address)
 
 
-class Crowd(Generic[T]):
-    """The open connections, counted by client.
+def who_gives_way(connections: Collection[T], limits: ConnectionLimits) -> Sequence[T]:
+    """Return the connections to close to make room for new ones; none only if there are none.
+
+    First those that need nothing more. Then those whose request is incomplete, while they are at least half of all: a
+    new client keeps its place until half as many others as there is room for have come after it, whatever the rest do.
+    Then those that wait for another request. Those with a complete request only if most of all have one.
+
+    Among connections of equal standing, those of the client with the most are closed first, if it has many, and among
+    these the ones without progress for longest. So a client that sends its request at once and takes its response is
+    not displaced by slow clients, from however many addresses.
 
     Args:
+        connections: all open connections.
         limits: the limits.
     """
+    standing = _whose_turn(Counter(connection.standing for connection in connections))
+    candidates = [connection for connection in connections if connection.standing is standing]
+    numbers = Counter(connection.client for connection in candidates)
 
-    def __init__(self, limits: ConnectionLimits) -> None:
-        self._limits = limits
-        self._connections: set[T] = set()
-        # Kept up to date, since counting takes longer than all else that a connection costs.
-        self._numbers: Counter[str] = Counter()
+    def use(connection: T) -> tuple[int, float]:
+        return -max(numbers[connection.client], MODEST), connection.since
 
-    def __len__(self) -> int:
-        return len(self._connections)
+    together = 1 if standing is Standing.ANSWERING else 1 + limits.connections // TOGETHER
+    return nsmallest(together, candidates, key=use)
 
-    def __iter__(self) -> Iterator[T]:
-        return iter(self._connections)
 
-    def __contains__(self, connection: T) -> bool:
-        return connection in self._connections
-
-    def add(self, connection: T) -> None:
-        """Add a new connection."""
-        self._connections.add(connection)
-        self._numbers[connection.client] += 1
-
-    def remove(self, connection: T) -> None:
-        """Remove a connection."""
-        self._connections.remove(connection)
-        self._numbers[connection.client] -= 1
-        if not self._numbers[connection.client]:
-            del self._numbers[connection.client]
-
-    def who_gives_way(self, newcomer: str) -> Sequence[T]:
-        """Return the connections to close to make room for a new one; none if there is room.
-
-        Connections without a complete request, or with a response that is held back, are closed first, then those with
-        a response in progress; among them, those of the client with the most connections; among these, the one without
-        progress for longest. So slow clients cannot displace a client that sends its request at once and takes its
-        response. The unimportant are closed several at a time, so that a flood of new connections costs little.
-
-        Args:
-            newcomer: the client of the new connection.
-        """
-        candidates: Iterable[T]
-        if self._numbers[newcomer] >= self._limits.connections_of_client:
-            candidates = (connection for connection in self._connections if connection.client == newcomer)
-        elif len(self) >= self._limits.connections:
-            candidates = self._connections
-        else:
-            return ()
-
-        def use(connection: T) -> tuple[int, int, float]:
-            return connection.importance, -self._numbers[connection.client], connection.since
-
-        first, *others = nsmallest(1 + self._limits.connections_of_client // TOGETHER, candidates, key=use)
-        return [first, *(connection for connection in others if not connection.importance)]
+def _whose_turn(numbers: Counter[Standing]) -> Standing:
+    if numbers[Standing.DONE]:
+        return Standing.DONE
+    if numbers[Standing.ASKING] * 2 >= numbers.total():
+        return Standing.ASKING
+    return Standing.IDLE if numbers[Standing.IDLE] else Standing.ANSWERING

@@ -20,7 +20,7 @@ from kuma_sd.core.logger import Logger
 from kuma_sd.web.paths import Lane
 from kuma_sd.web.server.connection import PIECE, Connection, ConnectionEndedError
 from kuma_sd.web.server.exchange import CutError, Exchange, Sending
-from kuma_sd.web.server.limits import ConnectionLimits, Crowd, client_of
+from kuma_sd.web.server.limits import ConnectionLimits, client_of, who_gives_way
 from kuma_sd.web.server.tls import ServerContext
 from kuma_sd.web.server.workers import Lanes
 
@@ -67,7 +67,7 @@ class Serving:
         self._limits = limits or ConnectionLimits()
         self._tls = tls
         self._lane_of = lane_of
-        self._connections = Crowd[Connection](self._limits)
+        self._connections: set[Connection] = set()
         self._made: deque[Made] = deque()
         self._closing = threading.Event()
         self._waking: socket.socket | None = None
@@ -99,7 +99,9 @@ class Serving:
 
     def _turn(self) -> None:
         # Without connections there are no timeouts to check.
-        for key, _ in self._selector.select(self._tick if self._connections or self._accepts_again else None):
+        events = self._selector.select(self._tick if self._connections or self._accepts_again else None)
+        # Accept last: a request that has arrived is read before its connection could give way to a new one.
+        for key, _ in sorted(events, key=lambda event: event[0].fileobj is self.socket):
             key.data()
         now = time.monotonic()
         if now >= self._looks_again:
@@ -120,18 +122,30 @@ class Serving:
             except (BlockingIOError, ConnectionError):
                 return
             except OSError as error:
-                if not self._closing.is_set():
-                    _log.error("cannot accept connections", reason=error.strerror or error)
-                    self._selector.unregister(self.socket)
-                    self._accepts_again = time.monotonic() + PAUSE
-                return
-            self._welcome(wire, peer)
+                # Usually no descriptor is free, which is the same as a full table.
+                if not self._make_room():
+                    self._pause_accepting(error)
+                    return
+            else:
+                self._welcome(wire, peer)
+
+    def _pause_accepting(self, error: OSError) -> None:
+        _log.error("cannot accept connections", reason=error.strerror or error)
+        self._selector.unregister(self.socket)
+        self._accepts_again = time.monotonic() + PAUSE
+
+    def _make_room(self) -> bool:
+        """Close connections for new ones; return whether there were any."""
+        leaving = who_gives_way(self._connections, self._limits)
+        for connection in leaving:
+            self._forget(connection)
+            connection.give_way()
+        return bool(leaving)
 
     def _welcome(self, wire: socket.socket, peer: object) -> None:
         host = peer[0] if isinstance(peer, tuple) else ""
-        client = client_of(host)
-        for connection in self._connections.who_gives_way(client):
-            self._drop(connection)
+        if len(self._connections) >= self._limits.connections:
+            self._make_room()
         wire.setblocking(False)  # noqa: FBT003 (its only argument)
         try:
             if context := self._tls():
@@ -140,9 +154,10 @@ class Serving:
             # The client disconnected already.
             wire.close()
             return
-        connection = Connection(wire, client, host, self._limits, time.monotonic())
+        connection = Connection(wire, client_of(host), host, self._limits, time.monotonic())
         self._connections.add(connection)
-        self._watch(connection)
+        # Most requests have arrived already.
+        self._advance(connection)
 
     def _watch(self, connection: Connection) -> None:
         """Register the events that a connection waits for."""
@@ -218,12 +233,14 @@ class Serving:
                 self._advance(connection)
 
     def _drop(self, connection: Connection) -> None:
-        if connection not in self._connections:
-            return
+        if connection in self._connections:
+            self._forget(connection)
+            connection.close()
+
+    def _forget(self, connection: Connection) -> None:
         self._connections.remove(connection)
         if connection.registered:
             self._selector.unregister(connection.wire)
-        connection.close()
         # While a response is generated, the connection belongs to the worker thread.
         if connection.exchange and not connection.is_working:
             self._abandon(connection.exchange)

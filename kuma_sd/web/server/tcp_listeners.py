@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
+from kuma_sd.system.descriptors import share_of_descriptors
 from kuma_sd.web.paths import lane_of
 from kuma_sd.web.server.access_control import AccessControl
 from kuma_sd.web.server.limits import ConnectionLimits
@@ -158,6 +159,9 @@ class WebListeners:
 
     def _bind(self, addresses: Collection[str]) -> dict[str, Serving]:
         serving: dict[str, Serving] = {}
+        limits = self._limits or ConnectionLimits(
+            connections=min(ConnectionLimits.connections, share_of_descriptors(4))
+        )
         try:
             for address in addresses:
                 bound = bind(address)
@@ -169,7 +173,7 @@ class WebListeners:
                     lambda: self._settings.hosts,
                     only_local=local,
                 )
-                serving[address] = Serving(bound, access_control, self._limits, lambda: self._config.now.tls, lane_of)
+                serving[address] = Serving(bound, access_control, limits, lambda: self._config.now.tls, lane_of)
         except BaseException:
             for listener in serving.values():
                 listener.socket.close()

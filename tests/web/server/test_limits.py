@@ -1,11 +1,10 @@
 """What counts as one client, and who gives way."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pytest
 
-from kuma_sd.web.server.limits import ConnectionLimits, Crowd, client_of
+from kuma_sd.web.server.limits import MODEST, ConnectionLimits, Standing, client_of, who_gives_way
 
 
 @pytest.mark.parametrize(
@@ -27,65 +26,64 @@ def test_an_address_or_its_network_is_a_client(host: str, client: str) -> None:
 class Connection:
     client: str
     since: float
-    importance: int = 0
+    standing: Standing = Standing.ASKING
 
 
-LIMITS = ConnectionLimits(connections=4, connections_of_client=3)
+LIMITS = ConnectionLimits(connections=4)
 
 
-def gives_way(
-    connections: Iterable[Connection], newcomer: str, limits: ConnectionLimits = LIMITS
-) -> Sequence[Connection]:
-    crowd = Crowd[Connection](limits)
-    for connection in connections:
-        crowd.add(connection)
-    return crowd.who_gives_way(newcomer)
+def of(standing: Standing, number: int) -> list[Connection]:
+    """Return connections of different clients, the oldest first."""
+    return [Connection(f"{standing.name} {since}", float(since), standing) for since in range(number)]
 
 
-def test_with_room_nobody_gives_way() -> None:
-    assert gives_way([Connection("a", 1.0), Connection("a", 1.0)], "a") == ()
+def test_of_requests_that_do_not_come_the_oldest_gives_way() -> None:
+    asking = of(Standing.ASKING, 4)
+    assert who_gives_way([*asking[2:], *asking[:2]], LIMITS) == asking[:1]
 
 
-def test_who_has_gone_does_not_count() -> None:
-    crowd = Crowd[Connection](LIMITS)
-    connections = [Connection("a", 1.0) for _ in range(3)]
-    for connection in connections:
-        crowd.add(connection)
-    assert len(crowd.who_gives_way("a")) == 1
-    crowd.remove(connections[1])
-    assert crowd.who_gives_way("a") == ()
-    assert set(crowd) == {connections[0], connections[2]}
+def test_a_client_with_very_many_gives_way_first() -> None:
+    greedy = [Connection("greedy", 10.0 + number) for number in range(MODEST + 1)]
+    assert who_gives_way([*of(Standing.ASKING, 9), *greedy], LIMITS) == greedy[:1]
 
 
-def test_a_client_with_too_many_displaces_its_own() -> None:
-    connections = [Connection("a", 2.0), Connection("a", 1.0), Connection("a", 3.0)]
-    assert gives_way(connections, "a") == [connections[1]]
+def test_a_client_with_several_does_not_give_way_to_an_attacker_with_one_from_each_of_many_addresses() -> None:
+    honest = [Connection("honest", 10.0 + number) for number in range(MODEST)]
+    attackers = of(Standing.ASKING, 9)
+    assert who_gives_way([*honest, *attackers], LIMITS) == attackers[:1]
 
 
-def test_without_room_the_client_with_most_gives_way() -> None:
-    connections = [Connection("a", 9.0), Connection("a", 8.0), Connection("a", 7.0), Connection("b", 1.0)]
-    assert gives_way(connections, "c") == [connections[2]]
+def test_a_client_that_is_answered_much_is_not_taken_for_one_that_does_not_ask() -> None:
+    answering = [Connection("proxy", 0.0, Standing.ANSWERING) for _ in range(MODEST)]
+    asking = [*of(Standing.ASKING, MODEST), Connection("proxy", 100.0)]
+    assert who_gives_way([*answering, *asking], LIMITS) == asking[:1]
 
 
-def test_an_answer_that_is_sent_is_not_cut_off_for_those_who_wait_for_nothing() -> None:
-    sending = Connection("a", 1.0, importance=1)
-    waiting = [Connection(client, 5.0 + number) for number, client in enumerate("bcd")]
-    assert gives_way([sending, *waiting], "e") == waiting[:1]
+def test_those_whose_answers_are_sent_give_way_before_all_others() -> None:
+    done = [Connection("done", 100.0, Standing.DONE)]
+    assert who_gives_way([*done, *of(Standing.ASKING, 9), *of(Standing.IDLE, 9)], LIMITS) == done
 
 
-def test_who_waits_for_an_answer_gives_way_after_all_who_have_not_asked() -> None:
-    def working() -> Connection:
-        return Connection("a", 0.0, importance=2)
-
-    sending, waiting = Connection("a", 1.0, importance=1), Connection("a", 5.0)
-    assert gives_way([sending, working(), waiting], "a") == [waiting]
-    assert gives_way([sending, working(), working()], "a") == [sending]
-    assert len(gives_way([working(), working(), working()], "a")) == 1
+def test_requests_that_do_not_come_give_way_before_connections_that_were_answered() -> None:
+    asking = of(Standing.ASKING, 5)
+    assert who_gives_way([*of(Standing.IDLE, 3), *of(Standing.ANSWERING, 2), *asking], LIMITS) == asking[:1]
 
 
-def test_in_a_flood_several_that_wait_for_nothing_go_together() -> None:
-    limits = ConnectionLimits(connections=40, connections_of_client=40)
-    waiting = [Connection("a", float(number)) for number in range(39)]
-    sending = [Connection("a", 0.0, importance=1) for _ in range(40)]
-    assert gives_way([*sending[:1], *waiting], "a", limits) == waiting[:5]
-    assert len(gives_way(sending, "a", limits)) == 1
+def test_new_clients_keep_half_of_the_room_whatever_the_others_do() -> None:
+    idle, answering = of(Standing.IDLE, 3), of(Standing.ANSWERING, 3)
+    assert who_gives_way([*of(Standing.ASKING, 5), *idle, *answering], LIMITS) == idle[:1]
+    assert who_gives_way([*of(Standing.ASKING, 2), *answering], LIMITS) == answering[:1]
+
+
+def test_of_answers_the_one_that_is_not_taken_gives_way() -> None:
+    answering = of(Standing.ANSWERING, 9)
+    assert who_gives_way(answering[::-1], ConnectionLimits(connections=100)) == answering[:1]
+
+
+def test_in_a_flood_several_that_wait_for_nothing_give_way_together() -> None:
+    asking = of(Standing.ASKING, 40)
+    assert who_gives_way(asking, ConnectionLimits(connections=40)) == asking[:3]
+
+
+def test_where_there_is_nobody_nobody_gives_way() -> None:
+    assert who_gives_way([], LIMITS) == []

@@ -116,25 +116,6 @@ def test_answers_that_are_taken_slowly_take_no_thread_and_are_cut_off_in_time() 
             done.set()
 
 
-def test_who_keeps_a_request_to_itself_gives_way_to_who_sends_one() -> None:
-    with served(hello, ConnectionLimits(connections=20)) as address, contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(connected(address)) for _ in range(20)]
-        assert get(address).endswith(b"hello")
-        assert read_all(clients[0]) == b"", "the one that has been silent for longest"
-        clients[-1].sendall(HELLO)
-        assert greeting(clients[-1]).endswith(b"hello")
-
-
-def test_one_client_may_not_have_all_connections() -> None:
-    limits = ConnectionLimits(connections=20, connections_of_client=5)
-    with served(hello, limits) as address, contextlib.ExitStack() as stack:
-        greedy = [stack.enter_context(connected(address)) for _ in range(8)]
-        assert [read_all(client) for client in greedy[:3]] == [b""] * 3
-        for client in greedy[3:]:
-            client.sendall(HELLO)
-            assert greeting(client).endswith(b"hello")
-
-
 def long_lane(path: str) -> Lane:
     return {"/long": Lane.LONG, "/list": Lane.LISTS}.get(path, Lane.STATUS)
 
@@ -186,7 +167,7 @@ def test_a_flood_of_what_takes_long_leaves_room_for_others() -> None:
             assert go_on.wait(30)
         return hello(environment, start_response)
 
-    limits = ConnectionLimits(connections=20, connections_of_client=20)
+    limits = ConnectionLimits(connections=20)
     with served(answer, limits, lane_of=long_lane) as address, contextlib.ExitStack() as stack:
         for _ in range(30):
             stack.enter_context(connected(address)).sendall(HELLO.replace(b" / ", b" /long "))
@@ -207,16 +188,6 @@ def test_an_answer_that_says_to_come_later_is_held_back_without_a_thread() -> No
             client.sendall(HELLO.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         assert all(read_all(client).endswith(b"busy") for client in clients)
         assert time.monotonic() - begun >= 0.3
-
-
-def test_answers_that_are_held_back_give_way_to_others() -> None:
-    def answer(environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        return (busy if environment["PATH_INFO"] == "/busy" else hello)(environment, start_response)
-
-    with served(answer, ConnectionLimits(connections=10, hold=30)) as address, contextlib.ExitStack() as stack:
-        for _ in range(20):
-            stack.enter_context(connected(address)).sendall(HELLO.replace(b" / ", b" /busy "))
-        assert get(address).endswith(b"hello")
 
 
 def test_requests_that_come_together_are_answered_in_order() -> None:
