@@ -1,22 +1,24 @@
-"""Attack the daemon's listener while a scraper reads it; measure scrape times, and whether changes are published."""
+"""Attack the daemon's listener while scrapers read it; measure scrape times, and whether changes are published."""
 
 import argparse
 import base64
 import contextlib
 import http.client
 import json
+import ssl
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
 import bcrypt
+import trustme
 from daemon_process import kuma_sd
 from processes import Process
 from redis_server import free_port
@@ -35,6 +37,14 @@ LONGEST_SCRAPE = 1.0
 LONGEST_CHANGE = 5.0
 """Limit of the time from a change to the file, in seconds, including min-interval of 1 s."""
 
+ONE_ADDRESS = "one address"
+"""The key of scenarios whose attackers have the scrapers' address; those of others have thousands of addresses."""
+
+PATHS = ("/metrics", "/sd", "/-/healthy")
+"""What is scraped, all at the same time."""
+
+ALL = {"slow": 1000, "reader": 200, "guesser": 60, "explainer": 24, "sharder": 24}
+
 SCENARIOS: dict[str, dict[str, int]] = {
     "nobody attacks": {},
     "1,000 sockets that send a byte a second": {"slow": 1000},
@@ -42,7 +52,8 @@ SCENARIOS: dict[str, dict[str, int]] = {
     "60 password guessers": {"guesser": 60},
     "24 floods of explanations": {"explainer": 24},
     "24 floods of shards": {"sharder": 24},
-    "all of them": {"slow": 1000, "reader": 200, "guesser": 60, "explainer": 24, "sharder": 24},
+    "all of them": ALL,
+    "all of them, from the scrapers' address": ALL | {ONE_ADDRESS: 1},
 }
 
 
@@ -50,15 +61,16 @@ SCENARIOS: dict[str, dict[str, int]] = {
 class Outcome:
     """The measurements of one scenario, in seconds."""
 
-    scrapes: dict[str, list[float]] = field(default_factory=lambda: {"/metrics": [], "/sd": []})
+    scrapes: dict[str, list[float]] = field(default_factory=lambda: {path: [] for path in PATHS})
     changes: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    resets: list[str] = field(default_factory=list)
 
     @property
     def is_good(self) -> bool:
         """Whether all limits are met."""
         slowest = max(_percentile(times, 99) for times in self.scrapes.values())
-        return not self.failures and slowest < LONGEST_SCRAPE and max(self.changes) < LONGEST_CHANGE
+        return not (self.failures or self.resets) and slowest < LONGEST_SCRAPE and max(self.changes) < LONGEST_CHANGE
 
     def row(self, name: str) -> str:
         """Return a row of the table."""
@@ -66,7 +78,8 @@ class Outcome:
             f"{1000 * _percentile(times, 50):.0f} / {1000 * _percentile(times, 99):.0f} ms"
             for times in self.scrapes.values()
         ]
-        return " | ".join([f"| {name}", *cells, f"{max(self.changes):.1f} s", f"{len(self.failures)} |"])
+        counts = f"{len(self.resets)} | {len(self.failures)}"
+        return f"| {' | '.join([name, *cells])} | {max(self.changes):.1f} s | {counts} |"
 
 
 def main() -> int:
@@ -74,15 +87,22 @@ def main() -> int:
     parser = argparse.ArgumentParser("script/bench attack", description=__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="how long each lasts (default: 20)")
     parser.add_argument("--targets", type=int, default=5000, help="how many targets there are (default: 5000)")
+    parser.add_argument("--tls", action="store_true", help="whether the listener speaks TLS")
+    parser.add_argument("--only", default="", help="a part of the names of the scenarios to run (default: all)")
     arguments = parser.parse_args()
-    print("| | `/metrics`, p50 / p99 | `/sd`, p50 / p99 | slowest change | failed scrapes |\n|---|---:|---:|---:|---:|")
+    columns = [*(f"`{path}`, p50 / p99" for path in PATHS), "slowest change", "resets", "other failures"]
+    print(f"| | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}")
     good = True
-    with control_plane(*(f"backend-{number}" for number in range(arguments.targets))) as kuma, _daemon(kuma) as daemon:
+    targets = (f"backend-{number}" for number in range(arguments.targets))
+    with control_plane(*targets) as kuma, _daemon(kuma, tls=arguments.tls) as daemon:
         for name, attackers in SCENARIOS.items():
-            with _attacked(daemon.port, attackers):
+            if arguments.only not in name:
+                continue
+            with _attacked(daemon, attackers):
                 outcome = _measured(daemon, kuma.world, arguments.seconds)
             print(outcome.row(name), flush=True)
-            print(*outcome.failures[:3], sep="\n", file=sys.stderr, end="\n" if outcome.failures else "")
+            for failure in (outcome.resets + outcome.failures)[:3]:
+                print(failure, file=sys.stderr)
             good = good and outcome.is_good
     return not good
 
@@ -94,14 +114,24 @@ class Daemon:
     process: Process
     port: int
     path: Path
+    trust: ssl.SSLContext | None
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Return a new connection of a scraper."""
+        if self.trust:
+            return http.client.HTTPSConnection("localhost", self.port, timeout=15, context=self.trust)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
 
 
 @contextlib.contextmanager
-def _daemon(kuma: SimulatedControlPlane[World]) -> Iterator[Daemon]:
+def _daemon(kuma: SimulatedControlPlane[World], *, tls: bool) -> Iterator[Daemon]:
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_port()
         users = {"prometheus": bcrypt.hashpw(b"right", bcrypt.gensalt(10)).decode()}
-        (folder / "web.yml").write_text(f"basic_auth_users: {json.dumps(users)}\n")
+        config: dict[str, object] = {"basic_auth_users": users}
+        if tls:
+            config["tls_server_config"] = {"cert_file": "cert.pem", "key_file": "key.pem"}
+        (folder / "web.yml").write_text(json.dumps(config))
         flags = [
             f"--cp-address={kuma.url}",
             "--output=file_sd",
@@ -109,18 +139,33 @@ def _daemon(kuma: SimulatedControlPlane[World]) -> Iterator[Daemon]:
             f"--web-config-file={folder}/web.yml",
         ]
         flags += [f"--file-sd-path={folder}/targets.json", f"--web-listen-address=127.0.0.1:{port}"]
+        trust = _trusted(folder) if tls else None
         with kuma_sd("run", *flags) as process:
             process.wait_for_line("published")
-            yield Daemon(process, port, folder / "targets.json")
+            yield Daemon(process, port, folder / "targets.json", trust)
+
+
+def _trusted(folder: Path) -> ssl.SSLContext:
+    """Write a certificate; return a context that trusts it."""
+    authority, context = trustme.CA(), ssl.create_default_context()
+    certificate = authority.issue_cert("localhost")
+    certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
+    certificate.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
+    authority.configure_trust(context)
+    return context
 
 
 @contextlib.contextmanager
-def _attacked(port: int, attackers: dict[str, int]) -> Iterator[None]:
+def _attacked(daemon: Daemon, attackers: dict[str, int]) -> Iterator[None]:
+    where = "one" if ONE_ADDRESS in attackers else "many"
+    scheme = "https" if daemon.trust else "http"
     with contextlib.ExitStack() as stack:
         for kind, count in attackers.items():
+            if kind == ONE_ADDRESS:
+                continue
             # Attackers are other machines: their CPU time is not to be taken from the daemon.
-            command = ["nice", "-n", "19", sys.executable, ATTACKERS, kind, str(count), str(port), CREDENTIALS]
-            process = stack.enter_context(subprocess.Popen(command))  # noqa: S603 (our own)
+            command = ["nice", "-n", "19", sys.executable, str(ATTACKERS), kind, str(count), str(daemon.port)]
+            process = stack.enter_context(subprocess.Popen([*command, CREDENTIALS, where, scheme]))  # noqa: S603 (our own)
             stack.callback(process.kill)
         # Wait until all attackers are running.
         time.sleep(3 if attackers else 0)
@@ -129,31 +174,38 @@ def _attacked(port: int, attackers: dict[str, int]) -> Iterator[None]:
 
 def _measured(daemon: Daemon, world: World, seconds: float) -> Outcome:
     outcome, ending = Outcome(), threading.Event()
-    changing = threading.Thread(target=_change, args=(daemon.path, world, outcome, ending))
-    changing.start()
-    # A returning scraper: the daemon has its password in the cache.
+    # Returning scrapers: the daemon has their password in the cache.
     for path in outcome.scrapes:
-        _scraped(daemon.port, path, outcome)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        for path, times in outcome.scrapes.items():
-            times.append(_scraped(daemon.port, path, outcome))
-            time.sleep(0.05)
+        _scraped(daemon, path, outcome)
+    threads = [threading.Thread(target=_change, args=(daemon.path, world, outcome, ending))]
+    threads += [threading.Thread(target=_scrape, args=(daemon, path, outcome, ending)) for path in outcome.scrapes]
+    for thread in threads:
+        thread.start()
+    time.sleep(seconds)
     ending.set()
-    changing.join()
+    for thread in threads:
+        thread.join()
     return outcome
 
 
-def _scraped(port: int, path: str, outcome: Outcome) -> float:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}{path}", headers={"Authorization": f"Basic {CREDENTIALS}"}
-    )
+def _scrape(daemon: Daemon, path: str, outcome: Outcome, ending: threading.Event) -> None:
+    while not ending.wait(0.1):
+        outcome.scrapes[path].append(_scraped(daemon, path, outcome))
+
+
+def _scraped(daemon: Daemon, path: str, outcome: Outcome) -> float:
     begun = time.monotonic()
-    try:
-        with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310 (as above)
+    with contextlib.closing(daemon.connect()) as client:
+        try:
+            client.request("GET", path, headers={"Authorization": f"Basic {CREDENTIALS}"})
+            answer = client.getresponse()
             answer.read()
-    except (OSError, http.client.HTTPException) as error:
-        outcome.failures.append(f"{path}: {error}")
+            if answer.status != HTTPStatus.OK:
+                outcome.failures.append(f"{path}: {answer.status}")
+        except (ConnectionError, ssl.SSLEOFError) as error:
+            outcome.resets.append(f"{path}: {error}")
+        except (OSError, http.client.HTTPException) as error:
+            outcome.failures.append(f"{path}: {error}")
     return time.monotonic() - begun
 
 

@@ -1,8 +1,9 @@
-"""Attack a listener, in a separate process: ``attackers.py KIND COUNT PORT CREDENTIALS``."""
+"""Attack a listener, in a separate process: ``attackers.py KIND COUNT PORT CREDENTIALS one|many http|https``."""
 
 import base64
 import contextlib
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -10,13 +11,23 @@ from collections.abc import Callable
 
 HEAD = "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credentials}\r\nConnection: close\r\n\r\n"
 
+ONE_ADDRESS = "one" in sys.argv[5:]
+HTTPS = "https" in sys.argv[5:]
+
+TLS_RECORD = b"\x16\x03\x01\x40\x00\x01\x00\x3f\xfc\x03\x03"
+"""The start of a long ClientHello."""
+
+CONTEXT = ssl.create_default_context()
+CONTEXT.check_hostname = False
+CONTEXT.verify_mode = ssl.CERT_NONE
+
 Attack = Callable[[int, int, str], None]
 
 
 def slow(number: int, port: int, _credentials: str) -> None:
-    """Send a head of one byte a second."""
-    with _connected(number, port) as client:
-        for letter in b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 1000:
+    """Send a head of one byte a second; with TLS, the start of a handshake."""
+    with _connected(number, port, handshake=False) as client:
+        for letter in (TLS_RECORD if HTTPS else b"") + b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 1000:
             client.send(bytes([letter]))
             time.sleep(1)
 
@@ -58,10 +69,11 @@ def sharder(number: int, port: int, credentials: str) -> None:
 ATTACKS: dict[str, Attack] = {attack.__name__: attack for attack in (slow, reader, guesser, explainer, sharder)}
 
 
-def _connected(number: int, port: int) -> socket.socket:
-    # One of the many loopback addresses.
-    address = f"127.{1 + number // 250 % 250}.{time.monotonic_ns() % 250}.{1 + number % 250}"
-    return socket.create_connection(("127.0.0.1", port), 30, (address, 0))
+def _connected(number: int, port: int, *, handshake: bool = True) -> socket.socket:
+    # One of the many loopback addresses, or the scraper's.
+    many = f"127.{1 + number // 250 % 250}.{time.monotonic_ns() % 250}.{1 + number % 250}"
+    client = socket.create_connection(("127.0.0.1", port), 30, ("127.0.0.1" if ONE_ADDRESS else many, 0))
+    return CONTEXT.wrap_socket(client) if HTTPS and handshake else client
 
 
 def _again_and_again(attack: Attack, number: int, port: int, credentials: str) -> None:
