@@ -52,6 +52,7 @@ SCENARIOS: dict[str, dict[str, int]] = {
     "60 password guessers": {"guesser": 60},
     "24 floods of explanations": {"explainer": 24},
     "24 floods of shards": {"sharder": 24},
+    "slow sockets, guessers and explanations": {"slow": 1000, "guesser": 60, "explainer": 24},
     "all of them": ALL,
     "all of them, from the scrapers' address": ALL | {ONE_ADDRESS: 1},
 }

@@ -32,7 +32,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
-from kuma_sd.cli.encoding import print_what_the_encoding_lacks_as_escapes
+from kuma_sd.cli.encoding import print_only_what_is_printable
 from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError, UsageError
 from kuma_sd.core.secret import redacted
 from kuma_sd.core.text import did_you_mean
@@ -121,7 +121,7 @@ def file_flag(settings: "Settings") -> str:
 
 def report(name: str, work: Callable[[], int]) -> int:
     """Run a function; turn expected errors into a line on stderr and an exit status."""
-    print_what_the_encoding_lacks_as_escapes()
+    print_only_what_is_printable()
     try:
         _open_standard_streams()
         status = _status_of(work)

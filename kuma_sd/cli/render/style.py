@@ -5,6 +5,9 @@ from typing import TextIO
 
 _ADDED, _REMOVED, _CHANGED, _DIM, _BOLD = "32", "31", "33", "2", "1"
 
+COLOURS = r"\x1b\[(?:0|1|2|3[123])m"
+"""A regular expression of all that `Style` adds to a text."""
+
 
 class Style:
     """Colours text by meaning. The text must already be escaped with `kuma_sd.system.log_format.escape`.
