@@ -96,6 +96,8 @@ def main() -> int:
     good = True
     targets = (f"backend-{number}" for number in range(arguments.targets))
     with control_plane(*targets) as kuma, _daemon(kuma, tls=arguments.tls) as daemon:
+        # Returning scrapers: the daemon has their password in the cache.
+        _scraped(daemon, PATHS[0], Outcome())
         for name, attackers in SCENARIOS.items():
             if arguments.only not in name:
                 continue
@@ -175,9 +177,6 @@ def _attacked(daemon: Daemon, attackers: dict[str, int]) -> Iterator[None]:
 
 def _measured(daemon: Daemon, world: World, seconds: float) -> Outcome:
     outcome, ending = Outcome(), threading.Event()
-    # Returning scrapers: the daemon has their password in the cache.
-    for path in outcome.scrapes:
-        _scraped(daemon, path, outcome)
     threads = [threading.Thread(target=_change, args=(daemon.path, world, outcome, ending))]
     threads += [threading.Thread(target=_scrape, args=(daemon, path, outcome, ending)) for path in outcome.scrapes]
     for thread in threads:
