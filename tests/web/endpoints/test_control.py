@@ -1,5 +1,6 @@
 """The control socket, with a real server and real clients."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -81,6 +82,31 @@ def test_only_its_owner_may_use_it(tmp_path: Path, serving: Serving) -> None:
     path = tmp_path / "run/kuma-sd/control.sock"
     serving(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_clients_that_send_nothing_keep_nobody_out(tmp_path: Path, serving: Serving) -> None:
+    path = tmp_path / "control.sock"
+    serving(path)
+    with contextlib.ExitStack() as stack:
+        for _ in range(3 * control_socket.LIMITS.connections):
+            silent = stack.enter_context(socket.socket(socket.AF_UNIX))
+            silent.connect(str(path))
+        assert ask(path, "POST", "/hello?name=you")[0] == 200
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_other_users_cannot_even_connect(serving: Serving) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "control.sock"
+        path.parent.chmod(0o755)
+        serving(path)
+        code = f"""
+import os, socket
+os.setegid(65534), os.seteuid(65534)
+socket.socket(socket.AF_UNIX).connect({str(path)!r})
+"""
+        done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert "PermissionError" in done.stderr
 
 
 def test_it_is_gone_after_closing_and_that_is_quick(tmp_path: Path, serving: Serving) -> None:
