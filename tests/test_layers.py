@@ -24,7 +24,8 @@ FLOORS = (
     ["kuma_sd"],
     ["api"],
     ["mads", "prometheus", "state"],
-    ["plugin", "system", "telemetry", "http", "simulator"],
+    ["plugin", "telemetry", "http", "simulator"],
+    ["system"],
     ["core", "proto", "_version"],
 )
 FLOOR_OF = {folder: floor for floor, folders in enumerate(FLOORS) for folder in folders}

@@ -151,7 +151,11 @@ DURATION = OptionType("duration", _parse_duration, show_duration)
 DURATION_OR_FOREVER = OptionType("duration|forever", _parse_duration_or_forever, show_duration)
 SIZE = OptionType("size", _parse_size, _show_size)
 SECRET = OptionType("secret", _parse_secret, str, secret=True)
-SECRET_FILE = OptionType("text", TEXT.parse)
+PATH_TO_READ = dataclasses.replace(PATH, reads_file=True)
+"""The path of a file that is read."""
+FILE_NAME = OptionType("text", TEXT.parse, reads_file=True)
+"""The path of a file that is read, as text that may be empty."""
+SECRET_FILE = OptionType("text", TEXT.parse, reads_file=True)
 """The path of a file that holds a secret: the path may be shown, its content never."""
 URL = OptionType("url", parse_url, may_hold_secret=True)
 FILE_CONTENT = OptionType("file", _parse_file_content)
@@ -204,4 +208,5 @@ def _several(item: OptionType[T], split: Callable[[str], list[str]], between: st
         secret=item.secret,
         may_hold_secret=item.may_hold_secret,
         choices=item.choices,
+        reads_file=item.reads_file,
     )

@@ -35,6 +35,7 @@ class OptionType(Generic[T]):
         secret: its value is never shown, and it has no flag, since other users can read command lines.
         may_hold_secret: part of its value may be a secret: no message quotes it, and show() masks that part.
         choices: the only words that are accepted; empty if any text may be.
+        reads_file: its value is the path of a file that is read, to which no output may write.
     """
 
     name: str
@@ -44,6 +45,7 @@ class OptionType(Generic[T]):
     secret: bool = False
     may_hold_secret: bool = False
     choices: tuple[str, ...] = ()
+    reads_file: bool = False
 
 
 @overload

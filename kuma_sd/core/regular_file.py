@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path, flags: int = 0) -> BinaryIO:
     """Open a regular file for reading.
+
+    Args:
+        path: the file.
+        flags: further flags of open(2), like ``os.O_NOFOLLOW``.
 
     Raises:
         OSError: it cannot be opened, or is not a regular file.
     """
     # Checked before it is opened, since opening a pipe would unblock its writer.
     _check(path.stat())
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | flags)
     try:
         _check(os.fstat(descriptor))
     except BaseException:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kuma_sd.core.option_types import BOOL, SECRET, SECRET_FILE, SIZE, TEXT, URL, lines_of
+from kuma_sd.core.option_types import BOOL, FILE_NAME, SECRET, SECRET_FILE, SIZE, TEXT, URL, lines_of
 from kuma_sd.core.options import OptionType, option
 from kuma_sd.core.secret import Secret
 from kuma_sd.core.url import Url
@@ -43,9 +43,11 @@ class TlsOptions:
     """Options of all that connect with TLS; inherited by their options."""
 
     tls_ca_file: str = option(
-        "", TEXT, "File with the CA certificates to trust, as PEM. If empty, those of the system."
+        "", FILE_NAME, "File with the CA certificates to trust, as PEM. If empty, those of the system."
     )
-    tls_cert_file: str = option("", TEXT, "File with the client certificate, as PEM, for servers that require one.")
+    tls_cert_file: str = option(
+        "", FILE_NAME, "File with the client certificate, as PEM, for servers that require one."
+    )
     tls_key_file: str = option("", SECRET_FILE, "File with the key of the client certificate, as PEM.")
     tls_insecure_skip_verify: bool = option(False, BOOL, "Do not verify the server's certificate. For tests only.")
 

@@ -1,9 +1,7 @@
 """Load a plugin from a single file, if nobody but root and the daemon's user can have written it."""
 
 import os
-import pwd
 import re
-import stat
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -11,14 +9,13 @@ from types import ModuleType
 from kuma_sd.core.option_types import PATH, FileContent
 from kuma_sd.core.options import OptionType
 from kuma_sd.core.regular_file import open_regular
+from kuma_sd.system.trusted_paths import UntrustedError, check_directories, check_owner, check_writers
 
 LARGEST = 2**20
 """Maximum size of a plugin file, in bytes."""
 
 # The name of the plugin, which may also be that of an instance.
 _NAME = re.compile(r"[a-z][a-z0-9_-]*\.py")
-
-_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def load_plugin_file(file: FileContent) -> ModuleType:
@@ -48,37 +45,18 @@ def _read(text: str) -> FileContent:
         raise ValueError("is no name for a plugin file; one is like my_plugin.py")
     try:
         with open_regular(path) as file:
-            _check_trust(os.fstat(file.fileno()), path, "")
-            # The directory of the link, and the one of the file that it leads to.
-            for directory in dict.fromkeys((path.absolute().parent, Path(os.path.realpath(path)).parent)):
-                _check_trust(directory.stat(), directory, f"is in {str(directory)!r}, which ")
+            status = os.fstat(file.fileno())
+            check_owner(path, status)
+            check_writers(path, status)
+            check_directories(path)
             content = file.read(LARGEST + 1)
+    except UntrustedError as error:
+        raise ValueError(f"may hold anything, since {error.strerror}") from error
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from error
     if len(content) > LARGEST:
         raise ValueError("is larger than 1 MiB")
     return FileContent(path, content)
-
-
-def _check_trust(status: os.stat_result, path: Path, what: str) -> None:
-    trusted = 0, os.geteuid()
-    if status.st_uid not in trusted:
-        raise ValueError(
-            f"{what}belongs to {_name_of(status.st_uid)}, so that it may hold anything; "
-            f"it must belong to {' or '.join(dict.fromkeys(map(_name_of, trusted)))}"
-        )
-    if stat.S_IMODE(status.st_mode) & _WRITABLE_BY_OTHERS:
-        import shlex  # noqa: PLC0415 (late, since this is rare)
-
-        command = f"chmod go-w {shlex.quote(str(path))}"
-        raise ValueError(f"{what}can be written by other users; run: {command}")
-
-
-def _name_of(user: int) -> str:
-    try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:
-        return f"uid {user}"
 
 
 PLUGIN_FILE = OptionType("file", _read)

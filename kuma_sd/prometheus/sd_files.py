@@ -1,9 +1,9 @@
 """Read target groups from files in Prometheus's file_sd format, written by any program."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -16,6 +16,7 @@ from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.core.yaml_nesting import refuse_deep_nesting
 from kuma_sd.plugin.interfaces import Output
 from kuma_sd.plugin.optional_interfaces import WritesFiles
+from kuma_sd.system.trusted_paths import UntrustedError
 from kuma_sd.telemetry.publication_diff import NO_KEY
 
 LARGEST_FILE = 2**30
@@ -38,7 +39,7 @@ def selected(output: Output, publication: Publication) -> Sequence[TargetGroup]:
     return tuple(group for group in publication.groups if group.json in lines)
 
 
-def read_target_file(path: Path) -> list[TargetGroup]:
+def read_target_file(path: Path, open_file: Callable[[Path], BinaryIO] = open_regular) -> list[TargetGroup]:
     """Read the groups in a file of JSON or YAML.
 
     Each target becomes a group without a key, as kuma-sd would write it: labels sorted, empty ones left out.
@@ -46,12 +47,14 @@ def read_target_file(path: Path) -> list[TargetGroup]:
 
     Args:
         path: the file.
+        open_file: opens it, or raises OSError.
 
     Raises:
         FileNotFoundError: there is no such file.
+        UntrustedError: raised by `open_file`.
         KumaSDError: the file cannot be read, or has another format.
     """
-    content = _content(path)
+    content = _content(path, open_file)
     try:
         groups = _yaml(content) if _is_yaml(path, content) else _json(content)
         lines = {target.json: target for target in _targets(groups)}
@@ -66,11 +69,11 @@ def _no_target_file(path: Path, reason: str) -> KumaSDError:
     return KumaSDError(f"{str(path)!r} is no file for Prometheus's file_sd_configs: {reason}")
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, open_file: Callable[[Path], BinaryIO]) -> bytes:
     try:
-        with open_regular(path) as file:
+        with open_file(path) as file:
             content = file.read(LARGEST_FILE + 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, UntrustedError):
         raise
     except OSError as error:
         raise KumaSDError(f"cannot read {str(path)!r}: {error.strerror}") from error

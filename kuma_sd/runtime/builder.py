@@ -1,18 +1,16 @@
 """Build components from settings: opened, but neither connected nor started."""
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from kuma_sd.core.errors import ConfigError, Mistakes
-from kuma_sd.core.publication import Publication
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.label_limits import LabelLimits
 from kuma_sd.plugin.context import Context, Contributions
 from kuma_sd.plugin.hook_implementations import TRANSFORM, HookTransform
 from kuma_sd.plugin.interfaces import Output, Source, Transform
-from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.label_profiles import LabelProfile
+from kuma_sd.runtime.file_conflicts import check_files
 from kuma_sd.runtime.opener import Opener
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
 from kuma_sd.web.paths import is_reserved
@@ -100,7 +98,8 @@ def build(settings: Settings, running: Components | None = None) -> Components:
         contexts=opener.contexts,
     )
     mistakes.attempt(_check_paths, components)
-    mistakes.attempt(_check_files, components.outputs)
+    written = {name: output for name, (_, output) in components.outputs.items()}
+    mistakes.attempt(check_files, written, settings)
     mistakes.check()
     limits = LabelLimits(settings.core.max_labels, settings.core.max_label_value_length)
     paths = dict.fromkeys(map(path_of, settings.outputs))
@@ -121,16 +120,6 @@ def _check_paths(components: Components) -> None:
             if path in owners:
                 raise ConfigError(f"{owners[path]} and {kind} {name} both want to serve {path}; give one another path")
             owners[path] = f"{kind} {name}"
-
-
-def _check_files(outputs: Mapping[str, tuple[OutputSettings, Output]]) -> None:
-    """Reject two outputs that write the same file; symbolic links are followed."""
-    owners: dict[str, str] = {}
-    for name, (_, output) in outputs.items():
-        for path in output.files(Publication((), 0.0)) if isinstance(output, WritesFiles) else ():
-            owner = owners.setdefault(os.path.realpath(path), name)
-            if owner != name:
-                raise ConfigError(f"outputs {owner} and {name} both write {str(path)!r}; give one another path")
 
 
 def _chain(path: Path, limits: LabelLimits, components: Components, running: Components) -> Chain:

@@ -23,6 +23,7 @@ from kuma_sd.plugin.interfaces import Output
 from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.sd_files import read_target_file
 from kuma_sd.state.restorer import Restored
+from kuma_sd.system.trusted_paths import UntrustedError, open_trusted
 
 _log = Logger(__name__)
 
@@ -130,10 +131,13 @@ def _with_published(saved: LastGoodTargets, groups: Mapping[Key, TargetGroup]) -
 
 
 def groups_in(path: Path) -> list[TargetGroup]:
-    """Return the groups in a file; empty if the file is missing, or unreadable, which is logged."""
+    """Return the groups in a file; empty if it is missing, unreadable or of another user. The latter two are logged."""
     try:
-        return read_target_file(path)
+        return read_target_file(path, open_trusted)
     except FileNotFoundError:
+        return []
+    except UntrustedError as error:
+        _log.warning("a published file is not believed, it counts as missing", reason=error.strerror)
         return []
     except KumaSDError as error:
         _log.warning("cannot read the published file, its targets are unknown", reason=str(error))

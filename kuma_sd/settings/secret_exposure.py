@@ -1,11 +1,11 @@
 """Warn about secrets in places where other users can read them."""
 
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kuma_sd.core.secret import MASK
 from kuma_sd.settings.parsing import Effective
+from kuma_sd.system.trusted_paths import is_readable_by_all
 
 
 def exposed(effective: Iterable[Effective], file: str | None) -> Iterator[str]:
@@ -21,7 +21,7 @@ def exposed(effective: Iterable[Effective], file: str | None) -> Iterator[str]:
             what = "what may be a secret in its query" if _is_query(secret) else "a password"
             yield f"{secret.origin} holds {what}, and others can read the command line; set it in the settings file"
     in_file = [secret for secret in secrets if file and secret.origin.startswith(f"{file}:")]
-    if file and in_file and _is_readable_by_all(Path(file)):
+    if file and in_file and is_readable_by_all(Path(file)):
         first = in_file[0]
         what = "what may be a secret" if all(map(_is_query, in_file)) else "secrets"
         yield (
@@ -33,12 +33,3 @@ def exposed(effective: Iterable[Effective], file: str | None) -> Iterator[str]:
 def _is_query(secret: Effective) -> bool:
     """Tell whether only the query of a URL is masked, which need not be a secret."""
     return secret.value.count(MASK) == secret.value.count(f"?{MASK}")
-
-
-def _is_readable_by_all(path: Path) -> bool:
-    try:
-        status = path.stat()
-    except OSError:
-        # The file was a pipe, or has been removed.
-        return False
-    return stat.S_ISREG(status.st_mode) and bool(status.st_mode & stat.S_IROTH)

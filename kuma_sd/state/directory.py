@@ -1,17 +1,17 @@
 """Manage the state directory: one file for each control plane; other files are never touched."""
 
 import contextlib
-import os
 import re
-import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from kuma_sd.core.errors import KumaSDError
+from kuma_sd.system.directories import make_directories
 from kuma_sd.system.file_lock import FileLock, LockedError
 from kuma_sd.system.staging import STAGING
+from kuma_sd.system.trusted_paths import check_made_by_us, follow_links
 
 LOCK = "kuma-sd.lock"
 
@@ -45,6 +45,17 @@ class SavedFile(NamedTuple):
     removed: bool
 
 
+def make_state_directory(path: Path) -> None:
+    """Make the state directory if it is missing, and check that no other user can have made it or a link to it.
+
+    Raises:
+        UntrustedError: another user can have made it, and could decide what is restored.
+        OSError: it cannot be made.
+    """
+    make_directories(follow_links(path), 0o750)
+    check_made_by_us(path, path.stat())
+
+
 class StateDirectory:
     """A state directory, used by one process at a time.
 
@@ -66,7 +77,7 @@ class StateDirectory:
             KumaSDError: it cannot be created or written, or another process uses it.
         """
         try:
-            self._path.mkdir(mode=0o750, parents=True, exist_ok=True)
+            make_state_directory(self._path)
             return self._lock.acquire()
         except LockedError as error:
             raise KumaSDError(
@@ -130,8 +141,10 @@ class StateDirectory:
 
     def take_stopped(self) -> bool:
         """Tell whether the last process saved everything at its end, and clear that mark."""
+        mark = self._path / STOPPED
         try:
-            (self._path / STOPPED).unlink()
+            check_made_by_us(mark, mark.lstat())
+            mark.unlink()
         except OSError:
             return False
         return True
@@ -140,21 +153,6 @@ class StateDirectory:
         """Mark that this process saved everything, at its end."""
         with contextlib.suppress(OSError):
             (self._path / STOPPED).touch(mode=0o600)
-
-
-def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading.
-
-    Raises:
-        OSError: it cannot be opened; FileNotFoundError if it does not exist.
-        ValueError: it is not a regular file; the message continues a sentence that begins with its name.
-    """
-    # Non-blocking, since opening a pipe would wait for its writer.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise ValueError("is no regular file")
-    return open(descriptor, "rb")  # noqa: PTH123 (a descriptor, no path)
 
 
 def _remove(paths: Iterable[Path]) -> None:

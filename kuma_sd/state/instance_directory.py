@@ -4,9 +4,10 @@ import contextlib
 import os
 from pathlib import Path
 
-from kuma_sd.core.errors import KumaSDError, OutputError
+from kuma_sd.core.errors import KumaSDError
+from kuma_sd.state.directory import make_state_directory
 from kuma_sd.system.directories import sync_directory
-from kuma_sd.system.staging import check_private
+from kuma_sd.system.trusted_paths import keep_private
 
 FOLDER = "plugins"
 """Name of the folder in the state directory that has a directory for each instance."""
@@ -26,13 +27,11 @@ def make_instance_directory(state_dir: Path, kind: str, name: str) -> Path:
     # Names of instances have no dot, so that no two directories are the same.
     path = state_dir / FOLDER / (f"{kind}.{name}" if name else kind)
     try:
-        state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+        make_state_directory(state_dir)
         _make_private(path.parent)
         _make_private(path)
     except OSError as error:
         raise KumaSDError(f"cannot make the state directory {str(path)!r}: {error.strerror}") from error
-    except OutputError as error:
-        raise KumaSDError(str(error)) from error
     return path
 
 
@@ -42,6 +41,6 @@ def _make_private(path: Path) -> None:
         sync_directory(path.parent)
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        check_private(path, folder, path.parent.stat())
+        keep_private(path, folder, path.parent.stat())
     finally:
         os.close(folder)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from kuma_sd.core.errors import PluginError, SourceError
 from kuma_sd.core.model import Codec, Snapshot
+from kuma_sd.core.regular_file import open_regular
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.state import snapshot_file
-from kuma_sd.state.directory import open_regular
 
 __all__ = ["LARGEST", "read_snapshot"]
 

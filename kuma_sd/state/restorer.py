@@ -8,7 +8,8 @@ from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Codec, LastGoodTargets
 from kuma_sd.core.option_types import show_duration
 from kuma_sd.state import snapshot_file
-from kuma_sd.state.directory import SavedFile, StateDirectory, open_regular
+from kuma_sd.state.directory import SavedFile, StateDirectory
+from kuma_sd.system.trusted_paths import UntrustedError, open_trusted
 
 _log = Logger(__name__)
 
@@ -51,8 +52,12 @@ def restore(directory: StateDirectory, names: Collection[str], codec: Callable[[
 
 def _read(directory: StateDirectory, file: SavedFile, codec: Callable[[str], Codec]) -> LastGoodTargets | None:
     try:
-        with open_regular(file.path) as content:
+        with open_trusted(file.path) as content:
             found = snapshot_file.read_last_good(content, file.name, codec)
+    except UntrustedError as error:
+        # Left where it is: others may need it.
+        _log.warning("a saved snapshot is not believed, nothing is restored from it", reason=error.strerror)
+        return None
     except Exception as error:  # noqa: BLE001 (whatever a file holds, the daemon starts; and codecs are plugins')
         _set_aside(directory, file, error)
         return None
@@ -86,7 +91,7 @@ def _is_ours(file: SavedFile, names: Collection[str]) -> bool:
     if file.name in names or file.name.startswith(snapshot_file.UNNAMED):
         return True
     try:
-        with open_regular(file.path) as content:
+        with open_trusted(file.path) as content:
             return content.read(len(snapshot_file.MAGIC)) == snapshot_file.MAGIC
-    except (OSError, ValueError):
+    except OSError:
         return False

@@ -18,14 +18,18 @@ _unflushed: set[str] = set()
 
 
 def make_directories(path: Path, mode: int = 0o755) -> None:
-    """Create a directory and its parents regardless of the umask, so that readers of its files can enter it.
+    """Create a directory and its parents with these permissions, whatever the umask.
+
+    Args:
+        path: the directory.
+        mode: its permissions; those of its parents are 0755, so that readers can enter them.
 
     Raises:
         OSError: it cannot be created; NotADirectoryError if another kind of file exists there.
     """
     if path.is_dir():
         return
-    make_directories(path.parent, mode)
+    make_directories(path.parent)
     try:
         path.mkdir(mode)
     except FileExistsError as error:

@@ -15,6 +15,7 @@ from kuma_sd.system.directories import flush, sync_directory
 from kuma_sd.system.file_lock import FileLock, LockedError
 from kuma_sd.system.output_path import check_output_path, resolve_links
 from kuma_sd.system.staging import STAGING, open_staging
+from kuma_sd.system.trusted_paths import check_made_by_us
 
 __all__ = ["FileClaim", "file_holds", "remove_leftovers", "replace_file"]
 
@@ -96,10 +97,11 @@ def replace_file(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: 
 
 
 def file_holds(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str = "") -> bool:
-    """Tell whether a file has exactly this content, these permissions and, if one is named, this group."""
+    """Tell whether a file of ours has exactly this content, these permissions and, if one is named, this group."""
     try:
         with open_regular(path) as file:
             status = os.fstat(file.fileno())
+            check_made_by_us(path, status)
             if stat.S_IMODE(status.st_mode) != mode or _group_id(group) not in (-1, status.st_gid):
                 return False
             return all(file.read(len(chunk)) == chunk for chunk in chunks) and not file.read(1)

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from kuma_sd.core.logger import Logger
+from kuma_sd.system.trusted_paths import trusted_owners
 
 _log = Logger(__name__)
 
@@ -25,7 +26,9 @@ class LockedError(Exception):
 
 
 class FileLock:
-    """A lock that one process holds at a time. On file systems without locks it counts as held; this is logged.
+    """A lock that one process holds at a time.
+
+    On file systems without locks, and where another user made the lock file, it counts as held; this is logged.
 
     Args:
         path: the lock file; created if missing, and never removed.
@@ -53,6 +56,10 @@ class FileLock:
         if self._is_had(name, directory):
             return False
         self.release()
+        self._descriptor = _open_of_another_user(name, directory)
+        if self._descriptor is not None:
+            self._warn("another user made the lock file, and could keep it locked for ever")
+            return True
         descriptor = _open(name, directory)
         try:
             self._lock(descriptor)
@@ -85,16 +92,27 @@ class FileLock:
                 raise LockedError from error
             if error.errno not in _NOT_OFFERED:
                 raise
-            self._warn(error)
+            self._warn(f"the file system does not support locks ({error.strerror})")
 
-    def _warn(self, error: OSError) -> None:
+    def _warn(self, reason: str) -> None:
         if not self._warned:
             _log.warning(
-                "the file system does not support locks; make sure that no other kuma-sd writes there",
-                path=self.path,
-                reason=error.strerror,
+                "going on without a lock; make sure that no other kuma-sd writes there", path=self.path, reason=reason
             )
         self._warned = True
+
+
+def _open_of_another_user(name: str, directory: int | None) -> int | None:
+    """Return a descriptor of a lock file that another user made; None if there is no such file."""
+    try:
+        descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory)
+    except FileNotFoundError:
+        return None
+    around = os.stat(Path(name).parent, dir_fd=directory)
+    if os.fstat(descriptor).st_uid not in trusted_owners(around):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _open(name: str, directory: int | None) -> int:

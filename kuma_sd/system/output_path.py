@@ -1,14 +1,14 @@
-"""Resolve the path of an output file. Symbolic links are followed only if no other user can have created them."""
+"""Check the path of an output file, and resolve the symbolic links in it."""
 
-import errno
-import os
 import re
+import stat
 from pathlib import Path
 
 from kuma_sd.core.errors import OutputError
+from kuma_sd.system.trusted_paths import follow_links, trusted_owners
 
-MOST_LINKS = 40
-"""Maximum number of symbolic links, as in the kernel (path_resolution(7))."""
+_DEVICES = {stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+_OTHERS = {stat.S_IFSOCK: "a socket", stat.S_IFIFO: "a pipe"}
 
 
 def resolve_links(path: Path) -> Path:
@@ -20,16 +20,16 @@ def resolve_links(path: Path) -> Path:
         OutputError: a link may have been created by another user.
     """
     try:
-        return _follow(path)
+        return follow_links(path)
     except OSError as error:
         raise OutputError(f"cannot find out where {str(path)!r} leads: {error.strerror}") from error
 
 
 def check_output_path(path: Path) -> None:
-    """Reject a path at which no file can be replaced.
+    """Reject a path at which no file can be replaced, or something else than a file would be.
 
     Raises:
-        OutputError: as from `resolve_links`; or the path is a mount point, which cannot be replaced.
+        OutputError: as from `resolve_links`; or the path is a mount point, a device, a socket or a pipe.
     """
     real = resolve_links(path)
     if str(real) in _mount_points():
@@ -37,37 +37,21 @@ def check_output_path(path: Path) -> None:
             f"{str(path)!r} is a mount of its own, as when a single file is mounted into a container, and cannot be "
             f"replaced; mount its directory {str(real.parent)!r} instead"
         )
+    if kind := _kind_to_keep(real):
+        raise OutputError(f"{str(path)!r} is {kind}, which would be replaced by a file; give the output another path")
 
 
-def _follow(path: Path) -> Path:
-    here, rest, links = Path("/"), list(reversed(path.absolute().parts[1:])), 0
-    while rest:
-        part = rest.pop()
-        if part == "..":
-            here = here.parent
-            continue
-        if not (here / part).is_symlink():
-            here /= part
-            continue
-        links += 1
-        if links > MOST_LINKS:
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        _check_owners(here / part)
-        target = (here / part).readlink()
-        here = Path("/") if target.is_absolute() else here
-        rest += reversed([part for part in target.parts if part != "/"])
-    return here
-
-
-def _check_owners(link: Path) -> None:
-    for path in (link, link.parent):
-        owner = path.lstat().st_uid
-        if owner not in (0, os.geteuid()):
-            what = "is a symbolic link that" if path == link else f"has the symbolic link {link.name!r} in it, and"
-            raise OutputError(
-                f"{str(path)!r} {what} belongs to another user (uid {owner}), who could lead us anywhere; "
-                f"set the path to where it leads: {os.path.realpath(link)!r}"
-            )
+def _kind_to_keep(real: Path) -> str | None:
+    """Return what is at a path if it must not be replaced by a file; None for a file, or if there is nothing."""
+    try:
+        status, around = real.lstat(), real.parent.stat()
+    except OSError:
+        # Nothing is there, or it is said when the file is written.
+        return None
+    kind = stat.S_IFMT(status.st_mode)
+    # A pipe that another user put there is no mistake in the settings, and must not keep us from starting.
+    is_meant = status.st_uid in trusted_owners(around)
+    return _DEVICES.get(kind) or (_OTHERS.get(kind) if is_meant else None)
 
 
 def _mount_points() -> set[str]:

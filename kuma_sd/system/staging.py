@@ -6,18 +6,17 @@ directory, like /tmp; so the folder must belong to this user, and no link in it 
 """
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from kuma_sd.core.errors import OutputError
 from kuma_sd.system.directories import make_directories
+from kuma_sd.system.trusted_paths import keep_private
 
 STAGING = ".kuma-sd"
-
-_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Staging(NamedTuple):
@@ -35,7 +34,7 @@ def open_staging(directory: Path) -> Iterator[Staging]:
         directory: the file's directory. If it is a staging folder itself, it is used as its own staging folder.
 
     Raises:
-        OutputError: other users can write the folder.
+        UntrustedError: other users can write the folder.
         OSError: it cannot be created or opened.
     """
     within = directory.name == STAGING
@@ -55,36 +54,11 @@ def _open_folder(directory: Path, outer: int) -> int:
         os.mkdir(STAGING, 0o700, dir_fd=outer)
     status = os.stat(STAGING, dir_fd=outer, follow_symlinks=False)
     if not stat.S_ISDIR(status.st_mode):
-        raise OutputError(f"{str(directory / STAGING)!r} is no directory of ours; remove it")
+        raise NotADirectoryError(errno.ENOTDIR, f"{str(directory / STAGING)!r} is no directory of ours; remove it")
     folder = os.open(STAGING, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=outer)
     try:
-        check_private(directory / STAGING, folder, os.fstat(outer))
+        keep_private(directory / STAGING, folder, os.fstat(outer))
     except BaseException:
         os.close(folder)
         raise
     return folder
-
-
-def check_private(path: Path, folder: int, around: os.stat_result) -> None:
-    """Reject a folder that users can write who cannot write the directory that it is in.
-
-    Args:
-        path: its path, for the message.
-        folder: a descriptor of it.
-        around: the status of the directory that it is in.
-
-    Raises:
-        OutputError: others can write it.
-    """
-    owner = os.fstat(folder).st_uid
-    if owner not in (0, os.geteuid(), around.st_uid):
-        raise OutputError(
-            f"{str(path)!r} belongs to another user (uid {owner}), who could decide what is published; "
-            "remove it, or write into a directory of your own"
-        )
-    if owner == os.geteuid() and stat.S_IMODE(os.fstat(folder).st_mode) & _OTHERS_MAY_WRITE:
-        os.fchmod(folder, 0o700)
-    # A file system without permissions shows the same ones for all files.
-    given = 0 if around.st_mode & stat.S_ISVTX else around.st_mode
-    if os.fstat(folder).st_mode & _OTHERS_MAY_WRITE & ~given:
-        raise OutputError(f"others may write {str(path)!r}, and could decide what is published; remove it")

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from kuma_sd.core.errors import KumaSDError
+from kuma_sd.system.trusted_paths import trusted_owners
 
 TIMEOUT = 10.0
 """Response timeout, in seconds."""
@@ -149,9 +150,6 @@ def _check_owner(path: Path, connected: socket.socket) -> None:
     """Reject a socket of another user: in /tmp any user can create one at the daemon's path."""
     credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, user, _ = _CREDENTIALS.unpack(credentials)
-    trusted = {0, os.geteuid()}
-    if os.geteuid() == 0:
-        # The daemon's user owns the directory, which systemd created.
-        trusted.add(path.parent.stat().st_uid)
-    if user not in trusted:
+    # The daemon's user owns the directory, which systemd created. Root has to use it.
+    if user not in trusted_owners(path.parent.stat() if os.geteuid() == 0 else None):
         raise KumaSDError(f"who listens at {str(path)!r} is another user (uid {user}), and no daemon of yours")

@@ -1,5 +1,8 @@
 import json
 import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,11 @@ from kuma_sd_bundled.file_sd import FileSD, FileSDOptions
 from kuma_sd_bundled.file_sd.options import MODE
 
 PLUGIN = file_sd.kuma_sd_output_plugin()
+
+STRANGER = 12345
+"""A user that is neither root nor us."""
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="giving files to others needs root")
 
 
 class TestJSON(OutputContract):
@@ -122,10 +130,57 @@ def test_a_path_that_cannot_be_honoured_is_refused_before_anything_starts(tmp_pa
         PLUGIN.open(FileSDOptions(path=tmp_path / "a.json"), Context("file_sd"))
 
 
-def test_a_pipe_in_the_files_place_does_not_hold_publishing_up(tmp_path: Path) -> None:
+def test_a_pipe_in_the_files_place_is_refused_since_it_would_be_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "targets.json")
+    with pytest.raises(ConfigError, match="is a pipe, which would be replaced by a file"):
+        PLUGIN.open(FileSDOptions(path=tmp_path / "targets.json"), Context("file_sd"))
+    assert (tmp_path / "targets.json").is_fifo()
+
+
+@needs_root
+def test_a_pipe_of_another_user_in_the_files_place_is_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "targets.json")
+    os.chown(tmp_path / "targets.json", STRANGER, STRANGER)
     publish(tmp_path / "targets.json", publication("a")).close()
     assert b"dataplane" in (tmp_path / "targets.json").read_bytes()
+
+
+@needs_root
+def test_an_equal_file_of_another_user_is_replaced_since_he_could_change_it(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    publish(path, publication("a")).close()
+    os.chown(path, STRANGER, STRANGER)
+    publish(path, publication("a")).close()
+    assert path.stat().st_uid == os.geteuid()
+
+
+@needs_root
+@pytest.mark.parametrize("mode", [0o775, 0o777, 0o2775])
+def test_a_volume_that_everybody_may_write_is_published_to_as_any_user(mode: int) -> None:
+    """OpenShift gives a container a user of its own in root's group; an emptyDir is open to all."""
+    program = """
+import os, sys
+from pathlib import Path
+from kuma_sd import Context
+from kuma_sd.runtime.published_files import groups_in
+from kuma_sd.testing import publication
+from kuma_sd_bundled.file_sd import FileSDOptions, kuma_sd_output_plugin
+os.setgroups([0])
+os.setregid(0, 0)
+os.setreuid(54321, 54321)
+path = Path(sys.argv[1])
+for _ in range(2):
+    output = kuma_sd_output_plugin().open(FileSDOptions(path=path), Context("file_sd"))
+    output.start()
+    output.publish(publication("a"))
+    output.close()
+print(path.stat().st_uid, len(groups_in(path)))
+"""
+    with tempfile.TemporaryDirectory() as volume:
+        Path(volume).chmod(mode)
+        command = [sys.executable, "-c", program, f"{volume}/targets.json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("54321 1\n", "")
 
 
 @pytest.mark.parametrize(("name", "format_"), [("targets.txt", "yaml"), ("targets.json", "yaml"), ("targets", "json")])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from daemon_process import kuma_sd
 from msgspec.structs import replace
-from os_reasons import NO_SUCH_FILE
+from os_reasons import IS_A_DIRECTORY, NO_SUCH_FILE
 
 from kuma_sd import ConfigError, NoOptions, Snapshot, SourceError, parse_url
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
@@ -85,7 +85,7 @@ def test_what_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None:
     assert list(lines(path)) == [f"'{path}' is no saved snapshot, or its beginning is damaged"]
     path.write_bytes(b"".join(snapshot_file.write(saved("a"), "x"))[:-3])
     assert list(lines(path)) == [f"'{path}' is cut off or damaged"]
-    assert list(lines(tmp_path)) == [f"'{tmp_path}' is no regular file"]
+    assert list(lines(tmp_path)) == [f"the snapshot '{tmp_path}' cannot be read: {IS_A_DIRECTORY}"]
     path.write_bytes(b"".join(snapshot_file.write(snapshot("a"), "x")))
     (line,) = lines(path)
     assert line == f"'{path}' holds assignments that this version cannot read: there is no codec 'testing'"

@@ -3,7 +3,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from os_reasons import FILE_EXISTS
+from os_reasons import NOT_A_DIRECTORY
 
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.state.instance_directory import make_instance_directory
@@ -54,4 +54,4 @@ def test_what_is_in_the_way_is_named(tmp_path: Path) -> None:
     with pytest.raises(KumaSDError) as raised:
         make_instance_directory(tmp_path / "state", "output", "summary")
     said = f"cannot make the state directory '{tmp_path}/state/plugins/output.summary'"
-    assert str(raised.value) == f"{said}: {FILE_EXISTS}"
+    assert str(raised.value) == f"{said}: {NOT_A_DIRECTORY}"

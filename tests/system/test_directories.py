@@ -68,3 +68,12 @@ def test_a_disk_that_fails_is_said_once(
     sync_directory(tmp_path)
     sync_directory(tmp_path)
     assert caplog.text.count("cannot be flushed to disk") == 1
+
+
+def test_an_open_umask_makes_nothing_that_others_may_write(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        make_directories(tmp_path / "a" / "b", 0o750)
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a", tmp_path / "a" / "b")] == [0o755, 0o750]

@@ -74,3 +74,39 @@ def test_a_pipe_in_its_place_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "lock")
     with pytest.raises(OSError, match="is no regular file"):
         FileLock(tmp_path / "lock").acquire()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files to others needs root")
+@pytest.mark.parametrize("kind", ["file", "pipe", "link"])
+def test_what_another_user_put_in_its_place_keeps_nobody_from_going_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    path = tmp_path / "lock"
+    if kind == "file":
+        path.touch()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(tmp_path)
+    os.chown(path, 12345, 12345, follow_symlinks=False)
+    theirs = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.flock(theirs, fcntl.LOCK_EX)
+    lock = FileLock(path)
+    assert lock.acquire()
+    assert not lock.acquire()
+    lock.release()
+    os.close(theirs)
+    assert caplog.text.count("another user made the lock file") == 1
+    assert path.lstat().st_uid == 12345
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files to others needs root")
+def test_a_lock_of_who_owns_the_directory_is_honoured(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch()
+    for path in (tmp_path, tmp_path / "lock"):
+        os.chown(path, 12345, 12345)
+    theirs = os.open(tmp_path / "lock", os.O_RDONLY)
+    fcntl.flock(theirs, fcntl.LOCK_EX)
+    with pytest.raises(LockedError):
+        FileLock(tmp_path / "lock").acquire()
+    os.close(theirs)

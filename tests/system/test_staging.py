@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kuma_sd import OutputError
 from kuma_sd.system.staging import STAGING, open_staging
+from kuma_sd.system.trusted_paths import UntrustedError
 
 STRANGER = 12345
 """A user that is neither root nor us."""
@@ -35,7 +35,7 @@ def test_a_folder_of_a_stranger_is_refused(tmp_path: Path, place: str) -> None:
     (tmp_path / STAGING).mkdir()
     os.chown(tmp_path / STAGING, STRANGER, STRANGER)
     with (
-        pytest.raises(OutputError, match=rf"belongs to another user \(uid {STRANGER}\), who could decide"),
+        pytest.raises(UntrustedError, match=rf"belongs to another user \(uid {STRANGER}\), who could decide"),
         open_staging(tmp_path / place),
     ):
         pass
@@ -54,7 +54,7 @@ def test_a_folder_of_who_owns_the_directory_is_used_since_he_could_replace_the_f
 def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / STAGING).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OutputError, match="is no directory of ours; remove it"), open_staging(tmp_path):
+    with pytest.raises(NotADirectoryError, match="is no directory of ours; remove it"), open_staging(tmp_path):
         pass
 
 
@@ -71,5 +71,5 @@ def test_a_folder_of_root_that_others_may_write_is_refused(tmp_path: Path, monke
     (tmp_path / STAGING).mkdir()
     (tmp_path / STAGING).chmod(0o777)
     monkeypatch.setattr(os, "geteuid", lambda: STRANGER)
-    with pytest.raises(OutputError, match="others may write"), open_staging(tmp_path):
+    with pytest.raises(UntrustedError, match="others may write"), open_staging(tmp_path):
         pass

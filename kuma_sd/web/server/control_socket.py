@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
+from kuma_sd.system.directories import make_directories
+from kuma_sd.system.trusted_paths import trusted_owners
 from kuma_sd.web.client import check_length
 from kuma_sd.web.paths import lane_of
 from kuma_sd.web.server.limits import ConnectionLimits
@@ -95,16 +97,15 @@ class ControlSocket:
         self._failing = failing
 
     def _bound(self) -> socket.socket:
-        self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        owner = self._path.parent.stat().st_uid
-        if os.geteuid() and owner not in (0, os.geteuid()):
+        make_directories(self._path.parent)
+        if os.geteuid() and self._path.parent.stat().st_uid not in trusted_owners():
             raise KumaSDError(f"the directory of the control socket {str(self._path)!r} belongs to another user")
         self._make_room()
         bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
+            # bind() takes these over. Afterwards, what is at the path may be a link that another user put there.
+            os.fchmod(bound.fileno(), 0o600)
             bound.bind(str(self._path))
-            # Set permissions before listen(): until then no client can connect.
-            self._path.chmod(0o600)
             # Listen before renaming: another process would take a socket that does not listen for a stale one.
             bound.listen(LIMITS.connections)
         except BaseException:

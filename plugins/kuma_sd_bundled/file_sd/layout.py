@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kuma_sd import MOST_SHARDS, STAGING, ConfigError, Sharding, TargetGroup, read_regular
+from kuma_sd import MOST_SHARDS, STAGING, ConfigError, Sharding, TargetGroup, is_trusted, read_regular
 from kuma_sd_bundled.file_sd.options import FileSDOptions
 from kuma_sd_bundled.file_sd.parts import DEFAULT_PARTS, MOST_PARTS, Place, Rule, picker_of
 
@@ -89,7 +89,7 @@ class Layout:
 
     def existing_parts(self) -> int:
         """Return how many parts the first shard has files of, by the highest number."""
-        numbers = (part for part in reversed(range(MOST_PARTS)) if self.path(Place(self.shards[0], part)).exists())
+        numbers = (part for part in reversed(range(MOST_PARTS)) if is_trusted(self.path(Place(self.shards[0], part))))
         return next(numbers, -1) + 1
 
     def rule(self, counts: Collection[int]) -> Rule:

@@ -10,7 +10,7 @@ from kuma_sd import (
     OutputError,
     check_output_path,
     file_holds,
-    read_regular,
+    open_trusted,
     remove_leftovers,
     replace_file,
 )
@@ -60,9 +60,10 @@ class TargetFile:
         """Return the content of the file.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: it cannot be read, or another user can have written it.
         """
-        return read_regular(self.path)
+        with open_trusted(self.path) as file:
+            return file.read()
 
     def release(self) -> None:
         """Release the file, which stays as it is."""

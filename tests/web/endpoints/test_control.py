@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from os_reasons import FILE_EXISTS, PERMISSION_DENIED
+from os_reasons import NOT_A_DIRECTORY, PERMISSION_DENIED
 from waiting import eventually
 
 from kuma_sd import KumaSDError
@@ -205,7 +205,7 @@ def test_closing_leaves_the_socket_of_a_successor_alone(tmp_path: Path, serving:
     ("name", "reason"),
     [
         ("file", "'{path}' is there and is none"),
-        ("file/control.sock", f'path={{path}} reason="{FILE_EXISTS}"'),
+        ("file/control.sock", f'path={{path}} reason="{NOT_A_DIRECTORY}"'),
         ("x" * 200, "longer than the 107 bytes that a unix socket can have: '{path}'; set control-socket to a shorter"),
     ],
 )

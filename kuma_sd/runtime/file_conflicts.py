@@ -1,0 +1,58 @@
+"""Reject outputs that write a file which another output writes, or which the settings name to be read."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.option_types import FileContent
+from kuma_sd.core.options import options_of
+from kuma_sd.core.publication import Publication
+from kuma_sd.plugin.interfaces import Output
+from kuma_sd.plugin.optional_interfaces import WritesFiles
+from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.schema import CORE, WEB
+
+
+def check_files(outputs: Mapping[str, Output], settings: Settings) -> None:
+    """Reject an output whose file is in use; symbolic links are followed.
+
+    Args:
+        outputs: the outputs, by name.
+        settings: the settings.
+
+    Raises:
+        ConfigError: two outputs write the same file, or one writes a file that is read.
+    """
+    read = {os.path.realpath(path): use for path, use in _read_files(settings)}
+    owners: dict[str, str] = {}
+    for name, output in outputs.items():
+        for path in output.files(Publication((), 0.0)) if isinstance(output, WritesFiles) else ():
+            real = os.path.realpath(path)
+            if real in read:
+                raise ConfigError(f"output {name} would overwrite {str(path)!r}, {read[real]}; give it another path")
+            owner = owners.setdefault(real, name)
+            if owner != name:
+                raise ConfigError(f"outputs {owner} and {name} both write {str(path)!r}; give one another path")
+
+
+def _read_files(settings: Settings) -> Iterator[tuple[Path, str]]:
+    """Yield each file that is read, and what for."""
+    if settings.file:
+        yield Path(settings.file), "the settings file"
+    for section, options in _sections(settings):
+        for option in options_of(type(options)):
+            value = getattr(options, option.field)
+            for item in value if isinstance(value, tuple) else (value,):
+                path = item.path if isinstance(item, FileContent) else item if option.type.reads_file else None
+                if path:
+                    yield Path(path), f"the file of '{option.name}' in [{section}]"
+
+
+def _sections(settings: Settings) -> Iterable[tuple[str, object]]:
+    yield CORE, settings.core
+    yield WEB, settings.web
+    yield from ((control_plane.name or CORE, control_plane.options) for control_plane in settings.control_planes)
+    for output in settings.outputs:
+        yield output.name, output.options
+        yield from ((transform.name, transform.options) for transform in output.transforms)
