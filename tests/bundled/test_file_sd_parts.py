@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import os
 import re
 import shutil
 import tempfile
@@ -99,6 +100,18 @@ def test_a_restart_takes_nothing_away_before_the_first_publication(tmp_path: Pat
         assert states(tmp_path) == before
         output.publish(publication(*GROUPS))
         assert states(tmp_path) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files to others needs root")
+def test_files_of_another_user_are_no_former_parts(tmp_path: Path) -> None:
+    theirs = tmp_path / "99" / "kuma.json"
+    theirs.parent.mkdir()
+    theirs.touch()
+    os.chown(theirs, 65534, 65534)
+    with started(tmp_path, parts=4) as output:
+        output.publish(publication(*GROUPS))
+        assert sorted(states(tmp_path)) == ["0", "1", "2", "3", "99"]
+        assert theirs.read_bytes() == b""
 
 
 def test_shards_and_parts_together(tmp_path: Path) -> None:

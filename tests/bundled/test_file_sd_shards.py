@@ -1,5 +1,6 @@
 import contextlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from kuma_sd.settings.loader import load
 from kuma_sd.system.durable_file import FileClaim
 from kuma_sd.testing import OutputContract, group, publication
 from kuma_sd_bundled.file_sd import FileSD, FileSDOptions, kuma_sd_output_plugin
+from kuma_sd_bundled.file_sd.target_file import TargetFile
 
 DOCS = Path(__file__).parents[2] / "docs/shards.md"
 
@@ -48,6 +50,17 @@ def started(directory: Path, **options: Any) -> Iterator[FileSD]:
     with contextlib.closing(output):
         output.start()
         yield output
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files to others needs root")
+def test_what_another_user_wrote_does_not_decide_where_a_target_is(tmp_path: Path) -> None:
+    theirs = tmp_path / "kuma-0.json"
+    theirs.write_bytes(b"[\n" + b",\n".join(one.json for one in GROUPS) + b"\n]\n")
+    os.chown(theirs, 65534, 65534)
+    options = FileSDOptions(path=tmp_path / "kuma-{shard}.json", shards=8)
+    file = TargetFile(theirs, options, lambda: None)
+    with pytest.raises(OSError, match="belongs to another user"):
+        file.content()
 
 
 def addresses(path: Path) -> list[str]:

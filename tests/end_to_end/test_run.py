@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import socket
 import sys
@@ -177,6 +178,23 @@ class TestOnce:
             with kuma_sd(*arguments, "--accept") as program:
                 assert program.wait() == 0
         assert names(path) == ["c"]
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="giving files to others needs root")
+    def test_is_not_kept_from_publishing_by_a_file_of_another_user(
+        self, kuma: SimulatedControlPlane[World], tmp_path: Path
+    ) -> None:
+        path = tmp_path / "targets.json"
+        groups = [
+            {"targets": ["192.0.2.1:1"], "labels": {"mesh": "m", "dataplane": str(number)}} for number in range(9)
+        ]
+        path.write_text(json.dumps(groups))
+        tmp_path.chmod(0o1777)
+        os.chown(path, 65534, 65534)
+        with kuma_sd("run", "--once", f"--cp-address={kuma.url}", f"--output-file={path}") as program:
+            assert program.wait() == 0
+        assert len([line for line in program.lines if "a published file is not believed" in line]) == 1
+        assert names(path) == ["a", "b"]
+        assert path.stat().st_uid == 0
 
 
 class TestWrongSettings:

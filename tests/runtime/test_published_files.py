@@ -1,6 +1,7 @@
 """What is remembered from the published files, where no state was saved."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,20 @@ def test_a_control_plane_label_that_a_transform_made_gives_a_new_control_plane_n
     path = published_by(tmp_path / "targets.json", made="a")
     restored = after_restart(Restored((saved("east", "a"),), exact=True), configured("east", "new"), path)
     assert names_of(restored) == {"east": ["a"]}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files to others needs root")
+@pytest.mark.parametrize("mode", [0o755, 0o777, 0o1777])
+def test_a_file_of_another_user_counts_as_missing_with_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int
+) -> None:
+    path = published_by(tmp_path / "targets.json", east="a b")
+    tmp_path.chmod(mode)
+    assert names_of(after_restart(Restored(), configured("east"), path)) == {"east": ["a", "b"]}
+    os.chown(path, 65534, 65534)
+    assert names_of(after_restart(Restored(), configured("east"), path)) == {}
+    assert caplog.text.count("a published file is not believed, it counts as missing") == 1
+    assert f"'{path}' belongs to another user (uid 65534)" in caplog.text
 
 
 def test_files_are_not_read_at_the_start_when_everything_was_saved_exactly() -> None:

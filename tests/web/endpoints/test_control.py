@@ -240,6 +240,16 @@ ControlSocket(Path(sys.argv[1]), Application()).start()
     assert f"the directory of the control socket '{path}' belongs to another user" in done.stderr
 
 
+def test_an_open_umask_makes_no_directory_that_others_may_write(tmp_path: Path, serving: Serving) -> None:
+    before = os.umask(0)
+    try:
+        serving(tmp_path / "new" / "run" / "control.sock")
+    finally:
+        os.umask(before)
+    for path, mode in (("new", 0o755), ("new/run", 0o755), ("new/run/control.sock", 0o600)):
+        assert stat.S_IMODE((tmp_path / path).stat().st_mode) == mode
+
+
 def test_a_socket_that_was_swept_away_is_made_again(
     tmp_path: Path, serving: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
