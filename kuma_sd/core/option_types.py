@@ -151,10 +151,8 @@ DURATION = OptionType("duration", _parse_duration, show_duration)
 DURATION_OR_FOREVER = OptionType("duration|forever", _parse_duration_or_forever, show_duration)
 SIZE = OptionType("size", _parse_size, _show_size)
 SECRET = OptionType("secret", _parse_secret, str, secret=True)
-PATH_TO_READ = dataclasses.replace(PATH, reads_file=True)
-"""The path of a file that is read."""
 FILE_NAME = OptionType("text", TEXT.parse, reads_file=True)
-"""The path of a file that is read, as text that may be empty."""
+"""The path of a file that is read when it is needed; empty for none."""
 SECRET_FILE = OptionType("text", TEXT.parse, reads_file=True)
 """The path of a file that holds a secret: the path may be shown, its content never."""
 URL = OptionType("url", parse_url, may_hold_secret=True)

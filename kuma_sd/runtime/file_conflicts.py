@@ -1,5 +1,6 @@
 """Reject outputs that write a file which another output writes, or which the settings name to be read."""
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -40,6 +41,7 @@ def _read_files(settings: Settings) -> Iterator[tuple[Path, str]]:
     """Yield each file that is read, and what for."""
     if settings.file:
         yield Path(settings.file), "the settings file"
+    yield from ((path, "a file of the web configuration") for path in _web_files(settings.web.config_file))
     for section, options in _sections(settings):
         for option in options_of(type(options)):
             value = getattr(options, option.field)
@@ -47,6 +49,20 @@ def _read_files(settings: Settings) -> Iterator[tuple[Path, str]]:
                 path = item.path if isinstance(item, FileContent) else item if option.type.reads_file else None
                 if path:
                     yield Path(path), f"the file of '{option.name}' in [{section}]"
+
+
+def _web_files(path: Path | None) -> list[Path]:
+    """Return the web configuration and the files that it names, as far as it can be read."""
+    if not path:
+        return []
+    # Imported late: most installations have no web configuration, and TLS takes long to load.
+    from kuma_sd.web.server.web_config import Reading  # noqa: PLC0415
+
+    reading = Reading(path)
+    # A mistake in it is reported by who uses it.
+    with contextlib.suppress(ConfigError):
+        reading.config()
+    return reading.files
 
 
 def _sections(settings: Settings) -> Iterable[tuple[str, object]]:

@@ -16,7 +16,6 @@ from kuma_sd.core.option_types import (
     HOST_AND_PORT,
     NUMBER,
     PATH,
-    PATH_TO_READ,
     PERCENTAGE,
     SIZE,
     TEXT,
@@ -127,7 +126,7 @@ class WebOptions:
     )
     config_file: Path | None = option(
         None,
-        PATH_TO_READ,
+        PATH,
         "File with TLS, users and headers, in Prometheus's web configuration format. It is read again when it changes.",
     )
     hosts: tuple[str, ...] = option(

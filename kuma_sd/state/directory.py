@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.logger import Logger
 from kuma_sd.system.directories import make_directories
 from kuma_sd.system.file_lock import FileLock, LockedError
 from kuma_sd.system.staging import STAGING
-from kuma_sd.system.trusted_paths import check_made_by_us, follow_links
+from kuma_sd.system.trusted_paths import UntrustedError, check_made_by_us, follow_links
+
+_log = Logger(__name__)
 
 LOCK = "kuma-sd.lock"
 
@@ -46,14 +49,13 @@ class SavedFile(NamedTuple):
 
 
 def make_state_directory(path: Path) -> None:
-    """Make the state directory if it is missing, and check that no other user can have made it or a link to it.
+    """Make the state directory if it is missing.
 
     Raises:
-        UntrustedError: another user can have made it, and could decide what is restored.
+        UntrustedError: another user can have made a link that leads to it.
         OSError: it cannot be made.
     """
     make_directories(follow_links(path), 0o750)
-    check_made_by_us(path, path.stat())
 
 
 class StateDirectory:
@@ -78,13 +80,16 @@ class StateDirectory:
         """
         try:
             make_state_directory(self._path)
-            return self._lock.acquire()
+            is_new = self._lock.acquire()
         except LockedError as error:
             raise KumaSDError(
                 f"another kuma-sd uses the state directory {str(self._path)!r}; give one of them another"
             ) from error
         except OSError as error:
             raise KumaSDError(f"cannot write into the state directory {str(self._path)!r}: {error.strerror}") from error
+        if is_new:
+            self._warn_of_owner()
+        return is_new
 
     def release(self) -> None:
         """Unlock the directory."""
@@ -111,7 +116,8 @@ class StateDirectory:
 
     def remove_leftovers(self) -> None:
         """Remove temporary files of a process that was killed; call this before writing."""
-        temporary = (self._path / STAGING).glob("*.snapshot.*.tmp")
+        staging = self._path / STAGING
+        temporary = [] if staging.is_symlink() else staging.glob("*.snapshot.*.tmp")
         _remove(path for path in temporary if _OURS.fullmatch(path.name.rsplit(".", 2)[0]))
 
     def saved(self) -> list[SavedFile]:
@@ -153,6 +159,16 @@ class StateDirectory:
         """Mark that this process saved everything, at its end."""
         with contextlib.suppress(OSError):
             (self._path / STOPPED).touch(mode=0o600)
+
+    def _warn_of_owner(self) -> None:
+        """Warn of a directory of another user: his files in it are not believed, but he can remove ours."""
+        try:
+            check_made_by_us(self._path, self._path.stat())
+        except UntrustedError as error:
+            _log.warning("another user can remove what is saved; give the directory to kuma-sd", reason=error.strerror)
+        except OSError:
+            # It was removed just now, which is noticed elsewhere.
+            return
 
 
 def _remove(paths: Iterable[Path]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.state.directory import make_state_directory
 from kuma_sd.system.directories import sync_directory
-from kuma_sd.system.trusted_paths import keep_private
+from kuma_sd.system.trusted_paths import check_made_by_us, keep_private
 
 FOLDER = "plugins"
 """Name of the folder in the state directory that has a directory for each instance."""
@@ -41,6 +41,7 @@ def _make_private(path: Path) -> None:
         sync_directory(path.parent)
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
+        check_made_by_us(path, os.fstat(folder))
         keep_private(path, folder, path.parent.stat())
     finally:
         os.close(folder)

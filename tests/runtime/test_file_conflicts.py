@@ -39,7 +39,8 @@ USES = (
     Use("key.json", "tls-cert-file = cert.pem\ntls-key-file = {path}", "", "the file of 'tls-key-file' in [kuma-sd]"),
     Use("token.json", "bearer-token-file = {path}", "token", "the file of 'bearer-token-file' in [kuma-sd]"),
     Use("plugin_file.py", "plugin-file = {path}", HOOK, "the file of 'plugin-file' in [kuma-sd]"),
-    Use("web.yml", "[web]\nconfig-file = {path}", "", "the file of 'config-file' in [web]"),
+    Use("web.yml", "[web]\nconfig-file = {path}", "", "a file of the web configuration"),
+    Use("web-key.json", "[web]\nconfig-file = {path.parent}/web.yml", "", "a file of the web configuration"),
     Use("rules.yml", "transform = relabel\n[relabel]\nrules = {path}", RULES, "the file of 'rules' in [relabel]"),
 )
 
@@ -73,6 +74,8 @@ def test_a_file_that_a_setting_names_is_no_output(tmp_path: Path, use: Use, *, i
     if is_link:
         output = tmp_path / "link.json"
         output.symlink_to(use.name)
+    if use.name == "web-key.json":
+        (tmp_path / "web.yml").write_text(f"tls_server_config: {{cert_file: {path}, key_file: {path}}}")
     file = settings_file(tmp_path, use.lines.format(path=path), output)
     said = f"output file_sd would overwrite '{output}', {use.said}; give it another path"
     assert said in refusal(file)

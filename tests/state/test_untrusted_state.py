@@ -90,16 +90,42 @@ def test_a_lock_of_another_user_does_not_stop_saving(tmp_path: Path, caplog: pyt
 
 
 @needs_root
-def test_a_directory_of_another_user_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    directory = tmp_path / "state"
-    run(directory, good("a"))
-    os.chown(directory, STRANGER, STRANGER)
-    restored, state = run(directory, good("b"))
+def test_of_a_directory_of_another_user_only_our_files_are_believed_and_a_warning_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So is a directory of the host that is mounted into a container, and open to all."""
+    run(tmp_path, good("a"))
+    tmp_path.chmod(0o777)
+    for path in (tmp_path, tmp_path / "east.snapshot"):
+        os.chown(path, STRANGER, STRANGER)
+    restored, _ = run(tmp_path, good("b"))
     assert restored.last_good == ()
-    assert f"'{directory}' belongs to another user (uid {STRANGER})" in state.status.failing
-    assert "the state directory cannot be used" in caplog.text
-    with pytest.raises(KumaSDError, match="belongs to another user"):
-        make_instance_directory(directory, "output", "summary")
+    restored, state = run(tmp_path)
+    assert restored.last_good == (good("b"),)
+    assert not state.status.failing
+    said = f"""another user can remove what is saved; give the directory to kuma-sd reason="'{tmp_path}' belongs to"""
+    assert caplog.text.count(said) == 2
+
+
+@needs_root
+def test_what_a_plugin_keeps_is_in_no_folder_of_another_user_whoever_owns_the_state_directory(tmp_path: Path) -> None:
+    os.chown(tmp_path, STRANGER, STRANGER)
+    made = make_instance_directory(tmp_path, "output", "summary")
+    os.chown(made.parent, STRANGER, STRANGER)
+    with pytest.raises(KumaSDError, match="plugins' belongs to another user"):
+        make_instance_directory(tmp_path, "output", "summary")
+
+
+@needs_root
+def test_no_file_is_removed_through_a_link_of_another_user(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "east.snapshot.0123abcd.tmp").touch()
+    directory = tmp_path / "state"
+    directory.mkdir()
+    (directory / ".kuma-sd").symlink_to(elsewhere)
+    run(directory)
+    assert (elsewhere / "east.snapshot.0123abcd.tmp").exists()
 
 
 @needs_root
