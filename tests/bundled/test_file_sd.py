@@ -159,8 +159,10 @@ def test_an_equal_file_of_another_user_is_replaced_since_he_could_change_it(tmp_
 def test_a_volume_that_everybody_may_write_is_published_to_as_any_user(mode: int) -> None:
     """OpenShift gives a container a user of its own in root's group; an emptyDir is open to all."""
     program = """
-import os, sys
+import hashlib, os, sys
 from pathlib import Path
+# The other user may not be able to read Python's modules.
+from watchdog.observers import Observer
 from kuma_sd import Context
 from kuma_sd.runtime.published_files import groups_in
 from kuma_sd.testing import publication

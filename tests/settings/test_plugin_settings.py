@@ -82,7 +82,8 @@ def test_a_plugin_file_that_cannot_be_trusted_is_refused_by_option_and_name(plug
     with pytest.raises(ConfigError) as raised:
         settings_of(f"--plugin-file={file}", plugins=plugins)
     assert str(raised.value) == (
-        f"flag --plugin-file: {str(file)!r} has {str(file)!r}, which can be written by other users; "
+        f"flag --plugin-file: {str(file)!r} has {str(file)!r}, which may hold anything, since "
+        f"{str(file)!r} can be written by other users; "
         f"run: chmod go-w {file}"
     )
 
