@@ -17,7 +17,7 @@ from story import BEACON, EDGE, HOLD, PASSING, SMALL, STABLE, WORLD, Story
 from waiting import eventually
 from watching import watched
 
-from kuma_sd.pipeline.source_worker import ONE_BACK_OFF_SECONDS
+from kuma_sd.pipeline.contact_loss import ONE_BACK_OFF_SECONDS
 from kuma_sd.proto.discovery_pb2 import DiscoveryResponse
 from kuma_sd.simulator import Dataplane
 from kuma_sd.simulator.encoders import GrpcV1

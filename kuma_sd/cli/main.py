@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def main_like_go(arguments: Sequence[str] | None = None) -> int:
     """Run ``kuma-prometheus-sd``: the same program, compatible with the Go program of that name."""
-    from kuma_sd.cli.go_program import COMMANDS_LIKE_GO, PROGRAM, command_first  # noqa: PLC0415 (imported late: rarely needed)
+    from kuma_sd.settings.go_program import COMMANDS_LIKE_GO, PROGRAM, command_first  # noqa: PLC0415 (imported late: rarely needed)
 
     given = command_first(sys.argv[1:] if arguments is None else arguments)
     return report(PROGRAM.name, lambda: dispatch(given, PROGRAM, COMMANDS_LIKE_GO))

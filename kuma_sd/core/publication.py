@@ -7,6 +7,7 @@ from operator import attrgetter
 
 import msgspec
 
+from kuma_sd.core.duplicate_groups import without_duplicates
 from kuma_sd.core.list_diff import difference
 from kuma_sd.core.target_group import TargetGroup
 
@@ -50,12 +51,9 @@ class Publication:
     @classmethod
     def of(cls, groups: Iterable[TargetGroup], received: float) -> "Publication":
         """Create a publication from groups that are sorted by key."""
-        ordered = tuple(groups)
-        duplicates = len(ordered) - len(set(map(_LINE, ordered)))
-        if duplicates:
-            unique = dict(zip(map(_LINE, reversed(ordered)), reversed(ordered), strict=True))
-            ordered = tuple(sorted(unique.values()))
-        return cls(ordered, received, duplicates)
+        every = tuple(groups)
+        unique = without_duplicates(every)
+        return cls(unique, received, len(every) - len(unique))
 
     def since(self, earlier: "Publication | None") -> Change:
         """Compare with an earlier publication.

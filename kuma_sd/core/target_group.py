@@ -1,11 +1,10 @@
 """Render a target as Prometheus sees it: labels become a line of JSON."""
 
-import re
-
 import msgspec
 
 from kuma_sd.core.errors import TransformError
 from kuma_sd.core.model import Key, Labels
+from kuma_sd.core.yaml_escapes import as_yaml
 
 
 class GroupKey(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
@@ -14,9 +13,6 @@ class GroupKey(msgspec.Struct, frozen=True, order=True, gc=False, array_like=Tru
     assignment: Key
     place: int
 
-
-# JSON allows these characters; strict YAML readers refuse them or read them as line ends (go-yaml v2 in Prometheus).
-_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 
 # YAML 1.1 (9.3.2) limits plain keys to 1,024 characters; Prometheus would refuse the whole file for one longer name.
 LONGEST_LABEL_NAME = 1000
@@ -30,18 +26,6 @@ class _GroupInJSON(msgspec.Struct, gc=False):
 # With sorted labels.
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _DECODER = msgspec.json.Decoder(_GroupInJSON)
-
-_DELETE = 0x7F
-"""The code of DEL, the only such character in ASCII."""
-
-
-def _for_yaml(line: bytes) -> bytes:
-    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode()).encode()
-
-
-def as_yaml(line: bytes) -> bytes:
-    """Escape a line of JSON so that it is also YAML with the same meaning."""
-    return line if line.isascii() and _DELETE not in line else _for_yaml(line)
 
 
 class TargetGroup(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):

@@ -13,7 +13,8 @@ import msgspec
 
 from kuma_sd.core.errors import TransformError
 from kuma_sd.core.model import Key, Target
-from kuma_sd.core.target_group import GroupKey, TargetGroup, as_yaml
+from kuma_sd.core.target_group import GroupKey, TargetGroup
+from kuma_sd.core.yaml_escapes import as_yaml
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.prometheus.scrapable import INTERVAL, TIMEOUT, check_address
 

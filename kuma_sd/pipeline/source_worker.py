@@ -11,6 +11,7 @@ from kuma_sd.core.model import ContactLost, SourceEvent
 from kuma_sd.core.secret import redacted
 from kuma_sd.pipeline.backoff import Backoff
 from kuma_sd.pipeline.connection_log import ConnectionLog
+from kuma_sd.pipeline.contact_loss import Contact
 from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.plugin.interfaces import Source
 from kuma_sd.telemetry.control_plane_status import ConnectionStatus
@@ -21,51 +22,6 @@ ENDED = "it ended the stream"
 
 STEADY_SECONDS = 3.0
 """Minimum duration of a connection after which the back-off starts over, in seconds."""
-
-ONE_BACK_OFF_SECONDS = 1.0
-"""Maximum time without a connection that does not end the contact, in seconds: one back-off, and connecting."""
-
-
-class Contact:
-    """Tracks since when a control plane is in contact, in seconds of ``time.monotonic()``.
-
-    A contact outlives a connection that the other side ended and that the first attempt restores: gateways do that, and
-    it says nothing about the control plane. A failed attempt ends the contact, and so does a lost connection that is
-    not restored within one back-off: the control plane may have restarted. Another protocol begins a new contact too,
-    since an attempt may have failed over the old one.
-    """
-
-    def __init__(self) -> None:
-        self._began: float | None = None
-        self._broke = float("-inf")
-        self._was_ended = False
-        self._protocol = ""
-
-    def began(self, connected: float, protocol: str = "") -> float:
-        """Return when the present contact began.
-
-        Args:
-            connected: when the present connection was made.
-            protocol: its protocol.
-        """
-        was_away = not self._was_ended and connected - self._broke > ONE_BACK_OFF_SECONDS
-        was_away = was_away or protocol != self._protocol
-        self._protocol = protocol
-        if self._began is None or (self._began < self._broke and was_away):
-            # The clock of a source may be coarse; a contact never begins before the last one ended.
-            self._began = max(connected, self._broke)
-        return self._began
-
-    def broke(self, now: float, *, was_ended: bool) -> None:
-        """Record that the connection was lost, or that the other side ended it."""
-        self._broke = now
-        self._was_ended = was_ended
-
-    def failed(self) -> float | None:
-        """Record that an attempt to connect failed; return when the contact was lost if this attempt ends it."""
-        lost = None if self._began is None else self._broke
-        self._began = None
-        return lost
 
 
 class SourceWorker:

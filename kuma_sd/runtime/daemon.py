@@ -26,7 +26,7 @@ from kuma_sd.prometheus.sd_files import selected
 from kuma_sd.runtime.builder import Components, build
 from kuma_sd.runtime.output_replacement import OutputReplacement, StillStartingError
 from kuma_sd.runtime.output_starts import start_workers
-from kuma_sd.runtime.published_files import PUBLISHED, completed, published_groups
+from kuma_sd.runtime.restore_from_published import PUBLISHED, completed, published_groups
 from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings
 from kuma_sd.state import snapshot_file

@@ -18,7 +18,7 @@ from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.sd_files import selected
 from kuma_sd.runtime.builder import Components, Path, build, path_of
 from kuma_sd.runtime.output_starts import start_outputs
-from kuma_sd.runtime.published_files import groups_in, published_groups
+from kuma_sd.runtime.restore_from_published import groups_in, published_groups
 from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.loader import Settings
 from kuma_sd.system.threads import Threads

@@ -8,7 +8,7 @@ import configargparse
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.option_types import BOOL
-from kuma_sd.settings import go_aliases
+from kuma_sd.settings import go_program
 from kuma_sd.settings.cli_parser import Program, Strict
 from kuma_sd.settings.config_file import ConfigFile
 from kuma_sd.settings.schema import CORE, Declaration, Schema
@@ -155,7 +155,7 @@ def _add_options(parser: Parser, program: Program, schema: Schema) -> None:
         for declaration in group.schema:
             # A boolean flag needs no value.
             alone: dict[str, Any] = {"nargs": "?", "const": "true"} if declaration.option.type is BOOL else {}
-            alias = [go_aliases.FLAGS[declaration.place]] if declaration.place in go_aliases.FLAGS else []
+            alias = [go_program.FLAGS[declaration.place]] if declaration.place in go_program.FLAGS else []
             shown.add_argument(
                 *alias,
                 declaration.flag,

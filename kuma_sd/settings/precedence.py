@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.text import did_you_mean
-from kuma_sd.settings import go_aliases
+from kuma_sd.settings import go_program
 from kuma_sd.settings.cli_parser import Program
 from kuma_sd.settings.config_file import ConfigFile, read_config_file
 from kuma_sd.settings.flags import CONFIG_VARIABLE, Parser, config_finder, destination, settings_parser
@@ -48,7 +48,7 @@ class Precedence:
         self._arguments = list(arguments)
         self._environment = dict(environment)
         self._aliased: dict[str, str] = {}
-        for theirs, ours in go_aliases.VARIABLES.items():
+        for theirs, ours in go_program.VARIABLES.items():
             if environment.get(theirs) and not self._environment.get(ours):
                 self._environment[ours], self._aliased[ours] = environment[theirs], theirs
         self._program = program
@@ -109,7 +109,7 @@ class Precedence:
         off = tuple(f"{_PREFIX}{name}_".replace("-", "_").upper() for name in unused)
         for name, value in sorted(self._environment.items()):
             foreign = not name.startswith(_PREFIX) or _OF_KUBERNETES.fullmatch(f"{name}={value}")
-            used = name in variables or name in go_aliases.VARIABLES.values() or name.startswith(off)
+            used = name in variables or name in go_program.VARIABLES.values() or name.startswith(off)
             if not foreign and not used:
                 suggestion = did_you_mean(
                     name.removeprefix(_PREFIX),

@@ -164,7 +164,7 @@ from pathlib import Path
 # The other user may not be able to read Python's modules.
 from watchdog.observers import Observer
 from kuma_sd import Context
-from kuma_sd.runtime.published_files import groups_in
+from kuma_sd.runtime.restore_from_published import groups_in
 from kuma_sd.testing import publication
 from kuma_sd_bundled.file_sd import FileSDOptions, kuma_sd_output_plugin
 os.setgroups([0])

@@ -24,7 +24,7 @@ from kuma_sd.pipeline.control_plane import LOOK_AGAIN_SECONDS, ControlPlaneConfi
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
 from kuma_sd.pipeline.pipeline import Pipeline
 from kuma_sd.prometheus.label_profiles import LabelProfile
-from kuma_sd.runtime.published_files import PUBLISHED, completed
+from kuma_sd.runtime.restore_from_published import PUBLISHED, completed
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.restorer import Restored
 from kuma_sd.testing import CODEC, assignment, snapshot

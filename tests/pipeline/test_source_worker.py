@@ -9,7 +9,7 @@ from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import ContactLost, SourceEvent
 from kuma_sd.pipeline import connection_log, source_worker
 from kuma_sd.pipeline.connection_log import ConnectionLog
-from kuma_sd.pipeline.source_worker import Contact, SourceWorker
+from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.testing import snapshot
 
 Step = Snapshot | Exception
@@ -91,15 +91,6 @@ def test_whoever_was_never_in_contact_does_not_lose_it() -> None:
 def test_all_snapshots_of_a_connection_have_the_beginning_of_the_contact() -> None:
     seen = events([snapshot("a", connected=1.0), snapshot("b", connected=7.0)])
     assert began(seen) == [1.0, 1.0]
-
-
-def test_a_contact_never_begins_before_the_last_one_ended() -> None:
-    contact = Contact()
-    assert contact.began(1.0) == 1.0
-    contact.broke(10.0, was_ended=False)
-    assert contact.failed() == 10.0
-    assert contact.failed() is None
-    assert contact.began(4.0) == 10.0
 
 
 def pauses(*connections: list[Step], lasted: float, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -204,29 +195,3 @@ def test_the_news_of_a_source_go_to_whoever_made_the_worker() -> None:
     assert mailbox.take(5) == {"source": snapshot("a")}
     worker.close()
     running.join(10)
-
-
-def test_a_stream_that_is_ended_again_and_again_is_one_contact() -> None:
-    contact = Contact()
-    assert contact.began(1.0) == 1.0
-    contact.broke(10.0, was_ended=True)
-    assert contact.began(30.0) == 1.0
-
-
-def test_a_connection_that_broke_and_is_away_for_longer_than_one_back_off_begins_a_new_contact() -> None:
-    contact = Contact()
-    assert contact.began(1.0) == 1.0
-    contact.broke(10.0, was_ended=False)
-    assert contact.began(10.9) == 1.0
-    contact.broke(20.0, was_ended=False)
-    assert contact.began(22.0) == 22.0
-    assert contact.began(22.0) == 22.0
-
-
-def test_a_control_plane_that_refused_one_protocol_and_answered_over_another_is_in_a_new_contact() -> None:
-    contact = Contact()
-    assert contact.began(1.0, "v1 gRPC") == 1.0
-    contact.broke(10.0, was_ended=False)
-    assert contact.began(10.5, "v1 HTTP") == 10.5
-    contact.broke(20.0, was_ended=False)
-    assert contact.began(20.5, "v1 HTTP") == 10.5

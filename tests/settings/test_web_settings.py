@@ -6,7 +6,7 @@ import pytest
 from settings_kit import settings_of, shown
 
 from kuma_sd import ConfigError
-from kuma_sd.cli.go_program import PROGRAM
+from kuma_sd.settings.go_program import PROGRAM
 
 
 def test_it_listens_on_loopback_by_default() -> None:

@@ -8,11 +8,11 @@ from typing import Any
 from kuma_sd import ConfigError, Logger, Output, OutputError, Publication, TargetGroup
 from kuma_sd_bundled.file_sd import advice
 from kuma_sd_bundled.file_sd.claims import Claims
+from kuma_sd_bundled.file_sd.foreign_changes import Restorer
 from kuma_sd_bundled.file_sd.layout import Layout, leftovers_of
 from kuma_sd_bundled.file_sd.options import FileSDOptions
 from kuma_sd_bundled.file_sd.parts import Place
 from kuma_sd_bundled.file_sd.parts_overlap import PartCounts
-from kuma_sd_bundled.file_sd.restorer import Restorer
 from kuma_sd_bundled.file_sd.writer import Writer, division_of
 
 _log = Logger(__name__)

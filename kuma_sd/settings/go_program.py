@@ -1,4 +1,4 @@
-"""Emulate the Go program kuma-prometheus-sd where it differs, so that existing units need no edit.
+"""Accept flags and variables of the Go program kuma-prometheus-sd, so that existing units need no edit.
 
 It accepted flags before the command too, and its environment variables overrode flags.
 """
@@ -6,6 +6,18 @@ It accepted flags before the command too, and its environment variables overrode
 from collections.abc import Sequence
 
 from kuma_sd.settings.cli_parser import Program
+
+FLAGS = {("file_sd", "path"): "--output-file"}
+"""Its other flags, by section and name of the option. --cp-address, --name, --api-version, --log-level are the same."""
+
+VARIABLES = {
+    "KUMA_MONITORING_ASSIGNMENT_CLIENT_URL": "KUMA_SD_CP_ADDRESS",
+    "KUMA_CONTROL_PLANE_API_SERVER_URL": "KUMA_SD_CP_ADDRESS",
+    "KUMA_MONITORING_ASSIGNMENT_CLIENT_NAME": "KUMA_SD_NAME",
+    "KUMA_MONITORING_ASSIGNMENT_CLIENT_API_VERSION": "KUMA_SD_API_VERSION",
+    "KUMA_PROMETHEUS_OUTPUT_FILE": "KUMA_SD_FILE_SD_PATH",
+}
+"""Its variables and the kuma-sd variables that override them; of two for one option the first has precedence."""
 
 # From 1.2.0 on, it wrote log files and rotated them.
 _IGNORED = ("--log-output-path", "--log-max-size", "--log-max-age", "--log-max-retained-files")

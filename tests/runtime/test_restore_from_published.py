@@ -14,7 +14,7 @@ from kuma_sd.pipeline.control_plane import ControlPlaneConfig
 from kuma_sd.pipeline.ordinals import with_stable_ordinals
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.runtime.daemon import Daemon
-from kuma_sd.runtime.published_files import completed, published_groups
+from kuma_sd.runtime.restore_from_published import completed, published_groups
 from kuma_sd.state.restorer import Restored
 from kuma_sd.testing import assignment
 

@@ -1,0 +1,36 @@
+from kuma_sd.pipeline.contact_loss import Contact
+
+
+def test_a_contact_never_begins_before_the_last_one_ended() -> None:
+    contact = Contact()
+    assert contact.began(1.0) == 1.0
+    contact.broke(10.0, was_ended=False)
+    assert contact.failed() == 10.0
+    assert contact.failed() is None
+    assert contact.began(4.0) == 10.0
+
+
+def test_a_stream_that_is_ended_again_and_again_is_one_contact() -> None:
+    contact = Contact()
+    assert contact.began(1.0) == 1.0
+    contact.broke(10.0, was_ended=True)
+    assert contact.began(30.0) == 1.0
+
+
+def test_a_connection_that_broke_and_is_away_for_longer_than_one_back_off_begins_a_new_contact() -> None:
+    contact = Contact()
+    assert contact.began(1.0) == 1.0
+    contact.broke(10.0, was_ended=False)
+    assert contact.began(10.9) == 1.0
+    contact.broke(20.0, was_ended=False)
+    assert contact.began(22.0) == 22.0
+    assert contact.began(22.0) == 22.0
+
+
+def test_a_control_plane_that_refused_one_protocol_and_answered_over_another_is_in_a_new_contact() -> None:
+    contact = Contact()
+    assert contact.began(1.0, "v1 gRPC") == 1.0
+    contact.broke(10.0, was_ended=False)
+    assert contact.began(10.5, "v1 HTTP") == 10.5
+    contact.broke(20.0, was_ended=False)
+    assert contact.began(20.5, "v1 HTTP") == 10.5
