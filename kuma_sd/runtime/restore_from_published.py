@@ -99,17 +99,20 @@ def completed(
     outdated = {place for config, place in matched.items() if not config.is_saved}
     kept = tuple(saved for place, saved in enumerate(restored.last_good) if place not in outdated)
     last_good = {saved.published_name: saved for saved in kept}
+    # What was renamed just before a crash may be saved under its old name, and published under both.
+    old_names = {config.name: restored.last_good[place].published_name for config, place in matched.items()}
     groups = published()
     for name in sorted({key.control_plane for key in groups}):
-        if restored.exact and name in last_good:
+        saved_as = name if name in last_good else old_names.get(name, name)
+        if restored.exact and saved_as in last_good:
             continue
-        saved = last_good.get(name, LastGoodTargets(name, frozenset(), (), 0.0))
+        saved = last_good.get(saved_as, LastGoodTargets(name, frozenset(), (), 0.0))
         # A name that is not in the settings may be one that a transform made, or that of a removed control plane.
         is_foreign = restored.exact and all(config.name != name for config in configs)
         names = _names([*kept, *restored.removed] if is_foreign else [saved])
         new = [key for key in groups if key.control_plane == name and (key.mesh, key.name) not in names]
         if new:
-            last_good[name] = _with_published(saved, {key: groups[key] for key in new})
+            last_good[saved_as] = _with_published(saved, {key: groups[key] for key in new})
     return replace(restored, last_good=tuple(last_good.values()))
 
 

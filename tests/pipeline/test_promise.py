@@ -218,7 +218,7 @@ class Promise(RuleBasedStateMachine):
         for plane in every:
             shown = {}
             for place, version in plane.published.items():
-                if place[1] not in self.failing:
+                if place[1] not in self.failing and place not in plane.only_in_file - plane.shown.keys():
                     shown[place] = (plane.name, place, version)
                 elif place in plane.shown:
                     shown[place] = (plane.name, *plane.shown[place][1:])
@@ -536,6 +536,7 @@ class Promise(RuleBasedStateMachine):
         self.leaving, self.instead = [], []
         plane.published, plane.origin, plane.known = other.published, other.origin, True
         plane.saved = plane.published, plane.origin
+        plane.only_in_file = other.only_in_file
         plane.shown = {place: (plane.name, *fact[1:]) for place, fact in other.shown.items()}
 
     @invariant()

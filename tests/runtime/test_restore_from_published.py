@@ -121,6 +121,14 @@ def test_one_that_was_renamed_and_whose_snapshot_is_lost_is_known_under_its_old_
     assert names_of(restored) == {"east": ["a"], "west": ["b"]}
 
 
+def test_what_a_renamed_one_published_in_the_second_before_a_crash_is_its_own(tmp_path: Path) -> None:
+    old = saved("west", "a")
+    new = ControlPlaneConfig("east", endpoints=frozenset({"west:1"}))
+    file = published_by(tmp_path / "file.json", east="a b")
+    restored = after_restart(Restored((old,)), [new], file)
+    assert names_of(restored) == {"west": ["a", "b"]}
+
+
 def test_a_control_plane_label_that_a_transform_made_gives_a_new_control_plane_no_targets(tmp_path: Path) -> None:
     path = published_by(tmp_path / "targets.json", made="a")
     restored = after_restart(Restored((saved("east", "a"),), exact=True), configured("east", "new"), path)

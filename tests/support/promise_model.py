@@ -36,6 +36,7 @@ class Plane:
         name: in the settings.
         endpoints: where it answers, as the settings say.
         source: the connection's owner; another one after each change of name or address.
+        only_in_file: targets of which only the published file was known; they are shown only where a file has them.
     """
 
     name: str
@@ -60,6 +61,8 @@ class Plane:
     on_disk: tuple[World, frozenset[str]] | None = None
     endpoints_are_known: bool = True
     shown: dict[Place, tuple[str, Place, int]] = field(default_factory=dict)
+    only_in_file: set[Place] = field(default_factory=set)
+    only_in_file_on_disk: set[Place] = field(default_factory=set)
 
     def age(self, now: float) -> float | None:
         """Return how long ago the last contact was."""
@@ -110,6 +113,7 @@ class Plane:
             del self.let_go[place]
         self.broken = broken
         self.answer = answer
+        self.only_in_file -= answer.keys()
         self.published = answer | {place: self.published[place] for place in self.absent}
         if not self.is_elsewhere:
             self._release(now)
@@ -219,6 +223,7 @@ class Plane:
     def flush(self) -> None:
         """Have on disk what was saved."""
         self.on_disk = self.saved
+        self.only_in_file_on_disk = self.only_in_file.copy()
 
     def crash(self, file: World) -> None:
         """Forget what is not on disk; what only the published file has is known from there."""
@@ -226,6 +231,7 @@ class Plane:
         names = {place[:2] for place in known}
         new = {place: version for place, version in file.items() if place[:2] not in names}
         self.saved = (known | new, origin) if self.on_disk or new else None
+        self.only_in_file = (self.only_in_file_on_disk if self.on_disk else set()) | new.keys()
         self.endpoints_are_known = self.endpoints_are_known and self.on_disk is not None
         self.shown = {place: (self.name, place, version) for place, version in file.items()}
 
