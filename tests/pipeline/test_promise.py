@@ -331,7 +331,9 @@ class Promise(RuleBasedStateMachine):
 
     @rule(number=which, name=st.sampled_from(NAMES), restarted=st.booleans())
     def is_renamed(self, number: int, name: str, *, restarted: bool) -> None:
-        if all(plane.name != name for plane in [*self.planes, *self.leaving, *self.left]):
+        if all(plane.name != name for plane in [*self.planes, *self.leaving, *self.left]) and not self._is_in_file(
+            name
+        ):
             plane = self._pick(number)
             self._move((plane, name, plane.endpoints), restarted=restarted)
 
@@ -353,7 +355,7 @@ class Promise(RuleBasedStateMachine):
     @rule(restarted=st.booleans())
     def two_swap_their_names(self, *, restarted: bool) -> None:
         first, second = self.planes[:2]
-        if not (first.is_elsewhere or second.is_elsewhere):
+        if not (first.is_elsewhere or second.is_elsewhere or first.only_in_file or second.only_in_file):
             self._move(
                 (first, second.name, first.endpoints), (second, first.name, second.endpoints), restarted=restarted
             )
@@ -399,7 +401,12 @@ class Promise(RuleBasedStateMachine):
 
     def _is_free(self, name: str, endpoint: str) -> bool:
         every = [*self.planes, *self.leaving, *self.left]
-        return all(name != other.name and endpoint not in other.endpoints | other.origin for other in every)
+        taken = any(name == other.name or endpoint in other.endpoints | other.origin for other in every)
+        return not (taken or self._is_in_file(name))
+
+    def _is_in_file(self, name: str) -> bool:
+        """Tell whether a name stays in labels that are known from the file alone: equal targets would be one."""
+        return any(plane.only_in_file and name == plane.name_in_file for plane in [*self.planes, *self.leaving])
 
     def _leave(self, gone: list[Plane], new: list[Plane]) -> None:
         for plane in gone:
@@ -536,7 +543,7 @@ class Promise(RuleBasedStateMachine):
         self.leaving, self.instead = [], []
         plane.published, plane.origin, plane.known = other.published, other.origin, True
         plane.saved = plane.published, plane.origin
-        plane.only_in_file = other.only_in_file
+        plane.only_in_file, plane.name_in_file = other.only_in_file, other.name_in_file
         plane.shown = {place: (plane.name, *fact[1:]) for place, fact in other.shown.items()}
 
     @invariant()

@@ -63,6 +63,7 @@ class Plane:
     shown: dict[Place, tuple[str, Place, int]] = field(default_factory=dict)
     only_in_file: set[Place] = field(default_factory=set)
     only_in_file_on_disk: set[Place] = field(default_factory=set)
+    name_in_file: str = ""
 
     def age(self, now: float) -> float | None:
         """Return how long ago the last contact was."""
@@ -232,6 +233,7 @@ class Plane:
         new = {place: version for place, version in file.items() if place[:2] not in names}
         self.saved = (known | new, origin) if self.on_disk or new else None
         self.only_in_file = (self.only_in_file_on_disk if self.on_disk else set()) | new.keys()
+        self.name_in_file = self.name
         self.endpoints_are_known = self.endpoints_are_known and self.on_disk is not None
         self.shown = {place: (self.name, place, version) for place, version in file.items()}
 
