@@ -11,6 +11,7 @@ class KumaSDError(Exception):
     """Base of all errors that kuma-sd expects; the command line prints them as one line, without a traceback."""
 
     _owner = ""
+    _remark = ""
 
     def within(self, owner: str) -> Self:
         """Put the name of the instance that it concerns in front of the message.
@@ -23,8 +24,17 @@ class KumaSDError(Exception):
         self._owner = f"{owner}: {self._owner}"
         return self
 
+    def remark(self, text: str) -> Self:
+        """Put a remark behind the message; the error itself stays.
+
+        Args:
+            text: the remark.
+        """
+        self._remark = f"{self._remark}; {text}"
+        return self
+
     def __str__(self) -> str:
-        return self._owner + super().__str__()
+        return self._owner + super().__str__() + self._remark
 
 
 def failure_reason(error: BaseException) -> str:

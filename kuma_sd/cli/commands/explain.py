@@ -27,6 +27,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from kuma_sd.cli.daemon_errors import naming
 from kuma_sd.cli.main import argument_type, file_flag
 from kuma_sd.cli.received_targets import DAEMON, add_from, control_socket, receive
 from kuma_sd.cli.render.explanation import as_text
@@ -103,7 +104,8 @@ def _suggestion(near: Sequence[str]) -> str:
 
 def _asked(arguments: argparse.Namespace, settings: Settings) -> SearchResult:
     query = {"selector": arguments.selector, "output": arguments.instance, "limit": arguments.limit}
-    status, text = ask(control_socket(settings), "GET", f"/-/explain?{urlencode(query)}")
+    with naming(settings.source):
+        status, text = ask(control_socket(settings), "GET", f"/-/explain?{urlencode(query)}")
     if status != HTTPStatus.OK:
         raise KumaSDError(text.strip() or f"the daemon answers with status {status}")
     try:
