@@ -217,7 +217,7 @@ def _run(command: Command, words: Sequence[str], program: Program) -> int:
     if not command.TAKES_SETTINGS:
         return command.execute(_parse(words, program), None)
     from kuma_sd.plugin.manager import Plugins  # noqa: PLC0415 (imported late: not all commands need it)
-    from kuma_sd.settings.loader import find_daemon  # noqa: PLC0415 (as above)
+    from kuma_sd.settings.daemon_finder import find_daemon  # noqa: PLC0415 (as above)
 
     plugins = Plugins()
     program = program._replace(settings_in_help=getattr(command, "SETTINGS_IN_HELP", None))
@@ -231,7 +231,7 @@ def _run(command: Command, words: Sequence[str], program: Program) -> int:
         arguments, socket = find_daemon(words, os.environ, program)
         mistakes = error if isinstance(error, ConfigError) else ConfigError(str(error))
         return cast("int", command.without_settings(arguments, socket, mistakes))
-    _set_logging_up(settings)
+    set_logging_up(settings)
     settings.arguments.reload = lambda: _settings(words, plugins, program)
     return command.execute(settings.arguments, settings)
 
@@ -248,7 +248,8 @@ def _settings(words: Sequence[str], plugins: "Plugins", program: Program) -> "Se
         raise
 
 
-def _set_logging_up(settings: "Settings") -> None:
+def set_logging_up(settings: "Settings") -> None:
+    """Log as settings say, and log their warnings."""
     from kuma_sd.core.logger import Logger  # noqa: PLC0415 (late, since logging loads slowly)
     from kuma_sd.system.log_format import configure  # noqa: PLC0415 (as above)
 
