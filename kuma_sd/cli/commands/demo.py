@@ -128,7 +128,7 @@ def execute(arguments: argparse.Namespace, settings: "Settings | None") -> int: 
     targets = 20 if arguments.targets is None else arguments.targets
     churn = 1.0 if arguments.churn is None else arguments.churn
     world = GeneratedWorld(targets)
-    version = kuma(arguments.kuma_version) if arguments.kuma_version else EVERYTHING
+    version = EVERYTHING if arguments.kuma_version is None else kuma(arguments.kuma_version)
     api = ApiServer(kubernetes=arguments.environment == "kubernetes")
     with SimulatedControlPlane(world, line=version, api=api) as control_plane:
         port = _free_port()
