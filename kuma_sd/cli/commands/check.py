@@ -9,10 +9,10 @@ every mistake with its place and exits with 2. What is only unusual is a warning
 """
 
 import argparse
-from pathlib import Path
 
-from kuma_sd.cli.main import file_flag, set_logging_up
-from kuma_sd.core.errors import ConfigError, Mistakes
+from kuma_sd.cli.main import set_logging_up
+from kuma_sd.cli.settings_flags import settings_flags
+from kuma_sd.core.errors import Mistakes
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.text import counted
 from kuma_sd.plugin.optional_interfaces import GivesRemarks, ReadByPrometheus
@@ -48,18 +48,17 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  #
     counts = f"{counted(len(components.sources), 'control plane')}, {counted(len(components.outputs), 'output')}"
     print(f"OK: {counts}; {settings.source}")
     if any(isinstance(output, ReadByPrometheus) for _, output in components.outputs.values()):
-        print(f"For prometheus.yml: kuma-sd prometheus-config{file_flag(settings)}")
+        print(f"For prometheus.yml: kuma-sd prometheus-config{settings_flags(settings)}")
     return 0
 
 
-def without_settings(_arguments: argparse.Namespace, _control_socket: Path | None, wrong: ConfigError) -> int:
-    """Report the mistakes, together with those in what can be read."""
+def with_mistakes(wrong: WrongSettingsError) -> int:
+    """Report the mistakes, together with those of what can be built nevertheless."""
     mistakes = Mistakes()
     mistakes.add(wrong)
-    if isinstance(wrong, WrongSettingsError):
-        set_logging_up(wrong.usable)
-        if components := _built(wrong.usable, mistakes):
-            components.close()
+    set_logging_up(wrong.usable)
+    if components := _built(wrong.usable, mistakes):
+        components.close()
     mistakes.check()
     return 2
 

@@ -1,3 +1,4 @@
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ def test_good_settings_are_ok_and_nothing_is_touched(tmp_path: Path, capsys: pyt
     target = tmp_path / "not" / "made" / "x.yml"
     flags = ["--cp-address=a=grpc://x", "--cp-address=b=grpc://y", f"--output-file={target}"]
     assert main(["check", *flags]) == 0
-    said = "OK: 2 control planes, 1 output; no settings file\nFor prometheus.yml: kuma-sd prometheus-config\n"
-    assert capsys.readouterr() == (said, "")
+    said = "OK: 2 control planes, 1 output; no settings file\nFor prometheus.yml: kuma-sd prometheus-config "
+    assert capsys.readouterr() == (f"{said}'--cp-address=a=grpc://x b=grpc://y' --output-file={target}\n", "")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -107,3 +108,12 @@ def test_paths_at_which_something_else_or_nothing_is_are_refused(tmp_path: Path,
     (tmp_path / "ca.pem").touch()
     file.write_text(file.read_text().replace(f"bearer-token-file = {tmp_path}\n", f"tls-ca-file = {tmp_path}/ca.pem\n"))
     assert main(["check", "-c", str(file)]) == 0
+
+
+def test_the_command_for_prometheus_prints_the_job_of_the_same_settings(tmp_path: Path, capsys: Printed) -> None:
+    flags = ["--output=file_sd one=file_sd", f"--one-path={tmp_path}/a b.json", "--cp-address=http://me:s3cr3t@host"]
+    assert main(["check", *flags]) == 0
+    command = capsys.readouterr().out.partition("For prometheus.yml: kuma-sd ")[2]
+    assert "s3cr3t" not in command
+    assert main(shlex.split(command)) == 0
+    assert f"{tmp_path}/a b.json" in capsys.readouterr().out
