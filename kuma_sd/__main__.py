@@ -1,4 +1,4 @@
-"""Start ``kuma-sd``, also as ``python -m kuma_sd``: load the command line so that Ctrl-C prints no traceback."""
+"""Start ``kuma-sd``, also as ``python -m kuma_sd``, so that Ctrl-C at any moment just ends it."""
 
 import signal
 import sys
@@ -15,20 +15,13 @@ def kuma_prometheus_sd() -> int:
 
 
 def _start(name: str) -> int:
-    # While modules are loaded, and after the work, Ctrl-C just ends the process: there is nothing to tidy up.
-    is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if is_default:
+    # At Ctrl-C the process ends as at SIGTERM. A KeyboardInterrupt may come while modules are loaded, where it is a
+    # traceback, and within msgspec a segmentation fault.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from kuma_sd.cli import main  # noqa: PLC0415 (loaded after the signal is prepared)
 
-    try:
-        if is_default:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        status: int = getattr(main, name)()
-        if is_default:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-    except KeyboardInterrupt:
-        return 130
+    status: int = getattr(main, name)()
     return status
 
 

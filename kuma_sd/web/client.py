@@ -91,7 +91,7 @@ def ask(path: Path, method: str, target: str) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def download(path: Path, target: str) -> Iterator[Path]:
-    """Download a large response of the daemon into a file, which is deleted when the block ends.
+    """Download a large response of the daemon into a file, which exists until the block, or the process, ends.
 
     Args:
         path: the path of the control socket.
@@ -101,7 +101,7 @@ def download(path: Path, target: str) -> Iterator[Path]:
         NoDaemonError: no daemon listens.
         KumaSDError: the daemon does not respond, or returns an error.
     """
-    with tempfile.NamedTemporaryFile(prefix="kuma-sd-") as file:
+    with tempfile.TemporaryFile() as file:
         with _answer(path, "GET", target) as response:
             if response.status != HTTPStatus.OK:
                 reason = response.read(LARGEST_ANSWER).decode(errors="replace").strip()
@@ -111,7 +111,7 @@ def download(path: Path, target: str) -> Iterator[Path]:
                     raise KumaSDError(f"the answer of the daemon at {str(path)!r} has no end")
                 file.write(piece)
         file.flush()
-        yield Path(file.name)
+        yield Path(f"/proc/self/fd/{file.fileno()}")
 
 
 @contextlib.contextmanager
