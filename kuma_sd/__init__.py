@@ -1,7 +1,9 @@
 """The public API for plugin authors, and nothing else."""
 
 import importlib
-from typing import TYPE_CHECKING
+
+# Type checkers take it for true. Importing it from typing would take most of the time before Ctrl-C is provided for.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from kuma_sd.api import *  # noqa: F403 (the names are its own)

@@ -47,7 +47,9 @@ def _sections(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
         _note("into Prometheus")
         yield "consumer", consumer.compared("prometheus", arguments.targets or consumer.SIZES, (), consumer.CHANGES)
     if "naive" in arguments.only:
-        yield "naive", naive.table([*_beside(arguments)])
+        steps = [*_beside(arguments)]
+        yield "naive", naive.table(steps)
+        yield "missed", naive.missed(steps)
     if "steps" in arguments.only:
         costs = _steps(arguments)
         yield "summary", page.summary(costs)

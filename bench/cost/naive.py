@@ -6,12 +6,14 @@ of the daemon everything counts: its start, receiving over gRPC, and saving the 
 """
 
 import contextlib
+import math
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from markdown import NUMBER, TEXT, markdown
 from plane import Plane, serving
 from watched import Watched, watching
 
@@ -28,6 +30,9 @@ RATIOS = {(100_000, 0, COLD): 0.9, (100_000, 0, ONE): 0.1, (100_000, 0, ALL): 1.
 
 MEGABYTES = {(100_000, ONE): 220, (100_000, ALL): 330, (MANY, ONE): 2000}
 """The memory to stay under, by number of targets and step."""
+
+STEP = {"targets": NUMBER, "output": TEXT, "step": TEXT}
+"""The columns that name a step."""
 
 
 @dataclass
@@ -117,15 +122,28 @@ def _change(daemon: Watched, plane: Plane, folder: Path, step: Beside, count: in
 
 def table(steps: Sequence[Beside]) -> str:
     """Return a table in Markdown."""
-    lines = [
-        "| targets | output | step | CPU, s | naive, s | ratio | wanted | to file, s | most memory, MB | wanted |",
-        "|---:|---|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    numbers = ("CPU, s", "naive, s", "ratio", "to file, s", "most memory, MB")
+    rows = []
     for step in steps:
-        output = f"{step.parts} parts" if step.parts else "single file"
-        ratio = RATIOS.get((step.targets, step.parts, step.step), "")
         durable = f"{min(step.durable):.2f}" if step.durable else ""
-        figures = f"{min(step.ours):.2f} | {min(step.naive):.2f} | {step.ratio:.2f} | {ratio} | {durable}"
-        memory = f"{step.memory:.0f} | {MEGABYTES.get((step.targets, step.step), '')}"
-        lines.append(f"| {step.targets:,} | {output} | {step.step} | {figures} | {memory} |")
-    return "\n".join(lines) + "\n"
+        figures = f"{min(step.ours):.2f} | {min(step.naive):.2f} | {step.ratio:.2f} | {durable} | {step.memory:.0f}"
+        rows.append(f"{_named(step)} | {figures}")
+    return markdown(STEP | dict.fromkeys(numbers, NUMBER), rows)
+
+
+def missed(steps: Sequence[Beside]) -> str:
+    """Return a table of the goals that were not reached, in Markdown."""
+    rows = []
+    for step in steps:
+        ratio = RATIOS.get((step.targets, step.parts, step.step), math.inf)
+        memory = MEGABYTES.get((step.targets, step.step), math.inf)
+        # As precise as the table shows them.
+        if round(step.ratio, 2) > ratio:
+            rows.append(f"{_named(step)} | ratio | {ratio} | {step.ratio:.2f}")
+        if round(step.memory) > memory:
+            rows.append(f"{_named(step)} | most memory, MB | {memory} | {step.memory:.0f}")
+    return markdown(STEP | {"of": TEXT, "goal": NUMBER, "measured": NUMBER}, rows)
+
+
+def _named(step: Beside) -> str:
+    return f"{step.targets:,} | {f'{step.parts} parts' if step.parts else 'single file'} | {step.step}"

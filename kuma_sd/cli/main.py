@@ -13,7 +13,9 @@ The contract of a command module ``kuma_sd/cli/NAME.py``:
 - ``SETTINGS_IN_HELP: tuple[str, ...]``, if it takes settings and is about few of them: which options of [kuma-sd] its
   ``--help`` shows; ``--help-all`` shows all settings;
 - ``without_settings(arguments: argparse.Namespace, control_socket: Path | None, mistakes: ConfigError) -> int``, if it
-  asks the daemon and can do so although the settings are wrong: called then in place of ``execute``.
+  asks the daemon and can do so although the settings are wrong: called then in place of ``execute``;
+- ``with_mistakes(wrong: WrongSettingsError) -> int``, if it looks at settings that are partly wrong: called in the same
+  way, with what can be used of them.
 
 The namespace holds the values of the command's own flags, and, for commands that take settings,
 ``arguments.reload``: a function without arguments that reads the settings again, from the same flags, environment and
@@ -110,13 +112,6 @@ def argument_type(type_: "OptionType[T]") -> Callable[[str], T]:
             raise argparse.ArgumentTypeError(f"{text!r} {error}") from error
 
     return parse
-
-
-def file_flag(settings: "Settings") -> str:
-    """Return the flag for the settings file, with a leading space; empty for the default file."""
-    import shlex  # noqa: PLC0415 (late, since few commands print it)
-
-    return f" -c {shlex.quote(settings.file)}" if settings.file not in ("", DEFAULT_FILE) else ""
 
 
 def report(name: str, work: Callable[[], int]) -> int:
@@ -217,7 +212,8 @@ def _run(command: Command, words: Sequence[str], program: Program) -> int:
     if not command.TAKES_SETTINGS:
         return command.execute(_parse(words, program), None)
     from kuma_sd.plugin.manager import Plugins  # noqa: PLC0415 (imported late: not all commands need it)
-    from kuma_sd.settings.loader import find_daemon  # noqa: PLC0415 (as above)
+    from kuma_sd.settings.daemon_finder import find_daemon  # noqa: PLC0415 (as above)
+    from kuma_sd.settings.loader import WrongSettingsError  # noqa: PLC0415 (as above)
 
     plugins = Plugins()
     program = program._replace(settings_in_help=getattr(command, "SETTINGS_IN_HELP", None))
@@ -226,12 +222,14 @@ def _run(command: Command, words: Sequence[str], program: Program) -> int:
     except UsageError:
         raise
     except (ConfigError, PluginError) as error:
+        if isinstance(error, WrongSettingsError) and hasattr(command, "with_mistakes"):
+            return cast("int", command.with_mistakes(error))
         if not hasattr(command, "without_settings"):
             raise
         arguments, socket = find_daemon(words, os.environ, program)
         mistakes = error if isinstance(error, ConfigError) else ConfigError(str(error))
         return cast("int", command.without_settings(arguments, socket, mistakes))
-    _set_logging_up(settings)
+    set_logging_up(settings)
     settings.arguments.reload = lambda: _settings(words, plugins, program)
     return command.execute(settings.arguments, settings)
 
@@ -248,7 +246,8 @@ def _settings(words: Sequence[str], plugins: "Plugins", program: Program) -> "Se
         raise
 
 
-def _set_logging_up(settings: "Settings") -> None:
+def set_logging_up(settings: "Settings") -> None:
+    """Log as settings say, and log their warnings."""
     from kuma_sd.core.logger import Logger  # noqa: PLC0415 (late, since logging loads slowly)
     from kuma_sd.system.log_format import configure  # noqa: PLC0415 (as above)
 

@@ -99,7 +99,7 @@ class _OwnFiles:
 
     def of(self, name: str, paths: Sequence[Path]) -> PublishedTargets:
         if not paths:
-            raise KumaSDError(
+            raise NoDaemonError(
                 f"no daemon runs that could say what output {name} has published, and it has no file; "
                 f"compare with one by --only {name} --against FILE"
             )

@@ -92,7 +92,8 @@ def _from_daemon(path: Path, control_planes: Sequence[ControlPlaneSettings]) -> 
         with download(path, "/-/received") as file:
             known = msgspec.json.decode(file.read_bytes(), type=dict[str, str])
     except NoDaemonError as error:
-        raise NoDaemonError(f"{error}; or use --from {CONTROL_PLANE}") from error
+        error.remark(f"or use --from {CONTROL_PLANE}")
+        raise
     snapshots, remarks = [], []
     for control_plane in sorted(control_planes, key=lambda settings: settings.name):
         name = _its_name(control_plane, known)

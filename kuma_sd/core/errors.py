@@ -11,6 +11,7 @@ class KumaSDError(Exception):
     """Base of all errors that kuma-sd expects; the command line prints them as one line, without a traceback."""
 
     _owner = ""
+    _remark = ""
 
     def within(self, owner: str) -> Self:
         """Put the name of the instance that it concerns in front of the message.
@@ -23,8 +24,17 @@ class KumaSDError(Exception):
         self._owner = f"{owner}: {self._owner}"
         return self
 
+    def remark(self, text: str) -> Self:
+        """Put a remark behind the message; the error itself stays.
+
+        Args:
+            text: the remark.
+        """
+        self._remark = f"{self._remark}; {text}"
+        return self
+
     def __str__(self) -> str:
-        return self._owner + super().__str__()
+        return self._owner + super().__str__() + self._remark
 
 
 def failure_reason(error: BaseException) -> str:
@@ -37,11 +47,14 @@ class ConfigError(KumaSDError):
 
     Args:
         *mistakes: one line each.
+        option: the option that is wrong, if it is one of the instance whose code raises this: its place in the
+            settings is put in front.
     """
 
-    def __init__(self, *mistakes: str) -> None:
+    def __init__(self, *mistakes: str, option: str = "") -> None:
         super().__init__(*mistakes)
         self._mistakes = mistakes
+        self.option = option
 
     @property
     def mistakes(self) -> tuple[str, ...]:
@@ -62,15 +75,21 @@ class Mistakes:
     def __init__(self) -> None:
         self._found: dict[str, ConfigError | PluginError] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
     def attempt(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """Call a function and return its result; collect the mistakes that it raises and return None."""
         try:
             return work(*args, **kwargs)
-        except ConfigError as error:
-            self._found.update(dict.fromkeys(error.mistakes, error))
-        except PluginError as error:
-            self._found[str(error)] = error
+        except (ConfigError, PluginError) as error:
+            self.add(error)
         return None
+
+    def add(self, error: "ConfigError | PluginError") -> None:
+        """Collect the mistakes of an error."""
+        mistakes = error.mistakes if isinstance(error, ConfigError) else (str(error),)
+        self._found.update(dict.fromkeys(mistakes, error))
 
     def check(self) -> None:
         """Raise the collected mistakes, if there are any.

@@ -151,10 +151,10 @@ DURATION = OptionType("duration", _parse_duration, show_duration)
 DURATION_OR_FOREVER = OptionType("duration|forever", _parse_duration_or_forever, show_duration)
 SIZE = OptionType("size", _parse_size, _show_size)
 SECRET = OptionType("secret", _parse_secret, str, secret=True)
-FILE_NAME = OptionType("text", TEXT.parse, reads_file=True)
-"""The path of a file that is read when it is needed; empty for none."""
-SECRET_FILE = OptionType("text", TEXT.parse, reads_file=True)
-"""The path of a file that holds a secret: the path may be shown, its content never."""
+FILE_NAME = OptionType("path", TEXT.parse, reads_file=True)
+"""The path of a file that is read when it is needed; empty for none. `kuma-sd check` looks whether it is there."""
+SECRET_FILE = OptionType("path", TEXT.parse, reads_file=True)
+"""The path of such a file that holds a secret: the path may be shown, its content never."""
 URL = OptionType("url", parse_url, may_hold_secret=True)
 FILE_CONTENT = OptionType("file", _parse_file_content)
 HOST = OptionType("host", _parse_host)

@@ -86,6 +86,8 @@ def _server(text: str, default_port: int) -> tuple[str, int]:
         raise ValueError("names no host")
     if not host.isascii():
         raise ValueError("has a host that is not ASCII (its ASCII form begins with xn--)")
+    if port == 0:
+        raise ValueError("has the port 0, at which nothing can listen")
     return host, port or default_port
 
 

@@ -11,6 +11,9 @@ from kuma_sd.core.url import Url, parse_url
 MADS_PORT = 5676
 """Kuma's default MADS port."""
 
+OPTION = "cp-address"
+"""Name of the option that holds addresses."""
+
 _DEFAULT_PORTS = {"grpc": MADS_PORT, "grpcs": MADS_PORT, "http": 80, "https": 443}
 
 
@@ -64,7 +67,7 @@ def parse_address(text: str) -> Address:
     try:
         return address_of(parse_url(text))
     except ValueError as error:
-        raise ConfigError(f"the address {error}") from None
+        raise ConfigError(f"the address {error}", option=OPTION) from None
 
 
 def address_of(url: Url) -> Address:
@@ -74,18 +77,19 @@ def address_of(url: Url) -> Address:
         ConfigError: the URL is invalid; the message quotes no possible secret.
     """
     if url.scheme not in _DEFAULT_PORTS or not url.hosts:
-        raise ConfigError("the address is not of the form grpc://host:5676")
+        raise ConfigError("the address is not of the form grpc://host:5676", option=OPTION)
     if url.query:
-        raise ConfigError("the address may not hold a query")
+        raise ConfigError("the address may not hold a query", option=OPTION)
     if url.path.startswith("//") and url.hosts.endswith(":"):
         raise ConfigError(
             "the address holds a URL after a comma; replicas are written host:port, like "
-            f"{url.scheme}://host-1:5676,host-2:5676"
+            f"{url.scheme}://host-1:5676,host-2:5676",
+            option=OPTION,
         )
     try:
         servers = url.servers(_DEFAULT_PORTS[url.scheme])
     except ValueError as error:
-        raise ConfigError(f"the address {error}; write it like grpc://host:5676") from None
+        raise ConfigError(f"the address {error}; write it like grpc://host:5676", option=OPTION) from None
     tls, prefix = url.scheme in ("grpcs", "https"), url.path.rstrip("/")
     replicas = [Endpoint(host, port, tls, prefix) for host, port in servers]
     return Address(tuple(replicas), Secret(unquote(url.user_info.reveal())))

@@ -115,7 +115,7 @@ def _check_token(path: str) -> None:
             try:
                 parse_secret_file(read_regular(Path(path)))
             except ValueError as error:
-                raise ConfigError(f"bearer-token-file {path!r} {error}") from None
+                raise ConfigError(f"bearer-token-file {path!r} {error}", option="bearer-token-file") from None
 
 
 def _token(path: str) -> Secret:

@@ -117,7 +117,10 @@ def _hint(api_server: Endpoint, client: HttpClient) -> str:
     if config.environment == "kubernetes" and _major(index.version) >= _KUMA_3:
         return f"{what} on Kubernetes, where Kuma 3 has none: {through_api}"
     mads = api_server.at(config.mads.port or MADS_PORT, tls=config.mads.tls)
-    return f"{what}, whose MADS is usually at http{'s' * mads.tls}://{mads.authority}: use that, or {through_api}"
+    # Without /config it may be a global control plane.
+    unless = "" if config.mode else ", unless it is a global control plane, which has none"
+    usual = f"http{'s' * mads.tls}://{mads.authority}"
+    return f"{what}, whose MADS is usually at {usual}{unless}: use that, or {through_api}"
 
 
 def _major(version: str) -> int:

@@ -168,11 +168,14 @@ class MadsSource:
 
 def _check(options: MadsOptions, replicas: Iterable[Endpoint]) -> None:
     if bool(options.tls_cert_file) != bool(options.tls_key_file):
-        raise ConfigError("tls-cert-file and tls-key-file go together")
+        raise ConfigError(
+            "tls-cert-file and tls-key-file go together",
+            option="tls-cert-file" if options.tls_cert_file else "tls-key-file",
+        )
     if options.api_version == "v1alpha1" and options.transport == "http":
-        raise ConfigError("MADS v1alpha1 is spoken over gRPC only: set transport to auto or grpc")
+        raise ConfigError("MADS v1alpha1 is spoken over gRPC only: set transport to auto or grpc", option="transport")
     for replica in replicas:
         # Also rejects an unusable proxy.
         proxy_for(replica, options.proxy)
         if options.transport == "grpc" and (hindrance := not_over_grpc(replica, options)):
-            raise ConfigError(f"{hindrance} works over HTTP only: set transport to auto or http")
+            raise ConfigError(f"{hindrance} works over HTTP only: set transport to auto or http", option="transport")

@@ -33,7 +33,7 @@ class Reason(enum.Enum):
     DROP = "too many vanished"
     NEW_ADDRESS = "only a complete list with targets from the new address replaces those of the old one"
     UNREADABLE = "a resource that cannot be read may be one of them"
-    RECONNECT = "they vanished soon after a connection was made"
+    RECONNECT = "a connection was made shortly before"
 
 
 @dataclass(frozen=True, slots=True)

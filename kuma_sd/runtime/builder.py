@@ -86,7 +86,7 @@ def build(settings: Settings, running: Components | None = None) -> Components:
         PluginError: a plugin fails.
     """
     before, mistakes = running or Components(), Mistakes()
-    opener = Opener(settings.core.state_dir, before.contexts, mistakes)
+    opener = Opener(settings, before.contexts, mistakes)
     control_planes = {control_plane.name: control_plane for control_plane in settings.control_planes}
     outputs = {output.name: output for output in settings.outputs}
     transforms = {transform.name: transform for output in settings.outputs for transform in output.transforms}
@@ -97,7 +97,7 @@ def build(settings: Settings, running: Components | None = None) -> Components:
         hooks=tuple(settings.plugins.transforms),
         contexts=opener.contexts,
     )
-    mistakes.attempt(_check_paths, components)
+    mistakes.attempt(_check_paths, settings, components)
     written = {name: output for name, (_, output) in components.outputs.items()}
     mistakes.attempt(check_files, written, settings)
     mistakes.check()
@@ -111,15 +111,19 @@ def path_of(output: OutputSettings) -> Path:
     return output.label_profile, output.transforms
 
 
-def _check_paths(components: Components) -> None:
-    owners: dict[str, str] = {}
+def _check_paths(settings: Settings, components: Components) -> None:
+    """Reject what instances want to serve at a path of the daemon or of another instance."""
+    owners, mistakes = dict[str, str](), list[str]()
     for (kind, name), contributions in components.contributions.items():
         for path in contributions.served:
+            place = settings.at(name, "path")
             if is_reserved(path):
-                raise ConfigError(f"{kind} {name}: {path} is the daemon's own; give it another path, like /sd")
-            if path in owners:
-                raise ConfigError(f"{owners[path]} and {kind} {name} both want to serve {path}; give one another path")
-            owners[path] = f"{kind} {name}"
+                mistakes.append(f"{place}{kind} {name}: {path} is the daemon's own; give it another path, like /sd")
+            owner = owners.setdefault(path, f"{kind} {name}")
+            if owner != f"{kind} {name}":
+                mistakes.append(f"{place}{owner} and {kind} {name} both want to serve {path}; give one another path")
+    if mistakes:
+        raise ConfigError(*mistakes)
 
 
 def _chain(path: Path, limits: LabelLimits, components: Components, running: Components) -> Chain:

@@ -1,4 +1,4 @@
-"""Reject outputs that write a file which another output writes, or which the settings name to be read."""
+"""Reject outputs that would replace a directory, a file of another output, or a file that the settings name."""
 
 import contextlib
 import os
@@ -16,25 +16,31 @@ from kuma_sd.settings.schema import CORE, WEB
 
 
 def check_files(outputs: Mapping[str, Output], settings: Settings) -> None:
-    """Reject an output whose file is in use; symbolic links are followed.
+    """Reject an output whose file is in use, or a directory; symbolic links are followed.
 
     Args:
         outputs: the outputs, by name.
         settings: the settings.
 
     Raises:
-        ConfigError: two outputs write the same file, or one writes a file that is read.
+        ConfigError: two outputs write the same file, or one writes a file that is read, or a directory is there.
     """
     read = {os.path.realpath(path): use for path, use in _read_files(settings)}
-    owners: dict[str, str] = {}
+    owners, mistakes = dict[str, str](), list[str]()
     for name, output in outputs.items():
         for path in output.files(Publication((), 0.0)) if isinstance(output, WritesFiles) else ():
-            real = os.path.realpath(path)
-            if real in read:
-                raise ConfigError(f"output {name} would overwrite {str(path)!r}, {read[real]}; give it another path")
+            real, place = os.path.realpath(path), settings.at(name, "path")
             owner = owners.setdefault(real, name)
-            if owner != name:
-                raise ConfigError(f"outputs {owner} and {name} both write {str(path)!r}; give one another path")
+            if real in read:
+                mistakes.append(
+                    f"{place}output {name} would overwrite {str(path)!r}, {read[real]}; give it another path"
+                )
+            elif os.path.isdir(real):  # noqa: PTH112 (is_dir() raises where this user may not look)
+                mistakes.append(f"{place}output {name}: {str(path)!r} is a directory; name a file in it")
+            elif owner != name:
+                mistakes.append(f"{place}outputs {owner} and {name} both write {str(path)!r}; give one another path")
+    if mistakes:
+        raise ConfigError(*mistakes)
 
 
 def _read_files(settings: Settings) -> Iterator[tuple[Path, str]]:

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from kuma_sd.core.errors import KumaSDError, Mistakes, PluginError
+from kuma_sd.core.errors import ConfigError, KumaSDError, Mistakes, PluginError
 from kuma_sd.core.logger import Logger
 from kuma_sd.plugin.code_place import unexpected
 from kuma_sd.plugin.context import Context
 from kuma_sd.plugin.interfaces import Output, Source
-from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, TransformSettings
+from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
 from kuma_sd.state.instance_directory import make_instance_directory
 
 T = TypeVar("T")
@@ -30,14 +29,14 @@ class Opener:
     """Opens instances, and reuses those whose plugin, options and address are equal.
 
     Args:
-        state_dir: the state directory.
+        settings: all settings.
         before: the contexts of existing instances, by kind and name.
         mistakes: collects what is wrong with the settings.
     """
 
-    def __init__(self, state_dir: Path, before: Mapping[tuple[str, str], Context], mistakes: Mistakes) -> None:
+    def __init__(self, settings: Settings, before: Mapping[tuple[str, str], Context], mistakes: Mistakes) -> None:
         self.contexts: dict[tuple[str, str], Context] = {}
-        self._state_dir = state_dir
+        self._settings = settings
         self._before = before
         self._mistakes = mistakes
 
@@ -60,9 +59,18 @@ class Opener:
             if kept and _opened_with(kept[0]) == _opened_with(instance_settings):
                 self.contexts[kind, name] = self._before[kind, name]
                 opened[name] = instance_settings, kept[1]
-            elif (instance := self._mistakes.attempt(self._open, kind, instance_settings)) is not None:
+            elif (instance := self._mistakes.attempt(self._open_in_place, kind, instance_settings)) is not None:
                 opened[name] = instance_settings, instance
         return opened
+
+    def _open_in_place(self, kind: str, settings: S) -> object:
+        """Open an instance; an error says where in the settings the mistake is."""
+        try:
+            return self._open(kind, settings)
+        except ConfigError as error:
+            if place := self._settings.place(settings.name, error.option):
+                error.within(place)
+            raise
 
     def _open(self, kind: str, settings: S) -> object:
         address = settings.address if isinstance(settings, ControlPlaneSettings) else None
@@ -71,7 +79,7 @@ class Opener:
             title=settings.title,
             address=address,
             log=Logger(settings.plugin.open.__module__, **{_LOG_FIELDS[kind]: settings.title}),
-            make_state_dir=partial(make_instance_directory, self._state_dir, kind, settings.name),
+            make_state_dir=partial(make_instance_directory, self._settings.core.state_dir, kind, settings.name),
         )
         owner = Owner(f"{kind} {settings.title}", settings.distribution)
         instance = guarded(owner, settings.plugin.open, settings.options, context)

@@ -62,6 +62,7 @@ class Service:
 
     def __init__(self, settings: Settings, reread: Callable[[], Settings]) -> None:
         self._settings = settings
+        self._started_with = settings.core
         self._daemon = Daemon(settings)
         self._notifier = Notifier()
         self._collector = StatusCollector(self._daemon)
@@ -171,7 +172,8 @@ class Service:
         for warning in settings.warnings:
             _log.warning(warning)
         for name in NEED_A_RESTART:
-            if getattr(settings.core, name) != getattr(before.core, name):
+            value = getattr(settings.core, name)
+            if value not in (getattr(before.core, name), getattr(self._started_with, name)):
                 _log.warning("a changed setting needs a restart", setting=name.replace("_", "-"))
 
     def _follow(self, settings: Settings) -> bool:

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from kuma_sd.core.errors import UsageError
@@ -35,17 +36,23 @@ class Program(NamedTuple):
 class Strict:
     """Parser mixin that raises UsageError instead of printing and exiting."""
 
+    prog: str
     _option_string_actions: dict[str, argparse.Action]
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError for a mistake on the command line."""
-        raise UsageError(message)
+        is_missing = message.startswith("the following arguments are required")
+        raise UsageError(f"{message}; see {self.prog} --help" if is_missing else message)
 
     def refuse(self, rest: Sequence[str]) -> NoReturn:
         """Raise UsageError for unknown arguments, without their values, which may be secrets."""
         flags = [argument.partition("=")[0] for argument in rest if argument.startswith("-")]
         if not flags:
-            raise UsageError(f"unexpected argument '{rest[0]}'")
+            import shlex  # noqa: PLC0415 (late, since it is rarely needed)
+
+            takes_a_file = "-c" in self._option_string_actions and Path(rest[0]).is_file()
+            meant = f"; a settings file is given as -c {shlex.quote(rest[0])}" if takes_a_file else ""
+            raise UsageError(f"unexpected argument '{rest[0]}'{meant}")
         # Flags without help exist only to be rejected or ignored.
         known = [flag[2:] for flag, action in self._option_string_actions.items() if action.help != argparse.SUPPRESS]
         raise UsageError(f"unknown flag {flags[0]}{did_you_mean(flags[0].lstrip('-'), known, '--{}')}")

@@ -4,11 +4,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from kuma_sd.core.errors import ConfigError
+from kuma_sd.core.errors import ConfigError, Mistakes
 from kuma_sd.core.url import Url, parse_url
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 RESERVED = ("kuma-sd", "web")
+
+DEFAULT = "default"
+"""The origin of a value that is not set."""
 
 # An address without possible secrets (hosts with ports, and a path), which messages may quote.
 _HOST = r"(?:\[[0-9a-fA-F:.]+\]|[\w.-]+)(?::[0-9]{1,5})?"
@@ -78,20 +81,25 @@ class Instances(NamedTuple):
         return [instance.name for instance in (*self.control_planes, *self.outputs, *self.transforms) if instance.name]
 
 
-def find_instances(addresses: Text, outputs: Text, chains: Mapping[str, Text]) -> Instances:
-    """Parse the lists that name instances.
+def find_instances(addresses: Text, outputs: Text, chains: Mapping[str, Text], mistakes: Mistakes) -> Instances:
+    """Parse the lists that name instances; a list with a mistake counts as empty.
 
     Args:
         addresses: the control planes.
         outputs: the outputs.
         chains: the transforms, by the section they are listed in.
+        mistakes: collects invalid items.
 
     Raises:
-        ConfigError: an item is invalid, or a name is used twice.
+        ConfigError: a name is used twice.
     """
-    names = {section: _names_in(chain) for section, chain in chains.items()}
-    transforms = _find_transforms(chains.values())
-    found = Instances(find_control_planes(addresses), find_outputs(outputs), transforms, names)
+    names = {section: mistakes.attempt(_names_in, chain) or () for section, chain in chains.items()}
+    found = Instances(
+        mistakes.attempt(find_control_planes, addresses) or (),
+        mistakes.attempt(find_outputs, outputs) or (),
+        mistakes.attempt(_find_transforms, chains.values()) or (),
+        names,
+    )
     _check_unique((*found.control_planes, *found.outputs, *found.transforms))
     return found
 

@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from kuma_sd.core.errors import ConfigError, Mistakes, PluginError
@@ -14,17 +13,17 @@ from kuma_sd.core.url import Url
 from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.cli_parser import Program
+from kuma_sd.settings.config_file import ConfigFile
 from kuma_sd.settings.flags import settings_parser
-from kuma_sd.settings.instances import Instance, Instances, Text, find_instances, find_outputs
+from kuma_sd.settings.instances import DEFAULT, Instance, Instances, Text, find_instances, find_outputs
+from kuma_sd.settings.literal_text import taken_literally
 from kuma_sd.settings.parsing import Effective, Values
 from kuma_sd.settings.precedence import Precedence, Texts
 from kuma_sd.settings.schema import (
     CORE,
     WEB,
     CoreOptions,
-    Declaration,
     Schema,
-    SchemaGroup,
     WebOptions,
     declare,
     declare_lists,
@@ -107,6 +106,7 @@ class Settings:
         web: options of the web listener.
         plugins: all plugins that they load.
         effective: all options in effect, by section.
+        places: where each instance stands: the header of its section, or the list that names it.
         warnings: settings without effect, one sentence each.
         arguments: the values of the command's own flags.
         file: the settings file; empty for none.
@@ -118,6 +118,7 @@ class Settings:
     web: WebOptions
     plugins: Plugins = field(default_factory=Plugins, compare=False, repr=False)
     effective: tuple[Effective, ...] = field(default=(), compare=False, repr=False)
+    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     warnings: tuple[str, ...] = field(default=(), compare=False, repr=False)
     arguments: argparse.Namespace = field(default_factory=argparse.Namespace, compare=False, repr=False)
     file: str = field(default="", compare=False, repr=False)
@@ -126,6 +127,38 @@ class Settings:
     def source(self) -> str:
         """A description of where the settings come from."""
         return f"settings from {self.file}" if self.file else "no settings file"
+
+    def place(self, name: str, option: str = "") -> str:
+        """Return where an option of an instance is set, otherwise where the instance stands; empty for a default.
+
+        Args:
+            name: the instance; empty for a control plane without a name.
+            option: the option's name.
+        """
+        for section in (name or CORE, CORE):
+            for effective in self.effective:
+                found = (effective.section, effective.option.name) == (section, option)
+                if found and effective.origin != DEFAULT:
+                    return effective.origin
+        return self.places.get(name, "")
+
+    def at(self, name: str, option: str) -> str:
+        """Return what `place` returns, to put in front of a message: with a colon, or empty."""
+        place = self.place(name, option)
+        return f"{place}: " if place else ""
+
+
+class WrongSettingsError(ConfigError):
+    """Settings hold mistakes.
+
+    Args:
+        *mistakes: one line each.
+        usable: the settings without the instances that have mistakes, and with defaults for what is wrong elsewhere.
+    """
+
+    def __init__(self, *mistakes: str, usable: Settings) -> None:
+        super().__init__(*mistakes)
+        self.usable = usable
 
 
 def load(
@@ -140,30 +173,57 @@ def load(
         program: the command, with flags of its own.
 
     Raises:
-        ConfigError: there are mistakes; the message has the place of each, and what to do.
-        PluginError: a plugin that settings name cannot be loaded.
+        WrongSettingsError: there are mistakes; the message has the place of each, and what to do.
+        ConfigError: the lists of instances cannot be read, or a flag is misused.
+        PluginError: a plugin that settings name cannot be loaded, and nothing else is wrong.
     """
     precedence, mistakes = Precedence(arguments, environment, program or Program()), Mistakes()
     mistakes.attempt(precedence.check_syntax)
-    instances = mistakes.attempt(_discover, precedence.read)
+    in_lists = Mistakes()
+    instances = mistakes.attempt(_discover, precedence.read, in_lists)
+    mistakes.attempt(in_lists.check)
     if instances is None:
         mistakes.check()
     assert instances is not None
     plugins, files = mistakes.attempt(_load_hooks, precedence, plugins) or (plugins, ())
     usable = _usable(instances, plugins, mistakes)
     schema = declare(usable, plugins)
-    # Flags of an instance whose plugin cannot be loaded are unknown, but no mistake of their own.
-    texts, namespace = precedence.parse(schema) if usable == instances else precedence.parse_known(schema)
-    in_file, warnings = _discover_in_file(precedence), list[str]()
-    if precedence.file:
+    # What belongs to an instance that cannot be used is unknown, but no mistake of its own.
+    is_whole = usable == instances and not in_lists
+    texts, namespace = precedence.parse(schema) if is_whole else precedence.parse_known(schema)
+    in_file = _discover_in_file(precedence)
+    if precedence.file and not in_lists:
         mistakes.attempt(check_file, precedence.file, schema, usable, in_file, plugins.fresh())
-        warnings += comments_in_values(precedence.file)
-    warnings += precedence.ignored(schema, namespace, set(in_file.names) - set(instances.names))
-    settings = _read(Values(texts), usable, plugins, mistakes)
-    warnings += exposed(settings.effective, precedence.path)
+    lists = declare_lists([]) if in_lists else ()
+    # Mistakes in lists are known already.
+    values = Values({each: text for each, text in texts.items() if each not in lists}, _places(usable, precedence.file))
+    settings = _read(values, usable, plugins, mistakes)
+    warnings = [
+        *(comments_in_values(precedence.file) if precedence.file else ()),
+        *taken_literally(texts, schema),
+        *precedence.ignored(schema, namespace, set(in_file.names) - set(instances.names)),
+        *exposed(settings.effective, precedence.path),
+    ]
     # The content that was loaded, whatever the files hold by now.
     core = replace(settings.core, plugin_file=files)
-    return replace(settings, core=core, warnings=tuple(warnings), arguments=namespace, file=precedence.path)
+    settings = replace(settings, core=core, warnings=tuple(warnings), arguments=namespace, file=precedence.path)
+    _refuse(settings, mistakes)
+    return settings
+
+
+def _refuse(settings: Settings, mistakes: Mistakes) -> None:
+    try:
+        mistakes.check()
+    except ConfigError as error:
+        raise WrongSettingsError(*error.mistakes, usable=settings) from error
+
+
+def _places(instances: Instances, file: ConfigFile | None) -> dict[str, str]:
+    """Return where each instance stands: the header of its section, or the list that names it."""
+    every = (*instances.control_planes, *instances.outputs, *instances.transforms)
+    places = {instance.name: instance.origin for instance in every if instance.origin != DEFAULT}
+    headers = {section: f"{file.name}:{line}" for section, line in file.sections.items()} if file else {}
+    return places | headers
 
 
 def _load_hooks(precedence: Precedence, plugins: Plugins) -> tuple[Plugins, tuple[FileContent, ...]]:
@@ -197,7 +257,7 @@ def _usable(instances: Instances, plugins: Plugins, mistakes: Mistakes) -> Insta
 
 
 def _read(values: Values, instances: Instances, plugins: Plugins, mistakes: Mistakes) -> Settings:
-    """Parse all values, and raise one error with all mistakes."""
+    """Parse all values; those with mistakes, and instances that have any, are left out."""
     core = mistakes.attempt(values.read, CoreOptions, CORE)
     control_planes = [
         mistakes.attempt(_control_plane, control_plane, values, plugins) for control_plane in instances.control_planes
@@ -208,34 +268,15 @@ def _read(values: Values, instances: Instances, plugins: Plugins, mistakes: Mist
         mistakes.attempt(_output, output, values, plugins, instances, transforms) for output in instances.outputs
     ]
     web = mistakes.attempt(values.read, WebOptions, WEB)
-    mistakes.check()
-    assert core is not None
-    assert web is not None
     return Settings(
-        core,
+        core or CoreOptions(),
         tuple(control_plane for control_plane in control_planes if control_plane),
         tuple(output for output in outputs if output),
-        web,
+        web or WebOptions(),
         plugins,
         tuple(values.effective),
+        values.places,
     )
-
-
-def find_daemon(
-    arguments: Sequence[str], environment: Mapping[str, str], program: Program
-) -> tuple[argparse.Namespace, Path | None]:
-    """Return a command's own flags and the control socket, as far as invalid settings allow.
-
-    Args:
-        arguments: the command line after the command.
-        environment: the environment variables.
-        program: the command.
-    """
-    option = next(option for option in options_of(CoreOptions) if option.name == "control-socket")
-    schema = Schema([SchemaGroup(CORE, CORE, (Declaration(CORE, option),))])
-    texts, namespace = Precedence(arguments, environment, program, lenient=True).parse_known(schema)
-    socket: Path | None = Mistakes().attempt(Values(texts).value, option, CORE)
-    return namespace, socket
 
 
 def parser_of(program: Program, plugins: Plugins) -> argparse.ArgumentParser:
@@ -245,27 +286,30 @@ def parser_of(program: Program, plugins: Plugins) -> argparse.ArgumentParser:
         program: the command, with flags of its own.
         plugins: the plugin manager.
     """
-    instances = _discover(Precedence([], {}, program).read)
+    instances = _discover(Precedence([], {}, program).read, Mistakes())
     return settings_parser(program, declare(instances, plugins), None, own=True)
 
 
-def _discover(read: Callable[[Schema], Texts]) -> Instances:
+def _discover(read: Callable[[Schema], Texts], mistakes: Mistakes) -> Instances:
     """Parse the instances: the core's lists name the outputs, and outputs may have their own list of transforms."""
-    defaults = {(CORE, option.name): Text(option.show(option.default), "default") for option in options_of(CoreOptions)}
-    outputs = find_outputs((defaults | read(declare_lists([])))[CORE, "output"])
-    texts = defaults | read(declare_lists(output.name for output in outputs))
+    defaults = {(CORE, option.name): Text(option.show(option.default), DEFAULT) for option in options_of(CoreOptions)}
+    outputs = mistakes.attempt(find_outputs, (defaults | read(declare_lists([])))[CORE, "output"])
+    texts = defaults | read(declare_lists(output.name for output in outputs or ()))
     chains = {section: text for (section, name), text in texts.items() if name == "transform"}
-    return find_instances(texts[CORE, "cp-address"], texts[CORE, "output"], chains)
+    return find_instances(texts[CORE, "cp-address"], texts[CORE, "output"], chains, mistakes)
 
 
 def _discover_in_file(precedence: Precedence) -> Instances:
+    mistakes = Mistakes()
     if not precedence.file:
-        return _discover(lambda _declarations: {})
+        return _discover(lambda _declarations: {}, mistakes)
     try:
-        return _discover(precedence.in_file_only().read)
+        found = _discover(precedence.in_file_only().read, mistakes)
+        mistakes.check()
     except ConfigError:
         # A mistake there is overridden, otherwise it would have been found before.
         return Instances((), (), (), {})
+    return found
 
 
 def _control_plane(one: Instance, values: Values, plugins: Plugins) -> ControlPlaneSettings:

@@ -1,11 +1,12 @@
 """Parse the texts of settings into values."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from kuma_sd.core.errors import ConfigError, Mistakes
 from kuma_sd.core.options import REQUIRED, Option, options_of
 from kuma_sd.core.secret import MASK
-from kuma_sd.settings.instances import Text
+from kuma_sd.settings.instances import DEFAULT, Text
 from kuma_sd.settings.precedence import Texts
 from kuma_sd.settings.schema import CORE, Declaration
 
@@ -34,10 +35,12 @@ class Values:
 
     Args:
         texts: the texts that are set.
+        places: where each section stands.
     """
 
-    def __init__(self, texts: Texts) -> None:
+    def __init__(self, texts: Texts, places: Mapping[str, str] | None = None) -> None:
         self._texts = texts
+        self.places = places or {}
         self.effective: list[Effective] = []
 
     def read(self, declaration: type[T], section: str, *, inherited: bool = False) -> T:
@@ -60,7 +63,7 @@ class Values:
         try:
             return declaration(**values)
         except (ValueError, ConfigError) as error:
-            raise ConfigError(f"[{section}]: {error}") from error
+            raise ConfigError(f"{self._place(section)}[{section}]: {error}") from error
 
     def value(self, option: Option, section: str, *, inherited: bool = False) -> Any:  # noqa: ANN401 (any type's)
         """Return the value of one option; the arguments are those of `read`.
@@ -71,14 +74,18 @@ class Values:
         places = [section, CORE] if inherited else [section]
         found = next((place for place in places if (place, option.name) in self._texts), None)
         if found is None and option.default is REQUIRED:
-            raise ConfigError(_missing(Declaration(section, option)))
+            raise ConfigError(f"{self._place(section)}{_missing(Declaration(section, option))}")
         if found is None:
-            self._remember(section, option, option.show(option.default), "default")
+            self._remember(section, option, option.show(option.default), DEFAULT)
             return option.default
         text = self._texts[found, option.name]
         value = _parse(option, text, found)
         self._remember(section, option, option.show(value), text.origin)
         return value
+
+    def _place(self, section: str) -> str:
+        """Return where a section stands, to put in front of a message."""
+        return f"{self.places[section]}: " if section in self.places else ""
 
     def _remember(self, section: str, option: Option, shown: str, origin: str) -> None:
         masked = MASK if option.type.secret and shown else shown

@@ -1,4 +1,4 @@
-"""Serve the API of a control plane: the catalog, with the address of MADS, and lists of dataplanes and policies."""
+"""Serve the API of a control plane: its configuration, the catalog with the address of MADS, and the lists."""
 
 import json
 import ssl
@@ -23,7 +23,7 @@ class ApiLists(Protocol):
 
 
 class ApiServer:
-    """Serves /catalog where Kuma did, and the lists of a world. A control plane starts and closes it.
+    """Serves /config, /catalog where Kuma did, and the lists of a world. A control plane starts and closes it.
 
     Args:
         host: the host to listen at; an IPv6 address in brackets.
@@ -32,6 +32,7 @@ class ApiServer:
         advertised: the host in the catalog; localhost by default, as in Kuma.
         kubernetes: whether the control plane runs on Kubernetes.
         zones: the zones of a global control plane; empty for a control plane of one zone.
+        has_mads: whether MADS is switched on.
     """
 
     def __init__(  # noqa: PLR0913 (all have a default)
@@ -43,14 +44,16 @@ class ApiServer:
         *,
         kubernetes: bool = False,
         zones: Sequence[str] = (),
+        has_mads: bool = True,
     ) -> None:
+        self.has_mads = has_mads
         self.kubernetes = kubernetes
         self.zones = tuple(zones)
         self._host = host
         self._port = port
         self._tls = tls
         self._advertised = advertised
-        self._catalog: Mapping[str, Any] | None = None
+        self._documents: dict[str, Mapping[str, Any]] = {}
         self._lists: ApiLists | None = None
         self._running: tuple[PortMux, threading.Thread] | None = None
 
@@ -70,6 +73,8 @@ class ApiServer:
         mads_port: int,
         recorded: Mapping[str, Any] | None = None,
         lists: ApiLists | None = None,
+        *,
+        mads_tls: bool = False,
     ) -> None:
         """Listen.
 
@@ -78,15 +83,17 @@ class ApiServer:
             mads_port: the port of MADS.
             recorded: a recorded catalog to serve, with the address of MADS replaced; None for a generated one.
             lists: answers requests for lists; None if there are none.
+            mads_tls: whether MADS is served over TLS.
 
         Raises:
             ConfigError: it cannot listen there.
         """
         mads = f"grpc://{self._advertised}:{mads_port}"
+        self._documents = {"/config": self._config(mads_port, tls=mads_tls)}
         if recorded is not None:
-            self._catalog = _with_mads_at(mads, recorded)
-        else:
-            self._catalog = None if line.catalog is Catalog.NONE else _catalog(line, mads)
+            self._documents["/catalog"] = _with_mads_at(mads, recorded)
+        elif line.catalog is not Catalog.NONE:
+            self._documents["/catalog"] = _catalog(line, mads)
         self._lists = lists
         splitter = PortMux(None, lambda connection: serve(connection, self._answer), self._tls)
         self._port = splitter.start(self.address)
@@ -106,13 +113,20 @@ class ApiServer:
             self._lists.close()
 
     def _answer(self, request: ServerRequest) -> ServerResponse:
-        if request.path != "/catalog":
+        document = self._documents.get(request.path)
+        if document is None:
             return (self._lists(request) if self._lists else None) or not_found()
-        if self._catalog is None:
-            return not_found()
         if request.method != "GET":
             return ServerResponse(405, [b"405: Method Not Allowed"])
-        return ServerResponse(200, [json.dumps(self._catalog, indent=1).encode()], JSON)
+        return ServerResponse(200, [json.dumps(document, indent=1).encode()], JSON)
+
+    def _config(self, mads_port: int, *, tls: bool) -> dict[str, Any]:
+        """Return the configuration of the control plane, as far as clients read it."""
+        return {
+            "mode": "global" if self.zones else "zone",
+            "environment": "kubernetes" if self.kubernetes else "universal",
+            "monitoringAssignmentServer": {"enabled": self.has_mads, "port": mads_port, "tlsEnabled": tls},
+        }
 
 
 def _catalog(line: KumaVersion, mads: str) -> dict[str, Any]:

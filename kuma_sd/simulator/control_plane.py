@@ -70,10 +70,14 @@ class SimulatedControlPlane(Generic[C]):
     ) -> None:
         if tls and not line.tls:
             raise ConfigError("MADS has TLS since Kuma 2.0 only: choose such a version, or leave the certificate out")
+        if api and not api.has_mads and not line.mads_switch:
+            raise ConfigError("MADS can be switched off since Kuma 2.14 only: choose such a version")
         self.world = world
         self.line = line
         self.api = api
-        self.has_mads = api is None or (not api.zones and (line.mads_on_kubernetes or not api.kubernetes))
+        self.has_mads = api is None or (
+            api.has_mads and not api.zones and (line.mads_on_kubernetes or not api.kubernetes)
+        )
         """Whether MADS is served; a global control plane has none, nor has Kuma 3 on Kubernetes."""
         self._host = host
         self._port = port
@@ -121,7 +125,7 @@ class SimulatedControlPlane(Generic[C]):
                     self.world, self.line, self._named_clients, kubernetes=self.api.kubernetes, zones=self.api.zones
                 )
             try:
-                self.api.start(self.line, self._port, self.world.catalog, lists)
+                self.api.start(self.line, self._port, self.world.catalog, lists, mads_tls=self._tls is not None)
             except BaseException:
                 self.close()
                 raise

@@ -45,6 +45,7 @@ class KumaVersion:
         wakes_all: whether a change ends the wait of every long poll, or only of the first client's (kumahq/kuma#8764).
         strangers: the response to clients that no MeshMetric names.
         mads_on_kubernetes: whether a control plane on Kubernetes has MADS.
+        mads_switch: whether MADS can be switched off.
     """
 
     since: Version
@@ -59,6 +60,7 @@ class KumaVersion:
     wakes_all: bool = True
     strangers: Strangers = Strangers.ALL
     mads_on_kubernetes: bool = True
+    mads_switch: bool = False
 
     @property
     def transports(self) -> tuple[str, ...]:
@@ -78,6 +80,7 @@ _CHANGES: dict[Version, dict[str, Any]] = {
     (2, 7, 0): {"grpc": (), "wakes_all": True, "strangers": Strangers.NOT_MODIFIED},
     (2, 10, 0): {"strangers": Strangers.ERROR},
     (2, 12, 0): {"node_required": False},
+    (2, 14, 0): {"mads_switch": True},
     (3, 0, 0): {"labels": False, "mads_on_kubernetes": False},
 }
 

@@ -29,7 +29,11 @@ LONGEST_PATH = 107
 """Maximum length of a unix socket's path, in bytes (unix(7))."""
 
 
-class NoDaemonError(KumaSDError):
+class DaemonError(KumaSDError):
+    """The daemon at the control socket cannot be asked."""
+
+
+class NoDaemonError(DaemonError):
     """Nothing listens at the control socket."""
 
 
@@ -87,7 +91,7 @@ def ask(path: Path, method: str, target: str) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def download(path: Path, target: str) -> Iterator[Path]:
-    """Download a large response of the daemon into a file, which is deleted when the block ends.
+    """Download a large response of the daemon into a file, which exists until the block, or the process, ends.
 
     Args:
         path: the path of the control socket.
@@ -97,7 +101,7 @@ def download(path: Path, target: str) -> Iterator[Path]:
         NoDaemonError: no daemon listens.
         KumaSDError: the daemon does not respond, or returns an error.
     """
-    with tempfile.NamedTemporaryFile(prefix="kuma-sd-") as file:
+    with tempfile.TemporaryFile() as file:
         with _answer(path, "GET", target) as response:
             if response.status != HTTPStatus.OK:
                 reason = response.read(LARGEST_ANSWER).decode(errors="replace").strip()
@@ -107,7 +111,7 @@ def download(path: Path, target: str) -> Iterator[Path]:
                     raise KumaSDError(f"the answer of the daemon at {str(path)!r} has no end")
                 file.write(piece)
         file.flush()
-        yield Path(file.name)
+        yield Path(f"/proc/self/fd/{file.fileno()}")
 
 
 @contextlib.contextmanager
@@ -122,10 +126,10 @@ def _answer(path: Path, method: str, target: str) -> Iterator[http.client.HTTPRe
             f"no daemon listens at {str(path)!r}; start kuma-sd, or set control-socket to where it listens"
         ) from error
     except PermissionError as error:
-        raise KumaSDError(f"you may not use {str(path)!r}; try again as the user that kuma-sd runs as") from error
+        raise DaemonError(f"you may not use {str(path)!r}; try again as the user that kuma-sd runs as") from error
     except (OSError, http.client.HTTPException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-        raise KumaSDError(f"the daemon at {str(path)!r} does not answer: {reason}") from error
+        raise DaemonError(f"the daemon at {str(path)!r} does not answer: {reason}") from error
     finally:
         connection.close()
 
@@ -152,4 +156,4 @@ def _check_owner(path: Path, connected: socket.socket) -> None:
     _, user, _ = _CREDENTIALS.unpack(credentials)
     # The daemon's user owns the directory, which systemd created. Root has to use it.
     if user not in trusted_owners(path.parent.stat() if os.geteuid() == 0 else None):
-        raise KumaSDError(f"who listens at {str(path)!r} is another user (uid {user}), and no daemon of yours")
+        raise DaemonError(f"who listens at {str(path)!r} is another user (uid {user}), and no daemon of yours")

@@ -123,9 +123,13 @@ def _expand(name: str, value: str, environment: Mapping[str, str]) -> str:
         if dollar:
             return "$"
         if not variable:
-            raise ConfigError(f"the value of {name} in add has a $ alone; write $$ for one, ${{NAME}} for a variable")
+            raise ConfigError(
+                f"the value of {name} in add has a $ alone; write $$ for one, ${{NAME}} for a variable", option="add"
+            )
         if variable not in environment:
-            raise ConfigError(f"the environment variable {variable} is not set, which {name} in add needs")
+            raise ConfigError(
+                f"the environment variable {variable} is not set, which {name} in add needs", option="add"
+            )
         return environment[variable]
 
     return _REFERENCE.sub(reference, value)

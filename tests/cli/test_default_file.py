@@ -69,3 +69,17 @@ def test_without_any_file_that_is_said(monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setattr("kuma_sd.cli.main.DEFAULT_FILE", "/nowhere/kuma-sd.conf")
     assert main(["check"]) == 0
     assert "; no settings file\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command", [["status"], ["explain", "web"], ["diff"], ["diff", "--exit-code"], ["accept"]], ids=str
+)
+def test_when_no_daemon_answers_the_file_that_says_where_it_listens_is_named(
+    service_file: Path, tmp_path: Path, capsys: Printed, command: list[str]
+) -> None:
+    with service_file.open("a") as file:
+        file.write(f"control-socket = {tmp_path}/none.sock\n")
+    assert main(command) > 0
+    error = capsys.readouterr().err
+    assert error.startswith(f"kuma-sd: no daemon listens at '{tmp_path}/none.sock'; ")
+    assert error.endswith(f"; settings from {service_file}\n")

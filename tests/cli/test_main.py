@@ -316,3 +316,19 @@ def test_what_is_not_needed_does_not_delay_the_start(command: str, tmp_path: Pat
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert SLOW_AND_NOT_NEEDED[command].intersection(done.stdout.split()) == set()
+
+
+def test_a_settings_file_without_its_flag_is_recognised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "my new.conf").touch()
+    path = f"{tmp_path}/my new.conf"
+    assert main(["check", path]) == 2
+    assert capsys.readouterr().err == (
+        f"kuma-sd: unexpected argument '{path}'; a settings file is given as -c '{path}'\n"
+    )
+
+
+def test_a_missing_argument_leads_to_the_help_that_explains_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain"]) == 2
+    assert capsys.readouterr().err == (
+        "kuma-sd: the following arguments are required: SELECTOR; see kuma-sd explain --help\n"
+    )

@@ -160,3 +160,26 @@ def test_kuma_3_on_kubernetes_is_followed_where_mads_leads_nowhere(tmp_path: Pat
         published_once(f"kuma-api+{api.url}", tmp_path / "targets.json")
     assert all("." in name for _, name in targets(tmp_path / "targets.json"))
     assert all(labels["job"] != "unknown" for labels in targets(tmp_path / "targets.json").values())
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--kuma-version=2.14.3", "--zone=east"], "a global control plane, which has none: give the zones'"),
+        (["--kuma-version=2.14.3", "--no-mads"], "where it is switched off"),
+        (["--kuma-version=3.0", "--environment=kubernetes"], "on Kubernetes, where Kuma 3 has none"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_at_the_api_server_of_a_simulated_kuma_without_mads_the_log_says_why_and_the_way_out_works(
+    flags: list[str], said: str, tmp_path: Path
+) -> None:
+    arguments = ["simulate", *flags, "--api-listen=127.0.0.1:0", "--targets=3", "--churn=0"]
+    with kuma_sd(*arguments) as simulator:
+        url = simulator.wait_for_line("API server at ").partition("API server at ")[2]
+        way_out = f"kuma-api+{url}"
+        with kuma_sd("run", f"--cp-address={url}", f"--file-sd-path={tmp_path}/none.json") as daemon:
+            line = daemon.wait_for_line("no MADS at")
+        assert said in line
+        assert f"get the targets from the API, with {way_out}" in line
+        assert published_once(way_out, tmp_path / "kuma.json").count(b'"targets"') == 3

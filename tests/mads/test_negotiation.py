@@ -153,7 +153,10 @@ KUMA_3 = {"tagline": "Kuma", "version": "3.0.0"}
             {"_": KUMA_2, "config": {"mode": "zone", "monitoringAssignmentServer": {"port": 7676, "tlsEnabled": True}}},
             "Kuma 2.14.3, whose MADS is usually at https://127.0.0.1:7676",
         ),
-        ({"_": KUMA_2}, "Kuma 2.14.3, whose MADS is usually at http://127.0.0.1:5676"),
+        (
+            {"_": KUMA_2},
+            "Kuma 2.14.3, whose MADS is usually at http://127.0.0.1:5676, unless it is a global control plane",
+        ),
         ({"meshes": {"total": 1, "items": []}}, "a control plane, whose MADS is usually at http://127.0.0.1:5676"),
     ],
 )

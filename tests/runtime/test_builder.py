@@ -134,7 +134,9 @@ def test_two_instances_that_want_one_path_are_refused(tmp_path: Path) -> None:
 def test_two_outputs_that_write_one_file_are_refused(tmp_path: Path, other: str) -> None:
     (tmp_path / "link.json").symlink_to(tmp_path / "kuma.json")
     flags = ["--output=one=file_sd", "--output=two=file_sd", f"--one-path={tmp_path}/kuma.json"]
-    with pytest.raises(ConfigError, match=r"^outputs one and two both write '.*'; give one another path$"):
+    with pytest.raises(
+        ConfigError, match=r"^flag --two-path: outputs one and two both write '.*'; give one another path$"
+    ):
         build(settings_of(*flags, f"--two-path={other.format(tmp_path)}", plugins=Plugins()))
 
 
@@ -142,10 +144,10 @@ def test_everything_that_cannot_be_built_is_told_at_once(tmp_path: Path) -> None
     flags = ["--cp-address=grpc://a?b", "--output=one=file_sd", f"--one-path={tmp_path}/kuma.txt", "--transform=labels"]
     with pytest.raises(ConfigError) as raised:
         build(settings_of(*flags, plugins=Plugins()))
-    assert [mistake.split(":")[0] for mistake in raised.value.mistakes] == [
-        "source grpc",
-        "output one",
-        "transform labels",
+    assert [mistake.split(": ")[:2] for mistake in raised.value.mistakes] == [
+        ["flag --cp-address", "source grpc://a?********"],
+        ["flag --one-path", "output one"],
+        ["flag --transform", "transform labels"],
     ]
 
 

@@ -84,7 +84,8 @@ def test_a_file_that_a_setting_names_is_no_output(tmp_path: Path, use: Use, *, i
 
 def test_the_settings_file_is_no_output(tmp_path: Path) -> None:
     path = settings_file(tmp_path, "", tmp_path / "settings.json")
-    assert refusal(path) == f"output file_sd would overwrite '{path}', the settings file; give it another path"
+    expected = f"{path}:5: output file_sd would overwrite '{path}', the settings file; give it another path"
+    assert refusal(path) == expected
 
 
 def pipe(path: Path) -> str:

@@ -175,8 +175,14 @@ def test_how_it_logs_and_where_its_control_socket_is_follow_a_reload(settings: S
 def test_what_only_a_start_can_honour_is_said(settings: Settings, setting: str, value: str) -> None:
     with settings.running() as daemon:
         daemon.wait_for_line("published")
+        before = settings.core[setting]
         settings.edit(**{setting: value})
         assert f"setting={setting}" in daemon.wait_for_line("needs a restart")
+        settings.edit(**{setting: before})
+        daemon.wait_for_line("reloaded the settings")
+        settings.edit(min_interval="2s")
+        daemon.wait_for_line("reloaded the settings")
+        assert daemon.output.count("needs a restart") == 1, "it is what the daemon started with"
 
 
 def test_a_listener_that_goes_from_one_address_to_all_takes_no_other_change_with_it(settings: Settings) -> None:

@@ -398,8 +398,8 @@ SITE = plugins_of({**DESCRIPTIONS, "output.site": OutputPlugin(never, SiteOption
 
 def test_an_option_that_must_be_set_is_missing() -> None:
     assert message_of("--output=east=site", plugins=SITE).splitlines() == [
-        "[east]: name must be set, as 'name' under [east], --east-name or KUMA_SD_EAST_NAME",
-        "[east]: token must be set, as 'token' under [east] or KUMA_SD_EAST_TOKEN",
+        "flag --output: [east]: name must be set, as 'name' under [east], --east-name or KUMA_SD_EAST_NAME",
+        "flag --output: [east]: token must be set, as 'token' under [east] or KUMA_SD_EAST_TOKEN",
     ]
     message = message_of("--output=site", "--site-name=", "--site-limit=10", plugins=SITE)
     assert message.splitlines()[::2] == [

@@ -367,7 +367,7 @@ def test_options_that_do_not_fit_together_are_refused() -> None:
     )
     with pytest.raises(ConfigError) as raised:
         settings_of("--output=push", "--push-urls=a b", "--push-limit=1")
-    assert str(raised.value) == "[push]: a limit of 1 is less than the number of urls"
+    assert str(raised.value) == "flag --output: [push]: a limit of 1 is less than the number of urls"
 
 
 def test_an_option_of_a_source_that_is_not_used_names_the_addresses_that_have_it(conf: Path) -> None:

@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlencode
 
+from kuma_sd.cli.daemon_errors import naming
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.settings.loader import Settings
 from kuma_sd.system.log_format import escape
@@ -35,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
     """Send the request to the daemon, and print what it released."""
     assert settings is not None
-    return _accept(arguments, settings.core.control_socket)
+    with naming(settings.source):
+        return _accept(arguments, settings.core.control_socket)
 
 
 def without_settings(arguments: argparse.Namespace, control_socket: Path | None, mistakes: ConfigError) -> int:

@@ -10,14 +10,16 @@ every mistake with its place and exits with 2. What is only unusual is a warning
 
 import argparse
 
-from kuma_sd.cli.main import file_flag
+from kuma_sd.cli.main import set_logging_up
+from kuma_sd.cli.settings_flags import settings_flags
 from kuma_sd.core.errors import Mistakes
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.text import counted
 from kuma_sd.plugin.optional_interfaces import GivesRemarks, ReadByPrometheus
-from kuma_sd.runtime.builder import build
+from kuma_sd.runtime.builder import Components, build
+from kuma_sd.runtime.named_files import check_named_files
 from kuma_sd.runtime.setting_warnings import warn
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.loader import Settings, WrongSettingsError
 
 TAKES_SETTINGS = True
 
@@ -34,8 +36,7 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  #
     """Build all components, and print the result."""
     assert settings is not None
     mistakes = Mistakes()
-    mistakes.attempt(_check_web, settings)
-    components = mistakes.attempt(build, settings)
+    components = _built(settings, mistakes)
     mistakes.check()
     assert components is not None
     warn(components)
@@ -47,8 +48,26 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:  #
     counts = f"{counted(len(components.sources), 'control plane')}, {counted(len(components.outputs), 'output')}"
     print(f"OK: {counts}; {settings.source}")
     if any(isinstance(output, ReadByPrometheus) for _, output in components.outputs.values()):
-        print(f"For prometheus.yml: kuma-sd prometheus-config{file_flag(settings)}")
+        print(f"For prometheus.yml: kuma-sd prometheus-config{settings_flags(settings)}")
     return 0
+
+
+def with_mistakes(wrong: WrongSettingsError) -> int:
+    """Report the mistakes, together with those of what can be built nevertheless."""
+    mistakes = Mistakes()
+    mistakes.add(wrong)
+    set_logging_up(wrong.usable)
+    if components := _built(wrong.usable, mistakes):
+        components.close()
+    mistakes.check()
+    return 2
+
+
+def _built(settings: Settings, mistakes: Mistakes) -> Components | None:
+    """Build all components, and collect the mistakes."""
+    mistakes.attempt(_check_web, settings)
+    mistakes.attempt(check_named_files, settings)
+    return mistakes.attempt(build, settings)
 
 
 def _check_web(settings: Settings) -> None:

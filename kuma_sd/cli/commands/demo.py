@@ -128,9 +128,9 @@ def execute(arguments: argparse.Namespace, settings: "Settings | None") -> int: 
     targets = 20 if arguments.targets is None else arguments.targets
     churn = 1.0 if arguments.churn is None else arguments.churn
     world = GeneratedWorld(targets)
-    version = kuma(arguments.kuma_version) if arguments.kuma_version else EVERYTHING
+    version = EVERYTHING if arguments.kuma_version is None else kuma(arguments.kuma_version)
     api = ApiServer(kubernetes=arguments.environment == "kubernetes")
-    with SimulatedControlPlane(world, line=version, api=api) as control_plane:
+    with _claimed(directory), SimulatedControlPlane(world, line=version, api=api) as control_plane:
         port = _free_port()
         file = _prepare(directory, control_plane.url, port)
         facts = {"url": control_plane.url, "targets": targets, "churn": churn, "port": port}
@@ -166,11 +166,40 @@ def _free_port() -> int:
     raise KumaSDError("there is no free port on 127.0.0.1")
 
 
+@contextlib.contextmanager
+def _claimed(directory: Path) -> Iterator[None]:
+    """Make the directory, and keep other demos from writing there.
+
+    Raises:
+        ConfigError: it cannot be made or written, or another demo runs in it.
+    """
+    # Late, so that help needs none of it.
+    from kuma_sd.system.file_lock import FileLock, LockedError  # noqa: PLC0415
+
+    lock = FileLock(directory / "demo.lock")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except LockedError as error:
+        raise ConfigError(
+            f"another demo runs in the directory '{directory}'; stop it, or give this one another: --directory PATH"
+        ) from error
+    except OSError as error:
+        raise _unwritable(directory, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _unwritable(directory: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"cannot write into the directory '{directory}': {error.strerror}")
+
+
 def _prepare(directory: Path, url: str, port: int) -> Path:
     """Write the demo's files, and return the settings file."""
     file = directory / "kuma-sd.conf"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
         options = FOR_THE_API if url.startswith("kuma-api+") else ""
         file.write_text(SETTINGS.format(url=url, options=options, directory=directory, port=port))
         (directory / "prometheus.yml").write_text(f"{PROMETHEUS_YML}{_prometheus_yml(file)}\n")
@@ -179,7 +208,7 @@ def _prepare(directory: Path, url: str, port: int) -> Path:
             if leftover.is_file():
                 leftover.unlink()
     except OSError as error:
-        raise ConfigError(f"cannot write into the directory '{directory}': {error.strerror}") from error
+        raise _unwritable(directory, error) from error
     return file
 
 
@@ -246,7 +275,8 @@ class _Guard:
     def _tell(self, guard: dict[str, Any]) -> None:
         held: int = guard["targets"]
         if held > self._held:
-            _say(f"guard    holds {counted(held, 'target')}, for 5 s unless it returns: {guard['why']}")
+            returns = "it returns" if held == 1 else "they return"
+            _say(f"guard    holds {counted(held, 'target')}, for 5 s unless {returns}: {guard['why']}")
         elif self._held and not held:
             _say("guard    holds nothing any more")
         self._held = held

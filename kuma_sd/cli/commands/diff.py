@@ -15,11 +15,13 @@ Exit status: 0; with --exit-code 1 if there is a difference, and 2 or more after
 """
 
 import argparse
+import contextlib
 import itertools
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 
+from kuma_sd.cli.daemon_errors import naming
 from kuma_sd.cli.main import argument_type
 from kuma_sd.cli.published_targets import published
 from kuma_sd.cli.received_targets import add_from, control_socket, receive
@@ -89,11 +91,9 @@ def _show(arguments: argparse.Namespace, settings: Settings) -> bool:
         raise ConfigError("--limit must be at least 0")
     chosen = _chosen(arguments, settings.outputs)
     components = build(settings)
-    try:
+    with contextlib.closing(components), naming(settings.source):
         received = receive(arguments, settings, components)
         found = list(_differences(arguments, settings, components, chosen, received.snapshots))
-    finally:
-        components.close()
     limit = arguments.limit
     if arguments.format == "json":
         print(as_json(received, found, limit))

@@ -27,10 +27,12 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from kuma_sd.cli.main import argument_type, file_flag
+from kuma_sd.cli.daemon_errors import naming
+from kuma_sd.cli.main import argument_type
 from kuma_sd.cli.received_targets import DAEMON, add_from, control_socket, receive
 from kuma_sd.cli.render.explanation import as_text
 from kuma_sd.cli.render.style import style
+from kuma_sd.cli.settings_flags import settings_flags
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.core.option_types import NUMBER
 from kuma_sd.core.unreadable import UNREADABLE
@@ -93,7 +95,7 @@ def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
 
 def _same(arguments: argparse.Namespace, settings: Settings) -> str:
     """Return the flags that repeat the query."""
-    return file_flag(settings) + (f" --from {shlex.quote(arguments.origin)}" if arguments.origin != DAEMON else "")
+    return settings_flags(settings) + (f" --from {shlex.quote(arguments.origin)}" if arguments.origin != DAEMON else "")
 
 
 def _suggestion(near: Sequence[str]) -> str:
@@ -103,7 +105,8 @@ def _suggestion(near: Sequence[str]) -> str:
 
 def _asked(arguments: argparse.Namespace, settings: Settings) -> SearchResult:
     query = {"selector": arguments.selector, "output": arguments.instance, "limit": arguments.limit}
-    status, text = ask(control_socket(settings), "GET", f"/-/explain?{urlencode(query)}")
+    with naming(settings.source):
+        status, text = ask(control_socket(settings), "GET", f"/-/explain?{urlencode(query)}")
     if status != HTTPStatus.OK:
         raise KumaSDError(text.strip() or f"the daemon answers with status {status}")
     try:

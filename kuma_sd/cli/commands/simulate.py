@@ -6,6 +6,7 @@ Examples:
   kuma-sd simulate --kuma-version 2.14.3 --tls-cert-file cert.pem --tls-key-file key.pem
   kuma-sd simulate --kuma-version 3.0 --environment kubernetes --api-listen 127.0.0.1:5681
   kuma-sd simulate --kuma-version 2.14.3 --zone east --zone west --api-listen 127.0.0.1:5681
+  kuma-sd simulate --kuma-version 2.14.3 --no-mads --api-listen 127.0.0.1:5681
   kuma-sd simulate --replay tests/data/kuma-2.6.15 --interval 2s
 
 Serves MADS as Kuma does: every version of it at once, over gRPC and HTTP on one port, or only what one version of Kuma
@@ -91,8 +92,11 @@ def _add_kuma_arguments(parser: argparse._ArgumentGroup) -> None:
         "--api-listen",
         metavar="HOST:PORT",
         type=argument_type(ADDRESS),
-        help="where the API server listens: /catalog, which names MADS up to Kuma 0.7.3, and lists of dataplanes, "
-        "meshes and policies (default: nowhere)",
+        help="where the API server listens: /config, /catalog, which names MADS up to Kuma 0.7.3, and lists of "
+        "dataplanes, meshes and policies (default: nowhere)",
+    )
+    parser.add_argument(
+        "--no-mads", action="store_true", help="switch MADS off, which leaves the API (since Kuma 2.14; default: on)"
     )
     add_environment_argument(parser)
     parser.add_argument(
@@ -200,15 +204,17 @@ def _replay(arguments: argparse.Namespace) -> None:
 def _control_plane(arguments: argparse.Namespace, world: W) -> "SimulatedControlPlane[W]":
     from kuma_sd.simulator import EVERYTHING, ApiServer, SimulatedControlPlane, kuma  # noqa: PLC0415 (as above)
 
-    line = kuma(arguments.kuma_version) if arguments.kuma_version else EVERYTHING
+    line = EVERYTHING if arguments.kuma_version is None else kuma(arguments.kuma_version)
     tls = _tls(arguments.tls_cert_file, arguments.tls_key_file)
     host, _, port = arguments.listen.rpartition(":")
     api = None
     if arguments.api_listen:
         api_host, _, api_port = arguments.api_listen.rpartition(":")
         kubernetes = arguments.environment == "kubernetes"
-        api = ApiServer(api_host, int(api_port), tls, kubernetes=kubernetes, zones=arguments.zone)
-    elif arguments.zone or (arguments.environment == "kubernetes" and not line.mads_on_kubernetes):
+        api = ApiServer(
+            api_host, int(api_port), tls, kubernetes=kubernetes, zones=arguments.zone, has_mads=not arguments.no_mads
+        )
+    elif arguments.zone or arguments.no_mads or (arguments.environment == "kubernetes" and not line.mads_on_kubernetes):
         raise ConfigError("such a control plane has no MADS, only an API: say where with --api-listen")
     # Before Kuma 2.0 the API server supported TLS, but MADS did not.
     mads_tls = tls if line.tls or not api else None

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 
+from kuma_sd.cli.daemon_errors import naming
 from kuma_sd.cli.render.status import screen
 from kuma_sd.cli.render.style import style
 from kuma_sd.core.errors import ConfigError, KumaSDError
@@ -45,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
     """Query the daemon, and print its status."""
     assert settings is not None
-    return _show(arguments, settings.core.control_socket, settings.source)
+    with naming(settings.source):
+        return _show(arguments, settings.core.control_socket, settings.source)
 
 
 def without_settings(arguments: argparse.Namespace, control_socket: Path | None, mistakes: ConfigError) -> int:

@@ -19,5 +19,7 @@ def chunks_of(path: Path, format_: str) -> Chunks:
     """
     name = path.suffix.lower() if format_ == "auto" else format_
     if name not in _FORMATS:
-        raise ConfigError(f"the name {str(path)!r} shows no format; end it in .json, .yml or .yaml, or set format")
+        raise ConfigError(
+            f"the name {str(path)!r} shows no format; end it in .json, .yml or .yaml, or set format", option="path"
+        )
     return _FORMATS[name]

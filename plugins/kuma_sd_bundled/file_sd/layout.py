@@ -135,12 +135,17 @@ def leftovers_of(layout: Layout) -> list[Path]:
 def _shards(options: FileSDOptions) -> Sequence[int]:
     numbered = NUMBER_OF_SHARD in str(options.path)
     if options.shard is not None and options.shards is not None:
-        raise ConfigError("shard and shards are both set; shard writes one shard, shards writes all of them")
+        raise ConfigError(
+            "shard and shards are both set; shard writes one shard, shards writes all of them", option="shard"
+        )
     if options.shards is None and numbered:
-        raise ConfigError(f"path has {NUMBER_OF_SHARD} in it, which needs shards; for one shard alone write its number")
+        raise ConfigError(
+            f"path has {NUMBER_OF_SHARD} in it, which needs shards; for one shard alone write its number", option="path"
+        )
     if options.shards is not None and not numbered:
         raise ConfigError(
-            f"shards needs {NUMBER_OF_SHARD} in path, which becomes each shard's number, as in kuma-{{shard}}.json"
+            f"shards needs {NUMBER_OF_SHARD} in path, which becomes each shard's number, as in kuma-{{shard}}.json",
+            option="shards",
         )
     if options.shards is not None:
         return range(options.shards)
@@ -157,10 +162,11 @@ def _parts(options: FileSDOptions) -> int:
     if NUMBER_OF_PART in name:
         raise ConfigError(
             f"path has {NUMBER_OF_PART} in the name of the file; each part needs a directory of its own, because "
-            "Prometheus reads all files of a directory again when one changes; write it like {part}/kuma.json"
+            "Prometheus reads all files of a directory again when one changes; write it like {part}/kuma.json",
+            option="path",
         )
     if NUMBER_OF_PART in directories:
         return options.parts or DEFAULT_PARTS
     if options.parts is not None:
-        raise ConfigError(f"parts needs a directory {NUMBER_OF_PART} in path, as in {{part}}/kuma.json")
+        raise ConfigError(f"parts needs a directory {NUMBER_OF_PART} in path, as in {{part}}/kuma.json", option="parts")
     return 1

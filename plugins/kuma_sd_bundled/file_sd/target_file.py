@@ -34,7 +34,7 @@ class TargetFile:
         try:
             check_output_path(path)
         except OutputError as error:
-            raise ConfigError(str(error)) from error
+            raise ConfigError(str(error), option="path") from error
         self.path = path
         self._options = options
         self._chunks = chunks_of(path, options.format)

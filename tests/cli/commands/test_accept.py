@@ -55,8 +55,8 @@ def test_an_answer_without_a_reason_is_an_error_with_its_status(
 def test_no_daemon_is_one_line_and_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "control.sock"
     assert main(["accept", f"--control-socket={path}"]) == 1
-    said = f"kuma-sd: no daemon listens at '{path}'; start kuma-sd, or set control-socket to where it listens\n"
-    assert capsys.readouterr() == ("", said)
+    said = f"kuma-sd: no daemon listens at '{path}'; start kuma-sd, or set control-socket to where it listens"
+    assert capsys.readouterr() == ("", f"{said}; no settings file\n")
 
 
 def test_the_flag_of_the_settings_may_stand_before_the_name(

@@ -99,9 +99,25 @@ def test_it_shows_kuma_3_on_kubernetes_over_the_api(tmp_path: Path) -> None:
     assert all(group["labels"]["job"] != "unknown" for group in published)
 
 
+def test_a_second_demo_in_one_directory_is_refused_and_leaves_the_first_as_it_is(tmp_path: Path) -> None:
+    with demo(tmp_path, "--churn", "0") as first:
+        line_with(first, "20 targets")
+        before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+        with demo(tmp_path, "--targets", "3") as second:
+            output, errors = second.communicate(timeout=60)
+        said = f"another demo runs in the directory '{tmp_path}'; stop it, or give this one another: --directory PATH"
+        assert (second.returncode, output, errors) == (2, "", f"kuma-sd: {said}\n")
+        assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+    with demo(tmp_path, "--targets", "3") as third:
+        line_with(third, "3 targets")
+
+
 def test_it_says_when_the_guard_acts_and_why(tmp_path: Path) -> None:
     with demo(tmp_path, "--churn", "4") as process:
-        assert "vanished soon after" in line_with(process, "  guard    holds ")
+        held = line_with(process, "  guard    holds ").partition("holds ")[2].strip()
+        one = held.startswith("1 target, for 5 s unless it returns: ")
+        assert one or re.match(r"\d+ targets, for 5 s unless they return: ", held)
+        assert held.endswith("a connection was made shortly before")
         assert line_with(process, "  guard    holds nothing any more")
 
 

@@ -132,7 +132,7 @@ def test_the_exit_code_tells_a_difference_from_an_error(
     assert main(["diff", "--exit-code"]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"kuma-sd: no daemon listens at '{tmp_path}/control.sock'; start kuma-sd, or set control-socket to where it "
-        "listens; or use --from control-plane"
+        "listens; or use --from control-plane; no settings file"
     )
 
 

@@ -199,6 +199,12 @@ def test_a_port_that_is_taken_is_one_clear_line() -> None:
         (["--replay", "/nowhere"], "'/nowhere' is not a folder with recorded traffic: "),
         (["--replay", str(DATA / "kuma-2.14.3"), "--kuma-version", "0.7.3"], "holds nothing over grpc-v1alpha1"),
         (["--kuma-version", "newest"], "'newest' is not a version of Kuma like 2.6.15"),
+        (["--kuma-version", ""], "'' is not a version of Kuma like 2.6.15"),
+        (["--no-mads"], "such a control plane has no MADS, only an API: say where with --api-listen"),
+        (
+            ["--no-mads", "--kuma-version", "2.9", "--api-listen", "127.0.0.1:0"],
+            "MADS can be switched off since Kuma 2.14 only",
+        ),
         (["--kuma-version", "0.3.1"], "Kuma 0.3.1 has no MADS"),
         (["--api-listen", "there"], "'there' is not an address like"),
         (["--client", "a", "--listen", "127.0.0.1"], "'127.0.0.1' is not an address like"),

@@ -135,10 +135,10 @@ def test_a_service_that_stands_in_several_meshes_is_named_with_its_mesh() -> Non
 
 
 def test_a_few_targets_that_are_held_after_a_reconnect_are_shown_and_need_no_look() -> None:
-    held = HeldTargets(1, TargetCounts((Count("default", 1),), 1), why="they vanished soon after a connection")
+    held = HeldTargets(1, TargetCounts((Count("default", 1),), 1), why="a connection was made shortly before")
     told = lines(replace(WELL, control_planes=(east(guard=held),)))
     assert told[3].startswith("  ok    east: ")
-    assert told[5] == "        1 target that vanished is held for a while: they vanished soon after a connection"
+    assert told[5] == "        1 target that vanished is held for a while: a connection was made shortly before"
 
 
 def test_an_empty_list_says_which_client_no_policy_names() -> None:

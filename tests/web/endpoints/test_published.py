@@ -1,5 +1,6 @@
 """What a daemon has is streamed over its control socket, however much it is."""
 
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -80,6 +81,16 @@ def test_twenty_thousand_targets_are_streamed_in_little_time(serving: Callable[.
         assert list(groups_in(file)) == groups
     assert time.perf_counter() - begun < 3, "0.1 s when nothing else runs"
     assert not file.exists()
+
+
+def test_a_download_is_in_no_directory_so_that_ctrl_c_leaves_none_behind(
+    serving: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = serving(one=content())
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    with download(path, "/-/published?output=one"):
+        assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_nothing_is_nothing(serving: Callable[..., Path]) -> None:
