@@ -17,6 +17,7 @@ from kuma_sd.settings.config_file import ConfigFile
 from kuma_sd.settings.flags import settings_parser
 from kuma_sd.settings.instances import DEFAULT, Instance, Instances, Text, find_instances, find_outputs
 from kuma_sd.settings.literal_text import taken_literally
+from kuma_sd.settings.misread_lines import comments_in_values
 from kuma_sd.settings.parsing import Effective, Values
 from kuma_sd.settings.precedence import Precedence, Texts
 from kuma_sd.settings.schema import (
@@ -31,7 +32,7 @@ from kuma_sd.settings.schema import (
     options_of_plugin,
 )
 from kuma_sd.settings.secret_exposure import exposed
-from kuma_sd.settings.unknown_options import check_file, comments_in_values
+from kuma_sd.settings.unknown_options import check_file
 
 PluginT = TypeVar("PluginT", SourcePlugin, TransformPlugin, OutputPlugin)
 

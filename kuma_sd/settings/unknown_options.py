@@ -1,6 +1,5 @@
 """Reject sections and options of the settings file that have no effect."""
 
-import re
 from collections.abc import Iterator
 
 from kuma_sd.core.errors import ConfigError, PluginError
@@ -9,16 +8,10 @@ from kuma_sd.core.text import did_you_mean
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.config_file import ConfigFile, Entry
 from kuma_sd.settings.instances import Instances
+from kuma_sd.settings.misread_lines import swallowed_options
 from kuma_sd.settings.schema import CORE, WEB, Schema
 
-_OPTION = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*=")
-# A list item may be NAME=VALUE, but contains no spaces.
-_OPTION_IN_LIST = re.compile(r"\s*([A-Za-z0-9_.-]+)\s+=")
-
 _NAMED_BY_NOTHING = "; neither cp-address nor transform nor output has an item of that name"
-
-# Only outside quotes: a label matcher may contain quoted text.
-_COMMENT = re.compile(r"""(?:"[^"]*"|'[^']*'|[^"'])*?\s([;#])""")
 
 
 def check_file(file: ConfigFile, schema: Schema, instances: Instances, in_file: Instances, plugins: Plugins) -> None:
@@ -37,21 +30,10 @@ def check_file(file: ConfigFile, schema: Schema, instances: Instances, in_file: 
     mistakes = [
         *_unknown_sections(file, instances, in_file, plugins),
         *_unknown_options(file, schema, instances, in_file, plugins),
-        *_swallowed_options(file, schema),
+        *swallowed_options(file, schema),
     ]
     if mistakes:
         raise ConfigError(*mistakes)
-
-
-def comments_in_values(file: ConfigFile) -> Iterator[str]:
-    """Yield a warning for each value that seems to end with a comment, without the value."""
-    for entry in file.entries:
-        found = _COMMENT.match(entry.value)
-        if found and "\n" not in entry.value:
-            yield (
-                f"{file.name}:{entry.line}: the value of '{entry.key}' includes what follows ' {found[1]}'; a comment "
-                "stands on a line of its own"
-            )
 
 
 def _unknown_sections(file: ConfigFile, instances: Instances, in_file: Instances, plugins: Plugins) -> Iterator[str]:
@@ -101,20 +83,6 @@ def _hint(entry: Entry, schema: Schema) -> str:
     if as_flag:
         return f"; it is '{as_flag[0].option.name}' in [{as_flag[0].section}]"
     return did_you_mean(entry.key, names) or f"; there are {', '.join(names) or 'none'}"
-
-
-def _swallowed_options(file: ConfigFile, schema: Schema) -> Iterator[str]:
-    """Yield each line that looks like an option, but is indented and so continues the previous option."""
-    lists = {declaration.place for declaration in schema if declaration.option.type.repeated}
-    for entry in file.entries:
-        pattern = _OPTION_IN_LIST if (entry.section, entry.key) in lists else _OPTION
-        for line, text in entry.continued:
-            found = pattern.match(text)
-            if found and (entry.section, found[1]) in schema:
-                yield (
-                    f"{file.name}:{line}: '{found[1]}' is indented, so this line continues '{entry.key}' of line "
-                    f"{entry.line}; remove the blanks in front of it"
-                )
 
 
 def _options_of_sources(instances: Instances, plugins: Plugins) -> set[str]:
