@@ -105,6 +105,6 @@ def test_what_is_reflected_is_shown_nowhere(tmp_path: Path) -> None:
             shown += subprocess.run(program, capture_output=True, text=True, check=False).stdout
             daemon.stop()
         shown += daemon.output
+    assert not visible(shown), [line for line in shown.splitlines() if visible(line)][:5]
     assert "(HTTP status 401)" in shown
     assert "gRPC status internal: Connection refused" in shown
-    assert not visible(shown), [line for line in shown.splitlines() if visible(line)][:5]
