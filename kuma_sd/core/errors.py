@@ -5,6 +5,7 @@ from typing import ParamSpec, Self, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+E = TypeVar("E", bound=BaseException)
 
 
 class KumaSDError(Exception):
@@ -40,6 +41,20 @@ class KumaSDError(Exception):
 def failure_reason(error: BaseException) -> str:
     """Return why something failed: the message of an expected error, and the type of an unexpected one too."""
     return str(error) if isinstance(error, KumaSDError) else f"unexpected {type(error).__name__}: {error}"
+
+
+def without_frames(error: E) -> E:
+    """Remove the traceback of an error, and the errors behind it, so that it can be kept.
+
+    A traceback keeps every frame that the error passed alive, with all that these hold, such as the body of a response.
+    A frame that holds the error too forms a cycle with it, which only the garbage collector frees; that runs rarely.
+    """
+    links: list[BaseException] = [error]
+    while links:
+        link = links.pop()
+        links += [further for further in (link.__cause__, link.__context__) if further]
+        link.__traceback__ = link.__cause__ = link.__context__ = None
+    return error
 
 
 class ConfigError(KumaSDError):

@@ -37,8 +37,13 @@ class Endpoint(NamedTuple):
         """``host:port``, as written in URLs."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def shown(self) -> str:
+        """Host, port and path, as messages show them."""
+        return f"{self.authority}{self.path}"
+
     def __str__(self) -> str:
-        return f"{self.authority}{self.path}" + (" with TLS" if self.tls else "")
+        return self.shown + (" with TLS" if self.tls else "")
 
     def at(self, port: int, *, tls: bool) -> "Endpoint":
         """Return the endpoint for another port of the same host."""

@@ -1,6 +1,8 @@
 """HTTP client with one connection that another thread can close. Importing this module loads urllib3."""
 
 import contextlib
+import io
+import logging
 import socket
 import threading
 import time
@@ -19,16 +21,19 @@ from urllib3.exceptions import (
 )
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
-from kuma_sd.core.errors import SourceError
+from kuma_sd.core.errors import SourceError, without_frames
 from kuma_sd.core.option_types import show_duration
 from kuma_sd.http import connection_failures
 from kuma_sd.http.address import Endpoint
-from kuma_sd.http.answer_deadline import BODY_SECONDS, Pace, PacedResponse
+from kuma_sd.http.answer_limits import BODY_SECONDS, Pace, PacedResponse
 from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.options import ClientOptions
 from kuma_sd.http.proxies import Proxy, proxy_for
 from kuma_sd.http.tls_and_credentials import Access, basic
 from kuma_sd.http.tls_probe import speaks_plain_http, speaks_tls
+
+# Its warnings quote headers that it cannot parse, and the certificates of servers.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 # TCP keepalive detects a lost peer within 20 s plus three times 5 s, even during a long poll.
 _KEEPALIVE = [
@@ -49,11 +54,19 @@ _BAD_REQUEST = 400
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """A complete HTTP response."""
+    """A complete HTTP response.
+
+    Args:
+        status: its status.
+        headers: its headers.
+        body: its body.
+        server: the server that was asked; None if not known.
+    """
 
     status: int
     headers: Any
     body: bytes
+    server: Endpoint | None = None
 
 
 class HttpClient:
@@ -108,8 +121,11 @@ class HttpClient:
                 response = self._exchange(method, path, body, timeout)
                 break
             except (HTTPError, OSError, ValueError) as error:
-                if not self._was_idle(error, connections, time.monotonic() - began):
-                    raise self._explained(error, timeout) from error
+                if self._was_idle(error, connections, time.monotonic() - began):
+                    # The frames of urllib3 hold this error, and through it the response to the next request.
+                    without_frames(error)
+                    continue
+                raise self._explained(error, timeout) from without_frames(error)
         if response.status == _BAD_REQUEST and self._speaks_tls():
             raise SourceError(f"the server expects TLS: {self._use('https')}")
         return response
@@ -152,7 +168,7 @@ class HttpClient:
         )
         try:
             self._pace.headers_read()
-            answer = HttpResponse(response.status, response.headers, self._read(response))
+            answer = HttpResponse(response.status, response.headers, self._read(response), self._endpoint)
         except BaseException:
             response.close()
             raise
@@ -208,13 +224,20 @@ class HttpClient:
         return Connection
 
     def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
-        pieces, size = [], 0
-        while piece := response.read(_PIECE):
-            pieces.append(piece)
-            size += len(piece)
-            if size > self._max_size:
-                raise TooLargeError(self._max_size)
-        return b"".join(pieces)
+        # None was asked for, and a small one may hold an endless body.
+        if response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
+            raise SourceError("its answer is compressed, which kuma-sd does not ask for; turn that off for this client")
+        declared = response.length_remaining or 0
+        if declared > self._max_size:
+            raise TooLargeError(self._max_size, declared)
+        # One buffer that grows, and is freed before an error leaves here.
+        with io.BytesIO() as body:
+            while piece := response.read(_PIECE, decode_content=False):
+                if body.tell() + len(piece) > self._max_size:
+                    raise TooLargeError(self._max_size)
+                body.write(piece)
+                self._pace.content = body.tell()
+            return body.getvalue()
 
     def _explained(self, error: Exception, timeout: float) -> SourceError:
         if self._closed:
@@ -245,7 +268,7 @@ class HttpClient:
         return not self._endpoint.tls and not self._proxy and speaks_tls(self._endpoint)
 
     def _use(self, scheme: str) -> str:
-        return f"use {scheme}://{self._endpoint.authority}{self._endpoint.path}"
+        return f"use {scheme}://{self._endpoint.shown}"
 
 
 def _through(proxy: Proxy, arguments: dict[str, Any]) -> urllib3.ProxyManager:

@@ -1,10 +1,12 @@
-"""Explain connection failures, and what to do about them."""
+"""Explain connection failures, and what to do about them, in our own words: libraries quote what the server sent."""
 
 import http.client
+import re
 import ssl
 
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, ProxyError
 
+from kuma_sd.http.answer_limits import EndlessError
 from kuma_sd.http.proxies import Proxy
 
 CONNECT_TIMEOUT = 5.0
@@ -12,6 +14,21 @@ CONNECT_TIMEOUT = 5.0
 
 # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL's x509_vfy.h.
 _OTHER_NAME = (62, 64)
+
+# The text of http.client, which goes on with what the proxy sent.
+_TUNNEL = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
+
+_CLOSED = "the connection was closed"
+
+# A subclass comes before its base.
+_ANSWERS: tuple[tuple[type[BaseException], str], ...] = (
+    (http.client.RemoteDisconnected, "the connection was closed before an answer came"),
+    (http.client.BadStatusLine, "it does not speak HTTP"),
+    (http.client.UnknownProtocol, "it does not speak HTTP"),
+    (http.client.IncompleteRead, "the connection was closed in the middle of an answer"),
+    (http.client.LineTooLong, "its answer has more than 100 headers, or one longer than 64KiB"),
+    (ConnectionError, _CLOSED),
+)
 
 
 def cause_of(error: BaseException) -> BaseException:
@@ -23,9 +40,9 @@ def cause_of(error: BaseException) -> BaseException:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return an error's message without the libraries' prefixes."""
+    """Return the reason that the system or the TLS library gives; empty if there is none."""
     cause = cause_of(error)
-    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    return (isinstance(cause, OSError) and cause.strerror) or ""
 
 
 def connecting_fails(error: BaseException, proxy: Proxy | None) -> str:
@@ -33,10 +50,12 @@ def connecting_fails(error: BaseException, proxy: Proxy | None) -> str:
     if isinstance(error, ProxyError):
         return f"the proxy {proxy} fails: {connecting_fails(error.original_error, None)}"
     if isinstance(error, NameResolutionError):
-        return f"the name {error.conn.host!r} does not resolve"
+        return "its name does not resolve"
     if isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError):
         return f"no connection within {CONNECT_TIMEOUT:g}s"
-    return reason_of(error)
+    if found := _TUNNEL.match(str(cause_of(error))):
+        return f"it refuses to connect (HTTP status {found[1]})"
+    return reason_of(error) or answer_fails(error)
 
 
 def is_about_tls(error: BaseException) -> bool:
@@ -53,26 +72,19 @@ def tls_fails(error: BaseException) -> str:
     """Describe why the TLS handshake failed."""
     cause = cause_of(error)
     if not isinstance(cause, ssl.SSLCertVerificationError):
-        return f"TLS fails: {reason_of(error)}"
+        return f"TLS fails: {reason_of(error) or answer_fails(error)}"
     if cause.verify_code in _OTHER_NAME:
-        return f"TLS fails: {cause.verify_message}; if it is the right server, name it with tls-server-name"
+        return "TLS fails: its certificate is for another name; if it is the right server, name it with tls-server-name"
     return f"TLS fails: {cause.verify_message}; name the certificate of its authority with tls-ca-file"
 
 
 def answer_fails(error: BaseException) -> str:
     """Describe what is wrong with a response."""
     cause = cause_of(error)
-    match cause:
-        case http.client.RemoteDisconnected():
-            return "the connection was closed before an answer came"
-        case http.client.BadStatusLine() | http.client.UnknownProtocol():
-            return "it does not speak HTTP"
-        case http.client.IncompleteRead():
-            return "the connection was closed in the middle of an answer"
-        case http.client.HTTPException() if type(cause) in (http.client.HTTPException, http.client.LineTooLong):
-            # urllib3 has no separate class for the first.
-            return "its answer has more than 100 headers, or one longer than 64KiB"
-        case ConnectionError():
-            return "the connection was closed"
-        case _:
-            return reason_of(error)
+    if isinstance(cause, EndlessError):
+        return str(cause)
+    if type(cause) is http.client.HTTPException:
+        # Too many headers, which has no class of its own.
+        cause = http.client.LineTooLong("header line")
+    known = next((words for kind, words in _ANSWERS if isinstance(cause, kind)), "")
+    return known or reason_of(error) or "its answer is not valid HTTP"

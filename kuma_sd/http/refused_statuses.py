@@ -7,12 +7,15 @@ from kuma_sd.core.errors import SourceError
 from kuma_sd.core.url import parse_url
 from kuma_sd.http.client import HttpResponse
 
-_BUSY = (429, 503)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
 _MOVED = range(300, 400)
+
+_ELSEWHERE = "another server, which `curl -I` shows"
 
 
 def refused(response: HttpResponse) -> SourceError:
-    """Return the error for a response with an error status."""
+    """Return the error for a response with an error status; it quotes nothing of the response."""
     status, wait = response.status, retry_after(str(response.headers.get("Retry-After", "")))
     if status in (401, 403):
         return SourceError(f"it rejects the credentials (HTTP status {status}); check bearer-token-file or basic-auth")
@@ -26,11 +29,23 @@ def refused(response: HttpResponse) -> SourceError:
 
 
 def _place(response: HttpResponse) -> str:
-    """Return a redirect's location without possible secrets."""
+    """Describe where a redirect leads. Only the host that was asked is shown: another one may hold a secret."""
+    location, server = str(response.headers.get("Location", "")), response.server
+    if not location.startswith(("http:", "https:")):
+        return "another path"
     try:
-        return repr(str(parse_url(str(response.headers.get("Location", "")))))
+        url = parse_url(location)
+        ((host, port),) = url.servers(_DEFAULT_PORTS[url.scheme])
     except ValueError:
-        return "another place"
+        return _ELSEWHERE
+    if server is None or host.lower() != server.host.lower():
+        return _ELSEWHERE
+    moved = server.at(port, tls=url.scheme == "https")
+    return (
+        "another path"
+        if moved.authority == server.authority and moved.tls == server.tls
+        else f"{url.scheme}://{moved.shown}"
+    )
 
 
 def retry_after(text: str) -> float:

@@ -29,6 +29,7 @@ class Access:
     def __init__(self, options: ClientOptions, user: Secret = NOTHING) -> None:
         self._options = options
         self._user = user
+        self._sent = NOTHING
         _check_token(options.bearer_token_file)
 
     @property
@@ -57,6 +58,8 @@ class Access:
             headers["Authorization"] = basic(self._user.reveal())
         elif options.bearer_token_file:
             headers["Authorization"] = f"Bearer {_token(options.bearer_token_file).reveal()}"
+        # Known as a secret while it is in use, in the form in which it is sent.
+        self._sent = Secret(headers.get("Authorization", "").rpartition(" ")[2])
         return headers
 
     def ssl_context(self) -> "ssl.SSLContext":

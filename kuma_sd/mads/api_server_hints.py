@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from kuma_sd.core.errors import ConfigError, SourceError
+from kuma_sd.core.peer_text import version_shown
 from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.http.address import MADS_PORT, Endpoint, parse_address
 from kuma_sd.http.client import HttpClient
@@ -84,7 +85,24 @@ def _endpoint(url: str, api_server: Endpoint) -> Endpoint | None:
     except ConfigError:
         return None
     # Kuma says localhost when its host name is not configured.
-    return endpoint._replace(host=api_server.host) if _is_of_its_own(endpoint.host) else endpoint
+    if endpoint.host.lower() == api_server.host.lower() or _is_of_its_own(endpoint.host):
+        return api_server.at(endpoint.port, tls=endpoint.tls)
+    return _Advertised(endpoint.host, endpoint.port, endpoint.tls)
+
+
+class _Advertised(Endpoint):
+    """The endpoint that a ``/catalog`` names. The name of its host is not shown: it may be made of a credential."""
+
+    __slots__ = ()
+
+    @property
+    def shown(self) -> str:
+        """The port, and the host if it is an IP address."""
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return f"(the host in its /catalog):{self.port}"
+        return self.authority
 
 
 def _is_of_its_own(host: str) -> bool:
@@ -106,7 +124,8 @@ def _hint(api_server: Endpoint, client: HttpClient) -> str:
     index, config = _ask(client, "/", _Index) or _Index(), _ask(client, "/config", _Config) or _Config()
     if not (index.version or config.mode or _ask(client, "/meshes", _Meshes)):
         return ""
-    what = f"that is the API server of {f'Kuma {index.version}' if index.version else 'a control plane'}"
+    version = version_shown(index.version)
+    what = f"that is the API server of {f'Kuma {version}' if version else 'a control plane'}"
     through_api = f"get the targets from the API, with kuma-api+http{'s' * api_server.tls}://{api_server.authority}"
     if config.mode == "global":
         return f"{what}, a global control plane, which has none: give the zones' control planes, or {through_api}"

@@ -13,6 +13,7 @@ from kuma_sd.core.errors import SourceError
 from kuma_sd.core.list_diff import flattened
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, Key
+from kuma_sd.core.peer_text import problem_shown, type_shown
 from kuma_sd.mads.codecs import ResourceCodec
 
 _log = Logger(__name__)
@@ -70,7 +71,7 @@ class Decoder:
         # Exactly the resources of the last response, each with its assignments; and the sum of their hashes.
         self._known: dict[bytes, Parts] = {}
         self._checksum = 0
-        self._failures: dict[bytes, Exception] = {}
+        self._failures: dict[bytes, str] = {}
         self._assignments: list[Assignment] = []
         self._namesakes = False
         self._reported: frozenset[bytes] = frozenset()
@@ -171,7 +172,7 @@ class Decoder:
                 if room < 0 and len(parts) > 1:
                     raise SourceError(_TOO_MUCH)  # noqa: TRY301 (decoding may raise the same)
         except Exception as error:  # noqa: BLE001 (one faulty resource must not stop the others)
-            self._failures[resource] = error
+            self._failures[resource] = problem_shown(error)
             return ()
         if len(parts) == 1:
             return parts[0]
@@ -207,7 +208,7 @@ def foreign(codec: ResourceCodec, type_url: str, version: str) -> str:
     if not type_url:
         return "it has no type_url"
     if type_url != codec.type_url:
-        return f"its type_url is {type_url!r}"
+        return f"its type_url is {type_shown(type_url)}"
     return "" if version else "it has no version_info"
 
 

@@ -26,7 +26,8 @@ from kuma_sd.mads.codecs import ResourceCodec
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF
 from kuma_sd.mads.decoder import MadsResponse, foreign
-from kuma_sd.mads.errors import ForeignError, GarbledError, NotImplementedThereError, UnreachableError
+from kuma_sd.mads.errors import ForeignError, GarbledError, NotImplementedThereError
+from kuma_sd.mads.grpc_failures import failed
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, Node, ReceivedResponse
 from kuma_sd.system.deadline import Deadline
@@ -180,20 +181,18 @@ class GrpcStream:
     def _explain(self, error: grpc.RpcError) -> SourceError:
         # Every error of a call is also a Call; the type stubs do not say so.
         assert isinstance(error, grpc.Call)
-        code, details = error.code(), _REASON.sub("", error.details() or "")
+        code, details = error.code(), error.details() or ""
         if self._closed:
             return SourceError("the connection was closed")
         if self._gave_up:
             return SilentError(f"no answer within {show_duration(self._patience)}")
         # Match the limit that was exceeded: the server has other limits; our limit for requests is never reached.
-        size = re.search(rf"([0-9]+) vs\. {self._max_message_size}\)", details)
+        size = re.search(rf"([0-9]{{1,10}}) vs\. {self._max_message_size}\)", details)
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and size:
             return TooLargeError(self._max_message_size, int(size[1]))
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return NotImplementedThereError(f"it does not speak MADS {self._dialect.codec.name} over gRPC")
-        if code is grpc.StatusCode.UNAVAILABLE:
-            return UnreachableError(details)
-        return SourceError(f"{code.name.lower().replace('_', ' ')}: {details}")
+        return failed(code.name, details)
 
 
 def _check_descriptors() -> None:
@@ -202,10 +201,6 @@ def _check_descriptors() -> None:
         require_descriptors()
     except OSError as error:
         raise SourceError(f"cannot connect: {error.strerror}") from error
-
-
-# gRPC prefixes the reason with the addresses it tried.
-_REASON = re.compile(r"^failed to connect to all addresses; last error: (?:[A-Z]+: )?")
 
 
 def _channel(endpoint: Endpoint, dialect: Dialect, options: MadsOptions, access: Access) -> grpc.Channel:
@@ -235,7 +230,7 @@ def _parse(data: bytes, codec: ResourceCodec) -> ReceivedResponse:
     try:
         message = ReceivedResponse.FromString(data)
     except DecodeError as error:
-        raise GarbledError(f"its answer is no DiscoveryResponse: {error}") from error
+        raise GarbledError("its answer is no DiscoveryResponse") from error
     if problem := foreign(codec, message.type_url, message.version_info):
         raise ForeignError(f"its answer is no MADS response ({problem})")
     return message

@@ -9,6 +9,7 @@ import msgspec
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.logger import Logger
+from kuma_sd.core.peer_text import body_shown, problem_shown
 from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.http.client import HttpClient, HttpResponse
 from kuma_sd.http.refused_statuses import refused
@@ -24,8 +25,6 @@ MARGIN = 15.0
 """How much longer than fetch-timeout to wait for a response, in seconds; as in Prometheus."""
 
 SHORT_FETCH_TIMEOUT = 5.0
-
-_START_OF_PAGE = 60
 
 _OTHER_CLIENTS = "every MeshMetric names other clients than ours: compare clientId there with name here"
 
@@ -163,11 +162,12 @@ def refusal(response: HttpResponse) -> SourceError:
 
 
 def _parse(body: bytes) -> _Message:
-    start = body[:_START_OF_PAGE].decode(errors="replace")
     try:
         message = _DECODER.decode(body)
     except UNREADABLE as error:
-        raise GarbledError(f"its answer is no MADS response ({error}); it begins with {start!r}") from error
+        raise GarbledError(
+            f"its answer is no MADS response ({problem_shown(error)}); its body is {body_shown(body)}"
+        ) from error
     if problem := foreign(V1_JSON, message.type_url or message.type_in_camel_case, message.version):
-        raise ForeignError(f"its answer is no MADS response ({problem}); it begins with {start!r}")
+        raise ForeignError(f"its answer is no MADS response ({problem}); its body is {body_shown(body)}")
     return message

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
-from kuma_sd.core.errors import ConfigError, SourceError
+from kuma_sd.core.errors import ConfigError, SourceError, without_frames
 from kuma_sd.core.logger import Logger
 from kuma_sd.http.address import Endpoint
 from kuma_sd.http.errors import SilentError, TooLargeError
@@ -116,16 +116,16 @@ class Negotiation:
                 yield response
                 # Free a large response before waiting for the next one.
                 del response
-            error = SourceError("it ended the stream")
-        except SourceError as caught:
-            error = caught
+            raise SourceError("it ended the stream")  # noqa: TRY301 (the connection may raise the same)
+        except SourceError as error:
+            if answered or self._closed or isinstance(error, TooLargeError):
+                raise
+            _log.debug("protocol refused", protocol=protocol.title, endpoint=endpoint, reason=error)
+            refusal = _Refusal(protocol, endpoint, without_frames(error))
         finally:
             connection.close()
-        if answered or self._closed or isinstance(error, TooLargeError):
-            raise error
-        _log.debug("protocol refused", protocol=protocol.title, endpoint=endpoint, reason=error)
-        self._refusals.append(_Refusal(protocol, endpoint, error))
-        return error
+        self._refusals.append(refusal)
+        return refusal.error
 
     def _note_answer(self, protocol: MadsProtocol, endpoint: Endpoint) -> None:
         self._patience.was_rewarded()

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from kuma_sd.core.errors import SourceError
+from kuma_sd.core.errors import KumaSDError, SourceError, without_frames
 from kuma_sd.http.address import Endpoint
 from kuma_sd.mads.decoder import MadsResponse
 from kuma_sd.mads.negotiation import Negotiation
@@ -48,6 +48,8 @@ class Attempt:
             self._first.append(next(self._responses))
         except StopIteration:
             self.error = SourceError("it ended the stream")
+        except KumaSDError as error:
+            self.error = without_frames(error)
         except Exception as error:  # noqa: BLE001 (raised again in the waiting thread)
             self.error = error
         self._ended.put(self)

@@ -5,7 +5,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from kuma_sd.core.errors import NotReceivedError, TransformError, failure_reason
+from kuma_sd.core.errors import NotReceivedError, TransformError, failure_reason, without_frames
 from kuma_sd.core.incremental_cache import IncrementalCache
 from kuma_sd.core.list_diff import flattened
 from kuma_sd.core.logger import Logger
@@ -142,6 +142,9 @@ class Chain:
         for kind in {_kind(error): None for error in fresh.values()}:
             _report_kind({key: error for key, error in fresh.items() if _kind(error) is kind})
         self._reported = frozenset(failures)
+        for error in self._memo.failures.values():
+            if error.__traceback__:
+                without_frames(error)
         quarantine = tuple(
             Quarantined(key.control_plane, key.mesh, key.name, failure_reason(error))
             for key, error in islice(failures.items(), MOST_FAILURES)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from kuma_sd.core.errors import KumaSDError, OutputError, failure_reason
+from kuma_sd.core.errors import KumaSDError, OutputError, failure_reason, without_frames
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.publication import Publication
@@ -134,6 +134,8 @@ class OutputWorker:
             step()
         except (Exception, SystemExit) as error:  # noqa: BLE001 (the boundary to plugins, which end nothing)
             self._failed(error)
+            # Nothing of a publication may stay in memory that a newer one replaces.
+            without_frames(error)
             return self._backoff.next(error.retry_after if isinstance(error, OutputError) else 0.0)
         finally:
             self.status = replace(self.status, attempt=None)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from kuma_sd.core.errors import KumaSDError, SourceError, failure_reason
+from kuma_sd.core.errors import KumaSDError, SourceError, failure_reason, without_frames
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import ContactLost, SourceEvent
 from kuma_sd.core.secret import redacted
@@ -60,18 +60,9 @@ class SourceWorker:
         """Iterate over the source until closed."""
         while not self._closing.is_set():
             self.status = replace(self.status, attempts=self.status.attempts + 1)
-            why, error, leave_alone = ENDED, None, 0.0
-            try:
-                self._connection()
-            except SourceError as failure:
-                why, leave_alone = str(failure), failure.retry_after
-            except KumaSDError as failure:
-                why = str(failure)
-            except Exception as failure:  # noqa: BLE001 (the boundary to plugins)
-                why, error = failure_reason(failure), failure
+            leave_alone = self._attempt()
             if self._closing.is_set():
                 return
-            self._ended(why, error, time.monotonic())
             pause = self._backoff.next(leave_alone)
             _log.debug("connecting again after a pause", control_plane=self.title, seconds=round(pause, 3))
             self._closing.wait(pause)
@@ -81,6 +72,20 @@ class SourceWorker:
         self._closing.set()
         self.source.close()
         self._log.close()
+
+    def _attempt(self) -> float:
+        """Use one connection until it ends; return the minimum wait that the server asked for, in seconds."""
+        why, error = ENDED, None
+        try:
+            self._connection()
+        except Exception as failure:  # noqa: BLE001 (the boundary to plugins)
+            why, error = failure_reason(failure), failure
+        if not self._closing.is_set():
+            self._ended(why, None if isinstance(error, KumaSDError) else error, time.monotonic())
+        if error:
+            # Nothing of a failed connection may stay in memory during the pause.
+            without_frames(error)
+        return error.retry_after if isinstance(error, SourceError) else 0.0
 
     def _connection(self) -> None:
         for snapshot in self.source:

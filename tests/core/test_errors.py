@@ -1,6 +1,10 @@
+import gc
+import weakref
+
 import pytest
 
 from kuma_sd import ConfigError, OutputError, SourceError
+from kuma_sd.core.errors import without_frames
 
 
 class QuotaError(OutputError):
@@ -31,3 +35,33 @@ def test_an_error_is_raised_again_with_its_attributes() -> None:
     with pytest.raises(SourceError, match=r"^source east: slow down$") as caught:
         raise SourceError("slow down", retry_after=7.0).within("source east")
     assert caught.value.retry_after == 7.0
+
+
+class Body:
+    """Stands for what is large."""
+
+
+def failing(body: Body) -> None:
+    """Raise an error whose frames hold a body, and which one of them holds in turn."""
+    held = SourceError("too large")
+    try:
+        int(str(body))
+    except ValueError as cause:
+        raise held from cause
+
+
+def test_an_error_that_is_kept_keeps_nothing_that_its_frames_held() -> None:
+    gc.disable()
+    try:
+        body = Body()
+        seen = weakref.ref(body)
+        try:
+            failing(body)
+        except SourceError as error:
+            kept = without_frames(error)
+        del body
+        assert seen() is None
+        assert str(kept) == "too large"
+        assert (kept.__traceback__, kept.__cause__, kept.__context__) == (None, None, None)
+    finally:
+        gc.enable()

@@ -1,4 +1,5 @@
 import contextlib
+import http.client
 import socket
 import ssl
 import threading
@@ -9,12 +10,12 @@ from typing import Any
 
 import pytest
 import trustme
-from byte_server import answering, byte_server, read_request
+from byte_server import Talk, answering, byte_server, read_request
 from http_server import http_server
 
 from kuma_sd import Access, ClientOptions, HttpClient, SourceError, parse_address, parse_url
-from kuma_sd.http import answer_deadline
-from kuma_sd.http.errors import SilentError
+from kuma_sd.http import answer_limits
+from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.options import HEADER
 
 
@@ -45,8 +46,8 @@ def dribble(peer: socket.socket, seconds: float = 0.02) -> None:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the pace of bodies more often than every half minute."""
-    monkeypatch.setattr(answer_deadline, "BODY_SECONDS", 0.3)
-    monkeypatch.setattr(answer_deadline, "BODY_BYTES", 100)
+    monkeypatch.setattr(answer_limits, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(answer_limits, "BODY_BYTES", 100)
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -99,6 +100,74 @@ def test_early_hints_come_before_the_answer() -> None:
     with byte_server(answering(hints + hints + OK)) as server, client(f"http://{server.address}") as asking:
         answer = asking.ask("GET", "/", timeout=5)
     assert (answer.status, answer.body) == (200, b"ok")
+
+
+def overflowing(start: bytes, piece: bytes) -> tuple[Talk, list[int]]:
+    """Return what answers with a start and then with the same bytes without end, and a list of the sizes sent."""
+    sent: list[int] = []
+
+    def talk(peer: socket.socket) -> None:
+        read_request(peer)
+        peer.sendall(start)
+        while True:
+            peer.sendall(piece)
+            sent.append(len(piece))
+
+    return talk, sent
+
+
+def test_interim_responses_without_end_are_refused_after_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    parse = http.client.parse_headers
+
+    def counted(*arguments: Any) -> object:
+        read.append(arguments)
+        return parse(*arguments)
+
+    monkeypatch.setattr(http.client, "parse_headers", counted)
+    for status in (b"100 Continue", b"103 Early Hints", b"199 Odd"):
+        read.clear()
+        talk, _ = overflowing(b"", b"HTTP/1.1 %b\r\n\r\n" % status)
+        with byte_server(talk) as server:
+            assert "more than 10 interim responses (HTTP status 1xx) and no answer" in str(
+                failure(f"http://{server.address}")
+            )
+        assert len(read) == answer_limits.MOST_INTERIM + 1
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "piece", "reason"),
+    [
+        (b"HTTP/1.1 100 Continue\r\n", b"X: %b\r\n" % (b"y" * 60_000), "its headers do not end"),
+        (CHUNKED, b"1;x=%b\r\nz\r\n" % (b"y" * 60_000), "it sends more between chunks than in them"),
+        (CHUNKED, b"1\r\nz\r\n" * 1000, "it sends more between chunks than in them"),
+        (CHUNKED + b"0\r\n", b"X: y\r\n" * 1000, "it sends more between chunks than in them"),
+        (CHUNKED + b"0" * 10, b"0" * 60_000, "longer than 64KiB"),
+    ],
+    ids=["headers", "chunk extensions", "tiny chunks", "trailers", "a chunk size"],
+)
+def test_what_has_no_end_around_the_content_is_refused(start: bytes, piece: bytes, reason: str) -> None:
+    talk, sent = overflowing(start, piece)
+    with byte_server(talk) as server:
+        assert reason in str(failure(f"http://{server.address}"))
+    # What is in the buffers of the sockets was sent, too.
+    assert sum(sent) < 8 * answer_limits.OVERHEAD_BYTES
+
+
+def test_a_compressed_answer_is_refused_unread() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 10\r\n\r\n" + b"\x1f\x8b" * 5
+    with byte_server(answering(answer)) as server:
+        assert "its answer is compressed, which kuma-sd does not ask for" in str(failure(f"http://{server.address}"))
+
+
+def test_an_answer_that_is_said_to_be_too_large_is_refused_unread() -> None:
+    with byte_server(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")) as server:
+        error = failure(f"http://{server.address}", max_message_size=1000)
+    assert isinstance(error, TooLargeError)
+    assert "raise it to 8KiB or more" in str(error)
 
 
 @pytest.mark.parametrize(

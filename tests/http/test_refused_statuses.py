@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from kuma_sd import HttpResponse, refused
+from kuma_sd import Endpoint, HttpResponse, refused
 from kuma_sd.http.refused_statuses import retry_after
 
 
@@ -25,14 +25,27 @@ def test_a_server_that_is_busy_says_how_long(status: int) -> None:
     assert refused(HttpResponse(status, {"Retry-After": "17"}, b"")).retry_after == 17
 
 
+ASKED = Endpoint("gateway", 80)
+
+
 @pytest.mark.parametrize(
     ("location", "shown"),
     [
-        ("https://gateway/kuma", "'https://gateway/kuma'"),
-        ("https://user:s3cr3t@gateway/?token=s3cr3t", "'https://********@gateway/?********'"),
-        ("/login", "another place"),
-        ("", "another place"),
+        ("https://gateway/kuma", "https://gateway:443"),
+        ("https://GATEWAY:8443/?token=s3cr3t", "https://gateway:8443"),
+        ("https://user:s3cr3t@gateway/?token=s3cr3t", "https://gateway:443"),
+        ("http://gateway/s3cr3t", "another path"),
+        ("https://s3cr3t.elsewhere/", "another server, which `curl -I` shows"),
+        ("https://s3cr3t@elsewhere@x/", "another server, which `curl -I` shows"),
+        ("/s3cr3t", "another path"),
+        ("s3cr3t:x", "another path"),
+        ("", "another path"),
     ],
 )
-def test_where_a_redirect_leads_is_shown_without_secrets(location: str, shown: str) -> None:
-    assert f"it redirects to {shown};" in str(refused(HttpResponse(302, {"Location": location}, b"")))
+def test_a_redirect_shows_the_host_that_was_asked_or_none(location: str, shown: str) -> None:
+    error = str(refused(HttpResponse(302, {"Location": location}, b"", ASKED)))
+    assert error == f"it redirects to {shown}; set cp-address to that"
+
+
+def test_a_redirect_of_a_server_that_is_not_known_shows_no_host() -> None:
+    assert "to another server, which" in str(refused(HttpResponse(302, {"Location": "https://gateway/"}, b"")))

@@ -7,6 +7,7 @@ from google.protobuf.message import DecodeError
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.model import Key, Target
+from kuma_sd.core.peer_text import type_shown
 from kuma_sd.mads.codecs import Part
 from kuma_sd.proto.mads_v1_labels_pb2 import Label, MonitoringAssignment, Resource
 
@@ -29,7 +30,7 @@ class V1:
         """Split a resource into its targets; labels are decoded later, by `read`."""
         received = _parse(resource)
         if received.type_url != TYPE_URL:
-            raise SourceError(f"unknown type {received.type_url!r}")
+            raise SourceError(f"its type is {type_shown(received.type_url)}")
         assignment = received.value
         mesh, targets = sys.intern(assignment.mesh), assignment.targets
         if len(targets) == 1:
@@ -46,7 +47,7 @@ class V1:
             if assignment.labels:
                 labels.update(map(_label, assignment.labels[:]))
         except DecodeError as error:
-            raise SourceError(f"not a label of MADS v1: {error}") from error
+            raise SourceError("not a label of MADS v1") from error
         return Target(
             control_plane=key.control_plane,
             mesh=key.mesh,
@@ -63,7 +64,7 @@ def _parse(data: bytes) -> Resource:
     try:
         return Resource.FromString(data)
     except DecodeError as error:
-        raise SourceError(f"not a MonitoringAssignment of MADS v1: {error}") from error
+        raise SourceError("not a MonitoringAssignment of MADS v1") from error
 
 
 class _Labels(dict[bytes, tuple[str, str]]):

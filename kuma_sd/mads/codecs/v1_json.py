@@ -7,6 +7,7 @@ import msgspec
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.model import Key, Labels, Target
+from kuma_sd.core.peer_text import problem_shown, type_shown
 from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.mads.codecs import Part
 
@@ -72,9 +73,9 @@ def _parse(data: bytes) -> _Assignment:
     try:
         assignment = _DECODER.decode(data)
     except UNREADABLE as error:
-        raise SourceError(f"not a MonitoringAssignment of MADS v1: {error}") from error
+        raise SourceError(f"not a MonitoringAssignment of MADS v1: {problem_shown(error)}") from error
     if assignment.type_url != TYPE_URL:
-        raise SourceError(f"unknown type {assignment.type_url!r}")
+        raise SourceError(f"its type is {type_shown(assignment.type_url)}")
     return assignment
 
 

@@ -7,6 +7,7 @@ from google.protobuf.message import DecodeError
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.model import Key, Labels, Target
+from kuma_sd.core.peer_text import type_shown
 from kuma_sd.mads.codecs import Part
 from kuma_sd.proto.mads_v1alpha1_pb2 import MonitoringAssignment, Resource
 
@@ -23,7 +24,7 @@ class V1alpha1:
         """Split a resource into its targets."""
         received = _parse(resource)
         if received.type_url != TYPE_URL:
-            raise SourceError(f"unknown type {received.type_url!r}")
+            raise SourceError(f"its type is {type_shown(received.type_url)}")
         assignment = received.value
         for target in assignment.targets:
             mesh, name = _identity(assignment.name, _labels(assignment, target))
@@ -67,7 +68,7 @@ def _parse(data: bytes) -> Resource:
     try:
         return Resource.FromString(data)
     except DecodeError as error:
-        raise SourceError(f"not a MonitoringAssignment of MADS v1alpha1: {error}") from error
+        raise SourceError("not a MonitoringAssignment of MADS v1alpha1") from error
 
 
 V1ALPHA1_PROTOBUF = V1alpha1()

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kuma_sd import UNREADABLE, Key, Labels, SourceError, Target
+from kuma_sd import UNREADABLE, Key, Labels, SourceError, Target, problem_shown
 
 
 class _Group(msgspec.Struct):
@@ -29,7 +29,7 @@ class GroupCodec:
             group = _DECODER.decode(data)
             labels = group.labels | {"__address__": group.targets[0]}
         except (*UNREADABLE, IndexError) as error:
-            raise SourceError(f"not a target group: {error}") from error
+            raise SourceError(f"not a target group: {problem_shown(error)}") from error
         return Target("", "", "", "", "", "", "", labels)
 
 

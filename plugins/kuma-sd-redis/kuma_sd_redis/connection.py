@@ -25,6 +25,7 @@ from redis.sentinel import Sentinel
 from kuma_sd import ConfigError, KumaSDError
 from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import Address
+from kuma_sd_redis.failures import explained
 from kuma_sd_redis.layout import BUCKETS, Keys
 from kuma_sd_redis.scripts import Script
 
@@ -148,7 +149,7 @@ class Connection:
         # Cutting a connection from another thread shows in many ways.
         except (RedisError, RedisClusterException, OSError, AttributeError, ValueError) as error:
             self._disconnect()
-            raise RelayError(f"Redis at {self.address}: {' '.join(str(error).split())}") from error
+            raise RelayError(f"Redis at {self.address}: {explained(error)}") from error
 
     def _connect(self) -> redis.Redis | RedisCluster:
         address, arguments = self.address, self._arguments

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kuma_sd import Context
 from kuma_sd_redis.connection import Connection, RelayError
 from kuma_sd_redis.inbox import Inbox
+from kuma_sd_redis.lease import shown_identity
 from kuma_sd_redis.listener import Listener
 from kuma_sd_redis.replica import Replica, jitter
 
@@ -144,7 +145,7 @@ class Follower:
         if len(set(numbers)) == len(self._replica.numbers):
             self._looked_at_all = self._looked
         (holder,) = self._connection.run([("GET", self._keys.lease)])
-        self.holder = holder.decode("utf-8", "replace") if holder else ""
+        self.holder = shown_identity(holder)
 
     def _hand_on(self) -> None:
         missing = len(self._replica.numbers) - len(self._replica.positions)

@@ -13,6 +13,7 @@ bucket have the same hash tag, so that a Cluster keeps them in one slot and a sc
 Edges of any version find format, token and leader at the beginning of a head; what follows is the format's own.
 """
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
@@ -83,7 +84,7 @@ class Head(NamedTuple):
             _, token, leader, epoch, revision, digest = words
             return cls(int(token), leader, Position(epoch, int(revision), int(digest, 16)))
         except ValueError as error:
-            raise FormatError(f"no head is {data[:80]!r} in Redis; is the prefix used by something else?") from error
+            raise FormatError("a head in Redis is none; is the prefix used by something else?") from error
 
 
 class Entry(msgspec.Struct, omit_defaults=True):
@@ -133,7 +134,7 @@ def decode(data: bytes) -> Entry:
         check_format(str(_VERSIONED.decode(data).format))
         return _ENTRY.decode(data)
     except (*UNREADABLE, ValueError) as error:
-        raise FormatError(f"an entry in Redis is none: {error}; is the prefix used by something else?") from error
+        raise FormatError("an entry in Redis is none; is the prefix used by something else?") from error
 
 
 def check_format(found: str) -> None:
@@ -143,8 +144,9 @@ def check_format(found: str) -> None:
         FormatError: it did.
     """
     if found != str(FORMAT):
+        number = found if re.fullmatch("[0-9]{1,3}", found) else "unknown"
         raise FormatError(
-            f"the relay is in format {found[:20]!r} and this kuma-sd-redis reads format '{FORMAT}': a publisher has "
+            f"the relay is in format {number} and this kuma-sd-redis reads format {FORMAT}: a publisher has "
             "another version; install that version of kuma-sd-redis here too"
         )
 

@@ -1,6 +1,7 @@
 """Obtain the lease, which decides which of several publishers writes."""
 
 import os
+import re
 import secrets
 import socket
 import threading
@@ -11,11 +12,20 @@ from kuma_sd_redis.connection import Connection, RelayError, Word
 from kuma_sd_redis.layout import Keys
 from kuma_sd_redis.scripts import LEASE, RELEASE
 
+_IDENTITY = re.compile(rb"[0-9A-Za-z.-]{1,253}/[0-9]{1,10}/[0-9a-f]{8}")
+
 
 def identity() -> str:
     """Return a unique name for this publisher: host, process id, and a unique suffix."""
-    host = "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in socket.gethostname())
+    host = re.sub("[^0-9A-Za-z.-]", "-", socket.gethostname())
     return f"{host}/{os.getpid()}/{secrets.token_hex(4)}"
+
+
+def shown_identity(holder: bytes | None) -> str:
+    """Return the name of a publisher that Redis sent; empty if there is none, ``unknown`` if it has another form."""
+    if not holder:
+        return ""
+    return holder.decode() if _IDENTITY.fullmatch(holder) else "unknown"
 
 
 class Lease:
@@ -101,7 +111,7 @@ class Lease:
             return min(1.0, self._duration / 6)
         undisturbed = self.held and not self.failing
         self.failing = ""
-        self.holder = holder.decode("utf-8", "replace")
+        self.holder = shown_identity(holder)
         if not token:
             self._until = 0.0
             self._say(leading=False)

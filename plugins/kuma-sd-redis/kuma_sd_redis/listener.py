@@ -8,6 +8,7 @@ from redis.client import PubSub
 from redis.exceptions import RedisError
 
 from kuma_sd_redis.connection import RelayError
+from kuma_sd_redis.failures import explained
 from kuma_sd_redis.inbox import Inbox
 from kuma_sd_redis.layout import Keys
 
@@ -66,7 +67,7 @@ class Listener:
         # Cutting a connection from another thread shows in many ways.
         except (RedisError, OSError, AttributeError, ValueError) as error:
             if not self._closing:
-                self._inbox.fail(error)
+                self._inbox.fail(RelayError(explained(error)))
         finally:
             with contextlib.suppress(Exception):
                 self._subscription.close()

@@ -1,10 +1,14 @@
 """Metrics of both ends of the relay."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kuma_sd import Meters, Metric
 from kuma_sd_redis.layout import Position
+
+# Redis's integers have no more digits.
+_TOKEN = re.compile("[0-9]{1,19}(?![0-9])")
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Reading:
     @property
     def epoch(self) -> int:
         """The newest epoch, by the fencing token of who began it."""
-        return max((int(position.epoch.partition(".")[0]) for position in self.positions), default=0)
+        tokens = (_TOKEN.match(position.epoch) for position in self.positions)
+        return max((int(token[0]) for token in tokens if token), default=0)
 
     @property
     def revision(self) -> int:

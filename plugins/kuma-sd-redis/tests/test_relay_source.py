@@ -238,7 +238,7 @@ def test_an_older_edge_says_what_it_cannot_read(server: RedisServer) -> None:
         head = server.cli("GET", KEYS.head(bucket))
         server.cli("SET", KEYS.head(bucket), f"2{head[1:]} and more")
         server.cli("PUBLISH", KEYS.channel(bucket), '{"format":2,"news":[]}')
-        reader.wait(lambda one: any("is in format '2'" in error for error in one.errors))
+        reader.wait(lambda one: any("is in format 2" in error for error in one.errors))
         reader.wait(lambda one: len(one.errors) > 1)
         assert reader.names == {"a"}
         assert Head.parse(head.encode()).position.revision == 1
@@ -248,4 +248,4 @@ def test_something_else_under_the_prefix_is_told_apart(server: RedisServer) -> N
     server.cli("SET", KEYS.head(0), "hello world")
     with edge(server.url) as reader:
         reader.wait(lambda one: one.errors)
-        assert "format 'hello'" in reader.errors[0]
+        assert "format unknown" in reader.errors[0]

@@ -9,7 +9,7 @@ import re
 
 import msgspec
 
-from kuma_sd import UNREADABLE, Key, Labels, Target, TransformError
+from kuma_sd import UNREADABLE, Key, Labels, Target, TransformError, problem_shown
 from kuma_sd_bundled.kuma_api.endpoints import MetricsEndpoint
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
@@ -68,7 +68,7 @@ class ApiCodec:
         try:
             endpoint, facts = _ENDPOINT.decode(endpoint_line), _FACTS.decode(facts_line)
         except UNREADABLE as error:
-            raise TransformError(f"not a target of the source kuma-api: {error}") from error
+            raise TransformError(f"not a target of the source kuma-api: {problem_shown(error)}") from error
         if facts.problem:
             raise TransformError(f"the API's answer cannot be read: {facts.problem}")
         return Target(

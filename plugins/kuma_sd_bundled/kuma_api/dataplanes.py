@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from kuma_sd import UNREADABLE
+from kuma_sd import UNREADABLE, problem_shown
 from kuma_sd_bundled.kuma_api.api_codec import DataplaneFacts, encode
 from kuma_sd_bundled.kuma_api.documents import DataplaneDocument, ItemIdentity, MeshBackend, ResourceKey, Tags
 from kuma_sd_bundled.kuma_api.labels import DataplaneDescription, describe
@@ -103,7 +103,7 @@ class DataplaneReader:
         except UNREADABLE as error:
             # If the name can be read, the target is known to exist.
             identity = _IDENTITY.decode(raw)
-            facts = DataplaneFacts(name=identity.name, problem=str(error))
+            facts = DataplaneFacts(name=identity.name, problem=problem_shown(error))
             return KnownDataplane(identity.key, encode(facts), "", remote=False, metrics=None)
         described = describe(dataplane, self._rules.service_labels, third=self._rules.third)
         return KnownDataplane(

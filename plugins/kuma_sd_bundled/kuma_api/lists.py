@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from kuma_sd import UNREADABLE, SourceError
+from kuma_sd import UNREADABLE, SourceError, body_shown, problem_shown
 from kuma_sd_bundled.kuma_api.documents import ItemIdentity, Page, ResourceKey
 
 T = TypeVar("T")
@@ -159,8 +159,8 @@ def _unreadable(raw: msgspec.Raw, error: Exception) -> Unreadable:
     try:
         key = _IDENTITY.decode(raw).key
     except UNREADABLE:
-        return Unreadable(bytes(raw), "", str(error))
-    return Unreadable(bytes(raw), "/".join(filter(None, key)), str(error))
+        return Unreadable(bytes(raw), "", problem_shown(error))
+    return Unreadable(bytes(raw), "/".join(filter(None, key)), problem_shown(error))
 
 
 class _PlaceOfPage(NamedTuple):
@@ -180,7 +180,7 @@ def _pages(get: Get, path: str, overlap: int) -> Iterator[tuple[_PlaceOfPage, Pa
         if following is None:
             return
         if following <= offset or not page.items:
-            raise SourceError(f"the pages of {path} lead back to offset {following}")
+            raise SourceError(f"the pages of {path} lead back to an earlier offset")
         # Pages may be smaller than was asked for; never back to where this one began.
         offset = max(offset + 1, following - min(overlap, len(page.items) // 2))
         query = f"offset={offset}&size={PAGE_SIZE}"
@@ -192,9 +192,8 @@ def _parse(body: bytes, path: str) -> Page:
     try:
         return _PAGE.decode(body)
     except UNREADABLE as error:
-        start = body[:60].decode(errors="replace")
         raise SourceError(
-            f"the answer to {path} is no list of Kuma's API ({error}); it begins with {start!r}"
+            f"the answer to {path} is no list of Kuma's API ({problem_shown(error)}); it is {body_shown(body)}"
         ) from error
 
 

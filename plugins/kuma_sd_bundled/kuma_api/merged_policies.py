@@ -5,7 +5,7 @@ from itertools import islice
 
 import msgspec
 
-from kuma_sd import UNREADABLE, SourceError
+from kuma_sd import UNREADABLE, SourceError, problem_shown
 from kuma_sd_bundled.kuma_api.documents import Backend, ResourceKey, Rules
 from kuma_sd_bundled.kuma_api.errors import NotFoundError
 from kuma_sd_bundled.kuma_api.lists import Get
@@ -75,4 +75,4 @@ def _parse(body: bytes, path: str) -> Rules:
     try:
         return _RULES.decode(body)
     except UNREADABLE as error:
-        raise SourceError(f"the answer to {path} cannot be read: {error}") from error
+        raise SourceError(f"the answer to {path} cannot be read: {problem_shown(error)}") from error

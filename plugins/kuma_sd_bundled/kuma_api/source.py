@@ -179,7 +179,6 @@ class ApiSource:
                 control_plane=self._title,
                 dataplanes=len(appeared),
                 reason=appeared[0].reason,
-                start=appeared[0].raw[:60].decode(errors="replace"),
             )
         self._unreadable = frozenset(findings.unreadable)
 

@@ -118,7 +118,7 @@ def test_a_list_without_end_is_given_up() -> None:
         b"\xff",
     ],
 )
-def test_what_is_no_list_is_refused_with_its_beginning(body: bytes) -> None:
+def test_what_is_no_list_is_refused(body: bytes) -> None:
     with pytest.raises(SourceError, match="is no list of Kuma's API"):
         read(Pages(body))
 

@@ -1,4 +1,4 @@
-"""Limit how long a response may take: a deadline until its body begins, a minimum rate afterwards."""
+"""Limit a response: how long it may take, and how much it may send besides its content."""
 
 import http.client
 import io
@@ -12,16 +12,28 @@ BODY_SECONDS = 30.0
 BODY_BYTES = 30 * 1024
 """Minimum number of bytes between two checks, unless the body ended: 1 KiB a second."""
 
+OVERHEAD_BYTES = 2**21
+"""Maximum number of bytes besides the content, in addition to as many as the content has: heads, and what is between
+chunks. A mebibyte of the content may be read that is not counted yet."""
+
+MOST_INTERIM = 10
+"""Maximum number of informational (1xx) responses before a response."""
+
 _BUFFER = 2**16
 
 _CONTINUE, _SWITCHING_PROTOCOLS, _OK = 100, 101, 200
 
 
+class EndlessError(http.client.HTTPException):
+    """A response has far more around its content than any server needs."""
+
+
 class Pace:
-    """The time limits of one response.
+    """The limits of one response.
 
     A deadline applies until the body begins. After that a minimum rate applies instead, so that large bodies may take
-    long. A timeout on silence alone would never stop a server that sends one byte now and then.
+    long. A timeout on silence alone would never stop a server that sends one byte now and then, and a limit for the
+    content alone would never stop one that sends headers, chunk extensions or trailers without end.
 
     Args:
         timeout: how long to wait for the body to begin, in seconds.
@@ -29,6 +41,9 @@ class Pace:
 
     def __init__(self, timeout: float) -> None:
         self.in_body = False
+        self.content = 0
+        """The number of bytes of content so far."""
+        self._received = 0
         self._deadline = time.monotonic() + timeout
         self._headers_read = False
         self._missing = 0
@@ -52,7 +67,16 @@ class Pace:
         return left
 
     def note(self, count: int) -> None:
-        """Record the number of bytes received."""
+        """Record the number of bytes received.
+
+        Raises:
+            EndlessError: these are too many for the content so far.
+        """
+        self._received += count
+        if self._received > 2 * self.content + OVERHEAD_BYTES:
+            raise EndlessError(
+                "its headers do not end" if not self.in_body else "it sends more between chunks than in them"
+            )
         if self._headers_read and not self.in_body:
             self.in_body = True
             self._deadline = 0.0
@@ -65,12 +89,12 @@ class Pace:
 
 
 class PacedReader(io.RawIOBase):
-    """Reads from a socket within the time limits of a response.
+    """Reads from a socket within the limits of a response.
 
     Args:
         raw: the socket's raw stream.
         wire: the socket, whose timeout is set before each read.
-        pace: how long the answer may take.
+        pace: the limits.
     """
 
     def __init__(self, raw: io.RawIOBase, wire: socket.socket, pace: Pace) -> None:
@@ -88,6 +112,7 @@ class PacedReader(io.RawIOBase):
 
         Raises:
             TimeoutError: a time limit was exceeded.
+            EndlessError: the response has too much besides its content.
         """
         self._wire.settimeout(self._pace.time_left())
         count = self._raw.readinto(buffer)
@@ -101,11 +126,11 @@ class PacedReader(io.RawIOBase):
 
 
 class PacedResponse(http.client.HTTPResponse):
-    """A response with time limits; informational (1xx) responses before it are skipped.
+    """A response with limits; a few informational (1xx) responses before it are skipped.
 
     Args:
         wire: the socket to read from.
-        pace: the time limits.
+        pace: the limits.
         *arguments: further positional arguments of http.client.
         **keywords: further keyword arguments of http.client.
     """
@@ -116,9 +141,10 @@ class PacedResponse(http.client.HTTPResponse):
         self.fp = io.BufferedReader(PacedReader(reader.detach(), wire, pace), _BUFFER)
 
     def _read_status(self) -> tuple[str, int, str]:
-        # http.client skips 100 Continue, but returns 103 Early Hints as the final response.
-        while True:
+        # http.client skips 100 Continue without end, and returns 103 Early Hints as the final response.
+        for _ in range(MOST_INTERIM + 1):
             version, status, reason = super()._read_status()  # type: ignore[misc] # (typeshed lacks it)
-            if not _CONTINUE < status < _OK or status == _SWITCHING_PROTOCOLS:
+            if not _CONTINUE <= status < _OK or status == _SWITCHING_PROTOCOLS:
                 return version, status, reason
             http.client.parse_headers(self.fp)
+        raise EndlessError(f"it sends more than {MOST_INTERIM} interim responses (HTTP status 1xx) and no answer")

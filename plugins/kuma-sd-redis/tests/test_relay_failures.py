@@ -1,0 +1,72 @@
+"""What Redis, or what poses as it, sends is never quoted."""
+
+from pathlib import Path
+
+import pytest
+from byte_server import byte_server
+from redis_server import RedisServer, redis_server
+from relay_kit import KEYS, edge
+from waiting import eventually
+
+MARK = "s3cr3t-t0k3n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"-ERR {MARK}",
+        f"-NOPERM this user has no permissions to run the '{MARK}' command",
+        f"-WRONGPASS {MARK}",
+        f"-LOADING {MARK}",
+        f"-MOVED 1 {MARK}:6379",
+        f"-{MARK}",
+        f"+{MARK}",
+        f"${MARK}",
+        f"{MARK}",
+        f"HTTP/1.1 400 {MARK}",
+    ],
+)
+@pytest.mark.parametrize("scheme", ["redis", "redis+sentinel", "redis+cluster"])
+def test_an_answer_that_is_none_is_not_quoted(answer: str, scheme: str) -> None:
+    def talk(peer: object) -> None:
+        while peer.recv(65536):  # type: ignore[attr-defined]
+            peer.sendall(f"{answer}\r\n".encode())  # type: ignore[attr-defined]
+
+    with byte_server(talk) as server:
+        url = f"{scheme}://user:{MARK}@{server.address}" + ("/main" if scheme == "redis+sentinel" else "")
+        with edge(url, relay_timeout=1.0) as reader:
+            reader.wait(lambda one: one.errors)
+            shown = f"{reader.errors} {reader.facts} {reader.source.status}"
+    assert MARK not in shown
+    assert "Redis at " in reader.errors[0] or "cannot subscribe" in reader.errors[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "user", "said"),
+    [
+        (["--requirepass", "other"], "", "it requires a password"),
+        (["--requirepass", "other"], ":wrong@", "it rejects user or password"),
+    ],
+)
+def test_known_refusals_are_said_in_our_words(arguments: list[str], user: str, said: str, tmp_path: Path) -> None:
+    with redis_server(tmp_path, *arguments) as server, edge(server.url.replace("://", f"://{user}")) as reader:
+        reader.wait(lambda one: one.errors)
+        assert said in reader.errors[0]
+
+
+def test_a_right_that_is_missing_is_named(server: RedisServer) -> None:
+    server.cli("ACL", "SETUSER", "edge", "on", "nopass", "~*", "&*", "+@all", "-psubscribe")
+    with edge(server.url.replace("://", "://edge:x@")) as reader:
+        reader.wait(lambda one: one.errors)
+        assert "its user may not use PSUBSCRIBE: see the rights" in reader.errors[0]
+
+
+def test_what_somebody_else_wrote_is_not_quoted(server: RedisServer) -> None:
+    server.cli("SET", KEYS.lease, MARK)
+    with edge(server.url + "?shard=0&of=1024") as reader:
+        eventually(lambda: reader.facts["leader"] == "unknown", "the lease was read")
+        assert MARK not in str(reader.facts)
+    server.cli("SET", KEYS.head(0), MARK)
+    with edge(server.url + "?shard=0&of=1024") as reader:
+        reader.wait(lambda one: one.errors)
+        assert MARK not in f"{reader.errors} {reader.facts}"
