@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import kuma_sd.__main__
 import kuma_sd.cli.main
 from kuma_sd import __version__
 from kuma_sd.cli.main import COMMANDS, argument_type, main
@@ -233,10 +234,10 @@ def test_the_module_is_the_program() -> None:
 def test_the_console_scripts_are_there() -> None:
     scripts = {
         entry_point.name: entry_point
-        for entry_point in entry_points(group="console_scripts", module="kuma_sd.cli.main")
+        for entry_point in entry_points(group="console_scripts", module="kuma_sd.__main__")
     }
-    assert scripts["kuma-sd"].load() is main
-    assert scripts["kuma-prometheus-sd"].load() is kuma_sd.cli.main.main_like_go
+    assert scripts["kuma-sd"].load() is kuma_sd.__main__.kuma_sd
+    assert scripts["kuma-prometheus-sd"].load() is kuma_sd.__main__.kuma_prometheus_sd
 
 
 @pytest.mark.parametrize("words", ["config --defaults", "run --help"])

@@ -108,7 +108,9 @@ def test_what_changes_something_needs_the_setting_and_no_foreign_page(kuma: Simu
         daemon.stop()
 
 
-def test_a_thousand_connections_do_not_delay_the_file(kuma: SimulatedControlPlane[World], tmp_path: Path) -> None:
+def test_more_connections_than_there_may_be_do_not_delay_the_file(
+    kuma: SimulatedControlPlane[World], tmp_path: Path
+) -> None:
     path = tmp_path / "targets.json"
     outputs = ("--output=file_sd", OUTPUT, f"--output-file={path}", "--min-interval=0")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -117,7 +119,7 @@ def test_a_thousand_connections_do_not_delay_the_file(kuma: SimulatedControlPlan
         with kuma_sd("run", f"--cp-address={kuma.url}", *outputs, LISTEN) as daemon, contextlib.ExitStack() as stack:
             address = listening(daemon)
             eventually(lambda: path.exists() and len(json.loads(path.read_bytes())) == 2, "the file is there")
-            for number in range(1000):
+            for number in range(1500):
                 client = stack.enter_context(socket.create_connection(address, timeout=5))
                 with contextlib.suppress(ConnectionError):
                     client.sendall((b"", b"GET / HT", b"GET /sd HTTP/1.1\r\nHost: localhost\r\n\r\n")[number % 3])
@@ -125,7 +127,7 @@ def test_a_thousand_connections_do_not_delay_the_file(kuma: SimulatedControlPlan
             kuma.world.add(Dataplane("c"))
             eventually(lambda: len(json.loads(path.read_bytes())) == 3, "a change arrives in the file")
             assert time.monotonic() - begun < 1
-            assert len(list(Path(f"/proc/{daemon.pid}/fd").iterdir())) < 500
+            assert len(list(Path(f"/proc/{daemon.pid}/fd").iterdir())) < 1100
             stack.close()
             eventually(lambda: b" 200 " in get(address, "/sd"), "others are answered again")
             assert daemon.stop() < 2
