@@ -130,7 +130,8 @@ class Plane:
             new = sorted(places, key=lambda place: (str(answer[place]), place))
             old = [other for other in missing if other[:2] == name]
             for place, other in zip(old, new, strict=False):
-                del self.published[place]
+                # It still counts as published when it is judged how much was lost.
+                self.published[other] = self.published.pop(place)
                 self.absent.pop(place, None)
                 if place in self.shown:
                     # What cannot be converted keeps what it had, its old address included.
