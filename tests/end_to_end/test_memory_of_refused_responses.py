@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import json
+import socket
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from byte_server import byte_server, read_request
 from mads_streams import mads_streams
 from waiting import eventually
 
-from kuma_sd import Context, Source, parse_url
+from kuma_sd import Context, Source, SourceError, parse_url
 from kuma_sd.mads.codecs.v1 import TYPE_URL
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.source import MadsSource
@@ -112,10 +113,11 @@ ANSWERS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
 def test_refused_responses_over_http_leave_nothing_in_memory(
     answer: Callable[[bytes], Iterator[bytes]], source: Callable[[str], Source], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def talk(peer: object) -> None:
-        request = read_request(peer)  # type: ignore[arg-type]
-        for piece in answer(request):
-            peer.sendall(piece)  # type: ignore[attr-defined]
+    def talk(peer: socket.socket) -> None:
+        # The client tries TLS when a connection breaks, and waits for an answer to that.
+        if peer.recv(1, socket.MSG_PEEK) != b"\x16":
+            for piece in answer(read_request(peer)):
+                peer.sendall(piece)
 
     with byte_server(talk) as server:
         assert grown(source(server.address), monkeypatch) < MOST_GROWTH
@@ -137,10 +139,13 @@ def test_refused_responses_over_grpc_leave_nothing_in_memory(answer: bytes, monk
 
 @pytest.mark.usefixtures("no_collector")
 def test_a_response_that_is_read_is_in_memory_once() -> None:
-    with byte_server(lambda peer: peer.sendall(with_length(LARGE)) if read_request(peer) else None) as server:
+    answer = with_length(LARGE)
+    with byte_server(lambda peer: peer.sendall(answer) if read_request(peer) else None) as server:
         source = mads("http", server.address)
-        with contextlib.suppress(Exception):
-            tracemalloc.reset_peak()
-            before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        with contextlib.suppress(SourceError):
             list(source)
-    assert tracemalloc.get_traced_memory()[1] - before < 2 * LIMIT
+        peak = tracemalloc.get_traced_memory()[1] - before
+    # A buffer grows by an eighth more than it needs, and a piece of a mebibyte is on its way.
+    assert peak < LIMIT + LIMIT // 8 + 2**20 + 2**18
