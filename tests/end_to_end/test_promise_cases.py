@@ -93,7 +93,8 @@ def stage(tmp_path: Path) -> Stage:
 
 def serving(*names: str) -> SimulatedControlPlane[World]:
     """Return a control plane that can stop and come back at its port."""
-    return SimulatedControlPlane(World(map(Dataplane, names)), port=own_port(), refresh=0)
+    dataplanes = [Dataplane(name, labels={"env": "prod", "team": "web"}) for name in names]
+    return SimulatedControlPlane(World(dataplanes), port=own_port(), refresh=0)
 
 
 @pytest.fixture
@@ -311,5 +312,6 @@ def test_limits_that_become_too_small_at_a_reload_take_no_target(stage: Stage, e
         with stage.never_without(*MANY):
             stage.reload(daemon, east.url, max_labels="1", label_profile="both")
             daemon.stop()
+        assert "targets are quarantined" in daemon.output
         with stage.never_without(*MANY), stage.running() as again:
             again.wait_for_line("connected")
