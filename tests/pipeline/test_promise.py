@@ -218,7 +218,7 @@ class Promise(RuleBasedStateMachine):
         for plane in every:
             shown = {}
             for place, version in plane.published.items():
-                if place[1] not in self.failing and place not in plane.only_in_file - plane.shown.keys():
+                if place[1] not in self.failing and place not in plane.only_in_file:
                     shown[place] = (plane.name, place, version)
                 elif place in plane.shown:
                     shown[place] = (plane.name, *plane.shown[place][1:])
