@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         list_of,
     )
     from kuma_sd.core.options import REQUIRED, NoOptions, OptionType, option
-    from kuma_sd.core.peer_text import body_shown, problem_shown
+    from kuma_sd.core.peer_text import body_shown, certificate_shown, problem_shown
     from kuma_sd.core.publication import Change, Publication
     from kuma_sd.core.regular_file import open_regular, read_regular
     from kuma_sd.core.secret import Secret
@@ -119,7 +119,7 @@ NAMES_OF_MODULES = {
         "list_of",
     ),
     "kuma_sd.core.options": ("NoOptions", "OptionType", "REQUIRED", "option"),
-    "kuma_sd.core.peer_text": ("body_shown", "problem_shown"),
+    "kuma_sd.core.peer_text": ("body_shown", "certificate_shown", "problem_shown"),
     "kuma_sd.core.publication": ("Change", "Publication"),
     "kuma_sd.core.regular_file": ("open_regular", "read_regular"),
     "kuma_sd.core.secret": ("Secret",),
@@ -269,6 +269,7 @@ __all__ = [
     "__version__",
     "address_of",
     "body_shown",
+    "certificate_shown",
     "check_output_path",
     "choice",
     "consistent",

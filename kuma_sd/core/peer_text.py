@@ -6,11 +6,15 @@ server sent is made here, of our own words and of forms that cannot hold a secre
 """
 
 import re
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.text import size
+
+if TYPE_CHECKING:
+    import ssl
 
 _KUMA = "type.googleapis.com/kuma.observability"
 
@@ -30,6 +34,9 @@ _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9]{1,3})?(?![0-9.])")
 _KINDS = {b"<!doctype html": "an HTML page", b"<html": "an HTML page", b"<": "XML", b"{": "JSON", b"[": "JSON"}
 
 _START_BYTES = 100
+
+# X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL's x509_vfy.h.
+_OTHER_NAME = (62, 64)
 
 # msgspec names types, and fields of our own structures; never a value.
 _PROBLEM = re.compile(
@@ -54,6 +61,18 @@ def body_shown(body: bytes) -> str:
     start = body[:_START_BYTES].lstrip().lower()
     kind = next((name for beginning, name in _KINDS.items() if start.startswith(beginning)), "neither JSON nor HTML")
     return f"{kind}, {size(len(body))}" if body else "empty"
+
+
+def certificate_shown(error: "ssl.SSLCertVerificationError", advice: str = "") -> str:
+    """Return why a server's certificate is refused; the text of OpenSSL quotes nothing of it.
+
+    Args:
+        error: the error.
+        advice: what to do if the certificate is for another name.
+    """
+    if error.verify_code in _OTHER_NAME:
+        return f"its certificate is for another name{advice and f'; {advice}'}"
+    return f"{error.verify_message}; name the certificate of its authority with tls-ca-file"
 
 
 def problem_shown(error: BaseException) -> str:

@@ -6,14 +6,12 @@ import ssl
 
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, ProxyError
 
+from kuma_sd.core.peer_text import certificate_shown
 from kuma_sd.http.answer_limits import EndlessError
 from kuma_sd.http.proxies import Proxy
 
 CONNECT_TIMEOUT = 5.0
 """Connect timeout, in seconds."""
-
-# X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL's x509_vfy.h.
-_OTHER_NAME = (62, 64)
 
 # The text of http.client, which goes on with what the proxy sent.
 _TUNNEL = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
@@ -73,9 +71,7 @@ def tls_fails(error: BaseException) -> str:
     cause = cause_of(error)
     if not isinstance(cause, ssl.SSLCertVerificationError):
         return f"TLS fails: {reason_of(error) or answer_fails(error)}"
-    if cause.verify_code in _OTHER_NAME:
-        return "TLS fails: its certificate is for another name; if it is the right server, name it with tls-server-name"
-    return f"TLS fails: {cause.verify_message}; name the certificate of its authority with tls-ca-file"
+    return f"TLS fails: {certificate_shown(cause, 'if it is the right server, name it with tls-server-name')}"
 
 
 def answer_fails(error: BaseException) -> str:

@@ -23,19 +23,20 @@ def test_closed_standard_descriptors_are_opened_so_that_no_file_becomes_one_of_t
     assert subprocess.run(command, check=False).returncode == 0
 
 
-def test_a_process_allows_itself_as_many_as_it_may_have() -> None:
+def limits_after_raising(enough: str = "descriptors.ENOUGH_DESCRIPTORS") -> bytes:
+    """Return the limits of a process that had 300 of 900, and a quarter of what it may have now."""
     code = (
-        "import resource; from kuma_sd.system.descriptors import raise_descriptor_limit, share_of_descriptors; "
-        "raise_descriptor_limit(); print(*resource.getrlimit(resource.RLIMIT_NOFILE), share_of_descriptors(4))"
+        f"import resource; from kuma_sd.system import descriptors; descriptors.ENOUGH_DESCRIPTORS = {enough}; "
+        "descriptors.raise_descriptor_limit(); "
+        "print(*resource.getrlimit(resource.RLIMIT_NOFILE), descriptors.share_of_descriptors(4))"
     )
     command = ["sh", "-c", 'ulimit -S -n 300; ulimit -H -n 900; exec "$0" -c "$1"', sys.executable, code]
-    assert subprocess.run(command, check=True, capture_output=True).stdout == b"900 900 225\n"
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def test_a_process_allows_itself_as_many_as_it_may_have() -> None:
+    assert limits_after_raising() == b"900 900 225\n"
 
 
 def test_a_higher_limit_is_left_as_it_is() -> None:
-    code = (
-        "import resource; from kuma_sd.system import descriptors; descriptors.ENOUGH_DESCRIPTORS = 100; "
-        "descriptors.raise_descriptor_limit(); print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
-    )
-    command = ["sh", "-c", 'ulimit -S -n 300; ulimit -H -n 900; exec "$0" -c "$1"', sys.executable, code]
-    assert subprocess.run(command, check=True, capture_output=True).stdout == b"300 900\n"
+    assert limits_after_raising(enough="100") == b"300 900 75\n"

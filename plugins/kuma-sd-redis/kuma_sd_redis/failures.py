@@ -7,6 +7,8 @@ import ssl
 from redis import exceptions
 from redis.sentinel import MasterNotFoundError
 
+from kuma_sd import certificate_shown
+
 # What a text of Redis or redis-py begins with or holds, and what it means.
 _TEXTS = (
     (r"WRONGPASS|[Ii]nvalid username-password|[Ii]nvalid password", "it rejects user or password"),
@@ -36,9 +38,6 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (TimeoutError, "it does not answer in time"),
     (exceptions.ResponseError, "it refuses a command"),
 )
-
-# X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL's x509_vfy.h.
-_OTHER_NAME = (62, 64)
 
 _MAY_NOT = re.compile(r"permissions? to run the '([a-z|]{2,24})'")
 
@@ -73,9 +72,7 @@ def _tls_fails(error: ssl.SSLError) -> str:
     if not isinstance(error, ssl.SSLCertVerificationError):
         # OpenSSL's name of the reason, like WRONG_VERSION_NUMBER.
         return f"TLS fails: {(error.reason or 'the connection was closed').lower().replace('_', ' ')}"
-    if error.verify_code in _OTHER_NAME:
-        return "TLS fails: its certificate is for another name"
-    return f"TLS fails: {error.verify_message}; name the certificate of its authority with tls-ca-file"
+    return f"TLS fails: {certificate_shown(error)}"
 
 
 def _missing_right(text: str) -> str:
