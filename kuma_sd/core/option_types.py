@@ -153,8 +153,9 @@ SIZE = OptionType("size", _parse_size, _show_size)
 SECRET = OptionType("secret", _parse_secret, str, secret=True)
 FILE_NAME = OptionType("path", TEXT.parse, reads_file=True)
 """The path of a file that is read when it is needed; empty for none. `kuma-sd check` looks whether it is there."""
-SECRET_FILE = FILE_NAME
-"""The path of such a file that holds a secret: the path may be shown, its content never."""
+SECRET_FILE = OptionType("path", TEXT.parse, reads_file=True)
+"""The path of such a file that holds a secret: the path may be shown, its content never. A type of its own, since the
+tests of secrets try every option that has it."""
 URL = OptionType("url", parse_url, may_hold_secret=True)
 FILE_CONTENT = OptionType("file", _parse_file_content)
 HOST = OptionType("host", _parse_host)
