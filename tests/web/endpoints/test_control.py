@@ -94,6 +94,38 @@ def test_clients_that_send_nothing_keep_nobody_out(tmp_path: Path, serving: Serv
         assert ask(path, "POST", "/hello?name=you")[0] == 200
 
 
+def test_a_client_waits_while_the_queue_of_connections_is_full(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with (
+        socket.socket(socket.AF_UNIX) as listening,
+        socket.socket(socket.AF_UNIX) as first,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        listening.bind(str(path))
+        listening.listen(0)
+        first.connect(str(path))
+        asking = pool.submit(ask, path, "GET", "/hello")
+        with pytest.raises(TimeoutError):
+            asking.result(timeout=0.2)
+        listening.accept()[0].close()
+        answering, _ = listening.accept()
+        with answering:
+            assert answering.recv(4096).startswith(b"GET /hello")
+            answering.sendall(b"HTTP/1.0 200 OK\r\n\r\nhello")
+        assert asking.result(timeout=5) == (200, "hello")
+
+
+def test_a_client_gives_up_when_the_queue_stays_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "TIMEOUT", 1.0)
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as first:
+        listening.bind(str(path))
+        listening.listen(0)
+        first.connect(str(path))
+        with pytest.raises(KumaSDError, match=r"does not answer: too many others are connected; gave up after 1 s"):
+            ask(path, "GET", "/hello")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_other_users_cannot_even_connect(serving: Serving) -> None:
     with tempfile.TemporaryDirectory() as name:
