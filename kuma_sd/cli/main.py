@@ -46,7 +46,7 @@ T = TypeVar("T")
 if TYPE_CHECKING:
     from kuma_sd.core.options import OptionType
     from kuma_sd.plugin.manager import Plugins
-    from kuma_sd.settings.loader import Settings
+    from kuma_sd.settings.model import Settings
 
 COMMANDS = {
     "run": "follow the control planes and publish their targets",
@@ -213,7 +213,7 @@ def _run(command: Command, words: Sequence[str], program: Program) -> int:
         return command.execute(_parse(words, program), None)
     from kuma_sd.plugin.manager import Plugins  # noqa: PLC0415 (imported late: not all commands need it)
     from kuma_sd.settings.daemon_finder import find_daemon  # noqa: PLC0415 (as above)
-    from kuma_sd.settings.loader import WrongSettingsError  # noqa: PLC0415 (as above)
+    from kuma_sd.settings.model import WrongSettingsError  # noqa: PLC0415 (as above)
 
     plugins = Plugins()
     program = program._replace(settings_in_help=getattr(command, "SETTINGS_IN_HELP", None))

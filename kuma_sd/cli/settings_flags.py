@@ -4,7 +4,7 @@ import shlex
 
 from kuma_sd.cli import main
 from kuma_sd.core.secret import MASK
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 
 
 def settings_flags(settings: Settings) -> str:

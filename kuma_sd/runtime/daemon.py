@@ -28,7 +28,7 @@ from kuma_sd.runtime.output_replacement import OutputReplacement, StillStartingE
 from kuma_sd.runtime.output_starts import start_workers
 from kuma_sd.runtime.restore_from_published import PUBLISHED, completed, published_groups
 from kuma_sd.runtime.setting_warnings import warn
-from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings
+from kuma_sd.settings.model import ControlPlaneSettings, OutputSettings, Settings
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.offline_reader import find_codec
 from kuma_sd.state.saver import State

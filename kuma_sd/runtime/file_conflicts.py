@@ -11,7 +11,7 @@ from kuma_sd.core.options import options_of
 from kuma_sd.core.publication import Publication
 from kuma_sd.plugin.interfaces import Output
 from kuma_sd.plugin.optional_interfaces import WritesFiles
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 from kuma_sd.settings.schema import CORE, WEB
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kuma_sd.core.errors import ConfigError
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 from kuma_sd.settings.schema import CORE
 
 

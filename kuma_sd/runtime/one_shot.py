@@ -20,7 +20,7 @@ from kuma_sd.runtime.builder import Components, Path, build, path_of
 from kuma_sd.runtime.output_starts import start_outputs
 from kuma_sd.runtime.restore_from_published import groups_in, published_groups
 from kuma_sd.runtime.setting_warnings import warn
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 from kuma_sd.system.threads import Threads
 from kuma_sd.telemetry.publication_diff import compare
 

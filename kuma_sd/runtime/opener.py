@@ -9,7 +9,7 @@ from kuma_sd.core.logger import Logger
 from kuma_sd.plugin.code_place import unexpected
 from kuma_sd.plugin.context import Context
 from kuma_sd.plugin.interfaces import Output, Source
-from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
+from kuma_sd.settings.model import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
 from kuma_sd.state.instance_directory import make_instance_directory
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from kuma_sd.core.errors import ConfigError
 from kuma_sd.plugin.optional_interfaces import ReadByPrometheus
 from kuma_sd.prometheus.scrape_config import ScrapeJob
 from kuma_sd.runtime.builder import Components
-from kuma_sd.settings.loader import OutputSettings, Settings
+from kuma_sd.settings.model import OutputSettings, Settings
 from kuma_sd.settings.schema import WebOptions
 
 JOB = "kuma-dataplanes"

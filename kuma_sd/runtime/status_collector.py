@@ -16,7 +16,7 @@ from kuma_sd.plugin.code_place import current_place
 from kuma_sd.plugin.context import Context
 from kuma_sd.runtime.builder import Components
 from kuma_sd.runtime.daemon import Daemon
-from kuma_sd.settings.loader import OutputSettings
+from kuma_sd.settings.model import OutputSettings
 from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
 from kuma_sd.telemetry.history import FINE, History
 from kuma_sd.telemetry.output_status import OutputStatus

@@ -17,7 +17,7 @@ from kuma_sd.pipeline.pipeline import BEAT_SECONDS
 from kuma_sd.runtime.daemon import STOP_TIMEOUT, Daemon
 from kuma_sd.runtime.status_collector import StatusCollector
 from kuma_sd.service.reloader import Reloader, ReloadSteps
-from kuma_sd.settings.loader import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
+from kuma_sd.settings.model import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
 from kuma_sd.system.descriptors import raise_descriptor_limit
 from kuma_sd.system.file_watcher import FileWatcher
 from kuma_sd.system.log_format import configure, drain, write_in_thread

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from kuma_sd.core.errors import KumaSDError, PluginError
 from kuma_sd.core.logger import Logger
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 
 _log = Logger(__name__)
 

@@ -1,16 +1,14 @@
 """Load the settings from flags, environment variables and file; validate them and record the origin of each value."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from kuma_sd.core.errors import ConfigError, Mistakes, PluginError
 from kuma_sd.core.option_types import FileContent
 from kuma_sd.core.options import options_of
-from kuma_sd.core.url import Url
-from kuma_sd.plugin.interfaces import OutputPlugin, SourcePlugin, TransformPlugin
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.cli_parser import Program
 from kuma_sd.settings.config_file import ConfigFile
@@ -18,7 +16,8 @@ from kuma_sd.settings.flags import settings_parser
 from kuma_sd.settings.instances import DEFAULT, Instance, Instances, Text, find_instances, find_outputs
 from kuma_sd.settings.literal_text import taken_literally
 from kuma_sd.settings.misread_lines import comments_in_values
-from kuma_sd.settings.parsing import Effective, Values
+from kuma_sd.settings.model import ControlPlaneSettings, OutputSettings, Settings, TransformSettings, WrongSettingsError
+from kuma_sd.settings.parsing import Values
 from kuma_sd.settings.precedence import Precedence, Texts
 from kuma_sd.settings.schema import (
     CORE,
@@ -33,133 +32,6 @@ from kuma_sd.settings.schema import (
 )
 from kuma_sd.settings.secret_exposure import exposed
 from kuma_sd.settings.unknown_options import check_file
-
-PluginT = TypeVar("PluginT", SourcePlugin, TransformPlugin, OutputPlugin)
-
-
-@dataclass(frozen=True)
-class InstanceSettings(Generic[PluginT]):
-    """An instance of a plugin.
-
-    Args:
-        name: its name; empty for a single control plane without a name.
-        plugin_name: the name by which the plugin is found: for a source the URL scheme.
-        plugin: the plugin.
-        options: the plugin's options.
-        distribution: returns the plugin's distribution, like ``kuma-sd 1.0``.
-    """
-
-    name: str
-    plugin_name: str
-    plugin: PluginT
-    options: Any
-    distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def title(self) -> str:
-        """Its display name."""
-        return self.name
-
-
-@dataclass(frozen=True, kw_only=True)
-class ControlPlaneSettings(InstanceSettings[SourcePlugin]):
-    """A control plane to follow.
-
-    Args:
-        address: its URL, replicas separated by commas; its text form has no secrets.
-    """
-
-    address: Url
-
-    @property
-    def title(self) -> str:
-        """Its display name: the address if it has no name."""
-        return self.name or str(self.address)
-
-
-TransformSettings = InstanceSettings[TransformPlugin]
-"""A transform in use."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputSettings(InstanceSettings[OutputPlugin]):
-    """An output to publish to.
-
-    Args:
-        label_profile: the label profile of its targets.
-        transforms: the transforms, in order.
-        min_interval: minimum time between two publications, in seconds.
-    """
-
-    label_profile: str
-    transforms: tuple[TransformSettings, ...]
-    min_interval: float
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All settings; equal if they have the same effect.
-
-    Args:
-        core: options of the daemon itself.
-        control_planes: at least one.
-        outputs: at least one.
-        web: options of the web listener.
-        plugins: all plugins that they load.
-        effective: all options in effect, by section.
-        places: where each instance stands: the header of its section, or the list that names it.
-        warnings: settings without effect, one sentence each.
-        arguments: the values of the command's own flags.
-        file: the settings file; empty for none.
-    """
-
-    core: CoreOptions
-    control_planes: tuple[ControlPlaneSettings, ...]
-    outputs: tuple[OutputSettings, ...]
-    web: WebOptions
-    plugins: Plugins = field(default_factory=Plugins, compare=False, repr=False)
-    effective: tuple[Effective, ...] = field(default=(), compare=False, repr=False)
-    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-    warnings: tuple[str, ...] = field(default=(), compare=False, repr=False)
-    arguments: argparse.Namespace = field(default_factory=argparse.Namespace, compare=False, repr=False)
-    file: str = field(default="", compare=False, repr=False)
-
-    @property
-    def source(self) -> str:
-        """A description of where the settings come from."""
-        return f"settings from {self.file}" if self.file else "no settings file"
-
-    def place(self, name: str, option: str = "") -> str:
-        """Return where an option of an instance is set, otherwise where the instance stands; empty for a default.
-
-        Args:
-            name: the instance; empty for a control plane without a name.
-            option: the option's name.
-        """
-        for section in (name or CORE, CORE):
-            for effective in self.effective:
-                found = (effective.section, effective.option.name) == (section, option)
-                if found and effective.origin != DEFAULT:
-                    return effective.origin
-        return self.places.get(name, "")
-
-    def at(self, name: str, option: str) -> str:
-        """Return what `place` returns, to put in front of a message: with a colon, or empty."""
-        place = self.place(name, option)
-        return f"{place}: " if place else ""
-
-
-class WrongSettingsError(ConfigError):
-    """Settings hold mistakes.
-
-    Args:
-        *mistakes: one line each.
-        usable: the settings without the instances that have mistakes, and with defaults for what is wrong elsewhere.
-    """
-
-    def __init__(self, *mistakes: str, usable: Settings) -> None:
-        super().__init__(*mistakes)
-        self.usable = usable
 
 
 def load(
@@ -199,17 +71,24 @@ def load(
     # Mistakes in lists are known already.
     values = Values({each: text for each, text in texts.items() if each not in lists}, _places(usable, precedence.file))
     settings = _read(values, usable, plugins, mistakes)
-    warnings = [
-        *(comments_in_values(precedence.file) if precedence.file else ()),
-        *taken_literally(texts, schema),
-        *precedence.ignored(schema, namespace, set(in_file.names) - set(instances.names)),
-        *exposed(settings.effective, precedence.path),
-    ]
-    # The content that was loaded, whatever the files hold by now.
-    core = replace(settings.core, plugin_file=files)
-    settings = replace(settings, core=core, warnings=tuple(warnings), arguments=namespace, file=precedence.path)
+    ignored = precedence.ignored(schema, namespace, set(in_file.names) - set(instances.names))
+    settings = replace(
+        settings,
+        # The content that was loaded, whatever the files hold by now.
+        core=replace(settings.core, plugin_file=files),
+        warnings=_warnings(precedence, taken_literally(texts, schema), ignored, settings),
+        arguments=namespace,
+        file=precedence.path,
+    )
     _refuse(settings, mistakes)
     return settings
+
+
+def _warnings(
+    precedence: Precedence, literal: Iterable[str], ignored: Iterable[str], settings: Settings
+) -> tuple[str, ...]:
+    in_values = comments_in_values(precedence.file) if precedence.file else ()
+    return (*in_values, *literal, *ignored, *exposed(settings.effective, precedence.path))
 
 
 def _refuse(settings: Settings, mistakes: Mistakes) -> None:

@@ -19,7 +19,7 @@ from kuma_sd import __version__
 from kuma_sd.cli.main import COMMANDS, argument_type, main
 from kuma_sd.core.errors import ConfigError, OutputError, PluginError
 from kuma_sd.core.option_types import DURATION
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 
 Execute = Callable[[argparse.Namespace, Settings | None], int]
 Replace = Callable[..., None]

@@ -17,7 +17,8 @@ from prometheus import needs_prometheus, promtool_accepts
 from kuma_sd.cli.commands import completion
 from kuma_sd.cli.main import COMMANDS
 from kuma_sd.plugin.manager import Plugins
-from kuma_sd.settings.loader import Settings, load
+from kuma_sd.settings.loader import load
+from kuma_sd.settings.model import Settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -24,7 +24,7 @@ from kuma_sd import (
 )
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.runtime.builder import build
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment

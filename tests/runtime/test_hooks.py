@@ -14,7 +14,7 @@ from kuma_sd.explain import ExplainInputs, answer, parse_selector
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.runtime import status_collector
 from kuma_sd.runtime.builder import build
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 from kuma_sd.testing import assignment, snapshot
 
 PLUGINS = Plugins()

@@ -16,7 +16,7 @@ from kuma_sd import TEXT, Context, Output, OutputError, OutputPlugin, Publicatio
 from kuma_sd.pipeline import output_start
 from kuma_sd.runtime.daemon import Daemon
 from kuma_sd.runtime.status_collector import StatusCollector
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 from kuma_sd.testing import CODEC
 
 

@@ -10,7 +10,7 @@ from waiting import eventually
 from kuma_sd import ConfigError, PluginError
 from kuma_sd.service import reloader
 from kuma_sd.service.reloader import Reloader, ReloadSteps
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 from kuma_sd.system.threads import Threads
 
 

@@ -11,7 +11,7 @@ import kuma_sd.cli.commands.run
 from kuma_sd import __version__
 from kuma_sd.cli.main import main_like_go
 from kuma_sd.settings.go_program import command_first
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from kuma_sd.plugin.catalogue import Direct
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.runtime.daemon import Daemon
 from kuma_sd.runtime.status_collector import StatusCollector
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 from kuma_sd.testing import CODEC, snapshot
 
 

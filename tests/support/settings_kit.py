@@ -25,7 +25,8 @@ from kuma_sd import (
 from kuma_sd.plugin.catalogue import Direct
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.cli_parser import Program
-from kuma_sd.settings.loader import Settings, load
+from kuma_sd.settings.loader import load
+from kuma_sd.settings.model import Settings
 
 
 @dataclass(frozen=True)

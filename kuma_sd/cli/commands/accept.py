@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 from kuma_sd.cli.daemon_errors import naming
 from kuma_sd.core.errors import ConfigError, KumaSDError
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 from kuma_sd.system.log_format import escape
 from kuma_sd.web.client import NoDaemonError, ask, default_control_socket
 

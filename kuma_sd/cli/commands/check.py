@@ -19,7 +19,7 @@ from kuma_sd.plugin.optional_interfaces import GivesRemarks, ReadByPrometheus
 from kuma_sd.runtime.builder import Components, build
 from kuma_sd.runtime.named_files import check_named_files
 from kuma_sd.runtime.setting_warnings import warn
-from kuma_sd.settings.loader import Settings, WrongSettingsError
+from kuma_sd.settings.model import Settings, WrongSettingsError
 
 TAKES_SETTINGS = True
 

@@ -16,7 +16,7 @@ from kuma_sd.cli.main import COMMANDS, command_module
 from kuma_sd.settings.cli_parser import Program
 
 if TYPE_CHECKING:
-    from kuma_sd.settings.loader import Settings
+    from kuma_sd.settings.model import Settings
 
 TAKES_SETTINGS = False
 

@@ -15,7 +15,7 @@ from typing import Any
 from kuma_sd.core.secret import MASK
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.settings.config_file import write_entry
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 from kuma_sd.settings.parsing import Effective
 from kuma_sd.settings.sample_file import sample
 

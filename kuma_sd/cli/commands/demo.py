@@ -39,7 +39,7 @@ from kuma_sd.core.option_types import PATH
 from kuma_sd.core.text import counted
 
 if TYPE_CHECKING:
-    from kuma_sd.settings.loader import Settings
+    from kuma_sd.settings.model import Settings
 
 TAKES_SETTINGS = False
 

@@ -34,7 +34,7 @@ from kuma_sd.core.text import did_you_mean
 from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.sd_files import selected
 from kuma_sd.runtime.builder import Components, build
-from kuma_sd.settings.loader import OutputSettings, Settings
+from kuma_sd.settings.model import OutputSettings, Settings
 from kuma_sd.system.log_format import escape
 from kuma_sd.telemetry.publication_diff import compare
 

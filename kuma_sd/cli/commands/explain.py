@@ -38,7 +38,7 @@ from kuma_sd.core.option_types import NUMBER
 from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.explain import ExplainInputs, answer, parse_selector
 from kuma_sd.runtime.builder import build
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 from kuma_sd.system.log_format import escape
 from kuma_sd.telemetry.explanation import SearchResult
 from kuma_sd.web.client import ask

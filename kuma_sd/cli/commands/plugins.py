@@ -22,7 +22,7 @@ from kuma_sd.cli.render.plugin_trace import NAME_IS_TAKEN, trace
 from kuma_sd.core.errors import ConfigError, UsageError
 from kuma_sd.core.options import NoOptions, options_of
 from kuma_sd.plugin import manager
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 
 TAKES_SETTINGS = True
 

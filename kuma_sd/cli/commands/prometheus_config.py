@@ -20,7 +20,7 @@ from kuma_sd.prometheus.sharding import SHARD
 from kuma_sd.runtime.builder import build
 from kuma_sd.runtime.scrape_jobs import scrape_jobs
 from kuma_sd.runtime.setting_warnings import warn
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

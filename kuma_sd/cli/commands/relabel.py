@@ -28,7 +28,7 @@ from kuma_sd.plugin.interfaces import Transform
 from kuma_sd.plugin.manager import Plugins
 
 if TYPE_CHECKING:
-    from kuma_sd.settings.loader import Settings
+    from kuma_sd.settings.model import Settings
 
 TAKES_SETTINGS = False
 

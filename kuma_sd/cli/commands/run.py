@@ -12,7 +12,7 @@ import sys
 
 from kuma_sd.cli.main import argument_type
 from kuma_sd.core.option_types import DURATION
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 
 TAKES_SETTINGS = True
 

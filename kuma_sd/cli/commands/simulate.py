@@ -32,7 +32,7 @@ from kuma_sd.core.option_types import DURATION, NUMBER, PATH
 from kuma_sd.core.options import OptionType
 
 if TYPE_CHECKING:
-    from kuma_sd.settings.loader import Settings
+    from kuma_sd.settings.model import Settings
     from kuma_sd.simulator import GeneratedWorld, Recording, SimulatedControlPlane
 
 W = TypeVar("W", "GeneratedWorld", "Recording")

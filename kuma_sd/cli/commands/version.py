@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kuma_sd._version import __version__
 
 if TYPE_CHECKING:
-    from kuma_sd.settings.loader import Settings
+    from kuma_sd.settings.model import Settings
 
 TAKES_SETTINGS = False
 

@@ -7,7 +7,7 @@ from kuma_sd.plugin.catalogue import Available
 from kuma_sd.plugin.hook_check import EVENTS, HOOKS, arguments_of
 from kuma_sd.plugin.hook_implementations import TRANSFORM, implementations
 from kuma_sd.plugin.manager import KINDS
-from kuma_sd.settings.loader import Settings
+from kuma_sd.settings.model import Settings
 
 NAME_IS_TAKEN = "kuma-sd has a command of this name itself; give it another name"
 """Why a plugin's command is never run."""
