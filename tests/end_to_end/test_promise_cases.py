@@ -19,6 +19,13 @@ from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
 
 MANY = [f"web-{number:02}" for number in range(20)]
 
+MOVABLE_CLOCK = """
+import time
+_real = time.time
+time.time = lambda: _real() + float(open({path!r}).read())
+"""
+"""What gives a program a wall clock that is ahead by the seconds in a file; Python loads it before the program."""
+
 
 class Stage:
     """A daemon with a file of settings, and what it published."""
@@ -28,6 +35,7 @@ class Stage:
         self.path = directory / "published/targets.json"
         self.config = directory / "kuma-sd.conf"
         self.state = directory / "state"
+        self.environment: dict[str, str] = {}
 
     def settings(self, *addresses: str, **options: str) -> None:
         """Write the settings in one step."""
@@ -41,8 +49,18 @@ class Stage:
     def running(self) -> Iterator[Process]:
         """Run the daemon until the block ends."""
         socket = f"{self.directory}/control.sock"
-        with kuma_sd("run", "-c", self.config, f"--state-dir={self.state}", f"--control-socket={socket}") as daemon:
+        with kuma_sd(
+            "run", "-c", self.config, f"--state-dir={self.state}", f"--control-socket={socket}", **self.environment
+        ) as daemon:
             yield daemon
+
+    def move_clock(self, seconds: float) -> None:
+        """Let the wall clock of the daemon be ahead by so many seconds, from now on or from its start."""
+        ahead, fresh = self.directory / "ahead", self.directory / "ahead.new"
+        fresh.write_text(str(seconds))
+        fresh.rename(ahead)
+        (self.directory / "sitecustomize.py").write_text(MOVABLE_CLOCK.format(path=str(ahead)))
+        self.environment["PYTHONPATH"] = str(self.directory)
 
     def accept(self, *names: str) -> None:
         """Release the held targets."""
@@ -315,3 +333,52 @@ def test_limits_that_become_too_small_at_a_reload_take_no_target(stage: Stage, e
         assert "targets are quarantined" in daemon.output
         with stage.never_without(*MANY), stage.running() as again:
             again.wait_for_line("connected")
+
+
+DAY = 24 * 3600
+
+
+@pytest.mark.parametrize("jump", [DAY, -DAY])
+def test_a_clock_that_jumps_by_a_day_takes_no_target(stage: Stage, east: Kuma, jump: float) -> None:
+    stage.settings(east.url, max_age="1h", guard_hold="1h")
+    stage.move_clock(0)
+    with stage.running_without_loss(*MANY) as daemon:
+        east.close()
+        daemon.wait_for_line("connection failed")
+        stage.move_clock(jump)
+        # The pipeline looks at the time again for each of these.
+        for number in range(1, 4):
+            stage.reload(daemon, east.url, max_age="1h", guard_hold="1h", min_interval=f"{number}ms")
+        east.start()
+        daemon.wait_for_line("connected")
+        east.world.add(Dataplane("web-new", labels={"env": "prod", "team": "web"}))
+        stage.becomes(*MANY, "web-new")
+
+
+@pytest.mark.parametrize("jump", [DAY, -DAY])
+def test_targets_expire_after_max_age_whatever_the_clock_says(stage: Stage, east: Kuma, jump: float) -> None:
+    stage.settings(east.url, max_age="2s")
+    stage.move_clock(0)
+    with stage.running() as daemon:
+        stage.becomes(*MANY)
+        stage.move_clock(jump)
+        east.close()
+        daemon.wait_for_line("not connected for longer than max-age; its targets were dropped")
+        stage.becomes()
+
+
+@pytest.mark.parametrize("jump", [DAY, -DAY])
+def test_after_a_restart_max_age_counts_from_the_start_whatever_the_clock_says(
+    stage: Stage, east: Kuma, jump: float
+) -> None:
+    stage.settings(east.url, max_age="2s")
+    with stage.running() as daemon:
+        stage.becomes(*MANY)
+        daemon.stop()
+    east.close()
+    stage.move_clock(jump)
+    with stage.running() as daemon:
+        daemon.wait_for_line("connection failed")
+        assert stage.names() == MANY
+        daemon.wait_for_line("not connected for longer than max-age; its targets were dropped")
+        stage.becomes()
