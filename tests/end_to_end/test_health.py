@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from daemon_process import kuma_sd
+from mads_streams import mads_streams, silent
+from own_port import own_port
 from waiting import eventually
 
 from kuma_sd.simulator import SimulatedControlPlane, World
@@ -63,6 +65,22 @@ def test_a_daemon_that_cannot_publish_is_healthy_but_not_ready_and_says_why(tmp_
         ]
         assert [check.returncode for check in checked] == [0, 1]
         assert all(b"not ready" in check.stdout for check in checked)
+
+
+def test_the_status_says_that_an_answer_is_awaited_and_not_what_failed_before(tmp_path: Path) -> None:
+    control, port = tmp_path / "control.sock", own_port()
+    flags = (f"--output-file={tmp_path}/targets.json", f"--control-socket={control}", NO_WEB)
+    with kuma_sd("run", f"--cp-address=grpc://127.0.0.1:{port}", "--transport=grpc", *flags) as daemon:
+        daemon.wait_for_line("trying again, targets stay")
+        with mads_streams(silent, port):
+
+            def shown() -> str:
+                command = [sys.executable, "-m", "kuma_sd", "status", *flags]
+                return subprocess.run(command, capture_output=True, check=False, text=True).stdout
+
+            eventually(lambda: "connected, no answer for" in shown(), "the silence is shown")
+            assert "refused" not in shown()
+            assert "no answer for" in ask(control, "GET", "/-/ready")[1]
 
 
 @pytest.mark.parametrize("transport", ["grpc", "http"])

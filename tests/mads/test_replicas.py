@@ -1,16 +1,22 @@
 import contextlib
+import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from byte_server import byte_server
+from background import in_background
+from byte_server import byte_server, read_request
+from mads_streams import mads_streams, once, silent
+from waiting import eventually
 
 from kuma_sd import SourceError
 from kuma_sd.mads import first_answer_timeout
 from kuma_sd.mads import replicas as failover_module
+from kuma_sd.mads.codecs.v1 import TYPE_URL
 from kuma_sd.mads.first_answer_timeout import FIRST, LONGEST, Patience
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.source import MadsSource
@@ -41,6 +47,20 @@ def silent_server() -> Iterator[str]:
 
     with byte_server(talk) as server:
         yield server.address
+
+
+def relay(peer: socket.socket, address: str) -> None:
+    """Pass all that comes on to another server, and what it answers back."""
+    host, port = address.split(":")
+    with socket.create_connection((host, int(port))) as other:
+
+        def answer() -> None:
+            while data := other.recv(65536):
+                peer.sendall(data)
+
+        with in_background(answer, lambda: other.shutdown(socket.SHUT_RDWR)):
+            while data := peer.recv(65536):
+                other.sendall(data)
 
 
 def refusing() -> str:
@@ -118,10 +138,42 @@ def test_the_status_says_for_how_long_the_first_answer_is_awaited() -> None:
     with silent_server() as silent:
         one = source(silent, transport="http")
         assert one.status.silence(time.monotonic()) == 0
-        with pytest.raises(SourceError, match="no answer within 3s"):
-            next(iter(one))
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(next, iter(one))
+            eventually(lambda: one.status.silence(time.monotonic()) > 1, "it tells for how long it has waited")
+            assert not waiting.done()
+            with pytest.raises(SourceError, match="no answer within 3s"):
+                waiting.result()
         assert one.status.silence(time.monotonic()) == 0
         assert one.status.age(time.monotonic()) is None
+
+
+def test_after_a_fall_to_http_because_of_silence_the_next_connection_begins_with_grpc_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(first_answer_timeout, "FIRST", 1.0)
+    begun: list[str] = []
+    body = json.dumps({"version_info": "1", "type_url": TYPE_URL}).encode()
+
+    with mads_streams(silent) as locked_up, mads_streams(once) as well:
+
+        def talk(peer: socket.socket) -> None:
+            is_http = peer.recv(3, socket.MSG_PEEK) == b"POS"
+            begun.append("http" if is_http else "grpc")
+            if is_http:
+                while read_request(peer):
+                    peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+            else:
+                relay(peer, well if "http" in begun else locked_up)
+
+        with byte_server(talk) as server:
+            one = source(server.address)
+            protocols = []
+            for _ in range(2):
+                next(iter(one))
+                protocols.append((one.status.protocol, one.status.why))
+    assert protocols == [("v1 HTTP", "gRPC fails: no answer within 1s"), ("v1 gRPC", "")]
+    assert begun == ["grpc", "http", "grpc"]
 
 
 def test_each_silent_attempt_doubles_the_time_for_the_next_and_an_answer_ends_that(

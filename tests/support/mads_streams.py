@@ -13,14 +13,14 @@ Answer = Callable[[Iterator[bytes], grpc.ServicerContext], Iterable[bytes]]
 
 
 @contextmanager
-def mads_streams(answer: Answer) -> Iterator[str]:
-    """Serve streams, each as told; yields host and port."""
+def mads_streams(answer: Answer, port: int = 0) -> Iterator[str]:
+    """Serve streams, each as told, at this port or any; yields host and port."""
     method: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(answer)
     handler = grpc.method_handlers_generic_handler(
         "kuma.observability.v1.MonitoringAssignmentDiscoveryService", {"StreamMonitoringAssignments": method}
     )
     server = grpc.server(ThreadPoolExecutor(4), handlers=[handler])
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     try:
         yield f"127.0.0.1:{port}"
