@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ from kuma_sd.testing import OutputContract, group, publication
 from kuma_sd_bundled import file_sd
 from kuma_sd_bundled.file_sd import FileSD, FileSDOptions
 from kuma_sd_bundled.file_sd.options import MODE
+from kuma_sd_bundled.file_sd.target_file import TargetFile
 
 PLUGIN = file_sd.kuma_sd_output_plugin()
 
@@ -254,6 +256,24 @@ class TestRestoring:
         eventually(lambda: IS_A_DIRECTORY in caplog.text, "it is said")
         path.rmdir()
         eventually(lambda: self.is_right(path), "the file is back")
+
+    @pytest.mark.parametrize(
+        "error", [PermissionError(errno.EACCES, "denied"), OSError(errno.ESTALE, "stale"), SystemExit(1)]
+    )
+    def test_an_attempt_that_fails_in_any_way_is_made_again(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: BaseException
+    ) -> None:
+        restore, errors = TargetFile.restore, [error]
+
+        def failing_once(file: TargetFile) -> bool:
+            if errors:
+                raise errors.pop()
+            return restore(file)
+
+        monkeypatch.setattr(TargetFile, "restore", failing_once)
+        path.write_bytes(b"[]")
+        eventually(lambda: self.is_right(path), "the file is right")
+        assert "a thread died and is started again" in caplog.text
 
     def test_another_program_that_writes_it_again_and_again_is_met_with_patience(
         self, path: Path, caplog: pytest.LogCaptureFixture

@@ -166,6 +166,27 @@ def test_the_last_shard_is_written_first_so_that_one_more_leaves_no_target_out_f
     assert times == sorted(times, reverse=True)
 
 
+@pytest.mark.parametrize("method", ["hashmod", "consistent"])
+@pytest.mark.parametrize(("before", "after"), [(4, 3), (3, 4), (8, 2)])
+def test_at_no_moment_a_target_is_in_no_file_when_the_number_of_shards_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int, after: int, method: str
+) -> None:
+    with started(tmp_path, shards=before, shard_method=method) as output:
+        output.publish(publication(*GROUPS))
+    publish, moments = TargetFile.publish, list[set[str]]()
+
+    def watched(file: TargetFile, lines: Any) -> bool:
+        changed = publish(file, lines)
+        moments.append({one for path in tmp_path.glob("kuma-*.json") for one in addresses(path)})
+        return changed
+
+    monkeypatch.setattr(TargetFile, "publish", watched)
+    with started(tmp_path, shards=after, shard_method=method) as output:
+        output.publish(publication(*GROUPS))
+    assert len(moments) >= after
+    assert all(moment == set(ADDRESSES) for moment in moments)
+
+
 def test_all_files_are_claimed_or_none(tmp_path: Path) -> None:
     other = FileClaim(tmp_path / "kuma-1.json")
     options = FileSDOptions(path=tmp_path / "kuma-{shard}.json", shards=2)

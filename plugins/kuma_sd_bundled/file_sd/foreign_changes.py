@@ -26,6 +26,8 @@ class Restorer:
 
     def __init__(self, under: Iterable[Path] = ()) -> None:
         self._restorations: dict[Path, _Restoration] = {}
+        # Kept here, so that it outlives an attempt that fails unexpectedly and restarts the thread.
+        self._due: dict[_Restoration, float] = {}
         self._changed: queue.SimpleQueue[frozenset[Path]] = queue.SimpleQueue()
         self._watcher = FileWatcher((), self._changed.put, under=under)
         self._closing = threading.Event()
@@ -53,16 +55,16 @@ class Restorer:
         self._changed.put(frozenset())
 
     def _run(self) -> None:
-        due: dict[_Restoration, float] = {}
         while not self._closing.is_set():
-            for path in self._wait_until(min(due.values(), default=None)):
+            for path in self._wait_until(min(self._due.values(), default=None)):
                 # A change may have been reported for a file that is no longer followed.
                 if restoration := self._restorations.get(path):
-                    due.setdefault(restoration, time.monotonic() + restoration.pause())
-            for restoration in [each for each, when in due.items() if when <= time.monotonic()]:
-                del due[restoration]
-                if not restoration.attempt():
-                    due[restoration] = time.monotonic() + restoration.pause()
+                    self._due.setdefault(restoration, time.monotonic() + restoration.pause())
+            for restoration in [each for each, when in self._due.items() if when <= time.monotonic()]:
+                if restoration.attempt():
+                    del self._due[restoration]
+                else:
+                    self._due[restoration] = time.monotonic() + restoration.pause()
 
     def _wait_until(self, when: float | None) -> frozenset[Path]:
         try:
