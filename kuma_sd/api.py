@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     # The same names once more, for type checkers, which do not run the table; a test compares the two.
     from kuma_sd._version import __version__
     from kuma_sd.core.bounded_cache import remember_short
+    from kuma_sd.core.decoding_errors import UNREADABLE
     from kuma_sd.core.errors import ConfigError, KumaSDError, OutputError, PluginError, SourceError, TransformError
     from kuma_sd.core.incremental_cache import IncrementalCache
     from kuma_sd.core.logger import Logger
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from kuma_sd.core.secret import Secret
     from kuma_sd.core.source_status import SourceStatus
     from kuma_sd.core.target_group import GroupKey, TargetGroup
-    from kuma_sd.core.unreadable import UNREADABLE
     from kuma_sd.core.url import Url, parse_url
     from kuma_sd.core.yaml_nesting import refuse_deep_nesting
     from kuma_sd.http.address import Address, Endpoint, address_of, parse_address
@@ -125,7 +125,7 @@ NAMES_OF_MODULES = {
     "kuma_sd.core.secret": ("Secret",),
     "kuma_sd.core.source_status": ("SourceStatus",),
     "kuma_sd.core.target_group": ("GroupKey", "TargetGroup"),
-    "kuma_sd.core.unreadable": ("UNREADABLE",),
+    "kuma_sd.core.decoding_errors": ("UNREADABLE",),
     "kuma_sd.core.url": ("Url", "parse_url"),
     "kuma_sd.core.yaml_nesting": ("refuse_deep_nesting",),
     "kuma_sd.http.tls_and_credentials": ("Access",),

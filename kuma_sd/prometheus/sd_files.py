@@ -7,12 +7,12 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from kuma_sd.core.decoding_errors import UNREADABLE
 from kuma_sd.core.errors import KumaSDError, TransformError
 from kuma_sd.core.model import Labels
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.regular_file import open_regular
 from kuma_sd.core.target_group import TargetGroup
-from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.core.yaml_nesting import refuse_deep_nesting
 from kuma_sd.plugin.interfaces import Output
 from kuma_sd.plugin.optional_interfaces import WritesFiles

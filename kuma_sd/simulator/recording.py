@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 
+from kuma_sd.core.decoding_errors import UNREADABLE
 from kuma_sd.core.errors import ConfigError
-from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.simulator.content import Content, F
 from kuma_sd.simulator.encoders import Encoder
 

@@ -28,8 +28,8 @@ from typing import BinaryIO
 import msgspec
 from msgspec.structs import replace
 
+from kuma_sd.core.decoding_errors import UNREADABLE
 from kuma_sd.core.model import Assignment, Codec, Key, LastGoodTargets, Snapshot
-from kuma_sd.core.unreadable import UNREADABLE
 
 MAGIC = b"kuma-sd snapshot "
 FIRST_LINE = MAGIC + b"1\n"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kuma_sd.core.unreadable import UNREADABLE
+from kuma_sd.core.decoding_errors import UNREADABLE
 
 
 class Held(msgspec.Struct):

@@ -33,9 +33,9 @@ from kuma_sd.cli.received_targets import DAEMON, add_from, control_socket, recei
 from kuma_sd.cli.render.explanation import as_text
 from kuma_sd.cli.render.style import style
 from kuma_sd.cli.settings_flags import settings_flags
+from kuma_sd.core.decoding_errors import UNREADABLE
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.core.option_types import NUMBER
-from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.explain import ExplainInputs, answer, parse_selector
 from kuma_sd.runtime.builder import build
 from kuma_sd.settings.model import Settings

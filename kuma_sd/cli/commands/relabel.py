@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from kuma_sd.cli.main import argument_type
+from kuma_sd.core.decoding_errors import UNREADABLE
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.core.model import Labels, Target
 from kuma_sd.core.option_types import FILE_CONTENT, FileContent
-from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.plugin.context import Context
 from kuma_sd.plugin.interfaces import Transform
 from kuma_sd.plugin.manager import Plugins

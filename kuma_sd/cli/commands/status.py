@@ -24,9 +24,9 @@ import msgspec
 from kuma_sd.cli.daemon_errors import naming
 from kuma_sd.cli.render.status import screen
 from kuma_sd.cli.render.style import style
+from kuma_sd.core.decoding_errors import UNREADABLE
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.core.secret import redacted
-from kuma_sd.core.unreadable import UNREADABLE
 from kuma_sd.settings.model import Settings
 from kuma_sd.system.log_format import escape
 from kuma_sd.telemetry.status import Status
