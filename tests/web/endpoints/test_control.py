@@ -236,7 +236,7 @@ def test_closing_leaves_the_socket_of_a_successor_alone(tmp_path: Path, serving:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("file", "'{path}' is there and is none"),
+        ("file", "what is at '{path}' is no socket of kuma-sd, and belongs to uid"),
         ("file/control.sock", f'path={{path}} reason="{NOT_A_DIRECTORY}"'),
         ("x" * 200, "longer than the 107 bytes that a unix socket can have: '{path}'; set control-socket to a shorter"),
     ],
