@@ -1,6 +1,7 @@
 """Check the path of an output file."""
 
 import re
+import shlex
 import stat
 from pathlib import Path
 
@@ -39,6 +40,11 @@ def _check_name(path: Path, directory: OpenDirectory, name: str) -> None:
     kind = stat.S_IFMT(status.st_mode)
     # A pipe that another user put there is no mistake in the settings, and must not keep us from starting.
     is_meant = status.st_uid in trusted_owners(directory.status())
+    if stat.S_ISDIR(kind) and not is_meant:
+        raise OutputError(
+            f"{str(path)!r} is a directory of another user (uid {status.st_uid}); "
+            f"remove it: rm -r {shlex.quote(str(path))}"
+        )
     if found := _DEVICES.get(kind) or (_OTHERS.get(kind) if is_meant else None):
         raise OutputError(f"{str(path)!r} is {found}, which would be replaced by a file; give the output another path")
 

@@ -145,8 +145,8 @@ def check_link(link: Path, target: Path, status: os.stat_result, around: os.stat
         if owner not in trusted_owners():
             what = "is a symbolic link that" if path == link else f"has the symbolic link {link.name!r} in it, and"
             raise UntrustedError(
-                f"{str(path)!r} {what} belongs to another user (uid {owner}), who could lead us anywhere; "
-                f"set the path to where it leads: {str(link.parent / target)!r}"
+                f"{str(path)!r} {what} belongs to another user (uid {owner}), who could lead us anywhere; remove the "
+                f"link, or, if it is meant, set the path to where it leads: {str(link.parent / target)!r}"
             )
 
 

@@ -93,23 +93,35 @@ def swapped_at_each_call(parent: Path, action: Callable[[Swapped], object]) -> I
     """
     for number in itertools.count():
         place = Swapped.made(parent / str(number))
-        with pytest.MonkeyPatch.context() as patch:
-            calls = itertools.count()
-            for name in _CALLS:
-                patch.setattr(os, name, _interrupted(getattr(os, name), calls, number, place.swap))
-            with suppress(KumaSDError, OSError):
-                action(place)
-            made = next(calls)
-        if made <= number:
+        with interrupted_at(number, place.swap) as was_reached, suppress(KumaSDError, OSError):
+            action(place)
+        if not was_reached():
             return
         yield place
 
 
-def _interrupted(call: Callable[..., Any], calls: Iterator[int], number: int, swap: Callable[[], None]) -> Any:
-    @wraps(call)
-    def interrupted(*arguments: Any, **options: Any) -> Any:
-        if next(calls) == number:
-            swap()
-        return call(*arguments, **options)
+@contextmanager
+def interrupted_at(number: int, interrupt: Callable[[], object]) -> Iterator[Callable[[], bool]]:
+    """Do something right before a system call on a path or name, counted from 0.
 
-    return interrupted
+    Yields:
+        A function that tells whether there were as many calls.
+    """
+    calls = itertools.count()
+    made = 0
+
+    def counted(call: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(call)
+        def interrupted(*arguments: Any, **options: Any) -> Any:
+            nonlocal made
+            made = next(calls) + 1
+            if made == number + 1:
+                interrupt()
+            return call(*arguments, **options)
+
+        return interrupted
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in _CALLS:
+            patch.setattr(os, name, counted(getattr(os, name)))
+        yield lambda: made > number

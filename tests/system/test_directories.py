@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from swapping import Swapped, swapped_at_each_call
 
-from kuma_sd.system.directories import open_directory, open_path
+from kuma_sd.system.directories import open_directory, open_path, real_path
 from kuma_sd.system.trusted_paths import UntrustedError
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="giving links to others needs root")
@@ -116,3 +117,17 @@ def test_a_link_in_a_directory_of_another_user_is_refused(tmp_path: Path) -> Non
     os.chown(tmp_path / "his", 12345, 12345)
     with pytest.raises(UntrustedError, match=r"has the symbolic link 'targets.json' in it"):
         leads(tmp_path / "his" / "targets.json")
+
+
+@needs_root
+def test_a_link_that_is_swapped_while_it_is_read_is_no_error_where_only_its_target_is_asked_for(tmp_path: Path) -> None:
+    failures = list[OSError]()
+
+    def resolve(place: Swapped) -> None:
+        try:
+            real_path(place.link / "targets.json")
+        except OSError as error:
+            failures.append(error)
+
+    assert list(swapped_at_each_call(tmp_path, resolve))
+    assert failures == []

@@ -1,10 +1,14 @@
+import contextlib
 import errno
 import fcntl
+import itertools
 import os
 import stat
+from functools import partial
 from pathlib import Path
 
 import pytest
+from swapping import interrupted_at
 
 from kuma_sd.system.directories import open_directory
 from kuma_sd.system.file_lock import FileLock, LockedError
@@ -115,3 +119,30 @@ def test_a_lock_of_who_owns_the_directory_is_honoured(tmp_path: Path) -> None:
     with pytest.raises(LockedError):
         Lock(tmp_path / "lock").acquire()
     os.close(theirs)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files to others needs root")
+def test_a_lock_that_another_user_makes_at_the_last_moment_keeps_nobody_from_going_on(tmp_path: Path) -> None:
+    """Whatever lies between looking for the file and opening it."""
+    for number in itertools.count():
+        path = tmp_path / str(number) / "lock"
+        path.parent.mkdir()
+        theirs = path.parent / "theirs"
+        theirs.touch()
+        theirs.chmod(0o666)
+        os.chown(theirs, 12345, 12345)
+        lock = Lock(path)
+        with theirs.open() as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            with interrupted_at(number, partial(put, theirs, path)) as was_reached:
+                assert lock.acquire()
+        lock.release()
+        if not was_reached():
+            break
+    assert number > 1
+
+
+def put(file: Path, path: Path) -> None:
+    """Give a file another name, unless there is a file of that name."""
+    with contextlib.suppress(FileExistsError):
+        path.hardlink_to(file)

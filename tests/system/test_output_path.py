@@ -79,3 +79,13 @@ def test_a_pipe_that_another_user_put_there_keeps_nobody_from_starting(tmp_path:
     os.mkfifo(tmp_path / "targets.json")
     os.chown(tmp_path / "targets.json", 12345, 12345)
     check_output_path(tmp_path / "targets.json")
+
+
+@needs_root
+def test_a_directory_that_another_user_put_there_is_said_with_what_to_run(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    path.mkdir()
+    os.chown(path, 12345, 12345)
+    said = rf"'{path}' is a directory of another user \(uid 12345\); remove it: rm -r {path}"
+    with pytest.raises(OutputError, match=said):
+        check_output_path(path)

@@ -61,9 +61,10 @@ def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_of_ours_that_others_may_write_is_closed_to_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o777, 0o755])
+def test_a_folder_of_ours_that_others_may_write_or_enter_is_closed_to_them(tmp_path: Path, mode: int) -> None:
     (tmp_path / STAGING).mkdir()
-    (tmp_path / STAGING).chmod(0o777)
+    (tmp_path / STAGING).chmod(mode)
     with open_staging(tmp_path / "file"):
         pass
     assert stat.S_IMODE((tmp_path / STAGING).stat().st_mode) == 0o700
@@ -76,3 +77,24 @@ def test_a_folder_of_root_that_others_may_write_is_refused(tmp_path: Path, monke
     monkeypatch.setattr(os, "geteuid", lambda: STRANGER)
     with pytest.raises(UntrustedError, match="others may write"), open_staging(tmp_path / "file"):
         pass
+
+
+@needs_root
+def test_a_folder_of_the_user_that_kuma_sd_ran_as_before_is_said_with_what_to_run(tmp_path: Path) -> None:
+    """As on a volume that its group may write, after another ``runAsUser``."""
+    volume = tmp_path / "volume"
+    with open_staging(volume / "file"):
+        pass
+    for path in (volume, volume / STAGING):
+        os.chown(path, 23456, 23456)
+    volume.chmod(0o2777)
+    # pytest's own directories, which are only its user's.
+    for parent in [tmp_path, *tmp_path.parents[:-1]]:
+        parent.chmod(parent.stat().st_mode | 0o755)
+    said = rf"{STAGING}' belongs to another user \(uid 23456\).*run: chown -R {STRANGER} {volume}/{STAGING}"
+    os.seteuid(STRANGER)
+    try:
+        with pytest.raises(UntrustedError, match=said), open_staging(volume / "file"):
+            pass
+    finally:
+        os.seteuid(0)

@@ -1,4 +1,5 @@
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -149,3 +150,20 @@ def test_a_directory_that_the_group_of_root_may_write_is_trusted_as_in_container
     os.chown(tmp_path / "app", -1, STRANGER)
     with pytest.raises(UntrustedError, match="can be written by other users"):
         open_code(inner / "file").close()
+
+
+@needs_root
+@pytest.mark.parametrize("place", ["file", "."])
+def test_an_access_list_that_lets_others_write_is_seen_although_the_group_is_roots(tmp_path: Path, place: str) -> None:
+    path = written(tmp_path / "file")
+    tmp_path.chmod(0o755)
+    open_code(path).close()
+    # user::rwx, user:12345:rwx, group::r-x, mask::rwx, other::r-x (acl(5)); each entry is a tag, permissions and an id.
+    entries = [(1, 7, -1), (2, 7, 12345), (4, 5, -1), (16, 7, -1), (32, 5, -1)]
+    content = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(tmp_path / place, "system.posix_acl_access", content)
+    except OSError:
+        pytest.skip("no access lists on this file system")
+    with pytest.raises(UntrustedError, match="can be written by other users; run: chmod go-w"):
+        open_code(path)
