@@ -82,7 +82,7 @@ if TYPE_CHECKING:
     from kuma_sd.system.output_path import check_output_path
     from kuma_sd.system.staging import STAGING
     from kuma_sd.system.threads import HelperThread
-    from kuma_sd.system.trusted_paths import is_trusted, open_trusted
+    from kuma_sd.system.trusted_files import is_trusted, open_trusted
     from kuma_sd.telemetry.metric import Meters, Metric
 
 NAMES_OF_MODULES = {
@@ -179,7 +179,7 @@ NAMES_OF_MODULES = {
     "kuma_sd.system.output_path": ("check_output_path",),
     "kuma_sd.system.staging": ("STAGING",),
     "kuma_sd.system.threads": ("HelperThread",),
-    "kuma_sd.system.trusted_paths": ("is_trusted", "open_trusted"),
+    "kuma_sd.system.trusted_files": ("is_trusted", "open_trusted"),
     "kuma_sd.telemetry.metric": ("Meters", "Metric"),
 }
 

@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def open_regular(path: Path, flags: int = 0) -> BinaryIO:
+def open_regular(path: Path | str, flags: int = 0, directory: int | None = None) -> BinaryIO:
     """Open a regular file for reading.
 
     Args:
         path: the file.
         flags: further flags of open(2), like ``os.O_NOFOLLOW``.
+        directory: a descriptor of the directory in which a relative path begins; None for the working directory.
 
     Raises:
         OSError: it cannot be opened, or is not a regular file.
     """
     # Checked before it is opened, since opening a pipe would unblock its writer.
-    _check(path.stat())
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | flags)
+    _check(os.stat(path, dir_fd=directory))
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | flags, dir_fd=directory)
     try:
         _check(os.fstat(descriptor))
     except BaseException:

@@ -1,6 +1,5 @@
 """Load a plugin from a single file, if nobody but root and the daemon's user can have written it."""
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -8,8 +7,8 @@ from types import ModuleType
 
 from kuma_sd.core.option_types import PATH, FileContent
 from kuma_sd.core.options import OptionType
-from kuma_sd.core.regular_file import open_regular
-from kuma_sd.system.trusted_paths import UntrustedError, check_directories, check_owner, check_writers
+from kuma_sd.system.trusted_files import open_code
+from kuma_sd.system.trusted_paths import UntrustedError
 
 LARGEST = 2**20
 """Maximum size of a plugin file, in bytes."""
@@ -44,11 +43,7 @@ def _read(text: str) -> FileContent:
     if not _NAME.fullmatch(path.name):
         raise ValueError("is no name for a plugin file; one is like my_plugin.py")
     try:
-        with open_regular(path) as file:
-            status = os.fstat(file.fileno())
-            check_owner(path, status)
-            check_writers(path, status)
-            check_directories(path)
+        with open_code(path) as file:
             content = file.read(LARGEST + 1)
     except UntrustedError as error:
         raise ValueError(f"may hold anything, since {error.strerror}") from error

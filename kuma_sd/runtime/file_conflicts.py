@@ -13,6 +13,7 @@ from kuma_sd.plugin.interfaces import Output
 from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.settings.model import Settings
 from kuma_sd.settings.schema import CORE, WEB
+from kuma_sd.system.directories import real_path
 
 
 def check_files(outputs: Mapping[str, Output], settings: Settings) -> None:
@@ -25,11 +26,11 @@ def check_files(outputs: Mapping[str, Output], settings: Settings) -> None:
     Raises:
         ConfigError: two outputs write the same file, or one writes a file that is read, or a directory is there.
     """
-    read = {os.path.realpath(path): use for path, use in _read_files(settings)}
+    read = {real_path(path): use for path, use in _read_files(settings)}
     owners, mistakes = dict[str, str](), list[str]()
     for name, output in outputs.items():
         for path in output.files(Publication((), 0.0)) if isinstance(output, WritesFiles) else ():
-            real, place = os.path.realpath(path), settings.at(name, "path")
+            real, place = real_path(path), settings.at(name, "path")
             owner = owners.setdefault(real, name)
             if real in read:
                 mistakes.append(

@@ -3,11 +3,11 @@
 import contextlib
 import os
 import stat
-from pathlib import Path
 
 from kuma_sd.core.list_diff import difference
 from kuma_sd.core.model import LastGoodTargets
 from kuma_sd.state import snapshot_file
+from kuma_sd.system.directories import OpenDirectory
 
 LARGEST_SHARE = 4
 """Maximum size of appended changes, as 1/n of the snapshot; beyond it, the whole file is rewritten."""
@@ -20,14 +20,14 @@ class AppendedFile:
     """A saved snapshot that this process wrote, with appended changes.
 
     Args:
-        path: its path.
+        name: its name in the state directory.
         written: the file's status after it was written.
         checksum: the checksum of its content.
         last_good: the targets that it holds.
     """
 
-    def __init__(self, path: Path, written: os.stat_result, checksum: int, last_good: LastGoodTargets) -> None:
-        self._path = path
+    def __init__(self, name: str, written: os.stat_result, checksum: int, last_good: LastGoodTargets) -> None:
+        self._name = name
         self._identity = written.st_dev, written.st_ino
         self._size = written.st_size
         self._limit = self._size + max(SMALLEST_LIMIT, self._size // LARGEST_SHARE)
@@ -52,12 +52,12 @@ class AppendedFile:
             self._waiting.append(snapshot_file.change(gone, new, last_good.received))
         return self._size + sum(map(len, self._waiting)) <= self._limit
 
-    def append(self) -> bool:
+    def append(self, directory: OpenDirectory) -> bool:
         """Append the waiting changes; returns False if there are none, or if another process changed the file."""
         if not self._waiting:
             return False
         with contextlib.suppress(OSError):
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = directory.open(self._name, os.O_WRONLY | os.O_APPEND)
             try:
                 return self._is_ours(os.fstat(descriptor)) and self._append(descriptor)
             finally:

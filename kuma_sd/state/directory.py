@@ -1,20 +1,26 @@
 """Manage the state directory: one file for each control plane; other files are never touched."""
 
 import contextlib
+import os
 import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
-from kuma_sd.system.directories import make_directories
+from kuma_sd.system.directories import OpenDirectory, open_directory
+from kuma_sd.system.durable_file import replace_staged
 from kuma_sd.system.file_lock import FileLock, LockedError
-from kuma_sd.system.staging import STAGING
-from kuma_sd.system.trusted_paths import UntrustedError, check_made_by_us, follow_links
+from kuma_sd.system.staging import STAGING, Staging
+from kuma_sd.system.trusted_files import open_trusted_in
+from kuma_sd.system.trusted_paths import UntrustedError, check_made_by_us
 
 _log = Logger(__name__)
+
+STATE_MODE = 0o750
+"""Permissions of a state directory that is made."""
 
 LOCK = "kuma-sd.lock"
 
@@ -39,27 +45,19 @@ class SavedFile(NamedTuple):
 
     Args:
         name: the name under which it was written.
-        path: its present path.
+        file: the present name of the file.
         removed: its control plane was removed from the settings.
     """
 
     name: str
-    path: Path
+    file: str
     removed: bool
-
-
-def make_state_directory(path: Path) -> None:
-    """Make the state directory if it is missing.
-
-    Raises:
-        UntrustedError: another user can have made a link that leads to it.
-        OSError: it cannot be made.
-    """
-    make_directories(follow_links(path), 0o750)
 
 
 class StateDirectory:
     """A state directory, used by one process at a time.
+
+    It is opened when it is claimed, and all files are reached by its descriptor.
 
     Args:
         path: its path; created if missing.
@@ -67,10 +65,11 @@ class StateDirectory:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = FileLock(path / LOCK)
+        self._opened: OpenDirectory | None = None
+        self._lock = FileLock()
 
     def claim(self) -> bool:
-        """Lock the directory; again, if it was replaced meanwhile.
+        """Open and lock the directory; again, if it was replaced meanwhile.
 
         Returns:
             Whether it was locked just now, so that its content is not known.
@@ -79,14 +78,20 @@ class StateDirectory:
             KumaSDError: it cannot be created or written, or another process uses it.
         """
         try:
-            make_state_directory(self._path)
-            is_new = self._lock.acquire()
+            opened = open_directory(self._path, STATE_MODE)
+            try:
+                is_new = self._lock.acquire(opened, LOCK)
+            except BaseException:
+                opened.close()
+                raise
         except LockedError as error:
             raise KumaSDError(
                 f"another kuma-sd uses the state directory {str(self._path)!r}; give one of them another"
             ) from error
         except OSError as error:
             raise KumaSDError(f"cannot write into the state directory {str(self._path)!r}: {error.strerror}") from error
+        self._close()
+        self._opened = opened
         if is_new:
             self._warn_of_owner()
         return is_new
@@ -94,10 +99,28 @@ class StateDirectory:
     def release(self) -> None:
         """Unlock the directory."""
         self._lock.release()
+        self._close()
 
-    def file(self, name: str) -> Path:
-        """Return the path of a control plane's file."""
-        return self._path / f"{name}.snapshot"
+    @property
+    def opened(self) -> OpenDirectory:
+        """The directory that was claimed."""
+        assert self._opened is not None
+        return self._opened
+
+    def replace(self, name: str, content: Iterable[bytes]) -> os.stat_result:
+        """Write a control plane's file, and return its status. What was removed under that name is outdated.
+
+        Raises:
+            KumaSDError: it cannot be written; the old file is unchanged.
+        """
+        file = file_of(name)
+        try:
+            with self.opened.private_directory(STAGING) as folder:
+                written = replace_staged(Staging(self.opened, folder, file), content, 0o600)
+            self._remove(self._aside(name, "removed"))
+        except OSError as error:
+            raise KumaSDError(f"cannot write {str(self._path / file)!r}: {error.strerror}") from error
+        return written
 
     def set_aside(self, file: SavedFile) -> Path | None:
         """Rename an unreadable file, to keep it for inspection; the oldest such files are removed.
@@ -105,74 +128,104 @@ class StateDirectory:
         Returns:
             Its new path; None if it could not be renamed.
         """
-        path = self.file(file.name)
-        aside = path.with_name(f"{path.name}.bad-{int(time.time())}")
+        aside = f"{file_of(file.name)}.bad-{int(time.time())}"
         try:
-            file.path.rename(aside)
+            self._rename(file.file, aside)
+            self._remove(self._aside(file.name, "bad")[:-BAD_FILES])
         except OSError:
             return None
-        _remove(sorted(self._path.glob(f"{path.name}.bad-*"))[:-BAD_FILES])
-        return aside
+        return self._path / aside
 
     def remove_leftovers(self) -> None:
         """Remove temporary files of a process that was killed; call this before writing."""
-        staging = self._path / STAGING
-        temporary = [] if staging.is_symlink() else staging.glob("*.snapshot.*.tmp")
-        _remove(path for path in temporary if _OURS.fullmatch(path.name.rsplit(".", 2)[0]))
+        with contextlib.suppress(OSError), self.opened.private_directory(STAGING) as folder:
+            for name in folder.names():
+                if name.endswith(".tmp") and _OURS.fullmatch(name.rsplit(".", 2)[0]):
+                    folder.unlink(name)
 
     def saved(self) -> list[SavedFile]:
         """List the files that may be read back, and delete those that were removed long ago."""
         found = []
         with contextlib.suppress(OSError):
-            for path in sorted(self._path.iterdir()):
-                name = _OURS.fullmatch(path.name)
+            for file in self.opened.names():
+                name = _OURS.fullmatch(file)
                 if name and name["state"] == "removed" and time.time() - int(name["when"]) >= _REMOVED_AGES_SECONDS:
-                    _remove([path])
+                    self._remove([file])
                 elif name and name["state"] != "bad":
-                    found.append(SavedFile(name["name"], path, removed=name["state"] == "removed"))
+                    found.append(SavedFile(name["name"], file, removed=name["state"] == "removed"))
         return found
+
+    def open(self, file: SavedFile) -> BinaryIO:
+        """Open a file that no other user can have written.
+
+        Raises:
+            UntrustedError: another user can have written it.
+            OSError: it cannot be opened.
+        """
+        return open_trusted_in(self.opened, file.file)
+
+    def path_of(self, file: SavedFile) -> Path:
+        """Return the path of a file, for messages."""
+        return self._path / file.file
 
     def remove(self, name: str) -> None:
         """Rename a control plane's file, to be deleted a day later."""
-        path = self.file(name)
-        with contextlib.suppress(OSError):
-            path.rename(path.with_name(f"{path.name}.removed-{int(time.time())}"))
+        if self._opened:
+            with contextlib.suppress(OSError):
+                self._rename(file_of(name), f"{file_of(name)}.removed-{int(time.time())}")
 
     def has(self, names: Iterable[str]) -> bool:
-        """Tell whether all these files exist."""
+        """Tell whether all these files exist where the path leads now."""
         try:
-            return all(self.file(name).exists() for name in names)
+            with open_directory(self._path) as present:
+                return {file_of(name) for name in names} <= set(present.names())
         except OSError:
             return False
 
     def take_stopped(self) -> bool:
         """Tell whether the last process saved everything at its end, and clear that mark."""
-        mark = self._path / STOPPED
         try:
-            check_made_by_us(mark, mark.lstat())
-            mark.unlink()
+            status = self.opened.status_of(STOPPED)
+            check_made_by_us(self._path / STOPPED, status, self.opened.descriptor)
+            self.opened.unlink(STOPPED)
         except OSError:
             return False
         return True
 
     def mark_stopped(self) -> None:
         """Mark that this process saved everything, at its end."""
-        with contextlib.suppress(OSError):
-            (self._path / STOPPED).touch(mode=0o600)
+        if self._opened:
+            with contextlib.suppress(OSError):
+                os.close(self._opened.open(STOPPED, os.O_WRONLY | os.O_CREAT))
+
+    def _close(self) -> None:
+        if self._opened:
+            self._opened.close()
+            self._opened = None
 
     def _warn_of_owner(self) -> None:
         """Warn of a directory of another user: his files in it are not believed, but he can remove ours."""
         try:
-            check_made_by_us(self._path, self._path.stat())
+            check_made_by_us(self._path, self.opened.status(), self.opened.descriptor)
         except UntrustedError as error:
             _log.warning("another user can remove what is saved; give the directory to kuma-sd", reason=error.strerror)
-        except OSError:
-            # It was removed just now, which is noticed elsewhere.
-            return
+
+    def _aside(self, name: str, state: str) -> list[str]:
+        """Return the files that were set aside under a name, the oldest first."""
+        found = map(_OURS.fullmatch, self.opened.names())
+        return [file[0] for file in found if file and (file["name"], file["state"]) == (name, state)]
+
+    def _rename(self, file: str, new: str) -> None:
+        directory = self.opened.descriptor
+        os.rename(file, new, src_dir_fd=directory, dst_dir_fd=directory)
+
+    def _remove(self, files: Iterable[str]) -> None:
+        for file in files:
+            # A file that cannot be removed does no harm.
+            with contextlib.suppress(OSError):
+                self.opened.unlink(file)
 
 
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        # A file that cannot be removed does no harm: files of this name are not read.
-        with contextlib.suppress(OSError):
-            path.unlink()
+def file_of(name: str) -> str:
+    """Return the name of a control plane's file."""
+    return f"{name}.snapshot"

@@ -1,13 +1,11 @@
 """Make the private directory in which an instance of a plugin keeps what it must know after a restart."""
 
-import contextlib
-import os
 from pathlib import Path
 
 from kuma_sd.core.errors import KumaSDError
-from kuma_sd.state.directory import make_state_directory
-from kuma_sd.system.directories import sync_directory
-from kuma_sd.system.trusted_paths import check_made_by_us, keep_private
+from kuma_sd.state.directory import STATE_MODE
+from kuma_sd.system.directories import OpenDirectory, open_directory
+from kuma_sd.system.trusted_paths import check_made_by_us
 
 FOLDER = "plugins"
 """Name of the folder in the state directory that has a directory for each instance."""
@@ -27,21 +25,21 @@ def make_instance_directory(state_dir: Path, kind: str, name: str) -> Path:
     # Names of instances have no dot, so that no two directories are the same.
     path = state_dir / FOLDER / (f"{kind}.{name}" if name else kind)
     try:
-        make_state_directory(state_dir)
-        _make_private(path.parent)
-        _make_private(path)
+        with (
+            open_directory(state_dir, STATE_MODE) as directory,
+            _private(directory, FOLDER) as folder,
+            _private(folder, path.name),
+        ):
+            return path
     except OSError as error:
         raise KumaSDError(f"cannot make the state directory {str(path)!r}: {error.strerror}") from error
-    return path
 
 
-def _make_private(path: Path) -> None:
-    with contextlib.suppress(FileExistsError):
-        path.mkdir(mode=0o700)
-        sync_directory(path.parent)
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+def _private(directory: OpenDirectory, name: str) -> OpenDirectory:
+    folder = directory.private_directory(name)
     try:
-        check_made_by_us(path, os.fstat(folder))
-        keep_private(path, folder, path.parent.stat())
-    finally:
-        os.close(folder)
+        check_made_by_us(folder.path, folder.status(), folder.descriptor)
+    except BaseException:
+        folder.close()
+        raise
+    return folder

@@ -9,7 +9,7 @@ from kuma_sd.core.model import Codec, LastGoodTargets
 from kuma_sd.core.option_types import show_duration
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.directory import SavedFile, StateDirectory
-from kuma_sd.system.trusted_paths import UntrustedError, open_trusted
+from kuma_sd.system.trusted_paths import UntrustedError
 
 _log = Logger(__name__)
 
@@ -39,7 +39,7 @@ def restore(directory: StateDirectory, names: Collection[str], codec: Callable[[
     """
     directory.remove_leftovers()
     exact = directory.take_stopped()
-    files = [file for file in directory.saved() if _is_ours(file, names)]
+    files = [file for file in directory.saved() if _is_ours(directory, file, names)]
     last_good: dict[str, LastGoodTargets] = {}
     removed: dict[str, LastGoodTargets] = {}
     for file in files:
@@ -52,7 +52,7 @@ def restore(directory: StateDirectory, names: Collection[str], codec: Callable[[
 
 def _read(directory: StateDirectory, file: SavedFile, codec: Callable[[str], Codec]) -> LastGoodTargets | None:
     try:
-        with open_trusted(file.path) as content:
+        with directory.open(file) as content:
             found = snapshot_file.read_last_good(content, file.name, codec)
     except UntrustedError as error:
         # Left where it is: others may need it.
@@ -79,19 +79,19 @@ def _set_aside(directory: StateDirectory, file: SavedFile, error: Exception) -> 
     aside = directory.set_aside(file)
     _log.warning(
         "nothing is restored from a file",
-        file=file.path,
+        file=directory.path_of(file),
         reason=why,
         renamed_to=aside.name if aside else None,
         error=None if expected else error,
     )
 
 
-def _is_ours(file: SavedFile, names: Collection[str]) -> bool:
+def _is_ours(directory: StateDirectory, file: SavedFile, names: Collection[str]) -> bool:
     """Tell whether a file belongs to a control plane in the settings, or begins like a saved snapshot."""
     if file.name in names or file.name.startswith(snapshot_file.UNNAMED):
         return True
     try:
-        with open_trusted(file.path) as content:
+        with directory.open(file) as content:
             return content.read(len(snapshot_file.MAGIC)) == snapshot_file.MAGIC
     except OSError:
         return False

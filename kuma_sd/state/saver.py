@@ -12,9 +12,8 @@ from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Codec, LastGoodTargets
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.appending import AppendedFile
-from kuma_sd.state.directory import StateDirectory
+from kuma_sd.state.directory import StateDirectory, file_of
 from kuma_sd.state.restorer import Restored, restore
-from kuma_sd.system.durable_file import replace_file
 from kuma_sd.telemetry.status import StateStatus
 
 _log = Logger(__name__)
@@ -149,7 +148,7 @@ class State:
 
     def _write_file(self, name: str, last_good: LastGoodTargets) -> None:
         appended = self._appended.pop(name, None)
-        if not (appended and appended.append()):
+        if not (appended and appended.append(self._directory.opened)):
             appended = self._write_whole(name, last_good)
         self._appended[name] = appended
         self._written[name] = last_good
@@ -159,10 +158,9 @@ class State:
         self.status = replace(self.status, saved=time.time(), saves=self.status.saves + 1, failing="")
 
     def _write_whole(self, name: str, last_good: LastGoodTargets) -> AppendedFile:
-        path, checksums = self._directory.file(name), list[int]()
-        content = snapshot_file.write_last_good(last_good, name, checksums.append)
-        written = replace_file(path, content, mode=0o600)
-        return AppendedFile(path, written, checksums[-1], last_good)
+        checksums = list[int]()
+        written = self._directory.replace(name, snapshot_file.write_last_good(last_good, name, checksums.append))
+        return AppendedFile(file_of(name), written, checksums[-1], last_good)
 
     def _failed(self, why: str, error: Exception | None = None) -> float:
         if why != self.status.failing:

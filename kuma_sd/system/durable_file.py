@@ -11,13 +11,13 @@ from pathlib import Path
 
 from kuma_sd.core.errors import OutputError
 from kuma_sd.core.regular_file import open_regular
-from kuma_sd.system.directories import flush, sync_directory
+from kuma_sd.system.directories import OpenDirectory, flush, open_path
 from kuma_sd.system.file_lock import FileLock, LockedError
-from kuma_sd.system.output_path import check_output_path, resolve_links
-from kuma_sd.system.staging import STAGING, open_staging
+from kuma_sd.system.output_path import check_output_path
+from kuma_sd.system.staging import Staging, open_staging
 from kuma_sd.system.trusted_paths import check_made_by_us
 
-__all__ = ["FileClaim", "file_holds", "remove_leftovers", "replace_file"]
+__all__ = ["FileClaim", "file_holds", "remove_leftovers", "replace_file", "replace_staged"]
 
 
 class FileClaim:
@@ -32,7 +32,7 @@ class FileClaim:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = _lock_of(path)
+        self._lock = FileLock()
         check_output_path(path)
         self.renew()
 
@@ -42,22 +42,16 @@ class FileClaim:
         Raises:
             OutputError: as in the constructor.
         """
-        path = resolve_links(self._path)
-        if self._lock.path != _lock_of(path).path:
-            # The target of a symbolic link has changed.
-            self.release()
-            self._lock = _lock_of(path)
         try:
-            with open_staging(path.parent) as staging:
-                if self._lock.acquire(staging.folder):
-                    _remove_leftovers(staging.folder, path.name)
+            with open_staging(self._path) as staging:
+                if self._lock.acquire(staging.folder, f"{staging.name}.lock"):
+                    _remove_leftovers(staging)
         except LockedError as error:
             raise OutputError(
                 f"another kuma-sd writes {str(self._path)!r} already; give one of them another path"
             ) from error
         except OSError as error:
-            directory = str(self._path.parent)
-            raise OutputError(f"cannot write into the directory {directory!r}: {error.strerror}") from error
+            raise _unwritable(self._path, error) from error
 
     def release(self) -> None:
         """Release the lock."""
@@ -79,29 +73,46 @@ def replace_file(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: 
     Raises:
         OutputError: the file was not replaced; the old file is unchanged.
     """
-    group_id, real = _group_id(group), resolve_links(path)
+    group_id = _group_id(group)
     try:
-        with open_staging(real.parent) as staging:
-            temporary = f"{real.name}.{os.urandom(4).hex()}.tmp"
-            try:
-                written = _write(temporary, staging.folder, chunks, mode, group_id)
-                os.replace(temporary, real.name, src_dir_fd=staging.folder, dst_dir_fd=staging.directory)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary, dir_fd=staging.folder)
-                raise
-            sync_directory(real.parent, staging.directory)
-            return written
+        with open_staging(path) as staging:
+            return replace_staged(staging, chunks, mode, group_id)
     except OSError as error:
         raise OutputError(f"cannot write {str(path)!r}: {_reason(error)}") from error
+
+
+def replace_staged(staging: Staging, chunks: Iterable[bytes], mode: int = 0o644, group_id: int = -1) -> os.stat_result:
+    """Replace a file as `replace_file()` does.
+
+    Args:
+        staging: where it is.
+        chunks: the content in pieces.
+        mode: the permissions.
+        group_id: the owning group; -1 for the process's own.
+
+    Raises:
+        OSError: the file was not replaced; the old file is unchanged.
+    """
+    temporary = f"{staging.name}.{os.urandom(4).hex()}.tmp"
+    try:
+        written = _write(temporary, staging.folder, chunks, mode, group_id)
+        os.replace(
+            temporary, staging.name, src_dir_fd=staging.folder.descriptor, dst_dir_fd=staging.directory.descriptor
+        )
+    except BaseException:
+        with contextlib.suppress(OSError):
+            staging.folder.unlink(temporary)
+        raise
+    staging.directory.sync()
+    return written
 
 
 def file_holds(path: Path, chunks: Iterable[bytes], mode: int = 0o644, group: str = "") -> bool:
     """Tell whether a file of ours has exactly this content, these permissions and, if one is named, this group."""
     try:
-        with open_regular(path) as file:
+        with open_path(path) as (directory, name), open_regular(name, os.O_NOFOLLOW, directory.descriptor) as file:
             status = os.fstat(file.fileno())
-            check_made_by_us(path, status)
+            check_made_by_us(path, status, directory.descriptor)
             if stat.S_IMODE(status.st_mode) != mode or _group_id(group) not in (-1, status.st_gid):
                 return False
             return all(file.read(len(chunk)) == chunk for chunk in chunks) and not file.read(1)
@@ -115,24 +126,23 @@ def remove_leftovers(path: Path) -> None:
     Raises:
         OutputError: its directory cannot be written.
     """
-    real = resolve_links(path)
     try:
-        with open_staging(real.parent) as staging:
-            _remove_leftovers(staging.folder, real.name)
+        with open_staging(path) as staging:
+            _remove_leftovers(staging)
     except OSError as error:
-        raise OutputError(f"cannot write into the directory {str(path.parent)!r}: {error.strerror}") from error
+        raise _unwritable(path, error) from error
 
 
-def _lock_of(path: Path) -> FileLock:
-    return FileLock(path.parent / STAGING / f"{path.name}.lock")
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"cannot write into the directory {str(path.parent)!r}: {error.strerror}")
 
 
-def _remove_leftovers(folder: int, name: str) -> None:
+def _remove_leftovers(staging: Staging) -> None:
     """Remove the leftovers of killed processes for this file only."""
-    ours = re.compile(re.escape(name) + r"\.[0-9a-f]{8}\.tmp")
-    for leftover in filter(ours.fullmatch, os.listdir(folder)):
+    ours = re.compile(re.escape(staging.name) + r"\.[0-9a-f]{8}\.tmp")
+    for leftover in filter(ours.fullmatch, staging.folder.names()):
         with contextlib.suppress(OSError):
-            os.unlink(leftover, dir_fd=folder)
+            staging.folder.unlink(leftover)
 
 
 def _group_id(group: str) -> int:
@@ -144,8 +154,8 @@ def _group_id(group: str) -> int:
         raise OutputError(f"there is no group {group!r} to give the file to") from error
 
 
-def _write(name: str, folder: int, chunks: Iterable[bytes], mode: int, group_id: int) -> os.stat_result:
-    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+def _write(name: str, folder: OpenDirectory, chunks: Iterable[bytes], mode: int, group_id: int) -> os.stat_result:
+    descriptor = folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         for chunk in chunks:
             rest = memoryview(chunk)

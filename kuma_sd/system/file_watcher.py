@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.option_types import show_duration
 from kuma_sd.core.regular_file import read_regular
+from kuma_sd.system.directories import real_path
 
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver, ObservedWatch
@@ -255,11 +256,11 @@ class _Directories:
 
 def _directories_of(paths: Iterable[Path], under: Iterable[Path]) -> set[_Watched]:
     """Return the directories in which changes of these files show: that of each name, and that of its link's target."""
-    roots = {root for root in (Path(os.path.realpath(directory)) for directory in under) if _is_directory(root)}
+    roots = {root for root in (Path(real_path(directory)) for directory in under) if _is_directory(root)}
     directories = {
-        _nearest(Path(os.path.realpath(directory)))
+        _nearest(Path(real_path(directory)))
         for path in paths
-        for directory in (path.parent, Path(os.path.realpath(path)).parent)
+        for directory in (path.parent, Path(real_path(path)).parent)
     }
     return {_watched(directory, roots) for directory in directories}
 

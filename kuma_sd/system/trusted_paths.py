@@ -1,4 +1,6 @@
-"""Decide whether what is at a path may be believed, followed or written into, or whether another user can have made it.
+"""Decide whether what was opened may be believed, followed or written into, or whether another user can have made it.
+
+Only what is open is judged: a path may lead elsewhere a moment later.
 
 The rules are those of OpenSSH's StrictModes and of sudo. What belongs to root or to the daemon's user is trusted, if
 nobody else may write it. For data the owner of the file decides, not who may write its directory: volumes of containers
@@ -10,16 +12,11 @@ import errno
 import os
 import shlex
 import stat
-from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
-
-from kuma_sd.core.regular_file import open_regular
-
-MOST_LINKS = 40
-"""Maximum number of symbolic links, as in the kernel (path_resolution(7))."""
 
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 _ROOT = 0
 """The number of the user root, and of its group."""
@@ -61,61 +58,96 @@ def check_owner(path: Path, status: os.stat_result) -> None:
         raise UntrustedError(f"{str(path)!r} belongs to another user (uid {status.st_uid})")
 
 
-def check_writers(path: Path, status: os.stat_result) -> None:
+def check_writers(path: Path, descriptor: int) -> None:
     """Reject what other users than root and its owner may write.
 
     Args:
         path: where it is, for the message.
-        status: the status of what was opened there.
+        descriptor: a descriptor of it.
 
     Raises:
         UntrustedError: others may write it.
     """
+    status = os.fstat(descriptor)
     # Whoever is in root's group may do anything anyway, and in many containers it is ours alone.
-    allowed = stat.S_IWGRP if status.st_gid == _ROOT else 0
-    if status.st_mode & OTHERS_MAY_WRITE & ~allowed:
+    is_roots_group = status.st_gid == _ROOT and not _has_access_list(descriptor)
+    if status.st_mode & OTHERS_MAY_WRITE & ~(stat.S_IWGRP if is_roots_group else 0):
         command = f"chmod go-w {shlex.quote(str(path))}"
         raise UntrustedError(f"{str(path)!r} can be written by other users; run: {command}")
 
 
-def check_made_by_us(path: Path, status: os.stat_result) -> None:
+def check_replaceable(directory: Path, descriptor: int, found: os.stat_result) -> None:
+    """Reject what other users could replace, because they may write the directory that it is in.
+
+    Args:
+        directory: the path of the directory, for the message.
+        descriptor: a descriptor of the directory.
+        found: the status of what is in it.
+
+    Raises:
+        UntrustedError: others may write the directory, or it belongs to another user.
+    """
+    around = os.fstat(descriptor)
+    check_owner(directory, around)
+    # With the sticky bit nobody else can replace a directory of ours. A file or link may be there before ours.
+    if not (around.st_mode & stat.S_ISVTX and stat.S_ISDIR(found.st_mode)):
+        check_writers(directory, descriptor)
+
+
+def check_made_by_us(path: Path, status: os.stat_result, directory: int) -> None:
     """Reject a file or directory that neither root nor we have made.
 
     Unlike `check_owner()` this allows for file systems that show another owner of all that we make, like NFS that maps
     all users to one. To find that out, a file is made beside it for a moment.
 
+    Args:
+        path: where it is, for the message.
+        status: the status of what was opened there.
+        directory: a descriptor of the directory that it is in, or of itself.
+
     Raises:
         UntrustedError: another user has made it.
     """
-    if status.st_uid != _owner_of_new_files(path, status):
+    if status.st_uid != _owner_of_new_files(status, directory):
         check_owner(path, status)
 
 
-def open_trusted(path: Path) -> BinaryIO:
-    """Open a regular file that root or we have made, and that nobody else may write, except a group that we let.
+def check_content(path: Path, status: os.stat_result, directory: int) -> None:
+    """Reject a file unless root or we have made it, and nobody else may write it, except a group that we let.
+
+    Args:
+        path: where it is, for the message.
+        status: the status of what was opened there.
+        directory: a descriptor of the directory that it is in.
 
     Raises:
-        FileNotFoundError: there is no file.
-        UntrustedError: another user can have written it, or the link that leads to it.
-        OSError: it cannot be opened, or is not a regular file.
+        UntrustedError: another user can have written it.
     """
-    real = follow_links(path)
-    file = open_regular(real, os.O_NOFOLLOW)
-    try:
-        _check_content(real, os.fstat(file.fileno()))
-    except BaseException:
-        file.close()
-        raise
-    return file
+    check_made_by_us(path, status, directory)
+    # A group may write it if the owner, which is us or root, lets it.
+    if status.st_mode & stat.S_IWOTH & ~_open_to_others(os.fstat(directory)):
+        raise UntrustedError(f"{str(path)!r} can be written by every user")
 
 
-def is_trusted(path: Path) -> bool:
-    """Tell whether there is a regular file of root or of us. Nothing is written to find that out."""
-    try:
-        status = follow_links(path).lstat()
-    except OSError:
-        return False
-    return stat.S_ISREG(status.st_mode) and status.st_uid in trusted_owners()
+def check_link(link: Path, target: Path, status: os.stat_result, around: os.stat_result) -> None:
+    """Reject a symbolic link that another user can have made.
+
+    Args:
+        link: where it is, for the message.
+        target: where it leads.
+        status: its status.
+        around: the status of the directory that it is in.
+
+    Raises:
+        UntrustedError: another user can have made it.
+    """
+    for path, owner in ((link, status.st_uid), (link.parent, around.st_uid)):
+        if owner not in trusted_owners():
+            what = "is a symbolic link that" if path == link else f"has the symbolic link {link.name!r} in it, and"
+            raise UntrustedError(
+                f"{str(path)!r} {what} belongs to another user (uid {owner}), who could lead us anywhere; remove the "
+                f"link, or, if it is meant, set the path to where it leads: {str(link.parent / target)!r}"
+            )
 
 
 def is_readable_by_all(path: Path) -> bool:
@@ -128,38 +160,8 @@ def is_readable_by_all(path: Path) -> bool:
     return stat.S_ISREG(status.st_mode) and bool(status.st_mode & stat.S_IROTH)
 
 
-def follow_links(path: Path) -> Path:
-    """Return where a path leads, if no other user can have made a link in it.
-
-    Raises:
-        UntrustedError: another user can have made a link.
-        OSError: the links cannot be followed.
-    """
-    real = Path("/")
-    for place, is_link in _passed(path):
-        if is_link:
-            _check_link(place)
-        real = place
-    return real
-
-
-def check_directories(path: Path) -> None:
-    """Reject a path if others may write a directory through which it leads, and so replace what is there.
-
-    Raises:
-        UntrustedError: others may write one, or it belongs to another user.
-        OSError: a directory cannot be found.
-    """
-    for place, _ in _passed(path):
-        around = place.parent.stat()
-        check_owner(place.parent, around)
-        # With the sticky bit nobody else can replace a directory of ours. A file or link may be there before ours.
-        if not (around.st_mode & stat.S_ISVTX and stat.S_ISDIR(place.lstat().st_mode)):
-            check_writers(place.parent, around)
-
-
 def keep_private(path: Path, folder: int, around: os.stat_result) -> None:
-    """Reject a folder that users may write who cannot write the directory that it is in; close one of ours to them.
+    """Reject a folder that users may write who cannot write the directory that it is in; close one of ours to others.
 
     Args:
         path: its path, for the message.
@@ -168,25 +170,36 @@ def keep_private(path: Path, folder: int, around: os.stat_result) -> None:
 
     Raises:
         UntrustedError: others may write it.
-        OSError: it cannot be closed to others.
     """
-    owner = os.fstat(folder).st_uid
-    if owner not in trusted_owners(around):
-        raise UntrustedError(
-            f"{str(path)!r} belongs to another user (uid {owner}), who could decide what is published; "
-            "remove it, or write into a directory of your own"
-        )
-    if owner == os.geteuid() and os.fstat(folder).st_mode & OTHERS_MAY_WRITE:
-        os.fchmod(folder, 0o700)
+    status = os.fstat(folder)
+    if status.st_uid not in trusted_owners(around):
+        check_can_be_private(path, status)
+    if status.st_uid == os.geteuid() and status.st_mode & _OTHERS:
+        # Some file systems show the same permissions for everything.
+        with contextlib.suppress(OSError):
+            os.fchmod(folder, 0o700)
     if os.fstat(folder).st_mode & OTHERS_MAY_WRITE & ~_open_to_others(around):
         raise UntrustedError(f"others may write {str(path)!r}, and could decide what is published; remove it")
 
 
-def _check_content(path: Path, status: os.stat_result) -> None:
-    check_made_by_us(path, status)
-    # A group may write it if the owner, which is us or root, lets it.
-    if status.st_mode & stat.S_IWOTH & ~_open_to_others(path.parent.stat()):
-        raise UntrustedError(f"{str(path)!r} can be written by every user")
+def check_can_be_private(path: Path, status: os.stat_result) -> None:
+    """Reject what is no folder of ours, with what to do about it.
+
+    Args:
+        path: where it is, for the message.
+        status: its status.
+
+    Raises:
+        UntrustedError: it belongs to another user, or is no directory.
+    """
+    name, us = shlex.quote(str(path)), os.geteuid()
+    if not stat.S_ISDIR(status.st_mode):
+        raise UntrustedError(f"{str(path)!r} is no directory, and belongs to uid {status.st_uid}; remove it: rm {name}")
+    if status.st_uid != us:
+        raise UntrustedError(
+            f"{str(path)!r} belongs to another user (uid {status.st_uid}), who could decide what is published; if "
+            f"kuma-sd ran as that user before, run: chown -R {us} {name}; otherwise remove it: rm -r {name}"
+        )
 
 
 def _open_to_others(around: os.stat_result) -> int:
@@ -197,51 +210,27 @@ def _open_to_others(around: os.stat_result) -> int:
     return 0 if around.st_mode & stat.S_ISVTX else around.st_mode
 
 
-def _passed(path: Path) -> Iterator[tuple[Path, bool]]:
-    """Yield what a path leads through, as the kernel follows it, and whether that is a link; where it leads last."""
-    here, rest, links = Path("/"), list(reversed(path.absolute().parts[1:])), 0
-    while rest:
-        part = rest.pop()
-        if part == "..":
-            here = here.parent
-            continue
-        is_link = (here / part).is_symlink()
-        yield here / part, is_link
-        if not is_link:
-            here /= part
-            continue
-        links += 1
-        if links > MOST_LINKS:
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        target = (here / part).readlink()
-        here = Path("/") if target.is_absolute() else here
-        rest += reversed([part for part in target.parts if part != "/"])
-    yield here, False
+def _has_access_list(descriptor: int) -> bool:
+    """Tell whether an access control list says who else may write; then the group's permissions are its mask (acl(5)).
+
+    Of a file system without such lists, the permissions say it all.
+    """
+    try:
+        # By this path, because a descriptor of O_PATH has no attributes.
+        return "system.posix_acl_access" in os.listxattr(f"/proc/self/fd/{descriptor}")
+    except OSError as error:
+        return error.errno != errno.EOPNOTSUPP
 
 
-def _check_link(link: Path) -> None:
-    for path in (link, link.parent):
-        owner = path.lstat().st_uid
-        if owner not in trusted_owners():
-            what = "is a symbolic link that" if path == link else f"has the symbolic link {link.name!r} in it, and"
-            raise UntrustedError(
-                f"{str(path)!r} {what} belongs to another user (uid {owner}), who could lead us anywhere; "
-                f"set the path to where it leads: {os.path.realpath(link)!r}"
-            )
-
-
-def _owner_of_new_files(path: Path, status: os.stat_result) -> int | None:
+def _owner_of_new_files(status: os.stat_result, directory: int) -> int | None:
     """Return who owns what we make on the same file system; None if that is who we are, or cannot be found out."""
     if status.st_uid in trusted_owners():
         return None
-    directory = path if stat.S_ISDIR(status.st_mode) else path.parent
     name = f".kuma-sd.{os.urandom(4).hex()}.tmp"
     with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-        inside = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        stack.callback(os.close, inside)
-        made = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=inside)
+        made = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=directory)
         stack.callback(os.close, made)
-        os.unlink(name, dir_fd=inside)
+        os.unlink(name, dir_fd=directory)
         if os.fstat(made).st_dev == status.st_dev:
             return os.fstat(made).st_uid
     return None

@@ -138,8 +138,8 @@ def test_one_change_writes_one_part_and_opens_no_other(tmp_path: Path) -> None:
         after = states(tmp_path)
         part = Path(output.explain(changed)[0]).parent.name
         assert [name for name in before if before[name] != after[name]] == [part]
-        # And the directory above, in which the lock is.
-        assert {path.parts[:1] for path in opened} == {(part,), ()}
+        # And the directory above, with the lock in its folder.
+        assert {path.parts[:1] for path in opened} == {(part,), (), (".kuma-sd",)}
         with opened_below(tmp_path) as opened:
             output.publish(publication(*GROUPS[:5], changed, *GROUPS[6:], received=2.0))
         assert opened == []

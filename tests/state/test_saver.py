@@ -194,6 +194,8 @@ class TestAControlPlaneThatIsRemoved:
         state.save(good("a"))
         end(state)
         assert found(tmp_path).last_good == (good("a"),)
+        # What it was when it was removed is outdated.
+        assert files_in(tmp_path) == ["east.snapshot"]
 
 
 def test_files_of_others_are_not_touched(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

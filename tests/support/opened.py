@@ -1,6 +1,7 @@
 """Which files this process opens, whoever of it does."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,20 @@ def opened_below(directory: Path) -> Iterator[list[Path]]:
     """Yield the paths that are opened below a directory until the block ends, relative to it."""
     listener = directory, list[Path]()
     _listening.append(listener)
+    plain = os.open
+
+    def noting(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        descriptor = plain(path, flags, mode, dir_fd=dir_fd)
+        if dir_fd is not None:
+            # The hook sees the name alone, not the directory.
+            _note("open", (str(Path(f"/proc/self/fd/{descriptor}").readlink()),))
+        return descriptor
+
+    os.open = noting
     try:
         yield listener[1]
     finally:
+        os.open = plain
         _listening.remove(listener)
 
 

@@ -1,16 +1,34 @@
+import contextlib
 import errno
 import fcntl
+import itertools
 import os
 import stat
+from functools import partial
 from pathlib import Path
 
 import pytest
+from swapping import interrupted_at
 
+from kuma_sd.system.directories import open_directory
 from kuma_sd.system.file_lock import FileLock, LockedError
 
 
+class Lock:
+    """A lock at a path."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = FileLock()
+        self.release = self._lock.release
+
+    def acquire(self) -> bool:
+        with open_directory(self._path.parent) as directory:
+            return self._lock.acquire(directory, self._path.name)
+
+
 def test_only_one_has_it_until_it_is_released(tmp_path: Path) -> None:
-    first, second = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
+    first, second = Lock(tmp_path / "lock"), Lock(tmp_path / "lock")
     assert first.acquire()
     assert not first.acquire()
     with pytest.raises(LockedError):
@@ -21,7 +39,7 @@ def test_only_one_has_it_until_it_is_released(tmp_path: Path) -> None:
 
 
 def test_it_is_taken_anew_when_its_file_was_removed(tmp_path: Path) -> None:
-    lock = FileLock(tmp_path / "lock")
+    lock = Lock(tmp_path / "lock")
     lock.acquire()
     (tmp_path / "lock").unlink()
     assert lock.acquire()
@@ -30,19 +48,10 @@ def test_it_is_taken_anew_when_its_file_was_removed(tmp_path: Path) -> None:
 
 def test_nobody_else_may_open_its_file(tmp_path: Path) -> None:
     (tmp_path / "lock").touch(0o644)
-    lock = FileLock(tmp_path / "lock")
+    lock = Lock(tmp_path / "lock")
     lock.acquire()
     lock.release()
     assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == 0o600
-
-
-def test_it_is_found_by_a_descriptor_of_its_directory(tmp_path: Path) -> None:
-    directory = os.open(tmp_path, os.O_PATH)
-    lock = FileLock(Path("/nowhere/lock"))
-    assert lock.acquire(directory)
-    lock.release()
-    os.close(directory)
-    assert (tmp_path / "lock").is_file()
 
 
 @pytest.mark.parametrize("reason", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
@@ -54,7 +63,7 @@ def test_a_file_system_without_locks_is_said_once_and_does_without(
         raise OSError(reason, os.strerror(reason))
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    lock = FileLock(tmp_path / "lock")
+    lock = Lock(tmp_path / "lock")
     assert lock.acquire()
     (tmp_path / "lock").unlink()
     assert lock.acquire()
@@ -65,7 +74,7 @@ def test_a_file_system_without_locks_is_said_once_and_does_without(
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError) as caught:  # noqa: PT011 (its number says it)
-        FileLock(tmp_path / "lock").acquire()
+        Lock(tmp_path / "lock").acquire()
     assert caught.value.errno == errno.ELOOP
     assert not (tmp_path / "elsewhere").exists()
 
@@ -73,7 +82,7 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
 def test_a_pipe_in_its_place_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "lock")
     with pytest.raises(OSError, match="is no regular file"):
-        FileLock(tmp_path / "lock").acquire()
+        Lock(tmp_path / "lock").acquire()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving files to others needs root")
@@ -91,7 +100,7 @@ def test_what_another_user_put_in_its_place_keeps_nobody_from_going_on(
     os.chown(path, 12345, 12345, follow_symlinks=False)
     theirs = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     fcntl.flock(theirs, fcntl.LOCK_EX)
-    lock = FileLock(path)
+    lock = Lock(path)
     assert lock.acquire()
     assert not lock.acquire()
     lock.release()
@@ -108,5 +117,32 @@ def test_a_lock_of_who_owns_the_directory_is_honoured(tmp_path: Path) -> None:
     theirs = os.open(tmp_path / "lock", os.O_RDONLY)
     fcntl.flock(theirs, fcntl.LOCK_EX)
     with pytest.raises(LockedError):
-        FileLock(tmp_path / "lock").acquire()
+        Lock(tmp_path / "lock").acquire()
     os.close(theirs)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files to others needs root")
+def test_a_lock_that_another_user_makes_at_the_last_moment_keeps_nobody_from_going_on(tmp_path: Path) -> None:
+    """Whatever lies between looking for the file and opening it."""
+    for number in itertools.count():
+        path = tmp_path / str(number) / "lock"
+        path.parent.mkdir()
+        theirs = path.parent / "theirs"
+        theirs.touch()
+        theirs.chmod(0o666)
+        os.chown(theirs, 12345, 12345)
+        lock = Lock(path)
+        with theirs.open() as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            with interrupted_at(number, partial(put, theirs, path)) as was_reached:
+                assert lock.acquire()
+        lock.release()
+        if not was_reached():
+            break
+    assert number > 1
+
+
+def put(file: Path, path: Path) -> None:
+    """Give a file another name, unless there is a file of that name."""
+    with contextlib.suppress(FileExistsError):
+        path.hardlink_to(file)

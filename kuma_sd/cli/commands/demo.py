@@ -174,12 +174,13 @@ def _claimed(directory: Path) -> Iterator[None]:
         ConfigError: it cannot be made or written, or another demo runs in it.
     """
     # Late, so that help needs none of it.
+    from kuma_sd.system.directories import open_directory  # noqa: PLC0415
     from kuma_sd.system.file_lock import FileLock, LockedError  # noqa: PLC0415
 
-    lock = FileLock(directory / "demo.lock")
+    lock = FileLock()
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        with open_directory(directory, 0o755) as opened:
+            lock.acquire(opened, "demo.lock")
     except LockedError as error:
         raise ConfigError(
             f"another demo runs in the directory '{directory}'; stop it, or give this one another: --directory PATH"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
-from kuma_sd.system.directories import make_directories
+from kuma_sd.system.directories import OpenDirectory, open_path
 from kuma_sd.system.trusted_paths import trusted_owners
 from kuma_sd.web.client import check_length
 from kuma_sd.web.paths import lane_of
@@ -51,11 +51,11 @@ class ControlSocket:
         """Start to listen. If that fails, log it; the daemon continues without a control socket."""
         try:
             check_length(self._path)
-            bound = self._bound()
+            bound, made = self._bound()
         except (KumaSDError, OSError) as error:
             self._say(getattr(error, "strerror", "") or str(error))
             return
-        self._listening = _Listening(self._path, Serving(bound, self._application, LIMITS, lane_of=lane_of))
+        self._listening = _Listening(self._path, made, Serving(bound, self._application, LIMITS, lane_of=lane_of))
         if self._failing:
             _log.info("listening at the control socket again", path=self._path)
         self._failing = ""
@@ -96,40 +96,49 @@ class ControlSocket:
             )
         self._failing = failing
 
-    def _bound(self) -> socket.socket:
-        make_directories(self._path.parent)
-        if os.geteuid() and self._path.parent.stat().st_uid not in trusted_owners():
-            raise KumaSDError(f"the directory of the control socket {str(self._path)!r} belongs to another user")
-        self._make_room()
-        bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            # bind() takes these over. Afterwards, what is at the path may be a link that another user put there.
-            os.fchmod(bound.fileno(), 0o600)
-            bound.bind(str(self._path))
-            # Listen before renaming: another process would take a socket that does not listen for a stale one.
-            bound.listen(LIMITS.connections)
-        except BaseException:
-            bound.close()
-            raise
-        return bound
+    def _bound(self) -> tuple[socket.socket, os.stat_result]:
+        with open_path(self._path, make=True) as (directory, name):
+            if os.geteuid() and directory.status().st_uid not in trusted_owners():
+                raise KumaSDError(f"the directory of the control socket {str(self._path)!r} belongs to another user")
+            self._make_room(directory, name)
+            bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                # bind() takes these over. Afterwards, what is at the path may be a link that another user put there.
+                os.fchmod(bound.fileno(), 0o600)
+                bound.bind(_address(directory, name))
+                # Listen before renaming: another process would take a socket that does not listen for a stale one.
+                bound.listen(LIMITS.connections)
+                return bound, directory.status_of(name)
+            except BaseException:
+                bound.close()
+                raise
 
-    def _make_room(self) -> None:
+    def _make_room(self, directory: OpenDirectory, name: str) -> None:
         """Remove the stale socket of a dead process; raise an error if its process is alive."""
         try:
-            if not stat.S_ISSOCK(self._path.lstat().st_mode):
-                raise KumaSDError(f"the control socket cannot be made: {str(self._path)!r} is there and is none")
+            status = directory.status_of(name)
+            if not stat.S_ISSOCK(status.st_mode) or status.st_uid not in trusted_owners(directory.status()):
+                raise KumaSDError(
+                    f"what is at {str(self._path)!r} is no socket of kuma-sd, and belongs to uid {status.st_uid}; "
+                    "remove it, or set control-socket to a path in a directory of your own"
+                )
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
                 # A full queue also shows that the process is alive.
                 probe.setblocking(False)  # noqa: FBT003 (its only argument)
-                probe.connect(str(self._path))
+                probe.connect(_address(directory, name))
         except FileNotFoundError:
             return
         except ConnectionRefusedError:
-            self._path.unlink(missing_ok=True)
+            directory.unlink(name)
             return
         except BlockingIOError:
             pass
         raise KumaSDError(f"another kuma-sd listens at the control socket {str(self._path)!r}")
+
+
+def _address(directory: OpenDirectory, name: str) -> str:
+    """Return the address of a socket in a directory, whatever the directory's path leads to by now."""
+    return f"/proc/self/fd/{directory.descriptor}/{name}"
 
 
 class _Listening:
@@ -137,12 +146,13 @@ class _Listening:
 
     Args:
         path: the path of the new socket.
+        made: its status.
         serving: its server.
     """
 
-    def __init__(self, path: Path, serving: Serving) -> None:
+    def __init__(self, path: Path, made: os.stat_result, serving: Serving) -> None:
         self._path = path
-        self._made = path.lstat()
+        self._made = made
         self._serving = serving
         self._thread: threading.Thread | None = None
 
@@ -154,10 +164,10 @@ class _Listening:
 
     def end(self) -> None:
         """Remove the socket, unless another process has replaced it, and stop serving."""
-        if self.is_at(self._path):
-            # A removal by others at the same time does no harm; the next start replaces a stale socket.
-            with contextlib.suppress(OSError):
-                self._path.unlink()
+        # A removal by others at the same time does no harm; the next start replaces a stale socket.
+        with contextlib.suppress(OSError), open_path(self._path) as (directory, name):
+            if os.path.samestat(directory.status_of(name), self._made):
+                directory.unlink(name)
         self._serving.close()
         if self._thread:
             self._thread.join()
@@ -167,6 +177,7 @@ class _Listening:
     def is_at(self, path: Path) -> bool:
         """Tell whether a path still leads to this socket."""
         try:
-            return os.path.samestat(path.lstat(), self._made)
+            with open_path(path) as (directory, name):
+                return os.path.samestat(directory.status_of(name), self._made)
         except OSError:
             return False

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from kuma_sd import UNREADABLE, Logger, read_regular, replace_file
+from kuma_sd import UNREADABLE, Logger, open_trusted, replace_file
 from kuma_sd_bundled.file_sd.parts import MOST_PARTS
 
 _log = Logger(__name__)
@@ -147,7 +147,8 @@ class PartCounts:
 
 def _read(path: Path) -> _Record | None:
     try:
-        return msgspec.json.decode(read_regular(path, LARGEST_RECORD), type=_Record)
+        with open_trusted(path) as file:
+            return msgspec.json.decode(file.read(LARGEST_RECORD), type=_Record)
     except FileNotFoundError:
         return None
     except (OSError, *UNREADABLE) as error:

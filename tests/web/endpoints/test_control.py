@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from os_reasons import NOT_A_DIRECTORY, PERMISSION_DENIED
+from swapping import Swapped, needs_root, swapped_at_each_call
 from waiting import eventually
 
 from kuma_sd import KumaSDError
@@ -236,7 +237,7 @@ def test_closing_leaves_the_socket_of_a_successor_alone(tmp_path: Path, serving:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("file", "'{path}' is there and is none"),
+        ("file", "what is at '{path}' is no socket of kuma-sd, and belongs to uid"),
         ("file/control.sock", f'path={{path}} reason="{NOT_A_DIRECTORY}"'),
         ("x" * 200, "longer than the 107 bytes that a unix socket can have: '{path}'; set control-socket to a shorter"),
     ],
@@ -250,6 +251,33 @@ def test_a_path_that_will_not_do_is_said_once_and_the_daemon_goes_on(
     assert reason.format(path=tmp_path / name) in caplog.text
     assert caplog.text.count("\n") == 1
     assert (tmp_path / "file").read_text() == "precious"
+
+
+@needs_root
+def test_a_socket_of_another_user_stays_and_is_said_with_what_to_do(
+    tmp_path: Path, serving: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as theirs:
+        theirs.bind(str(path))
+        theirs.listen()
+        os.chown(path, 65534, 65534)
+        threads = serving(path)
+        assert threads.stop(timeout=5) == []
+    assert f"what is at '{path}' is no socket of kuma-sd, and belongs to uid 65534; remove it, or set" in caplog.text
+    assert path.is_socket()
+
+
+@needs_root
+def test_no_socket_is_made_behind_a_link_that_a_stranger_puts_into_the_path_at_any_moment(tmp_path: Path) -> None:
+    def listen(place: Swapped) -> None:
+        control = ControlSocket(place.path / "control.sock", lambda _environment, _start: [])
+        control.close()
+        control.start()
+        control.run()
+
+    for place in swapped_at_each_call(tmp_path, listen):
+        assert list(place.foreign.iterdir()) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become others")

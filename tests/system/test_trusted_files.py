@@ -1,11 +1,13 @@
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from kuma_sd.system.trusted_paths import UntrustedError, check_directories, is_trusted, open_trusted
+from kuma_sd.system.trusted_files import is_trusted, open_code, open_trusted
+from kuma_sd.system.trusted_paths import UntrustedError
 
 STRANGER = 12345
 """A user that is neither root nor us."""
@@ -81,7 +83,7 @@ def test_what_we_make_on_a_file_system_that_shows_it_as_of_another_user_is_belie
     program = """
 import ctypes, os, sys
 from pathlib import Path
-from kuma_sd.system.trusted_paths import open_trusted
+from kuma_sd.system.trusted_files import open_trusted
 path = Path(sys.argv[1])
 ctypes.CDLL(None).setfsuid(12345)
 assert (os.geteuid(), path.stat().st_uid) == (0, 12345)
@@ -110,7 +112,7 @@ def test_every_directory_above_counts(tmp_path: Path) -> None:
     opened = made(tmp_path / "open", 0o777)
     inner = made(opened / "inner", 0o755)
     with pytest.raises(UntrustedError, match=f"'{opened}' can be written by other users; run: chmod go-w {opened}"):
-        check_directories(written(inner / "file"))
+        open_code(written(inner / "file")).close()
 
 
 def test_the_directories_of_a_link_on_the_way_count(tmp_path: Path) -> None:
@@ -118,33 +120,50 @@ def test_the_directories_of_a_link_on_the_way_count(tmp_path: Path) -> None:
     written(safe / "file")
     (opened / "link").symlink_to(safe)
     (safe / "way").symlink_to(opened / "link")
-    check_directories(safe / "file")
+    open_code(safe / "file").close()
     with pytest.raises(UntrustedError, match=f"'{opened}' can be written by other users"):
-        check_directories(safe / "way" / "file")
+        open_code(safe / "way" / "file").close()
 
 
 def test_a_directory_of_ours_in_one_with_a_sticky_bit_cannot_be_replaced(tmp_path: Path) -> None:
     sticky = made(tmp_path / "sticky", 0o1777)
     inner = made(sticky / "inner", 0o755)
-    check_directories(written(inner / "file"))
+    open_code(written(inner / "file")).close()
     with pytest.raises(UntrustedError, match=f"'{sticky}' can be written by other users"):
-        check_directories(written(sticky / "file"))
+        open_code(written(sticky / "file")).close()
     (sticky / "link").symlink_to(inner)
     with pytest.raises(UntrustedError, match=f"'{sticky}' can be written by other users"):
-        check_directories(sticky / "link" / "file")
+        open_code(sticky / "link" / "file").close()
 
 
 @needs_root
 def test_a_directory_above_that_belongs_to_another_user_is_refused(tmp_path: Path) -> None:
     inner = made(made(tmp_path / "theirs", 0o755, STRANGER) / "inner", 0o755)
     with pytest.raises(UntrustedError, match=rf"'{tmp_path}/theirs' belongs to another user \(uid {STRANGER}\)"):
-        check_directories(written(inner / "file"))
+        open_code(written(inner / "file")).close()
 
 
 @needs_root
 def test_a_directory_that_the_group_of_root_may_write_is_trusted_as_in_containers(tmp_path: Path) -> None:
     inner = made(made(tmp_path / "app", 0o775, group=0) / "inner", 0o775, group=0)
-    check_directories(written(inner / "file"))
+    open_code(written(inner / "file")).close()
     os.chown(tmp_path / "app", -1, STRANGER)
     with pytest.raises(UntrustedError, match="can be written by other users"):
-        check_directories(inner / "file")
+        open_code(inner / "file").close()
+
+
+@needs_root
+@pytest.mark.parametrize("place", ["file", "."])
+def test_an_access_list_that_lets_others_write_is_seen_although_the_group_is_roots(tmp_path: Path, place: str) -> None:
+    path = written(tmp_path / "file")
+    tmp_path.chmod(0o755)
+    open_code(path).close()
+    # user::rwx, user:12345:rwx, group::r-x, mask::rwx, other::r-x (acl(5)); each entry is a tag, permissions and an id.
+    entries = [(1, 7, -1), (2, 7, 12345), (4, 5, -1), (16, 7, -1), (32, 5, -1)]
+    content = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(tmp_path / place, "system.posix_acl_access", content)
+    except OSError:
+        pytest.skip("no access lists on this file system")
+    with pytest.raises(UntrustedError, match="can be written by other users; run: chmod go-w"):
+        open_code(path)
