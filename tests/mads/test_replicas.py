@@ -55,8 +55,10 @@ def relay(peer: socket.socket, address: str) -> None:
     with socket.create_connection((host, int(port))) as other:
 
         def answer() -> None:
-            while data := other.recv(65536):
-                peer.sendall(data)
+            # Either side may hang up at any moment.
+            with contextlib.suppress(OSError):
+                while data := other.recv(65536):
+                    peer.sendall(data)
 
         with in_background(answer, lambda: other.shutdown(socket.SHUT_RDWR)):
             while data := peer.recv(65536):
