@@ -1,118 +1,29 @@
 """Cases in which targets were lost, with the daemon as a process; every file it wrote meanwhile is looked at."""
 
-import contextlib
 import json
+import os
 import shutil
 import signal
+import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from background import in_background
-from daemon_process import kuma_sd
-from own_port import own_port
+from http_server import http_server
 from processes import Process
+from stage import MANY, Kuma, Stage, serving
 from waiting import eventually
 
+from kuma_sd.mads.codecs.v1 import TYPE_URL
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
-
-MANY = [f"web-{number:02}" for number in range(20)]
-
-MOVABLE_CLOCK = """
-import time
-_real = time.time
-time.time = lambda: _real() + float(open({path!r}).read())
-"""
-"""What gives a program a wall clock that is ahead by the seconds in a file; Python loads it before the program."""
-
-
-class Stage:
-    """A daemon with a file of settings, and what it published."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.path = directory / "published/targets.json"
-        self.config = directory / "kuma-sd.conf"
-        self.state = directory / "state"
-        self.environment: dict[str, str] = {}
-
-    def settings(self, *addresses: str, **options: str) -> None:
-        """Write the settings in one step."""
-        lines = ["[kuma-sd]", "cp-address =", *(f"    {address}" for address in addresses)]
-        lines += [f"{name.replace('_', '-')} = {value}" for name, value in options.items()]
-        fresh = self.directory / "kuma-sd.new"
-        fresh.write_text("\n".join([*lines, "[file_sd]", f"path = {self.path}", ""]))
-        fresh.rename(self.config)
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[Process]:
-        """Run the daemon until the block ends."""
-        socket = f"{self.directory}/control.sock"
-        with kuma_sd(
-            "run", "-c", self.config, f"--state-dir={self.state}", f"--control-socket={socket}", **self.environment
-        ) as daemon:
-            yield daemon
-
-    def move_clock(self, seconds: float) -> None:
-        """Let the wall clock of the daemon be ahead by so many seconds, from now on or from its start."""
-        ahead, fresh = self.directory / "ahead", self.directory / "ahead.new"
-        fresh.write_text(str(seconds))
-        fresh.rename(ahead)
-        (self.directory / "sitecustomize.py").write_text(MOVABLE_CLOCK.format(path=str(ahead)))
-        self.environment["PYTHONPATH"] = str(self.directory)
-
-    def accept(self, *names: str) -> None:
-        """Release the held targets."""
-        with kuma_sd("accept", *names, KUMA_SD_CONTROL_SOCKET=f"{self.directory}/control.sock") as program:
-            assert program.wait() == 0
-
-    def reload(self, daemon: Process, *addresses: str, **options: str) -> None:
-        """Change the settings, and wait until they are taken."""
-        self.settings(*addresses, **options)
-        daemon.wait_for_line("new settings in effect")
-
-    def names(self) -> list[str]:
-        """Return what is published."""
-        if not self.path.exists():
-            return []
-        return sorted(group["labels"]["dataplane"] for group in json.loads(self.path.read_bytes()))
-
-    def becomes(self, *names: str) -> None:
-        """Wait until exactly these are published."""
-        eventually(lambda: self.names() == sorted(names), f"{len(names)} targets are published")
-
-    @contextlib.contextmanager
-    def never_without(self, *names: str) -> Iterator[None]:
-        """Look all the time that none of these is missing."""
-        ended, missing = threading.Event(), set[str]()
-
-        def look() -> None:
-            while not ended.wait(0.002):
-                missing.update(set(names) - set(self.names()))
-
-        with in_background(look, ended.set):
-            yield
-        assert missing == set()
-
-    @contextlib.contextmanager
-    def running_without_loss(self, *names: str) -> Iterator[Process]:
-        """Run the daemon, and look all the time that none of these is missing once they are published."""
-        with self.running() as daemon:
-            self.becomes(*names)
-            with self.never_without(*names):
-                yield daemon
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
     return Stage(tmp_path)
-
-
-def serving(*names: str) -> SimulatedControlPlane[World]:
-    """Return a control plane that can stop and come back at its port."""
-    dataplanes = [Dataplane(name, labels={"env": "prod", "team": "web"}) for name in names]
-    return SimulatedControlPlane(World(dataplanes), port=own_port(), refresh=0)
 
 
 @pytest.fixture
@@ -125,9 +36,6 @@ def east() -> Iterator[SimulatedControlPlane[World]]:
 def west() -> Iterator[SimulatedControlPlane[World]]:
     with serving("api-1", "api-2") as running:
         yield running
-
-
-Kuma = SimulatedControlPlane[World]
 
 
 def test_a_control_plane_that_gets_a_name_keeps_its_targets(stage: Stage, east: Kuma, west: Kuma) -> None:
@@ -335,50 +243,89 @@ def test_limits_that_become_too_small_at_a_reload_take_no_target(stage: Stage, e
             again.wait_for_line("connected")
 
 
-DAY = 24 * 3600
+def test_another_log_level_is_taken_at_a_reload(stage: Stage, east: Kuma) -> None:
+    stage.settings(east.url)
+    with stage.running() as daemon:
+        stage.becomes(*MANY)
+        stage.reload(daemon, east.url, log_level="debug")
+        east.world.add(Dataplane("web-new"))
+        daemon.wait_for_line("level=debug")
 
 
-@pytest.mark.parametrize("jump", [DAY, -DAY])
-def test_a_clock_that_jumps_by_a_day_takes_no_target(stage: Stage, east: Kuma, jump: float) -> None:
-    stage.settings(east.url, max_age="1h", guard_hold="1h")
-    stage.move_clock(0)
+def test_a_shorter_start_wait_is_taken_at_a_reload(stage: Stage, east: Kuma) -> None:
+    down = "west=grpc://127.0.0.1:1"
+    stage.settings(f"east={east.url}", down, start_wait="1h")
+    with stage.running() as daemon:
+        daemon.wait_for_line('msg="connected" control_plane=east')
+        daemon.wait_for_line("connection failed")
+        assert not stage.path.exists()
+        stage.settings(f"east={east.url}", down, start_wait="1s")
+        daemon.wait_for_line("reloaded the settings")
+        stage.becomes(*MANY)
+
+
+def test_a_few_targets_held_after_a_reconnect_are_no_warning_and_no_alert(stage: Stage, east: Kuma) -> None:
+    stage.settings(east.url, guard_hold="1h")
     with stage.running_without_loss(*MANY) as daemon:
         east.close()
         daemon.wait_for_line("connection failed")
-        stage.move_clock(jump)
-        # The pipeline looks at the time again for each of these.
-        for number in range(1, 4):
-            stage.reload(daemon, east.url, max_age="1h", guard_hold="1h", min_interval=f"{number}ms")
+        east.world.remove(MANY[0])
         east.start()
-        daemon.wait_for_line("connected")
-        east.world.add(Dataplane("web-new", labels={"env": "prod", "team": "web"}))
-        stage.becomes(*MANY, "web-new")
+        line = daemon.wait_for_line("targets vanished but stay")
+        metrics = stage.asked("/metrics")
+    assert "level=info" in line
+    assert 'guard_held_targets{control_plane="' in metrics
+    assert [line.split()[-1] for line in metrics.splitlines() if line.startswith(HELD_METRICS)] == ["0.0", "1.0"]
 
 
-@pytest.mark.parametrize("jump", [DAY, -DAY])
-def test_targets_expire_after_max_age_whatever_the_clock_says(stage: Stage, east: Kuma, jump: float) -> None:
-    stage.settings(east.url, max_age="2s")
-    stage.move_clock(0)
-    with stage.running() as daemon:
-        stage.becomes(*MANY)
-        stage.move_clock(jump)
-        east.close()
-        daemon.wait_for_line("not connected for longer than max-age; its targets were dropped")
-        stage.becomes()
+HELD_METRICS = ("kuma_sd_control_plane_guard_engaged{", "kuma_sd_control_plane_guard_held_targets{")
 
 
-@pytest.mark.parametrize("jump", [DAY, -DAY])
-def test_after_a_restart_max_age_counts_from_the_start_whatever_the_clock_says(
-    stage: Stage, east: Kuma, jump: float
-) -> None:
-    stage.settings(east.url, max_age="2s")
-    with stage.running() as daemon:
-        stage.becomes(*MANY)
-        daemon.stop()
-    east.close()
-    stage.move_clock(jump)
-    with stage.running() as daemon:
-        daemon.wait_for_line("connection failed")
-        assert stage.names() == MANY
-        daemon.wait_for_line("not connected for longer than max-age; its targets were dropped")
-        stage.becomes()
+def test_a_hold_does_not_end_while_the_control_plane_answers_with_errors(stage: Stage) -> None:
+    with http_server() as server:
+        server.answer(body=mads_answer("1", *"abc"))
+        server.answer(500)
+        server.answer(body=mads_answer("2", *"a"))
+        for _ in range(3):
+            server.answer(500)
+        server.answer(body=mads_answer("2", *"a"))
+        stage.settings(f"http://{server.address}", transport="http", guard_hold="1s", fetch_timeout="1s")
+        with stage.running():
+            stage.becomes(*"abc")
+            with stage.never_without(*"abc"):
+                # The back-off between these takes longer than the hold.
+                eventually(server.answers.empty, "it has answered with errors only")
+            stage.becomes("a")
+
+
+def mads_answer(version: str, *names: str) -> bytes:
+    """Return what Kuma answers over HTTP."""
+    targets = [{"name": name, "address": "192.0.2.1:1"} for name in names]
+    resources = [{"@type": TYPE_URL, "mesh": "default", "targets": [target]} for target in targets]
+    return json.dumps({"version_info": version, "type_url": TYPE_URL, "resources": resources}).encode()
+
+
+def test_with_a_closed_umask_everybody_can_read_what_is_published(stage: Stage, east: Kuma) -> None:
+    stage.settings(east.url)
+    before = os.umask(0o077)
+    try:
+        with stage.running():
+            stage.becomes(*MANY)
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (stage.path.parent, stage.path)]
+    assert modes == [0o755, 0o644]
+
+
+def test_a_single_mounted_file_is_refused_at_the_start_with_what_to_mount_instead(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    path.write_text("[]")
+    script = 'mount --bind "$1" "$1" && exec "$2" -m kuma_sd run --cp-address=grpc://127.0.0.1:1 "--output-file=$1"'
+    own = ["unshare", "--mount", "--map-root-user"]
+    if subprocess.run([*own, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no mount namespace can be made here")
+    state = {"KUMA_SD_STATE_DIR": f"{tmp_path}/state", "KUMA_SD_CONTROL_SOCKET": f"{tmp_path}/control.sock"}
+    daemon = Process(*own, "sh", "-c", script, "sh", path, sys.executable, **state)
+    assert daemon.wait() == 2
+    assert f"mount its directory '{tmp_path}' instead" in daemon.output
+    assert path.read_text() == "[]"
