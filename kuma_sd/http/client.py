@@ -21,6 +21,7 @@ from urllib3.exceptions import (
 )
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
+from kuma_sd.core.close_on_error import close_on_error
 from kuma_sd.core.errors import SourceError, without_frames
 from kuma_sd.core.option_types import show_duration
 from kuma_sd.http import connection_failures
@@ -166,12 +167,9 @@ class HttpClient:
             preload_content=False,
             timeout=urllib3.Timeout(connect=connection_failures.CONNECT_TIMEOUT, read=timeout),
         )
-        try:
+        with close_on_error(response):
             self._pace.headers_read()
             answer = HttpResponse(response.status, response.headers, self._read(response), self._endpoint)
-        except BaseException:
-            response.close()
-            raise
         response.release_conn()
         return answer
 

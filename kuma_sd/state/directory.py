@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from kuma_sd.core.close_on_error import close_on_error
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
 from kuma_sd.system.directories import OpenDirectory, open_directory
@@ -79,11 +80,8 @@ class StateDirectory:
         """
         try:
             opened = open_directory(self._path, STATE_MODE)
-            try:
+            with close_on_error(opened):
                 is_new = self._lock.acquire(opened, LOCK)
-            except BaseException:
-                opened.close()
-                raise
         except LockedError as error:
             raise KumaSDError(
                 f"another kuma-sd uses the state directory {str(self._path)!r}; give one of them another"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from kuma_sd.core.close_on_error import close_on_error
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.state.directory import STATE_MODE
 from kuma_sd.system.directories import OpenDirectory, open_directory
@@ -37,9 +38,6 @@ def make_instance_directory(state_dir: Path, kind: str, name: str) -> Path:
 
 def _private(directory: OpenDirectory, name: str) -> OpenDirectory:
     folder = directory.private_directory(name)
-    try:
+    with close_on_error(folder):
         check_made_by_us(folder.path, folder.status(), folder.descriptor)
-    except BaseException:
-        folder.close()
-        raise
     return folder

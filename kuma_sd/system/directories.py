@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from kuma_sd.core.close_on_error import close_on_error
 from kuma_sd.core.logger import Logger
 from kuma_sd.system.trusted_paths import check_can_be_private, check_link, keep_private
 
@@ -102,11 +103,8 @@ class OpenDirectory:
         except (NotADirectoryError, PermissionError):
             check_can_be_private(self.path / name, self.status_of(name))
             raise
-        try:
+        with close_on_error(folder):
             keep_private(folder.path, folder.descriptor, self.status())
-        except BaseException:
-            folder.close()
-            raise
         return folder
 
     def make_directory(self, name: str, mode: int) -> None:

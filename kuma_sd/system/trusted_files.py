@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from kuma_sd.core.close_on_error import close_on_error
 from kuma_sd.core.regular_file import open_regular
 from kuma_sd.system.directories import OpenDirectory, open_path
 from kuma_sd.system.trusted_paths import check_content, check_owner, check_replaceable, check_writers, trusted_owners
@@ -25,11 +26,8 @@ def open_trusted(path: Path) -> BinaryIO:
 def open_trusted_in(directory: OpenDirectory, name: str) -> BinaryIO:
     """Open a regular file in a directory, as `open_trusted()` does."""
     file = open_regular(name, os.O_NOFOLLOW, directory.descriptor)
-    try:
+    with close_on_error(file):
         check_content(directory.path / name, os.fstat(file.fileno()), directory.descriptor)
-    except BaseException:
-        file.close()
-        raise
     return file
 
 
@@ -42,12 +40,9 @@ def open_code(path: Path) -> BinaryIO:
     """
     with open_path(path, judge=_judge_replaceable) as (directory, name):
         file = open_regular(name, os.O_NOFOLLOW, directory.descriptor)
-        try:
+        with close_on_error(file):
             check_owner(directory.path / name, os.fstat(file.fileno()))
             check_writers(directory.path / name, file.fileno())
-        except BaseException:
-            file.close()
-            raise
         return file
 
 

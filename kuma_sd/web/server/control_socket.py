@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kuma_sd.core.close_on_error import close_on_error
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
 from kuma_sd.system.directories import OpenDirectory, open_path
@@ -102,16 +103,13 @@ class ControlSocket:
                 raise KumaSDError(f"the directory of the control socket {str(self._path)!r} belongs to another user")
             self._make_room(directory, name)
             bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
+            with close_on_error(bound):
                 # bind() takes these over. Afterwards, what is at the path may be a link that another user put there.
                 os.fchmod(bound.fileno(), 0o600)
                 bound.bind(_address(directory, name))
                 # Listen before renaming: another process would take a socket that does not listen for a stale one.
                 bound.listen(LIMITS.connections)
                 return bound, directory.status_of(name)
-            except BaseException:
-                bound.close()
-                raise
 
     def _make_room(self, directory: OpenDirectory, name: str) -> None:
         """Remove the stale socket of a dead process; raise an error if its process is alive."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kuma_sd.core.close_on_error import close_on_error
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
 from kuma_sd.system.descriptors import share_of_descriptors
@@ -217,7 +218,7 @@ def written(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
 
 def _bound(family: int, kind: int, protocol: int, _name: str, address: tuple[Any, ...]) -> socket.socket:
     bound = socket.socket(family, kind, protocol)
-    try:
+    with close_on_error(bound):
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if family == socket.AF_INET6:
@@ -225,7 +226,4 @@ def _bound(family: int, kind: int, protocol: int, _name: str, address: tuple[Any
         bound.bind(address)
         # The kernel's maximum: a client that finds the queue full retries only after a second.
         bound.listen(4096)
-    except BaseException:
-        bound.close()
-        raise
     return bound
