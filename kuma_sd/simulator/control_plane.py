@@ -252,4 +252,13 @@ class SimulatedControlPlane(Generic[C]):
 
 
 def _relay_to(server: GrpcServer | None) -> Serve | None:
-    return (lambda connection: relay(connection, server.address)) if server else None
+    if server is None:
+        return None
+
+    def serve(client: socket.socket) -> None:
+        with socket.socket(socket.AF_UNIX) as connection:
+            # An abstract address.
+            connection.connect(f"\0{server.address}")
+            relay(client, connection)
+
+    return serve

@@ -133,19 +133,12 @@ def cut(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
 
 
-def relay(connection: socket.socket, address: str) -> None:
-    """Relay all bytes between a client and a server on this machine until one of them ends.
-
-    Args:
-        connection: the client's connection.
-        address: an abstract Unix socket, without the zero byte.
-    """
-    with socket.socket(socket.AF_UNIX) as server:
-        server.connect(f"\0{address}")
-        back = threading.Thread(target=_pump, args=(server, connection), name="simulator relay", daemon=True)
-        back.start()
-        _pump(connection, server)
-        back.join()
+def relay(client: socket.socket, server: socket.socket) -> None:
+    """Relay all bytes between a client and a server until one of them ends; then both connections are shut down."""
+    back = threading.Thread(target=_pump, args=(server, client), name="simulator relay", daemon=True)
+    back.start()
+    _pump(client, server)
+    back.join()
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

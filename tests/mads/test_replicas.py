@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from background import in_background
 from byte_server import byte_server, read_request
 from mads_streams import mads_streams, once, silent
 from waiting import eventually
@@ -21,6 +20,7 @@ from kuma_sd.mads.first_answer_timeout import FIRST, LONGEST, Patience
 from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.source import MadsSource
 from kuma_sd.simulator import SimulatedControlPlane, World
+from kuma_sd.simulator.port_mux import relay
 from kuma_sd.testing import control_plane
 
 
@@ -47,22 +47,6 @@ def silent_server() -> Iterator[str]:
 
     with byte_server(talk) as server:
         yield server.address
-
-
-def relay(peer: socket.socket, address: str) -> None:
-    """Pass all that comes on to another server, and what it answers back."""
-    host, port = address.split(":")
-    with socket.create_connection((host, int(port))) as other:
-
-        def answer() -> None:
-            # Either side may hang up at any moment.
-            with contextlib.suppress(OSError):
-                while data := other.recv(65536):
-                    peer.sendall(data)
-
-        with in_background(answer, lambda: other.shutdown(socket.SHUT_RDWR)):
-            while data := peer.recv(65536):
-                other.sendall(data)
 
 
 def refusing() -> str:
@@ -166,7 +150,9 @@ def test_after_a_fall_to_http_because_of_silence_the_next_connection_begins_with
                 while read_request(peer):
                     peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
             else:
-                relay(peer, well if "http" in begun else locked_up)
+                host, port = (well if "http" in begun else locked_up).split(":")
+                with socket.create_connection((host, int(port))) as other:
+                    relay(peer, other)
 
         with byte_server(talk) as server:
             one = source(server.address)
