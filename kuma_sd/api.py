@@ -88,6 +88,7 @@ if TYPE_CHECKING:
 NAMES_OF_MODULES = {
     "kuma_sd._version": ("__version__",),
     "kuma_sd.core.bounded_cache": ("remember_short",),
+    "kuma_sd.core.decoding_errors": ("UNREADABLE",),
     "kuma_sd.core.errors": (
         "ConfigError",
         "KumaSDError",
@@ -125,14 +126,13 @@ NAMES_OF_MODULES = {
     "kuma_sd.core.secret": ("Secret",),
     "kuma_sd.core.source_status": ("SourceStatus",),
     "kuma_sd.core.target_group": ("GroupKey", "TargetGroup"),
-    "kuma_sd.core.decoding_errors": ("UNREADABLE",),
     "kuma_sd.core.url": ("Url", "parse_url"),
     "kuma_sd.core.yaml_nesting": ("refuse_deep_nesting",),
-    "kuma_sd.http.tls_and_credentials": ("Access",),
     "kuma_sd.http.address": ("Address", "Endpoint", "address_of", "parse_address"),
     "kuma_sd.http.client": ("HttpClient", "HttpResponse"),
     "kuma_sd.http.options": ("ClientOptions", "TlsOptions"),
     "kuma_sd.http.refused_statuses": ("refused",),
+    "kuma_sd.http.tls_and_credentials": ("Access",),
     "kuma_sd.plugin.context": ("Context",),
     "kuma_sd.plugin.hookspecs": ("hookimpl",),
     "kuma_sd.plugin.interfaces": (

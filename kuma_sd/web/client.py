@@ -137,18 +137,17 @@ def _answer(path: Path, method: str, target: str) -> Iterator[http.client.HTTPRe
 class _Connection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=TIMEOUT)
-        self._timeout = TIMEOUT
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # Unlike settimeout(), this waits while the daemon's queue of connections is full (connect(2), EAGAIN).
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SECONDS.pack(int(self._timeout), 0))
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SECONDS.pack(int(TIMEOUT), 0))
         try:
             self.sock.connect(str(self._path))
         except BlockingIOError as error:
-            raise TimeoutError(f"too many others are connected; gave up after {self._timeout:g} s") from error
-        self.sock.settimeout(self._timeout)
+            raise TimeoutError(f"too many others are connected; gave up after {TIMEOUT:g} s") from error
+        self.sock.settimeout(TIMEOUT)
         _check_owner(self._path, self.sock)
 
 
