@@ -1,25 +1,11 @@
 """The wall clock of a running daemon jumps by a day."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from stage import MANY, Kuma, Stage, serving
+from stage import MANY, Kuma, Stage
 
 from kuma_sd.simulator import Dataplane
 
 DAY = 24 * 3600
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path)
-
-
-@pytest.fixture
-def east() -> Iterator[Kuma]:
-    with serving(*MANY) as running:
-        yield running
 
 
 @pytest.mark.parametrize("jump", [DAY, -DAY])

@@ -1,6 +1,5 @@
 """Cases in which targets were lost, with the daemon as a process; every file it wrote meanwhile is looked at."""
 
-import json
 import os
 import shutil
 import signal
@@ -8,34 +7,19 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from http_server import http_server
+from mads_answer import mads_answer
 from processes import Process
-from stage import MANY, Kuma, Stage, serving
+from stage import MANY, Kuma, Stage
 from waiting import eventually
 
-from kuma_sd.mads.codecs.v1 import TYPE_URL
-from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
+from kuma_sd.simulator import Dataplane
 
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path)
-
-
-@pytest.fixture
-def east() -> Iterator[SimulatedControlPlane[World]]:
-    with serving(*MANY) as running:
-        yield running
-
-
-@pytest.fixture
-def west() -> Iterator[SimulatedControlPlane[World]]:
-    with serving("api-1", "api-2") as running:
-        yield running
+HELD_METRICS = ("kuma_sd_control_plane_guard_engaged{", "kuma_sd_control_plane_guard_held_targets{")
 
 
 def test_a_control_plane_that_gets_a_name_keeps_its_targets(stage: Stage, east: Kuma, west: Kuma) -> None:
@@ -278,9 +262,6 @@ def test_a_few_targets_held_after_a_reconnect_are_no_warning_and_no_alert(stage:
     assert [line.split()[-1] for line in metrics.splitlines() if line.startswith(HELD_METRICS)] == ["0.0", "1.0"]
 
 
-HELD_METRICS = ("kuma_sd_control_plane_guard_engaged{", "kuma_sd_control_plane_guard_held_targets{")
-
-
 def test_a_hold_does_not_end_while_the_control_plane_answers_with_errors(stage: Stage) -> None:
     with http_server() as server:
         server.answer(body=mads_answer("1", *"abc"))
@@ -296,13 +277,6 @@ def test_a_hold_does_not_end_while_the_control_plane_answers_with_errors(stage: 
                 # The back-off between these takes longer than the hold.
                 eventually(server.answers.empty, "it has answered with errors only")
             stage.becomes("a")
-
-
-def mads_answer(version: str, *names: str) -> bytes:
-    """Return what Kuma answers over HTTP."""
-    targets = [{"name": name, "address": "192.0.2.1:1"} for name in names]
-    resources = [{"@type": TYPE_URL, "mesh": "default", "targets": [target]} for target in targets]
-    return json.dumps({"version_info": version, "type_url": TYPE_URL, "resources": resources}).encode()
 
 
 def test_with_a_closed_umask_everybody_can_read_what_is_published(stage: Stage, east: Kuma) -> None:

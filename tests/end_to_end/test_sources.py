@@ -12,11 +12,11 @@ import grpc
 import pytest
 from daemon_process import kuma_sd
 from http_server import http_server
+from mads_answer import mads_answer
 from mads_streams import mads_streams, response, silent
 from processes import Process
 from waiting import eventually
 
-from kuma_sd.mads.codecs.v1 import TYPE_URL
 from kuma_sd.testing import control_plane
 
 
@@ -33,15 +33,6 @@ def daemon(path: Path, address: str, *flags: str) -> Iterator[Process]:
 def names(path: Path) -> list[str]:
     """Return what is published; nothing while there is no file."""
     return sorted(group["labels"]["dataplane"] for group in json.loads(path.read_bytes())) if path.exists() else []
-
-
-def answer(version: str, *published: str) -> bytes:
-    """Return what Kuma answers over HTTP."""
-    resources = [
-        {"@type": TYPE_URL, "mesh": "default", "targets": [{"name": name, "address": "192.0.2.1:1"}]}
-        for name in published
-    ]
-    return json.dumps({"version_info": version, "type_url": TYPE_URL, "resources": resources}).encode()
 
 
 def test_a_gateway_that_ends_each_stream_after_one_message_is_asked_ever_less_often_and_logged_briefly(
@@ -93,7 +84,7 @@ def test_a_first_replica_that_takes_the_stream_and_never_answers_delays_the_firs
 def test_what_is_no_answer_of_mads_takes_nothing_away_however_long_it_lasts(tmp_path: Path, page: bytes) -> None:
     path = tmp_path / "targets.json"
     with http_server() as server:
-        server.answer(body=answer("1", "a", "b"))
+        server.answer(body=mads_answer("1", "a", "b"))
         for _ in range(100):
             server.answer(body=page)
         with daemon(path, f"http://{server.address}", "--transport=http") as running:
@@ -109,10 +100,10 @@ def test_a_single_removal_behind_a_proxy_that_closes_connections_is_neither_held
 ) -> None:
     path = tmp_path / "targets.json"
     with http_server() as server:
-        server.answer(body=answer("1", *"abcd"), Connection="close")
+        server.answer(body=mads_answer("1", *"abcd"), Connection="close")
         for _ in range(3):
             server.answer(304, Connection="close")
-        server.answer(body=answer("2", *"abc"), Connection="close")
+        server.answer(body=mads_answer("2", *"abc"), Connection="close")
         with daemon(path, f"http://{server.address}", "--transport=http", "--fetch-timeout=1s") as running:
             eventually(lambda: names(path) == [*"abcd"], "all are published")
             eventually(lambda: names(path) == [*"abc"], "what is gone is gone")

@@ -17,13 +17,18 @@ def run_with(kuma: SimulatedControlPlane[World], path: Path) -> tuple[str, ...]:
     return "run", f"--cp-address={kuma.url}", f"--output-file={path}", f"--state-dir={path.parent}/state"
 
 
+def run_once(arguments: tuple[str, ...]) -> None:
+    """Run the daemon until it has published."""
+    with kuma_sd(*arguments) as daemon:
+        daemon.wait_for_line("published")
+        assert daemon.stop() < 1.0
+
+
 def test_a_restart_without_a_control_plane_begins_with_the_last_good_targets(tmp_path: Path) -> None:
     path = tmp_path / "targets.json"
     with control_plane("a", "b") as kuma:
         arguments = run_with(kuma, path)
-        with kuma_sd(*arguments) as daemon:
-            daemon.wait_for_line("published")
-            assert daemon.stop() < 1.0
+        run_once(arguments)
         kuma.close()
         path.unlink()
         with kuma_sd(*arguments) as daemon:
@@ -41,9 +46,7 @@ def test_the_first_change_after_a_restart_is_published_however_slowly_the_machin
     path = tmp_path / "targets.json"
     with control_plane("a", "b") as kuma:
         arguments = run_with(kuma, path)
-        with kuma_sd(*arguments) as daemon:
-            daemon.wait_for_line("published")
-            daemon.stop()
+        run_once(arguments)
         with kuma_sd(*arguments) as daemon:
             daemon.signal(signal.SIGSTOP)
             kuma.world.add(Dataplane("c"))

@@ -42,14 +42,18 @@ class Scripted:
 def events(*connections: list[Step]) -> list[SourceEvent]:
     """Run a worker over a script and return what it handed over."""
     source, seen = Scripted(*connections), list[SourceEvent]()
-    worker = SourceWorker("east", "east", source, seen.append)
+    run_over(source, SourceWorker("east", "east", source, seen.append))
+    return seen
+
+
+def run_over(source: Scripted, worker: SourceWorker) -> None:
+    """Run a worker, which waits nowhere, until its script is over."""
     worker._backoff._first = worker._backoff._longest = 0.0
     running = threading.Thread(target=worker.run)
     running.start()
     assert source.exhausted.wait(10)
     worker.close()
     running.join(10)
-    return seen
 
 
 def began(seen: list[SourceEvent]) -> list[float]:
@@ -98,7 +102,6 @@ def pauses(*connections: list[Step], lasted: float, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(source_worker, "STEADY_SECONDS", lasted)
     source = Scripted(*connections)
     worker = SourceWorker("east", "", source, lambda _event: None)
-    worker._backoff._first = worker._backoff._longest = 0.0
     doubled: list[int] = []
     next_wait = worker._backoff.next
 
@@ -107,11 +110,7 @@ def pauses(*connections: list[Step], lasted: float, monkeypatch: pytest.MonkeyPa
         return next_wait(at_least)
 
     monkeypatch.setattr(worker._backoff, "next", noted)
-    running = threading.Thread(target=worker.run)
-    running.start()
-    assert source.exhausted.wait(10)
-    worker.close()
-    running.join(10)
+    run_over(source, worker)
     return doubled
 
 
