@@ -1,16 +1,16 @@
-"""Manage the state directory: one file for each control plane; other files are never touched."""
+"""Manage the state directory: who uses it, and its files, one for each control plane."""
 
 import contextlib
 import os
-import re
-import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from kuma_sd.core.close_on_error import close_on_error
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
+from kuma_sd.state.file_names import SavedFile, file_of, saved_file
+from kuma_sd.state.set_aside_files import delete_removed, set_aside_removed, set_aside_unreadable, without_old
 from kuma_sd.system.directories import OpenDirectory, open_directory
 from kuma_sd.system.durable_file import replace_staged
 from kuma_sd.system.file_lock import FileLock, LockedError
@@ -27,32 +27,6 @@ LOCK = "kuma-sd.lock"
 
 STOPPED = "kuma-sd.stopped"
 """Name of the file that exists while no process runs and the last one saved everything."""
-
-BAD_FILES = 3
-"""Number of unreadable files that are kept for each control plane."""
-
-_REMOVED_AGES_SECONDS = 86400.0
-"""How long the file of a control plane that was removed from the settings is kept, in seconds."""
-
-# The groups: the name of the control plane's file, and when it was set aside as unreadable or removed.
-_OURS = re.compile(
-    r"(?P<name>(?:[a-z][a-z0-9_-]*|unnamed\.[0-9a-f]{16})(?:\.[0-9]+)?)\.snapshot"
-    r"(?:\.(?P<state>bad|removed)-(?P<when>[0-9]+))?"
-)
-
-
-class SavedFile(NamedTuple):
-    """A file in the directory.
-
-    Args:
-        name: the name under which it was written.
-        file: the present name of the file.
-        removed: its control plane was removed from the settings.
-    """
-
-    name: str
-    file: str
-    removed: bool
 
 
 class StateDirectory:
@@ -115,43 +89,35 @@ class StateDirectory:
         try:
             with self.opened.private_directory(STAGING) as folder:
                 written = replace_staged(Staging(self.opened, folder, file), content, 0o600)
-            self._remove(self._aside(name, "removed"))
+            delete_removed(self.opened, name)
         except OSError as error:
             raise KumaSDError(f"cannot write {str(self._path / file)!r}: {error.strerror}") from error
         return written
 
     def set_aside(self, file: SavedFile) -> Path | None:
-        """Rename an unreadable file, to keep it for inspection; the oldest such files are removed.
+        """Rename an unreadable file, to keep it for inspection.
 
         Returns:
             Its new path; None if it could not be renamed.
         """
-        aside = f"{file_of(file.name)}.bad-{int(time.time())}"
         try:
-            self._rename(file.file, aside)
-            self._remove(self._aside(file.name, "bad")[:-BAD_FILES])
+            return self._path / set_aside_unreadable(self.opened, file)
         except OSError:
             return None
-        return self._path / aside
 
     def remove_leftovers(self) -> None:
         """Remove temporary files of a process that was killed; call this before writing."""
         with contextlib.suppress(OSError), self.opened.private_directory(STAGING) as folder:
             for name in folder.names():
-                if name.endswith(".tmp") and _OURS.fullmatch(name.rsplit(".", 2)[0]):
+                if name.endswith(".tmp") and saved_file(name.rsplit(".", 2)[0]):
                     folder.unlink(name)
 
     def saved(self) -> list[SavedFile]:
         """List the files that may be read back, and delete those that were removed long ago."""
-        found = []
         with contextlib.suppress(OSError):
-            for file in self.opened.names():
-                name = _OURS.fullmatch(file)
-                if name and name["state"] == "removed" and time.time() - int(name["when"]) >= _REMOVED_AGES_SECONDS:
-                    self._remove([file])
-                elif name and name["state"] != "bad":
-                    found.append(SavedFile(name["name"], file, removed=name["state"] == "removed"))
-        return found
+            found = [file for file in map(saved_file, self.opened.names()) if file and file.state != "bad"]
+            return without_old(self.opened, found)
+        return []
 
     def open(self, file: SavedFile) -> BinaryIO:
         """Open a file that no other user can have written.
@@ -170,7 +136,7 @@ class StateDirectory:
         """Rename a control plane's file, to be deleted a day later."""
         if self._opened:
             with contextlib.suppress(OSError):
-                self._rename(file_of(name), f"{file_of(name)}.removed-{int(time.time())}")
+                set_aside_removed(self.opened, name)
 
     def has(self, names: Iterable[str]) -> bool:
         """Tell whether all these files exist where the path leads now."""
@@ -207,23 +173,3 @@ class StateDirectory:
             check_made_by_us(self._path, self.opened.status(), self.opened.descriptor)
         except UntrustedError as error:
             _log.warning("another user can remove what is saved; give the directory to kuma-sd", reason=error.strerror)
-
-    def _aside(self, name: str, state: str) -> list[str]:
-        """Return the files that were set aside under a name, the oldest first."""
-        found = map(_OURS.fullmatch, self.opened.names())
-        return [file[0] for file in found if file and (file["name"], file["state"]) == (name, state)]
-
-    def _rename(self, file: str, new: str) -> None:
-        directory = self.opened.descriptor
-        os.rename(file, new, src_dir_fd=directory, dst_dir_fd=directory)
-
-    def _remove(self, files: Iterable[str]) -> None:
-        for file in files:
-            # A file that cannot be removed does no harm.
-            with contextlib.suppress(OSError):
-                self.opened.unlink(file)
-
-
-def file_of(name: str) -> str:
-    """Return the name of a control plane's file."""
-    return f"{name}.snapshot"

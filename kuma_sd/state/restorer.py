@@ -8,7 +8,8 @@ from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Codec, LastGoodTargets
 from kuma_sd.core.option_types import show_duration
 from kuma_sd.state import snapshot_file
-from kuma_sd.state.directory import SavedFile, StateDirectory
+from kuma_sd.state.directory import StateDirectory
+from kuma_sd.state.file_names import SavedFile
 from kuma_sd.system.trusted_paths import UntrustedError
 
 _log = Logger(__name__)
@@ -44,7 +45,7 @@ def restore(directory: StateDirectory, names: Collection[str], codec: Callable[[
     removed: dict[str, LastGoodTargets] = {}
     for file in files:
         if found := _read(directory, file, codec):
-            kept = removed if file.removed else last_good
+            kept = removed if file.state == "removed" else last_good
             if found.name not in kept or kept[found.name].received < found.received:
                 kept[found.name] = found
     return Restored(tuple(last_good.values()), tuple(removed.values()), exact)
@@ -61,7 +62,7 @@ def _read(directory: StateDirectory, file: SavedFile, codec: Callable[[str], Cod
     except Exception as error:  # noqa: BLE001 (whatever a file holds, the daemon starts; and codecs are plugins')
         _set_aside(directory, file, error)
         return None
-    if not file.removed:
+    if file.state != "removed":
         _log.info(
             "restored the last good targets",
             control_plane=found.name or "(unnamed)",

@@ -12,7 +12,8 @@ from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Codec, LastGoodTargets
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.appending import AppendedFile
-from kuma_sd.state.directory import StateDirectory, file_of
+from kuma_sd.state.directory import StateDirectory
+from kuma_sd.state.file_names import file_of
 from kuma_sd.state.restorer import Restored, restore
 from kuma_sd.telemetry.status import StateStatus
 
