@@ -31,9 +31,9 @@ if TYPE_CHECKING:
         list_of,
     )
     from kuma_sd.core.options import REQUIRED, NoOptions, OptionType, option
-    from kuma_sd.core.peer_text import body_shown, certificate_shown, problem_shown
     from kuma_sd.core.publication import Change, Publication
     from kuma_sd.core.regular_file import open_regular, read_regular
+    from kuma_sd.core.response_descriptions import body_shown, certificate_shown, problem_shown
     from kuma_sd.core.secret import Secret
     from kuma_sd.core.source_status import SourceStatus
     from kuma_sd.core.target_group import GroupKey, TargetGroup
@@ -120,9 +120,9 @@ NAMES_OF_MODULES = {
         "list_of",
     ),
     "kuma_sd.core.options": ("NoOptions", "OptionType", "REQUIRED", "option"),
-    "kuma_sd.core.peer_text": ("body_shown", "certificate_shown", "problem_shown"),
     "kuma_sd.core.publication": ("Change", "Publication"),
     "kuma_sd.core.regular_file": ("open_regular", "read_regular"),
+    "kuma_sd.core.response_descriptions": ("body_shown", "certificate_shown", "problem_shown"),
     "kuma_sd.core.secret": ("Secret",),
     "kuma_sd.core.source_status": ("SourceStatus",),
     "kuma_sd.core.target_group": ("GroupKey", "TargetGroup"),

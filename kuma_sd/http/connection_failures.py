@@ -6,7 +6,7 @@ import ssl
 
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, ProxyError
 
-from kuma_sd.core.peer_text import certificate_shown
+from kuma_sd.core.response_descriptions import certificate_shown
 from kuma_sd.http.answer_limits import EndlessError
 from kuma_sd.http.proxies import Proxy
 

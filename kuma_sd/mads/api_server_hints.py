@@ -8,7 +8,7 @@ import msgspec
 
 from kuma_sd.core.decoding_errors import UNREADABLE
 from kuma_sd.core.errors import ConfigError, SourceError
-from kuma_sd.core.peer_text import version_shown
+from kuma_sd.core.response_descriptions import version_shown
 from kuma_sd.http.address import MADS_PORT, Endpoint, parse_address
 from kuma_sd.http.client import HttpClient
 

@@ -13,7 +13,7 @@ from kuma_sd.core.errors import SourceError
 from kuma_sd.core.list_diff import flattened
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, Key
-from kuma_sd.core.peer_text import problem_shown, type_shown
+from kuma_sd.core.response_descriptions import problem_shown, type_shown
 from kuma_sd.mads.codecs import ResourceCodec
 
 _log = Logger(__name__)

@@ -10,7 +10,7 @@ import msgspec
 from kuma_sd.core.decoding_errors import UNREADABLE
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.logger import Logger
-from kuma_sd.core.peer_text import body_shown, problem_shown
+from kuma_sd.core.response_descriptions import body_shown, problem_shown
 from kuma_sd.http.client import HttpClient, HttpResponse
 from kuma_sd.http.refused_statuses import refused
 from kuma_sd.mads.codecs.v1_json import TYPE_URL, V1_JSON

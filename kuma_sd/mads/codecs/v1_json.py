@@ -8,7 +8,7 @@ import msgspec
 from kuma_sd.core.decoding_errors import UNREADABLE
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.model import Key, Labels, Target
-from kuma_sd.core.peer_text import problem_shown, type_shown
+from kuma_sd.core.response_descriptions import problem_shown, type_shown
 from kuma_sd.mads.codecs import Part
 
 TYPE_URL = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"

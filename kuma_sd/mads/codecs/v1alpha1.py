@@ -7,7 +7,7 @@ from google.protobuf.message import DecodeError
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.model import Key, Labels, Target
-from kuma_sd.core.peer_text import type_shown
+from kuma_sd.core.response_descriptions import type_shown
 from kuma_sd.mads.codecs import Part
 from kuma_sd.proto.mads_v1alpha1_pb2 import MonitoringAssignment, Resource
 

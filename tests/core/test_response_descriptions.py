@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from kuma_sd import KumaSDError
-from kuma_sd.core.peer_text import body_shown, problem_shown, type_shown, version_shown
+from kuma_sd.core.response_descriptions import body_shown, problem_shown, type_shown, version_shown
 
 MARK = "s3cr3t-t0k3n"
 
