@@ -35,8 +35,9 @@ CHECK_SECONDS = 10.0
 class State:
     """Saves the last good targets in its own thread, and restores them at the start.
 
-    The mailbox holds the newest targets of each control plane by the name of its file; None for a removed one. A
-    directory that cannot be used is retried until it can; this delays no publication.
+    The mailbox holds the newest targets of each control plane, and None if it was removed, by the name of its file and
+    whether it was removed: a removal does not supersede the targets. A directory that cannot be used is retried until
+    it can; this delays no publication.
 
     Args:
         path: the directory of the files; created if missing.
@@ -53,17 +54,17 @@ class State:
         self._written: dict[str, LastGoodTargets] = {}
         # The files to which changes can be appended.
         self._appended: dict[str, AppendedFile] = {}
-        self._last: dict[str, LastGoodTargets | None] = {}
+        self._last: dict[tuple[str, bool], LastGoodTargets | None] = {}
         self._retry = 0.0
         self._closing = threading.Event()
 
     def save(self, last_good: LastGoodTargets) -> None:
         """Save the published targets of a control plane; called from any thread."""
-        self.mailbox.put(last_good.file, last_good)
+        self.mailbox.put((last_good.file, False), last_good)
 
     def remove(self, name: str) -> None:
-        """Remove the file of a control plane that is no longer in the settings; called from any thread."""
-        self.mailbox.put(name, None)
+        """Set aside the file of a control plane that is no longer in the settings; called from any thread."""
+        self.mailbox.put((name, True), None)
 
     def restore(self, names: Collection[str], codec: Callable[[str], Codec]) -> Restored:
         """Lock the directory and read the saved targets; unreadable files are set aside and logged.
@@ -93,9 +94,9 @@ class State:
                 self._check()
                 check = now + CHECK_SECONDS
             if self._pending and now >= due:
-                due = now + self._write()
+                due = now + self._write(self._pending)
         self._note(self._last)
-        self._write()
+        self._write(self._pending)
         if not self._pending and not self.status.failing:
             self._directory.mark_stopped()
         self._directory.release()
@@ -110,15 +111,13 @@ class State:
     def _pending(self) -> list[str]:
         return [name for name in self._newest if name not in self._written]
 
-    def _note(self, changes: dict[str, LastGoodTargets | None]) -> None:
+    def _note(self, changes: dict[tuple[str, bool], LastGoodTargets | None]) -> None:
         """Record which files have to be saved: those whose content differs from the targets."""
-        for name, last_good in changes.items():
-            written = self._written.pop(name, None)
+        for (name, _), last_good in changes.items():
             if last_good is None:
-                self._newest.pop(name, None)
-                self._appended.pop(name, None)
-                self._directory.remove(name)
+                self._set_aside(name)
                 continue
+            written = self._written.pop(name, None)
             self._newest[name] = last_good
             if name in self._appended and not self._appended[name].note(last_good):
                 del self._appended[name]
@@ -126,19 +125,28 @@ class State:
             if written and _content(written) == _content(last_good):
                 self._written[name] = last_good
 
+    def _set_aside(self, name: str) -> None:
+        """Keep a file as its control plane was when it was removed, in case it comes back."""
+        if name in self._pending:
+            self._write([name])
+        for known in (self._newest, self._written, self._appended):
+            known.pop(name, None)
+        self._directory.remove(name)
+
     def _check(self) -> None:
         """Save everything again if the directory was emptied or replaced."""
         if not self._directory.has(self._written):
             self._written.clear()
 
-    def _write(self) -> float:
-        """Write what is pending, and return how long to wait until the next round, in seconds."""
+    def _write(self, names: Collection[str]) -> float:
+        """Write these files, and return how long to wait until the next round, in seconds."""
         began = time.monotonic()
         try:
-            if self._pending and self._directory.claim():
+            if names and self._directory.claim():
                 # The directory was replaced.
                 self._written.clear()
-            for name in self._pending:
+                names = self._pending
+            for name in names:
                 self._write_file(name, self._newest[name])
         except KumaSDError as error:
             return self._failed(str(error))

@@ -38,6 +38,14 @@ def restored(state: State) -> Restored:
     return state.restore(NAMES, {CODEC.name: CODEC}.__getitem__)
 
 
+def write(state: State, *last_good: LastGoodTargets) -> None:
+    """Save these, as the thread does."""
+    for entry in last_good:
+        state.save(entry)
+    state._note(state.mailbox.take(0))
+    state._write(state._pending)
+
+
 def end(state: State) -> None:
     state.close()
     state.run()
@@ -186,11 +194,23 @@ class TestAControlPlaneThatIsRemoved:
         assert found(tmp_path).removed == ()
         assert files_in(tmp_path) == ["west.snapshot"]
 
+    def test_is_kept_as_it_was_even_if_that_was_not_on_disk_yet(self, tmp_path: Path) -> None:
+        saved(tmp_path, good("a"))
+        state = State(tmp_path)
+        restored(state)
+        state.save(good("b"))
+        state.save(good("c", name="west"))
+        state.remove("east")
+        state.remove("west")
+        end(state)
+        assert found(tmp_path).removed == (good("b"), good("c", name="west"))
+
     def test_and_comes_back_is_saved_again(self, tmp_path: Path) -> None:
         saved(tmp_path, good("a"))
         state = State(tmp_path)
         restored(state)
-        state._note({"east": None})
+        state.remove("east")
+        write(state)
         state.save(good("a"))
         end(state)
         assert found(tmp_path).last_good == (good("a"),)
@@ -280,13 +300,11 @@ def test_what_cannot_be_written_is_said_once_and_ends_nothing(tmp_path: Path, ca
     restored(state)
     nameless: Any = object()
     bad = [msgspec.structs.replace(assignment, codec=nameless) for assignment in good("a").assignments]
-    state._note({"east": replace(good("a"), assignments=bad)})
-    state._write()
-    state._write()
+    write(state, replace(good("a"), assignments=bad))
+    write(state)
     assert state.status.failures == 2
     assert caplog.text.count("are not saved") == 1
-    state._note({"east": good("a")})
-    state._write()
+    write(state, good("a"))
     assert (state.status.saves, state.status.failing) == (1, "")
     end(state)
 
@@ -325,11 +343,9 @@ def test_a_directory_that_vanished_is_made_again(tmp_path: Path) -> None:
     directory, moved = tmp_path / "state", tmp_path / "moved"
     state = State(directory)
     restored(state)
-    state._note({"east": good("a"), "west": good("c", name="west")})
-    state._write()
+    write(state, good("a"), good("c", name="west"))
     directory.rename(moved)
-    state._note({"east": good("b")})
-    state._write()
+    write(state, good("b"))
     assert state._directory.has(["east", "west"]), "everything is saved again"
     second = State(directory)
     restored(second)
@@ -376,13 +392,12 @@ def test_what_could_not_be_saved_is_tried_again_and_both_are_said_once(
 WRITER = """
 import itertools, sys
 from pathlib import Path
-from test_saver import restored, worlds
+from test_saver import restored, worlds, write
 from kuma_sd.state.saver import State
 state = State(Path(sys.argv[1]))
 restored(state)
 for world in itertools.cycle(worlds()):
-    state._note({"east": world})
-    state._write()
+    write(state, world)
     print(state.status.saves, flush=True)
 """
 
