@@ -20,9 +20,25 @@ _log = Logger(__name__)
 LOOK_AGAIN_SECONDS = 1.0
 """Wait before a hold is checked again whose time is over while a response is overdue, in seconds.
 
-It is also the wait after this process was stopped (SIGSTOP, a paused machine): only afterwards does it learn that the
-contact was lost in the meantime.
+It is also the wait after this process was stopped (SIGSTOP, a paused machine): only afterwards does it learn whether
+the contact was lost in the meantime.
 """
+
+
+class _EndOfTime:
+    """Tells when a time is over. If that is noticed late, it is over a moment later, see LOOK_AGAIN_SECONDS."""
+
+    def __init__(self) -> None:
+        self._noticed: float | None = None
+
+    def is_over(self, late: float, now: float) -> bool:
+        """Tell whether a time is over that ended ``late`` seconds ago; negative if it has not ended."""
+        if late < 0:
+            self._noticed = None
+            return False
+        if self._noticed is None:
+            self._noticed = now if late > LOOK_AGAIN_SECONDS else -FOREVER
+        return now - self._noticed >= LOOK_AGAIN_SECONDS
 
 
 @dataclass(frozen=True)
@@ -113,7 +129,9 @@ class ControlPlane:
         self._empty_since: float | None = None
         self._contact: float | None = None
         self._lost_at = -FOREVER
-        self._late_at: float | None = None
+        self._end_of_hold = _EndOfTime()
+        self._end_of_age = _EndOfTime()
+        self._sent: Sequence[Assignment] | None = None
         self._namesakes = False
         self._log = HoldLog(config.title)
 
@@ -157,7 +175,7 @@ class ControlPlane:
             times += [] if self._empty_since is None or self.known else [self._empty_since + self.config.hold]
         if not self.expired:
             # While connected its age is 0; then this only bounds the wait.
-            times.append(now + max(0.0, self.config.max_age - self._age(now)) + 0.001)
+            times.append(now + self.config.max_age - self._age(now) + 0.001)
         return min(time if time > now else now + LOOK_AGAIN_SECONDS for time in times)
 
     def restore(self, last_good: LastGoodTargets) -> None:
@@ -194,8 +212,8 @@ class ControlPlane:
         if snapshot.connected > (self._lost_at if self._contact is None else self._contact):
             self._end_contact()
             self._contact = snapshot.connected
-        self.restored = self.expired = False
-        self._lapsed = ()
+        self.restored = False
+        self._end_expiry()
         self.received = snapshot.received
         self._answered = True
         changes = difference(self.published, snapshot.assignments)
@@ -222,10 +240,13 @@ class ControlPlane:
 
     def tick(self, now: float) -> None:
         """Expire targets and release held ones whose time is over."""
-        if self._age(now) > self.config.max_age and not self.expired:
+        too_old = self._age(now) - self.config.max_age
+        if self._end_of_age.is_over(too_old, now) and too_old > 0 and not self.expired:
             self._expire()
-        may_release = self._is_in_time(now)
+        may_release = self._end_of_hold.is_over(now - self.guard.deadline, now)
         if self._contact is not None and self.config.age(now) == 0:
+            if self._sent is not None:
+                self._revive(self._sent)
             if may_release and not self._moved:
                 self.guard.release(now)
             if self._empty_since is not None and now - self._empty_since >= self.config.hold:
@@ -243,15 +264,6 @@ class ControlPlane:
     def _moved(self) -> bool:
         """Whether its published targets come from endpoints that are no longer in the settings."""
         return bool(self._origin and self.published) and self._origin.isdisjoint(self.config.endpoints)
-
-    def _is_in_time(self, now: float) -> bool:
-        """Tell whether a loss of contact before the end of the hold would already be known."""
-        late = now - self.guard.deadline
-        if late < 0:
-            self._late_at = None
-        elif self._late_at is None:
-            self._late_at = now if late > LOOK_AGAIN_SECONDS else -FOREVER
-        return self._late_at is None or now - self._late_at >= LOOK_AGAIN_SECONDS
 
     def _age(self, now: float) -> float:
         """Return the seconds since the last contact; since the start if there was none."""
@@ -279,4 +291,16 @@ class ControlPlane:
                 targets=len(self.published),
             )
         self._lapsed = self.published
+        self._sent = None if self._contact is None else self.guard.present
         self.guard.clear()
+
+    def _revive(self, sent: Sequence[Assignment]) -> None:
+        """Publish again what was sent in this contact, which goes on: nothing changed since then."""
+        self._end_expiry()
+        self.guard.restore(sent)
+        self._origin = self.config.endpoints
+
+    def _end_expiry(self) -> None:
+        self.expired = False
+        self._lapsed = ()
+        self._sent = None

@@ -82,6 +82,8 @@ class Guard:
     returns, until it was missing for ``hold`` in one contact, or until an operator accepts. Additions and changes
     always pass, and released targets stay gone.
 
+    ``present`` is what the control plane sent last, ``published`` has the held targets too.
+
     Args:
         max_drop: the share that may vanish within ``hold``, from 0 to 1.
         hold: how long vanished targets are held, in seconds.
@@ -91,9 +93,9 @@ class Guard:
         self.max_drop = max_drop
         self.hold = hold
         self.published: Sequence[Assignment] = ()
+        self.present: Sequence[Assignment] = ()
         self.status = GuardStatus()
         self._why = ""
-        self._present: Sequence[Assignment] = ()
         self._held: dict[Key, _Held] = {}
         self._released: dict[Key, float] = {}
         self._unreadable: frozenset[bytes] = frozenset()
@@ -106,7 +108,7 @@ class Guard:
 
     def restore(self, assignments: Sequence[Assignment]) -> None:
         """Start with the assignments that were published before a restart."""
-        self.published = self._present = assignments
+        self.published = self.present = assignments
 
     def admit(self, snapshot: Snapshot, now: float, changes: Changes | None = None, *, conclusive: bool = True) -> None:
         """Take a snapshot of the control plane.
@@ -133,7 +135,7 @@ class Guard:
             held = self._suspicious(missing, snapshot.connected, now) if missing else {}
         self._held.update(held)
         self._released.update((key, now) for key in missing.keys() - held.keys())
-        self._present = snapshot.assignments
+        self.present = snapshot.assignments
         self._publish()
         self.release(now)
 
@@ -161,13 +163,13 @@ class Guard:
     def replace(self, snapshot: Snapshot) -> None:
         """Publish exactly this snapshot, as for another control plane."""
         self._unreadable = snapshot.unreadable
-        self._present = snapshot.assignments
+        self.present = snapshot.assignments
         self.accept()
 
     def rename(self, control_plane: str) -> None:
         """Change the name of the control plane in all keys."""
         keys = {key: replace(key, control_plane=control_plane) for key in (*self._held, *self._released)}
-        self._present = [_renamed(assignment, control_plane) for assignment in self._present]
+        self.present = [_renamed(assignment, control_plane) for assignment in self.present]
         for held in self._held.values():
             held.assignment = _renamed(held.assignment, control_plane)
         self._held = {keys[key]: held for key, held in self._held.items()}
@@ -176,7 +178,7 @@ class Guard:
 
     def clear(self) -> None:
         """Publish nothing, and hold nothing."""
-        self._present = ()
+        self.present = ()
         self.accept()
 
     def _gone(self, changes: Changes, left_out: Container[Key]) -> dict[Key, Assignment]:
@@ -238,7 +240,7 @@ class Guard:
     def _publish(self) -> None:
         held = [held.assignment for held in self._held.values()]
         # Keys are unique, so nothing but them is compared.
-        self.published = sorted([*self._present, *held]) if held else self._present
+        self.published = sorted([*self.present, *held]) if held else self.present
         self._describe()
 
     def _describe(self) -> None:

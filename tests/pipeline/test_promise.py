@@ -82,6 +82,7 @@ class Promise(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 1000.0
+        self.clock_is_ahead = 0.0
         self.sources = 0
         self.planes: list[Plane] = []
         self.leaving: list[Plane] = []
@@ -161,6 +162,9 @@ class Promise(RuleBasedStateMachine):
         self.unsaved[last_good.file] = b"".join(content)
 
     def _forget(self, file: str) -> None:
+        if content := self.unsaved.get(file):
+            # It is set aside as it was published last.
+            self.disk[file] = content
         self.unsaved[file] = None
 
     def _flush(self) -> None:
@@ -269,7 +273,7 @@ class Promise(RuleBasedStateMachine):
         answer = snapshot(
             *built(plane.name, world),
             control_plane=plane.name,
-            received=self.now,
+            received=self.now + self.clock_is_ahead,
             connected=plane.contact,
             unreadable=broken,
         )
@@ -284,6 +288,17 @@ class Promise(RuleBasedStateMachine):
         self._step(FromSource(self._source(plane), ContactLost(plane.name, self.now)))
         # So that no contact begins in the moment in which another one ended.
         self.now += 0.001
+
+    @rule(number=which, pause=pauses, goes_on=st.booleans())
+    def is_silent(self, number: int, pause: float, *, goes_on: bool) -> None:
+        plane = self._pick(number)
+        if plane.is_in_contact:
+            plane.silent = self.now
+            self.time_passes(pause)
+            if goes_on:
+                # As a poll does that says that nothing changed.
+                plane.silent = None
+                self._step()
 
     @rule(number=which, world=worlds)
     def of_a_replaced_source_comes_late(self, number: int, world: World) -> None:
@@ -305,6 +320,11 @@ class Promise(RuleBasedStateMachine):
         self._step()
         if pause >= SAVED_WITHIN_SECONDS:
             self._flush()
+
+    @rule(seconds=st.sampled_from([0.0, 86_400.0, -86_400.0]))
+    def the_clock_jumps(self, seconds: float) -> None:
+        self.clock_is_ahead = seconds
+        self._step()
 
     @rule()
     def somebody_accepts_all(self) -> None:
@@ -432,8 +452,11 @@ class Promise(RuleBasedStateMachine):
     def the_guard_gets_other_options(self, hold: float, max_drop: float) -> None:
         for plane in self.planes:
             plane.hold, plane.max_drop = hold, max_drop
-        self._step(self._configuration())
-        # A release that is suddenly due is late, as after a suspend: a loss of contact may be known a moment later.
+        self._step_late(self._configuration())
+
+    def _step_late(self, message: Message) -> None:
+        """Let what is suddenly due happen late, as after a suspend: a loss of contact may be known a moment later."""
+        self.pipeline.step([message], self.now)
         self.now += LOOK_AGAIN_SECONDS + 0.001
         self._step()
 
@@ -441,7 +464,7 @@ class Promise(RuleBasedStateMachine):
     def targets_may_be_so_old(self, max_age: float) -> None:
         for plane in self.planes:
             plane.max_age = max_age
-        self._step(self._configuration())
+        self._step_late(self._configuration())
 
     @rule(failing=st.sets(st.sampled_from(["t0", "t1", "s0", "db"]), max_size=2))
     def the_chain_is_another_one(self, failing: set[str]) -> None:

@@ -36,6 +36,8 @@ class Plane:
         name: in the settings.
         endpoints: where it answers, as the settings say.
         source: the connection's owner; another one after each change of name or address.
+        silent: since when a response is overdue in the present contact; None while none is.
+        sent: what was sent last in the present contact, if its targets expired because of silence.
         only_in_file: targets of which only the published file was known; they are shown only where a file has them.
     """
 
@@ -53,6 +55,8 @@ class Plane:
     known: bool = False
     answered: bool = False
     contact: float | None = None
+    silent: float | None = None
+    sent: World | None = None
     lost: float | None = None
     empty_since: float | None = None
     born: float = 0.0
@@ -67,9 +71,15 @@ class Plane:
 
     def age(self, now: float) -> float | None:
         """Return how long ago the last contact was."""
-        if self.contact is not None:
+        if self.is_in_contact:
             return 0.0
-        return None if self.lost is None else now - self.lost
+        last = self.lost if self.silent is None else self.silent
+        return None if last is None else now - last
+
+    @property
+    def is_in_contact(self) -> bool:
+        """Whether a contact has begun and is not silent."""
+        return self.contact is not None and self.silent is None
 
     @property
     def is_elsewhere(self) -> bool:
@@ -84,13 +94,14 @@ class Plane:
     def disconnect(self, now: float) -> None:
         """Lose the contact."""
         if self.contact is not None:
-            self.lost = self.seen = now
-        self.contact = self.empty_since = None
+            self.lost = self.seen = now if self.silent is None else self.silent
+        self.contact = self.empty_since = self.silent = self.sent = None
         for absence in self.absent.values():
             absence.since = None
 
     def take(self, answer: World, broken: Iterable[bytes], now: float) -> None:
         """Take an answer of the present contact."""
+        self.silent = self.sent = None
         broken = set(broken)
         self.answered = True
         self.empty_since = now if self.empty_since is None else self.empty_since
@@ -173,11 +184,16 @@ class Plane:
 
     def tick(self, now: float) -> None:
         """Let time pass."""
-        if self.contact is not None:
+        if self.is_in_contact:
             self.seen = now
         if now - max(self.seen, self.born) > self.max_age:
+            if self.contact is not None and self.sent is None:
+                self.sent = self.answer
             self.published, self.absent, self.let_go = {}, {}, {}
-        if self.contact is not None:
+        if self.is_in_contact:
+            if self.sent is not None:
+                # It goes on saying what it said last.
+                self.published, self.sent, self.origin = self.sent, None, self.endpoints
             if not self.is_elsewhere:
                 self._release(now)
             if self.empty_since is not None and now - self.empty_since >= self.hold:
