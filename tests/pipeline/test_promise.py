@@ -7,6 +7,7 @@ import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -76,6 +77,32 @@ def built(name: str, world: World) -> list[Assignment]:
     return result
 
 
+@dataclass(eq=False)
+class Written:
+    """An output, and what is in its file.
+
+    Args:
+        name: in the settings.
+        chain: the name of its chain.
+        targets: what is in its file; None while there is none.
+        groups: the same, as it was published.
+        names: which control planes the names in its file mean.
+    """
+
+    name: str
+    chain: str
+    works: bool = True
+    mailbox: Mailbox[Publication] = field(default_factory=Mailbox)
+    targets: set[tuple[str, Place, int]] | None = None
+    groups: Sequence[TargetGroup] = ()
+    names: dict[str, Plane] = field(default_factory=dict)
+
+    @property
+    def by_key(self) -> dict[Key, TargetGroup]:
+        """The groups in its file by the keys of their targets."""
+        return {group.key.assignment: group for group in self.groups}
+
+
 class Promise(RuleBasedStateMachine):
     """Events in any order; after each, what is published is what the laws say."""
 
@@ -94,13 +121,11 @@ class Promise(RuleBasedStateMachine):
         self.unsaved: dict[str, bytes | None] = {}
         self.disk: dict[str, bytes] = {}
         self.removed: dict[str, bytes] = {}
-        self.file: set[tuple[str, Place, int]] | None = None
-        self.names_in_file: dict[str, Plane] = {}
+        self.outputs = [Written("out", "")]
+        self.outputs_so_far = 1
         self.names_on_disk: dict[str, Plane] = {}
         self.expected: set[tuple[str, Place, int]] | None = None
-        self.output_works = True
         self.failing: set[str] = set()
-        self.groups: Sequence[TargetGroup] = ()
 
     # The machine: what is run, and how it is told what happens.
 
@@ -114,17 +139,22 @@ class Promise(RuleBasedStateMachine):
     def _boot(self, *, exact: bool = True) -> None:
         self.started = self.now
         self.opened = False
-        self.out: Mailbox[Publication] = Mailbox()
+        for output in self.outputs:
+            output.mailbox = Mailbox()
         self.pipeline = Pipeline(self.now, self._save, self._forget)
-        self.chain_outputs = self._new_chain_outputs()
+        self.chains = {output.chain: self._new_chain() for output in self.outputs}
         restored = Restored(tuple(self._read(self.disk)), tuple(self._read(self.removed)), exact)
-        groups = {group.key.assignment: group for group in self.groups}
         configuration = self._configuration()
-        restored = completed(restored, configuration.control_planes, lambda: groups)
+        restored = completed(restored, configuration.control_planes, lambda: self.first.by_key)
         self.pipeline.begin(restored, configuration, self.now)
         self._step()
 
-    def _new_chain_outputs(self) -> ChainOutputs:
+    @property
+    def first(self) -> Written:
+        """The output whose file is the memory after a crash."""
+        return self.outputs[0]
+
+    def _new_chain(self) -> Chain:
         failing = frozenset(self.failing)
 
         def fail(labels: Labels, target: Target) -> list[Labels]:
@@ -132,11 +162,16 @@ class Promise(RuleBasedStateMachine):
                 raise TransformError("it fails")
             return [labels]
 
-        groups = {group.key.assignment: group for group in self.groups}
-        return ChainOutputs(Chain(LabelProfile("kuma-prometheus-sd"), [fail]), {"out": self.out}, lambda: groups)
+        return Chain(LabelProfile("kuma-prometheus-sd"), [fail])
 
     def _configuration(self) -> Configuration:
-        return Configuration([self._config(plane) for plane in self.planes], [self.chain_outputs], START_WAIT)
+        chains = [self._chain_outputs(name) for name in dict.fromkeys(output.chain for output in self.outputs)]
+        return Configuration([self._config(plane) for plane in self.planes], chains, START_WAIT)
+
+    def _chain_outputs(self, chain: str) -> ChainOutputs:
+        outputs = [output for output in self.outputs if output.chain == chain]
+        groups = outputs[0].by_key
+        return ChainOutputs(self.chains[chain], {output.name: output.mailbox for output in outputs}, lambda: groups)
 
     def _config(self, plane: Plane) -> ControlPlaneConfig:
         return ControlPlaneConfig(
@@ -175,7 +210,7 @@ class Promise(RuleBasedStateMachine):
             elif file in self.disk:
                 self.removed[file] = self.disk.pop(file)
         self.unsaved = {}
-        self.names_on_disk = self.names_in_file
+        self.names_on_disk = self.first.names
         for plane in [*self.planes, *self.leaving]:
             plane.flush()
         for plane in self.left:
@@ -200,16 +235,17 @@ class Promise(RuleBasedStateMachine):
         for plane in every:
             if self.opened or plane.saved is not None:
                 plane.save()
-        if self.output_works:
-            self._look()
+        for output in self.outputs:
+            if output.works:
+                self._look(output)
 
-    def _look(self) -> None:
-        publication = self.out.take(0).get(SENDER)
+    def _look(self, output: Written) -> None:
+        publication = output.mailbox.take(0).get(SENDER)
         if publication is not None:
-            self.file = {self._fact(group) for group in publication.groups}
-            self.groups = publication.groups
-            self.names_in_file = self._names
-            assert len(self.file) == len(publication.groups), "a target is published twice"
+            output.targets = {self._fact(group) for group in publication.groups}
+            output.groups = publication.groups
+            output.names = self._names
+            assert len(output.targets) == len(publication.groups), "a target is published twice"
 
     def _fact(self, group: TargetGroup) -> tuple[str, Place, int]:
         labels = group.labels
@@ -469,19 +505,43 @@ class Promise(RuleBasedStateMachine):
     @rule(failing=st.sets(st.sampled_from(["t0", "t1", "s0", "db"]), max_size=2))
     def the_chain_is_another_one(self, failing: set[str]) -> None:
         self.failing = failing
-        self.chain_outputs = self._new_chain_outputs()
+        self.chains = {output.chain: self._new_chain() for output in self.outputs}
         self._step(self._configuration())
+
+    @precondition(lambda self: len(self.outputs) == 1)
+    @rule(has_own_chain=st.booleans())
+    def an_output_is_added(self, *, has_own_chain: bool) -> None:
+        self.outputs_so_far += 1
+        name = f"out {self.outputs_so_far}"
+        output = Written(name, name if has_own_chain else self.first.chain)
+        self.outputs.append(output)
+        self.chains.setdefault(output.chain, self._new_chain())
+        self._step(self._configuration())
+
+    @precondition(lambda self: len(self.outputs) > 1)
+    @rule(number=which)
+    def an_output_is_removed(self, number: int) -> None:
+        for output in self.outputs:
+            self._work_again(output)
+        output = self.outputs[number % len(self.outputs)]
+        # After a crash, the file of the other one is the memory.
+        if all(other.targets is not None for other in self.outputs):
+            self.outputs.remove(output)
+            self._step(self._configuration())
 
     # What the disk and the process do.
 
-    @rule()
-    def the_output_fails(self) -> None:
-        self.output_works = False
+    @rule(number=which)
+    def an_output_fails(self, number: int) -> None:
+        self.outputs[number % len(self.outputs)].works = False
 
-    @rule()
-    def the_output_works_again(self) -> None:
-        self.output_works = True
-        self._look()
+    @rule(number=which)
+    def an_output_works_again(self, number: int) -> None:
+        self._work_again(self.outputs[number % len(self.outputs)])
+
+    def _work_again(self, output: Written) -> None:
+        output.works = True
+        self._look(output)
 
     @rule()
     def it_is_restarted(self) -> None:
@@ -489,8 +549,8 @@ class Promise(RuleBasedStateMachine):
         self._restart()
 
     def _stop(self) -> None:
-        self.output_works = True
-        self._look()
+        for output in self.outputs:
+            self._work_again(output)
         self._flush()
 
     @precondition(lambda self: self._has_usual_names_in_its_file)
@@ -526,11 +586,13 @@ class Promise(RuleBasedStateMachine):
         self.left = [plane for plane in self.left if plane.on_disk is None]
         for plane in [*self.planes, *self.leaving]:
             plane.crash(self._in_file(plane))
-        self.output_works, self.expected = True, self.file
+        # The settings name no other output any more.
+        self.outputs = [self.first]
+        self.first.works, self.expected = True, self.first.targets
         self._restart(exact=False)
 
     def _in_file(self, plane: Plane) -> dict[Place, int]:
-        return {place: version for name, place, version in self.file or () if name == plane.name}
+        return {place: version for name, place, version in self.first.targets or () if name == plane.name}
 
     @property
     def _has_usual_names_in_its_file(self) -> bool:
@@ -538,9 +600,9 @@ class Promise(RuleBasedStateMachine):
         names = self._names
         return all(
             name in names
-            and names[name] is self.names_in_file[name] is self.names_on_disk.get(name, names[name])
+            and names[name] is self.first.names[name] is self.names_on_disk.get(name, names[name])
             and place[1] != "db"
-            for name, place, _ in self.file or ()
+            for name, place, _ in self.first.targets or ()
         )
 
     @property
@@ -571,8 +633,10 @@ class Promise(RuleBasedStateMachine):
 
     @invariant()
     def what_is_published_is_what_the_laws_say(self) -> None:
-        if self.output_works and self.planes:
-            assert self.file == self.expected
+        for output in self.outputs:
+            is_new = output.targets is None and not self.opened
+            if output.works and self.planes and not (is_new and output is not self.first):
+                assert output.targets == self.expected, output.name
 
 
 # The same sequences in every run of the tests, which say whether a change broke something; `script/faults --model`
