@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import LastGoodTargets, Snapshot, SourceEvent
@@ -81,9 +81,7 @@ class ControlPlanes:
             control_plane.configure(config, now)
         self.configured = {config.name: (found | new)[config] for config in configs}
         self._by_source = {config.source: self.configured[config.name] for config in configs}
-        self._name_files(
-            {control_plane.file for control_plane in [*leaving, *(control_plane for _, control_plane in self._left)]}
-        )
+        self._name_files(leaving)
         if now >= self._patience_ends and not self.leaving:
             self._instead = []
         self._let_leave(leaving, list(new.values()), now + start_wait)
@@ -134,10 +132,11 @@ class ControlPlanes:
             found |= match({control_plane: control_plane.identity for control_plane in candidates}, wanted)
         return found
 
-    def _name_files(self, taken: Collection[str]) -> None:
-        """Give each control plane its own file, which it keeps when it is renamed."""
-        taken = {*taken, *(control_plane.file for control_plane in self.configured.values())}
-        for control_plane in self.configured.values():
+    def _name_files(self, leaving: Iterable[ControlPlane]) -> None:
+        """Give each control plane its own file, which it keeps. One that is known from an output alone has none yet."""
+        every = [*self.configured.values(), *leaving]
+        taken = {control_plane.file for control_plane in [*every, *(left for _, left in self._left)]}
+        for control_plane in every:
             if not control_plane.file:
                 control_plane.file = next(name for name in _file_names(control_plane.config) if name not in taken)
                 taken.add(control_plane.file)

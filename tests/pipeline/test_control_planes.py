@@ -331,6 +331,14 @@ class TestMaxAge:
 
 
 class TestSaving:
+    def test_gives_each_one_that_is_known_from_an_output_alone_a_file_of_its_own(self) -> None:
+        known = [saved(target, name=name) for target, name in (("a", "east"), ("b", "west"))]
+        line = Line("north", restored=[replace(last_good, file="", endpoints=frozenset()) for last_good in known])
+        line.step(now=1.0)
+        assert {
+            file: [entry.key.name for entry in last_good.assignments] for file, last_good in line.saved.items()
+        } == {"east": ["a"], "west": ["b"]}
+
     def test_happens_whenever_what_is_published_changes(self) -> None:
         line = Line(hold=120.0)
         line.step(snapshot(*TEN), now=1.0)
