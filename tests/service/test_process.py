@@ -151,11 +151,29 @@ def test_a_log_that_nobody_reads_keeps_it_neither_from_publishing_nor_from_endin
     os.close(reading)
 
 
+EDITS = """
+import os
+from kuma_sd import hookimpl
+
+if os.path.exists({later!r}):
+    os.rename({later!r}, {path!r})
+
+@hookimpl
+def kuma_sd_reloaded(): pass
+"""
+"""A plugin file that edits the settings: it runs once they were read, and before their files are watched."""
+
+
 def test_an_edit_while_it_starts_is_honoured(settings: Settings) -> None:
+    plugin, later = settings.directory / "edits.py", settings.directory / "later.conf"
+    settings.edit(plugin_file=str(plugin), min_interval="2s")
+    settings.path.rename(later)
+    settings.edit(min_interval="1s")
+    plugin.write_text(EDITS.format(later=str(later), path=str(settings.path)))
+    plugin.chmod(0o644)
     with settings.running() as daemon:
-        eventually((settings.directory / ".kuma-sd").exists, "the settings were read")
-        settings.edit(min_interval="2s")
         daemon.wait_for_line("reloaded the settings")
+    assert not later.exists()
 
 
 def test_how_it_logs_and_where_its_control_socket_is_follow_a_reload(settings: Settings) -> None:
