@@ -67,11 +67,6 @@ class ControlPlanes:
             The new name of each renamed control plane, by the name under which it was published last.
         """
         found = self._match(configs)
-        renames = {
-            control_plane.published_as: config.name
-            for config, control_plane in found.items()
-            if control_plane.published_as != config.name
-        }
         leaving = [control_plane for control_plane in self.all if control_plane not in found.values()]
         self._left = [
             (when, control_plane) for when, control_plane in self._left if control_plane not in found.values()
@@ -85,8 +80,10 @@ class ControlPlanes:
         if now >= self._patience_ends and not self.leaving:
             self._instead = []
         self._let_leave(leaving, list(new.values()), now + start_wait)
+        # Those that are leaving too: they may have been renamed at a start, and not be published since.
+        names = [(control_plane.published_as, control_plane.config.name) for control_plane in self.all]
         self._dismiss(now)
-        return renames
+        return {before: name for before, name in names if before != name}
 
     def take(self, source: int, event: SourceEvent, now: float) -> None:
         """Hand an event to the control plane of a source; events of replaced sources are dropped."""

@@ -80,6 +80,21 @@ class TestARestart:
         lines = {group.key.assignment.control_plane: group.json for group in line.chain_outputs.last.groups}
         assert lines == {name: group.json for group in file.groups for name in [group.key.assignment.control_plane]}
 
+    def test_with_another_name_keeps_what_cannot_be_converted_also_of_one_that_is_removed_before_it_is_published(
+        self,
+    ) -> None:
+        before = Line("east")
+        before.step(snapshot("a", control_plane="east"), now=1.0)
+
+        def fail(_labels: Labels, target: Target) -> list[Labels]:
+            raise TransformError(target.name)
+
+        known = [replace(saved, endpoints=frozenset({"west:1"})) for saved in before.saved.values()]
+        line = Line("west", "new", restored=known, file=before.chain_outputs.last, transforms=[fail])
+        line.chain_outputs = line.new_chain_outputs(fail)
+        assert line.reload(line.config("new", "new:1"), now=2.0) is None
+        assert line.step(now=31.0) == ["westa"]
+
 
 class TestAHold:
     def test_does_not_end_while_the_control_plane_is_away(self) -> None:
