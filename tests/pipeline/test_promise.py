@@ -508,7 +508,8 @@ class Promise(RuleBasedStateMachine):
         self.chains = {output.chain: self._new_chain() for output in self.outputs}
         self._step(self._configuration())
 
-    @precondition(lambda self: len(self.outputs) == 1)
+    # One that was never published to has nothing to keep at a restart.
+    @precondition(lambda self: len(self.outputs) == 1 and self.opened)
     @rule(has_own_chain=st.booleans())
     def an_output_is_added(self, *, has_own_chain: bool) -> None:
         self.outputs_so_far += 1
