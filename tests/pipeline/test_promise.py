@@ -628,7 +628,7 @@ class Promise(RuleBasedStateMachine):
         """Let a new one go on where another one left."""
         self.leaving, self.instead = [], []
         plane.published, plane.origin, plane.known = other.published, other.origin, True
-        plane.saved = plane.published, plane.origin
+        plane.saved = plane.published.copy(), plane.origin
         plane.only_in_file, plane.name_in_file = other.only_in_file, other.name_in_file
         plane.shown = {place: (plane.name, *fact[1:]) for place, fact in other.shown.items()}
 

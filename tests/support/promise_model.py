@@ -226,7 +226,8 @@ class Plane:
     def restart(self, now: float) -> None:
         """Begin anew with what was saved."""
         self.disconnect(now)
-        self.published, self.origin = self.saved or ({}, frozenset())
+        published, self.origin = self.saved or ({}, frozenset())
+        self.published = published.copy()
         self.known = self.saved is not None
         if self.origin & self.endpoints:
             self.origin |= self.endpoints
