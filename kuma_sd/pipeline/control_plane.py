@@ -278,7 +278,7 @@ class ControlPlane:
         return replace(snapshot, assignments=assignments)
 
     def _end_contact(self) -> None:
-        self._contact = self._empty_since = None
+        self._contact = self._empty_since = self._sent = None
         self.guard.lose_contact()
 
     def _expire(self) -> None:
