@@ -1,5 +1,6 @@
-"""Cache results for short texts only: the length of texts from outside is not bounded, so their number is no limit."""
+"""Caches that stay small. The length of texts from outside is not bounded, so their number alone is no limit."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import TypeVar
@@ -9,6 +10,8 @@ LONGEST_REMEMBERED = 1024
 
 Text = TypeVar("Text", str, tuple[str, ...])
 Result = TypeVar("Result")
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 def remember_short(entries: int) -> Callable[[Callable[[Text], Result]], Callable[[Text], Result]]:
@@ -30,3 +33,18 @@ def remember_short(entries: int) -> Callable[[Callable[[Text], Result]], Callabl
         return call
 
     return decorate
+
+
+def remember_newest(memory: OrderedDict[Key, Value], key: Key, value: Value, most: int) -> None:
+    """Add an entry as the newest one; the oldest one goes if there are too many.
+
+    Args:
+        memory: the entries, the oldest first.
+        key: the key of the entry.
+        value: its value.
+        most: maximum number of entries.
+    """
+    memory[key] = value
+    memory.move_to_end(key)
+    if len(memory) > most:
+        memory.popitem(last=False)

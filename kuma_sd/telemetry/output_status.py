@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from kuma_sd.telemetry.chain_status import ChainStatus
-from kuma_sd.telemetry.histogram import Histogram
+from kuma_sd.telemetry.duration_buckets import Histogram
 from kuma_sd.telemetry.publication_counts import Parts, Size
 
 

@@ -9,36 +9,22 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeVar
 
+from kuma_sd.core.bounded_cache import remember_newest
 from kuma_sd.web.application import Refused
-from kuma_sd.web.server.limits import client_of
+from kuma_sd.web.server.failed_logins import FailedLogins
 
 MOST_REMEMBERED = 1000
-"""Maximum number of cached correct passwords, and of addresses with wrong passwords."""
-
-MOST_FAILURES = 5
-"""Number of wrong passwords that a client may try in a burst."""
+"""Maximum number of cached correct passwords."""
 
 MOST_CHECKED_AT_ONCE = 2
 """Number of requests whose password is checked at a time: one is computed, one waits. Further requests get a status to
 retry later, so that guessing passwords takes at most one processor and two threads."""
 
-FAILURES_A_SECOND = 0.2
-"""Number of attempts that a client regains per second."""
-
 # Bcrypt's limit (longer passwords are truncated or rejected, depending on the implementation).
 LONGEST_PASSWORD = 72
 
-Key = TypeVar("Key")
-Value = TypeVar("Value")
-
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="kuma-sd", charset="UTF-8"'}
-
-
-class _Failures(NamedTuple):
-    number: float
-    when: float
 
 
 class KnownPasswords:
@@ -57,7 +43,7 @@ class KnownPasswords:
 
     def add(self, token: bytes) -> None:
         """Cache a correct password."""
-        _remember(self._tokens, token, None)
+        remember_newest(self._tokens, token, None, MOST_REMEMBERED)
 
 
 class Authentication:
@@ -72,9 +58,8 @@ class Authentication:
 
     def __init__(self, users: Mapping[str, bytes], clock: Callable[[], float] = time.monotonic) -> None:
         self._users = users
-        self._clock = clock
         self.known = KnownPasswords()
-        self._failures: OrderedDict[str, _Failures] = OrderedDict()
+        self._failed = FailedLogins(clock)
         self._places = threading.BoundedSemaphore(MOST_CHECKED_AT_ONCE)
         self._computing = threading.Lock()
         # Used for unknown users, so that they take the same time.
@@ -109,33 +94,24 @@ class Authentication:
         token = self.known.token(user, hashed, password)
         if token in self.known:
             return
-        self._check_failures(client_of(address))
+        self._failed.check(address)
         if not self._places.acquire(blocking=False):
             raise Refused(503, "other passwords are being checked; try again", {"Retry-After": "1"})
         try:
             with self._computing:
                 # The password may have been cached while this request waited.
                 if token not in self.known:
-                    self._check(user, password, token, client_of(address))
+                    self._check(user, password, token, address)
         finally:
             self._places.release()
 
-    def _check(self, user: str, password: bytes, token: bytes, client: str) -> None:
+    def _check(self, user: str, password: bytes, token: bytes, address: str) -> None:
         # Check again: other requests of this client may have failed meanwhile.
-        failed = self._check_failures(client)
+        self._failed.check(address)
         if not self._is_right(user, password):
-            _remember(self._failures, client, _Failures(failed + 1, self._clock()))
+            self._failed.add(address)
             raise Refused(401, "the user or the password is wrong", _CHALLENGE)
         self.known.add(token)
-
-    def _check_failures(self, client: str) -> float:
-        now = self._clock()
-        number, when = self._failures.get(client, _Failures(0, now))
-        failed = max(0.0, number - (now - when) * FAILURES_A_SECOND)
-        if failed > MOST_FAILURES - 1:
-            wait = (failed - MOST_FAILURES + 1) / FAILURES_A_SECOND
-            raise Refused(429, "too many wrong passwords; wait", {"Retry-After": str(int(wait) + 1)})
-        return failed
 
     def _is_right(self, user: str, password: bytes) -> bool:
         # Imported late: only needed with authentication.
@@ -155,10 +131,3 @@ def _credentials(header: str) -> tuple[str, bytes] | None:
         return (user.decode(), password) if scheme.lower() == "basic" and colon else None
     except (binascii.Error, ValueError):
         return None
-
-
-def _remember(memory: OrderedDict[Key, Value], key: Key, value: Value) -> None:
-    memory[key] = value
-    memory.move_to_end(key)
-    if len(memory) > MOST_REMEMBERED:
-        memory.popitem(last=False)

@@ -12,7 +12,7 @@ from kuma_sd.cli.render.status import screen
 from kuma_sd.cli.render.style import Style
 from kuma_sd.telemetry.chain_status import Quarantined
 from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus, HeldTargets
-from kuma_sd.telemetry.histogram import Histogram
+from kuma_sd.telemetry.duration_buckets import Histogram
 from kuma_sd.telemetry.output_status import OutputStatus
 from kuma_sd.telemetry.problems import problems_of
 from kuma_sd.telemetry.status import Reloads, StateStatus, Status

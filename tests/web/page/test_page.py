@@ -13,7 +13,7 @@ from publishing import Published
 from kuma_sd.core.publication import Publication
 from kuma_sd.telemetry.chain_status import Quarantined
 from kuma_sd.telemetry.control_plane_status import HeldTargets
-from kuma_sd.telemetry.histogram import Histogram
+from kuma_sd.telemetry.duration_buckets import Histogram
 from kuma_sd.telemetry.history import History
 from kuma_sd.telemetry.status import Reloads, StateStatus
 from kuma_sd.telemetry.target_counts import Count, TargetCounts

@@ -10,7 +10,8 @@ import pytest
 from serving import basic
 
 from kuma_sd.web.application import Refused
-from kuma_sd.web.server.authentication import MOST_CHECKED_AT_ONCE, MOST_FAILURES, Authentication
+from kuma_sd.web.server.authentication import MOST_CHECKED_AT_ONCE, MOST_REMEMBERED, Authentication, KnownPasswords
+from kuma_sd.web.server.failed_logins import MOST_FAILURES
 
 USERS = {name: bcrypt.hashpw(f"of {name}".encode(), bcrypt.gensalt(4)) for name in ("alice", "böb")}
 
@@ -177,11 +178,11 @@ def test_guessing_is_slowed_down_for_its_address_alone() -> None:
     assert refused(authentication, basic("böb", "x")).status == 429
 
 
-def test_what_is_remembered_is_bounded(authentication: Authentication, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kuma_sd.web.server.authentication.MOST_REMEMBERED", 10)
-    for number in range(20):
-        refused(authentication, basic("alice", "x"), f"address {number}")
-    assert list(authentication._failures) == [f"address {number}" for number in range(10, 20)]
+def test_the_number_of_remembered_passwords_is_bounded() -> None:
+    known = KnownPasswords()
+    for number in range(MOST_REMEMBERED + 1):
+        known.add(str(number).encode())
+    assert [token in known for token in (b"0", b"1", str(MOST_REMEMBERED).encode())] == [False, True, True]
 
 
 def test_no_password_is_in_what_is_remembered(authentication: Authentication) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from kuma_sd.telemetry.histogram import SECONDS, Histogram
+from kuma_sd.telemetry.duration_buckets import SECONDS, Histogram
 
 
 def test_what_took_just_as_long_as_a_bucket_is_in_it() -> None:
