@@ -40,10 +40,12 @@ def difference(before: Sequence[T], after: Sequence[T]) -> tuple[list[T], list[T
     ranges = changed_ranges(before, after)
     old = list(itertools.chain.from_iterable(before[part] for part, _ in ranges))
     new = list(itertools.chain.from_iterable(after[part] for _, part in ranges))
-    if not (old and new):
+    # A set of many addresses is expensive, so only one is made; mostly nothing is in both lists.
+    shorter, longer = sorted((old, new), key=len)
+    moved = set(map(id, shorter)).intersection(map(id, longer)) if shorter else ()
+    if not moved:
         return old, new
-    kept, known = set(map(id, new)), set(map(id, old))
-    return [item for item in old if id(item) not in kept], [item for item in new if id(item) not in known]
+    return [item for item in old if id(item) not in moved], [item for item in new if id(item) not in moved]
 
 
 def have_equal_keys(before: Sequence[T], after: Sequence[T], key: Callable[[Any], object] = attrgetter("key")) -> bool:

@@ -70,7 +70,8 @@ class Publication:
         """
         vanished, new = self.gone_and_new(earlier)
         if have_equal_keys(vanished, new):
-            return Change((), (), tuple(group for before, group in zip(vanished, new, strict=True) if before != group))
+            pairs = zip(vanished, new, strict=True)
+            return Change((), (), tuple(group for before, group in pairs if before.json != group.json))
         gone = {group.key: group for group in vanished}
         added, changed = list[TargetGroup](), list[TargetGroup]()
         for group in new:

@@ -116,8 +116,10 @@ class Decoder:
         if (count, checksum) == (len(self._known) + len(fresh) - len(replaced), self._checksum):
             return fresh, replaced
         gone = self._known.copy()
-        for resource in resources:
-            gone.pop(resource, None)
+        # Otherwise none of them was known.
+        if len(fresh) < count:
+            for resource in resources:
+                gone.pop(resource, None)
         self._checksum += sum(map(hash, replaced)) - sum(map(hash, gone))
         return fresh, gone
 
