@@ -1,6 +1,7 @@
 """Recompute values only for items that changed."""
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain, islice, repeat
 from operator import attrgetter
 from typing import Any, Generic, TypeVar, cast
 
@@ -72,22 +73,18 @@ class IncrementalCache(Generic[K, S, V]):
         """
         before, after = self._items, list(items)
         ranges = changed_ranges(before, after)
-        known: dict[K, tuple[S, V | None]] = {}
-        for old, _ in ranges:
-            results = zip(before[old], self._values[old], strict=True)
-            known.update(zip(map(self._key, before[old]), results, strict=True))
-        fresh = [[self._value(item, known) for item in after[new]] for _, new in ranges]
+        gone = list(chain.from_iterable(zip(before[old], self._values[old], strict=True) for old, _ in ranges))
+        fresh = list(chain.from_iterable(after[new] for _, new in ranges))
+        computed = iter(self._computed(gone, fresh))
         self._fallback = None
+        replacements = [list(islice(computed, new.stop - new.start)) for _, new in ranges]
         # From the end, so that earlier indexes stay valid.
-        for (old, _), values in zip(reversed(ranges), reversed(fresh), strict=True):
+        for (old, _), values in zip(reversed(ranges), reversed(replacements), strict=True):
             self._values[old] = values
         self._items = after
         if not self._failures:
             # Each has a value here, which the type cannot express.
             return cast("list[V]", self._values.copy())
-        # The keys that are left do not occur in this round.
-        for key in known:
-            self._failures.pop(key, None)
         return [value for value in self._values if value is not None]
 
     def get(self, key: K) -> V | None:
@@ -101,10 +98,25 @@ class IncrementalCache(Generic[K, S, V]):
     def __len__(self) -> int:
         return len(self._items)
 
-    def _value(self, item: S, known: dict[K, tuple[S, V | None]]) -> V | None:
-        key = self._key(item)
-        # Hashing a key takes as long as creating it.
-        before = known.pop(key, None) if known else None
+    def _computed(self, gone: list[tuple[S, V | None]], fresh: list[S]) -> list[V | None]:
+        """Return the values of items that replace others.
+
+        Args:
+            gone: the items of the last round that are replaced, each with its value.
+            fresh: the items that replace them.
+        """
+        old, new = [self._key(item) for item, _ in gone], list(map(self._key, fresh))
+        if old == new:
+            # In most large changes; otherwise each key is hashed, which takes as long as creating it.
+            return list(map(self._value, new, fresh, gone))
+        known = dict(zip(old, gone, strict=True))
+        values = list(map(self._value, new, fresh, (known.pop(key, None) for key in new) if known else repeat(None)))
+        # The keys that are left do not occur in this round.
+        for key in known:
+            self._failures.pop(key, None)
+        return values
+
+    def _value(self, key: K, item: S, before: tuple[S, V | None] | None) -> V | None:
         if before and (before[0] is item or before[0] == item):
             return before[1]
         self.computed += 1

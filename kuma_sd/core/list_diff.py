@@ -1,8 +1,9 @@
 """Find what differs between two lists that mostly hold the same objects in the same order."""
 
 import itertools
-from collections.abc import Iterable, Sequence
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter, eq
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -39,8 +40,21 @@ def difference(before: Sequence[T], after: Sequence[T]) -> tuple[list[T], list[T
     ranges = changed_ranges(before, after)
     old = list(itertools.chain.from_iterable(before[part] for part, _ in ranges))
     new = list(itertools.chain.from_iterable(after[part] for _, part in ranges))
-    kept, known = set(map(id, new)), set(map(id, old))
-    return [item for item in old if id(item) not in kept], [item for item in new if id(item) not in known]
+    # A set of many addresses is expensive, so only one is made; mostly nothing is in both lists.
+    shorter, longer = sorted((old, new), key=len)
+    moved = set(map(id, shorter)).intersection(map(id, longer)) if shorter else ()
+    if not moved:
+        return old, new
+    return [item for item in old if id(item) not in moved], [item for item in new if id(item) not in moved]
+
+
+def have_equal_keys(before: Sequence[T], after: Sequence[T], key: Callable[[Any], object] = attrgetter("key")) -> bool:
+    """Tell whether the items of two sequences have equal keys, in the same order.
+
+    Then each item of the second replaces the one at its place in the first. Most large changes are such; a dictionary
+    of all keys would take several times as long, since each of them is hashed.
+    """
+    return len(before) == len(after) and all(map(eq, map(key, before), map(key, after)))
 
 
 def flattened(items: Iterable[T | tuple[T, ...]], kind: type[T]) -> list[T]:

@@ -8,7 +8,7 @@ from operator import attrgetter
 import msgspec
 
 from kuma_sd.core.duplicate_groups import without_duplicates
-from kuma_sd.core.list_diff import difference
+from kuma_sd.core.list_diff import difference, have_equal_keys
 from kuma_sd.core.target_group import TargetGroup
 
 # In C, since there may be hundreds of thousands of groups.
@@ -49,10 +49,17 @@ class Publication:
     duplicates: int = 0
 
     @classmethod
-    def of(cls, groups: Iterable[TargetGroup], received: float) -> "Publication":
-        """Create a publication from groups that are sorted by key."""
+    def of(cls, groups: Iterable[TargetGroup], received: float, earlier: "Publication | None" = None) -> "Publication":
+        """Create a publication.
+
+        Args:
+            groups: sorted by key.
+            received: when the newest message in it was received, in seconds of ``time.time()``.
+            earlier: any earlier publication; the lines of groups that are in it too are not compared.
+        """
         every = tuple(groups)
-        unique = without_duplicates(every)
+        _, new = difference(earlier.groups if earlier else (), every)
+        unique = without_duplicates(every, new)
         return cls(unique, received, len(every) - len(unique))
 
     def since(self, earlier: "Publication | None") -> Change:
@@ -62,6 +69,9 @@ class Publication:
             earlier: any earlier publication; None if nothing was published yet.
         """
         vanished, new = self.gone_and_new(earlier)
+        if have_equal_keys(vanished, new):
+            pairs = zip(vanished, new, strict=True)
+            return Change((), (), tuple(group for before, group in pairs if before.json != group.json))
         gone = {group.key: group for group in vanished}
         added, changed = list[TargetGroup](), list[TargetGroup]()
         for group in new:

@@ -116,8 +116,10 @@ class Decoder:
         if (count, checksum) == (len(self._known) + len(fresh) - len(replaced), self._checksum):
             return fresh, replaced
         gone = self._known.copy()
-        for resource in resources:
-            gone.pop(resource, None)
+        # Otherwise none of them was known.
+        if len(fresh) < count:
+            for resource in resources:
+                gone.pop(resource, None)
         self._checksum += sum(map(hash, replaced)) - sum(map(hash, gone))
         return fresh, gone
 
@@ -137,12 +139,12 @@ class Decoder:
 
     def _patched(self, gone: Collection[bytes], fresh: Collection[bytes]) -> list[Assignment]:
         """Return the sorted assignments after a change; a few are inserted without comparing all."""
-        removed = flattened(map(self._known.__getitem__, gone), Assignment)
-        for resource in gone:
-            self._expanded -= _expanded(self._known.pop(resource))
-            self._failures.pop(resource, None)
-        self._known.update((resource, self._attempt(resource)) for resource in fresh)
-        added = flattened(map(self._known.__getitem__, fresh), Assignment)
+        old = [self._known.pop(resource) for resource in gone]
+        self._expanded -= sum(map(_expanded, old))
+        self._failures = {resource: why for resource, why in self._failures.items() if resource in self._known}
+        new = list(map(self._attempt, fresh))
+        self._known.update(zip(fresh, new, strict=True))
+        removed, added = flattened(old, Assignment), flattened(new, Assignment)
         if len(removed) + len(added) <= FEW and not self._namesakes:
             patched = self._assignments.copy()
             for assignment in removed:

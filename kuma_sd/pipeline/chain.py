@@ -102,14 +102,17 @@ class Chain:
         """
         self._memo.fall_back_on(lambda: dict(_renamed(key, group, renames) for key, group in groups().items()))
 
-    def publication(self, assignments: Iterable[Assignment], received: float) -> Publication:
+    def publication(
+        self, assignments: Iterable[Assignment], received: float, earlier: Publication | None = None
+    ) -> Publication:
         """Convert changed assignments, and make a publication of all.
 
         Args:
             assignments: the assignments of all control planes, sorted by key.
             received: when the last of them was received.
+            earlier: the publication before it, for comparing only what is new.
         """
-        publication = Publication.of(flattened(self._memo.round(assignments), TargetGroup), received)
+        publication = Publication.of(flattened(self._memo.round(assignments), TargetGroup), received, earlier)
         self._report()
         return publication
 

@@ -48,7 +48,7 @@ class ChainOutputs:
         if assignments == self._assignments:
             return
         self._assignments = assignments
-        publication = self.chain.publication(assignments, received)
+        publication = self.chain.publication(assignments, received, self.last)
         if self.last and self.last.groups == publication.groups:
             return
         self.last = publication

@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from msgspec.structs import replace
 
-from kuma_sd.core.list_diff import difference
+from kuma_sd.core.list_diff import difference, have_equal_keys
 from kuma_sd.core.model import Assignment, Key, Snapshot
 from kuma_sd.telemetry.control_plane_status import HeldTargets
 from kuma_sd.telemetry.target_counts import Count, TargetCounts
@@ -187,7 +187,10 @@ class Guard:
         Targets that returned no longer count as released.
         """
         vanished, fresh = changes
-        gone = {assignment.key: assignment for assignment in vanished if assignment.key not in left_out}
+        if have_equal_keys(vanished, fresh):
+            gone = {}
+        else:
+            gone = {assignment.key: assignment for assignment in vanished if assignment.key not in left_out}
         if gone:
             for key in map(_KEY, fresh):
                 gone.pop(key, None)

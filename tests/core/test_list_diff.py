@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kuma_sd.core.list_diff import MOST_RANGES, WINDOW, changed_ranges, difference
+from kuma_sd.core.list_diff import MOST_RANGES, WINDOW, changed_ranges, difference, have_equal_keys
 
 ITEMS = [(f"item {number}",) for number in range(60)]
 lists = st.lists(st.sampled_from(ITEMS), unique=True, max_size=60)
@@ -81,3 +81,8 @@ def test_when_too_much_differs_the_rest_is_one_range() -> None:
 
 def test_a_long_part_that_is_gone_is_one_range() -> None:
     assert changed_ranges(ITEMS, ITEMS[:5] + ITEMS[5 + 2 * WINDOW :]) == [(slice(5, 5 + 2 * WINDOW), slice(5, 5))]
+
+
+@pytest.mark.parametrize(("before", "after", "equal"), [("ab", "ab", True), ("ab", "ba", False), ("ab", "a", False)])
+def test_equal_keys_are_in_equal_order(before: str, after: str, equal: bool) -> None:  # noqa: FBT001 (a parameter)
+    assert have_equal_keys(before, after, key=str.upper) is equal

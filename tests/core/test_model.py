@@ -11,6 +11,8 @@ from kuma_sd.testing import assignment, group, publication
 
 KEY = GroupKey(Key("", "default", "backend-01", 0), 0)
 
+KEY_OF = {name: GroupKey(Key("", "default", name, 0), 0) for name in "abcdef"}
+
 # What JSON writes and a strict YAML reader takes.
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
@@ -54,6 +56,35 @@ def test_equal_lines_are_published_once_under_the_smallest_key() -> None:
     published = Publication.of([first, twin, other], received=1.0)
     assert published.groups == (first, other)
     assert published.duplicates == 1
+
+
+groups = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 3)).map(
+    lambda numbers: [TargetGroup(KEY_OF[name], b"%d" % numbers[name]) for name in sorted(numbers)]
+)
+
+
+@given(before=groups, after=groups, kept=st.integers(0, 5))
+def test_beside_an_earlier_publication_equal_lines_are_published_once_too(
+    before: list[TargetGroup], after: list[TargetGroup], kept: int
+) -> None:
+    earlier = Publication.of(before, received=1.0)
+    # Some are the same objects, as those of unchanged assignments are.
+    same = {shared.key: shared for shared in before[:kept]}
+    every = sorted({**{each.key: each for each in after}, **same}.values())
+    assert Publication.of(every, 2.0, earlier) == Publication.of(every, 2.0)
+
+
+def test_no_key_is_hashed_where_every_group_changed() -> None:
+    class Unhashable(str):
+        __slots__ = ()
+        __hash__ = None  # type: ignore[assignment]
+
+    keys = [Unhashable(name) for name in "abc"]
+    before, after = (
+        Publication(tuple(TargetGroup(key, line) for key in keys), 1.0)  # type: ignore[arg-type]
+        for line in (b"before", b"after")
+    )
+    assert after.since(before).changed == after.groups
 
 
 def test_since_tells_what_was_added_removed_and_changed() -> None:

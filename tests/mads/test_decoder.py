@@ -59,8 +59,8 @@ class Counted:
         return (bytes(bytearray(each)) for each in self._resources)
 
 
-@pytest.mark.parametrize(("count", "made"), [(0, 1), (1, 1), (20, 1), (1000, 2)])
-def test_a_few_changes_cost_one_look_at_each_resource_and_no_search_for_those_that_are_gone(
+@pytest.mark.parametrize(("count", "made"), [(0, 1), (1, 1), (20, 1), (999, 2), (1000, 1)])
+def test_few_changes_and_changes_of_all_cost_one_look_at_each_resource_and_no_search_for_those_that_are_gone(
     count: int, made: int
 ) -> None:
     decoder = Decoder("")
