@@ -9,9 +9,6 @@ from kuma_sd.plugin.interfaces import Output
 
 _log = Logger(__name__)
 
-START_TIMEOUT = 10.0
-"""How long the start of the daemon and a reload wait for `start()` of an output, in seconds."""
-
 POLL_SECONDS = 0.1
 """Interval between checks whether to give up waiting, in seconds."""
 
@@ -28,8 +25,8 @@ class OutputStart:
         self.name = name
         self.output = output
         self.began = time.time()
+        self.began_at = time.monotonic()
         self.error: BaseException | None = None
-        self._deadline = time.monotonic() + START_TIMEOUT
         self._reported = False
         self._ended = threading.Event()
         self._abandoned = threading.Event()
@@ -62,13 +59,11 @@ class OutputStart:
                 break
         return self.ended
 
-    def ends_in_time(self, give_up: Callable[[], bool]) -> bool:
-        """Wait like `wait`, but at most until START_TIMEOUT after the call began; a warning names the output then."""
-        ended = self.wait(lambda: give_up() or time.monotonic() >= self._deadline)
-        if not ended and not self._reported:
+    def warn(self) -> None:
+        """Warn, once, that the output is still starting."""
+        if not self._reported:
             self._reported = True
             _log.warning("the output is still starting", output=self.name)
-        return ended
 
     def abandon(self) -> None:
         """Close the output once `start()` has returned, so that it keeps nothing that it claimed."""

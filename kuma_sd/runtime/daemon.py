@@ -32,13 +32,10 @@ from kuma_sd.settings.model import ControlPlaneSettings, OutputSettings, Setting
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.offline_reader import find_codec
 from kuma_sd.state.saver import State
-from kuma_sd.system.threads import Threads, Worker
+from kuma_sd.system.threads import STOP_TIMEOUT, Threads, Worker
 from kuma_sd.web.endpoints.published import PublishedContent, lines_of
 
 _log = Logger(__name__)
-
-STOP_TIMEOUT = 0.7
-"""Timeout for stopping the threads, in seconds; with the interpreter's shutdown the total stays under a second."""
 
 
 class Daemon:

@@ -8,6 +8,7 @@ from kuma_sd.pipeline.output_start import OutputStart
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.plugin.interfaces import Output
 from kuma_sd.runtime.opener import Owner, guarded
+from kuma_sd.runtime.output_starts import ends_in_time
 
 
 class StillStartingError(OutputError):
@@ -88,7 +89,7 @@ class OutputReplacement:
             StillStartingError: one has not ended in time.
             KumaSDError: one failed, as before for the same reason even after the old output was stopped.
         """
-        waiting = [start for start in starts.values() if not start.ends_in_time(self._give_up)]
+        waiting = [start for start in starts.values() if not ends_in_time(start, self._give_up)]
         if waiting:
             began = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(waiting[0].began))
             raise StillStartingError(f"output {waiting[0].name}: starting since {began}; start() has not returned")
@@ -105,7 +106,7 @@ class OutputReplacement:
             KumaSDError: it failed. If it blocks, that is the refusal from before, by which the next reload recognizes
                 that it need not stop the old output again.
         """
-        if not start.ends_in_time(self._give_up):
+        if not ends_in_time(start, self._give_up):
             raise refusal
         if error := _error_of(start):
             raise error

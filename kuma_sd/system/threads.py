@@ -9,6 +9,9 @@ from kuma_sd.core.logger import Logger
 
 _log = Logger(__name__)
 
+STOP_TIMEOUT = 0.7
+"""Timeout for stopping the threads, in seconds; with the interpreter's shutdown the total stays under a second."""
+
 RESTART_PAUSE = 1.0
 """Pause before a dead helper thread is restarted, in seconds."""
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kuma_sd import Labels, Publication, Shard, TargetGroup, hashmod
 from kuma_sd.testing import group, publication
 from kuma_sd_bundled.file_sd import FileSDOptions
-from kuma_sd_bundled.file_sd.file_contents import Division
+from kuma_sd_bundled.file_sd.division_among_files import Division
 from kuma_sd_bundled.file_sd.layout import Layout
 from kuma_sd_bundled.file_sd.parts import Place, part_hash
 

@@ -13,7 +13,7 @@ from settings_kit import plugins_of, settings_of
 from waiting import eventually
 
 from kuma_sd import TEXT, Context, Output, OutputError, OutputPlugin, Publication, SourcePlugin, option
-from kuma_sd.pipeline import output_start
+from kuma_sd.runtime import output_starts
 from kuma_sd.runtime.daemon import Daemon
 from kuma_sd.runtime.status_collector import StatusCollector
 from kuma_sd.settings.model import Settings
@@ -95,7 +95,7 @@ def gate() -> Iterator[threading.Event]:
 
 @pytest.fixture
 def script(tmp_path: Path, gate: threading.Event, monkeypatch: pytest.MonkeyPatch) -> Script:
-    monkeypatch.setattr(output_start, "START_TIMEOUT", 0.0)
+    monkeypatch.setattr(output_starts, "START_TIMEOUT", 0.0)
     script = Script(tmp_path)
     script.steps["blocks"] = gate.wait
     return script
@@ -136,14 +136,14 @@ def test_an_output_that_still_starts_at_the_end_is_closed_and_holds_nothing_up(s
 
 
 def test_a_request_to_stop_ends_the_wait_for_an_output(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output_start, "START_TIMEOUT", 3600.0)
+    monkeypatch.setattr(output_starts, "START_TIMEOUT", 3600.0)
     daemon = Daemon(script.settings(slow="blocks"))
     daemon.start(give_up=lambda: True)
     assert daemon.stop() == []
 
 
 def test_an_output_that_refuses_to_start_ends_the_start(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output_start, "START_TIMEOUT", 30.0)
+    monkeypatch.setattr(output_starts, "START_TIMEOUT", 30.0)
     script.steps["refuses"] = raises(OutputError("it is taken"))
     daemon = Daemon(script.settings(good="", bad="refuses"))
     with pytest.raises(OutputError, match="output bad: it is taken"):
@@ -155,7 +155,7 @@ def test_an_output_that_refuses_to_start_ends_the_start(script: Script, monkeypa
 def test_an_unexpected_exception_while_an_output_starts_is_logged_with_its_traceback_and_ends_nothing(
     script: Script, error: BaseException, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output_start, "START_TIMEOUT", 30.0)
+    monkeypatch.setattr(output_starts, "START_TIMEOUT", 30.0)
     script.steps["fails"] = raises(error)
     with script.running(bad="fails", good="") as daemon:
         script.sources[0].send("a")
@@ -196,7 +196,7 @@ def test_an_output_that_starts_after_other_settings_replaced_its_own_is_closed(
 def test_an_output_that_blocks_after_the_old_one_was_stopped_gives_its_place_back(
     script: Script, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output_start, "START_TIMEOUT", 2.0)
+    monkeypatch.setattr(output_starts, "START_TIMEOUT", 2.0)
     refuses = raises(OutputError("it is taken"))
     starts: Iterator[Callable[[], object]] = iter([refuses, gate.wait, refuses])
 

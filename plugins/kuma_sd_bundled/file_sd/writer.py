@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from kuma_sd import Logger, OutputError, Publication, lines_in
-from kuma_sd_bundled.file_sd.file_contents import Division, Undivided
+from kuma_sd_bundled.file_sd.division_among_files import Division, Undivided
 from kuma_sd_bundled.file_sd.layout import Layout
 from kuma_sd_bundled.file_sd.parts import Place
 from kuma_sd_bundled.file_sd.parts_overlap import PartCounts

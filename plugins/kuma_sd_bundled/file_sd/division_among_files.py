@@ -1,4 +1,4 @@
-"""Keep the content of each file up to date, from changes alone."""
+"""Divide the targets among files, and keep the content of each up to date, from changes alone."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
