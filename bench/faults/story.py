@@ -61,6 +61,7 @@ class Story:
         self._departed: dict[Key, float] = {}
         self._pause = threading.Event()
         self._recovered = float("-inf")
+        self._contact = (0.0, 0.0)
         self._short = 0
 
     def begin(self) -> None:
@@ -113,7 +114,7 @@ class Story:
     def calm(self) -> None:
         """Wait until the guard has nothing to hold against anything."""
         now = time.monotonic()
-        ends = [self.relay.accepted[-1] + HOLD, *(since + HOLD for since in self._model.missing.values())]
+        ends = [self._contact_began() + HOLD, *(since + HOLD for since in self._model.missing.values())]
         self._pause.wait(max(0.0, max(ends) + EDGE - now))
         self._expect_what_the_model_says()
 
@@ -136,6 +137,13 @@ class Story:
         self.plane.serve(self.change(*without))
         self.daemon.start()
         self.begin()
+
+    def _contact_began(self) -> float:
+        """Return when the contact over the newest connection began: with its first answer, which may come slowly."""
+        accepted = self.relay.accepted[-1]
+        if self._contact[0] != accepted:
+            self._contact = (accepted, time.monotonic())
+        return self._contact[1]
 
     def _reader_has(self, key: Key) -> bool:
         return key in self._model.published
@@ -161,5 +169,5 @@ class Story:
     def _rules_say(self) -> Published:
         # To the model versions are numbers, and it does nothing with them.
         world = cast("World", self.world)
-        admitted = self._model.admit(world, self.relay.accepted[-1], time.monotonic(), complete=True)
+        admitted = self._model.admit(world, self._contact_began(), time.monotonic(), complete=True)
         return cast("Published", admitted)
