@@ -15,9 +15,10 @@ from kuma_sd.core.model import Snapshot
 from kuma_sd.core.option_types import DURATION
 from kuma_sd.runtime.builder import Components
 from kuma_sd.runtime.one_shot import collect
+from kuma_sd.settings.default_control_socket import default_control_socket
 from kuma_sd.settings.model import ControlPlaneSettings, Settings
 from kuma_sd.state.offline_reader import read_snapshot
-from kuma_sd.web.client import NoDaemonError, default_control_socket, download
+from kuma_sd.web.client import NoDaemonError, download
 
 DAEMON, CONTROL_PLANE, FILE = "daemon", "control-plane", "file:"
 

@@ -18,16 +18,13 @@ from kuma_sd.pipeline.transform_call import UnexpectedTransformError, apply
 from kuma_sd.plugin.interfaces import Transform
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.prometheus.scrapable import check_scrapable
-from kuma_sd.telemetry.chain_status import ChainStatus, Quarantined
+from kuma_sd.telemetry.chain_status import MOST_QUARANTINED_SHOWN, ChainStatus, Quarantined
 
 _log = Logger(__name__)
 
 
 Groups = TargetGroup | tuple[TargetGroup, ...]
 """The result for one assignment: nearly always one group."""
-
-MOST_FAILURES = 20
-"""Maximum number of quarantined targets that are named in the status."""
 
 MOST_NAMED = 3
 """Maximum number of quarantined targets that are named in a log line."""
@@ -150,7 +147,7 @@ class Chain:
                 without_frames(error)
         quarantine = tuple(
             Quarantined(key.control_plane, key.mesh, key.name, failure_reason(error))
-            for key, error in islice(failures.items(), MOST_FAILURES)
+            for key, error in islice(failures.items(), MOST_QUARANTINED_SHOWN)
         )
         self.status = ChainStatus(
             len(failures), quarantine, self.without_address, self.profile.repaired, self.profile.collided

@@ -20,9 +20,6 @@ _log = Logger(__name__)
 
 ENDED = "it ended the stream"
 
-STEADY_SECONDS = 3.0
-"""Minimum duration of a connection after which the back-off starts over, in seconds."""
-
 
 class SourceWorker:
     """Consumes the snapshots of one control plane, connecting again and again.
@@ -52,7 +49,6 @@ class SourceWorker:
         self._events = events or Events()
         self._contact = Contact()
         self._made = 0.0
-        self._short = 0
         self._backoff = Backoff()
         self._closing = threading.Event()
 
@@ -115,9 +111,7 @@ class SourceWorker:
         if self.status.up:
             self._contact.broke(now, was_ended=why == ENDED)
             self._events.connection_lost(self.title, why)
-            # A gateway may end each connection as soon as it is made: then connect less and less often.
-            self._short = 0 if now - self._made >= STEADY_SECONDS else self._short + 1
-            self._backoff.reset(max(0, self._short - 1))
+            self._backoff.connection_ended(now - self._made)
         elif (lost := self._contact.failed()) is not None:
             self._put(ContactLost(self._control_plane, lost))
         self.status = replace(self.status, up=False, failing=why)

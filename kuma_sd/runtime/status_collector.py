@@ -1,21 +1,19 @@
-"""Collect a daemon's status, detect stuck threads, and record its publications over time."""
+"""Collect a daemon's status, and record its publications over time."""
 
 import threading
 import time
-from collections.abc import Iterator
 
 from msgspec.structs import replace
 
 from kuma_sd._version import __version__
 from kuma_sd.core.logger import Logger
-from kuma_sd.core.text import duration
 from kuma_sd.pipeline.control_plane import ControlPlaneView
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.pipeline.source_worker import SourceWorker
-from kuma_sd.plugin.code_place import current_place
 from kuma_sd.plugin.context import Context
 from kuma_sd.runtime.builder import Components
 from kuma_sd.runtime.daemon import Daemon
+from kuma_sd.runtime.stuck_threads import stuck_threads
 from kuma_sd.settings.model import OutputSettings
 from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
 from kuma_sd.telemetry.history import FINE, History
@@ -28,9 +26,6 @@ _log = Logger(__name__)
 
 SILENT_SECONDS = 6.0
 """A control plane that has not responded for this many seconds is reported."""
-
-STUCK = 60.0
-"""Threads of the daemon without progress for this many seconds are stuck; threads that run plugins have no limit."""
 
 
 class StatusCollector:
@@ -108,7 +103,7 @@ class StatusCollector:
             version=__version__,
             now=time.time(),
             started=self._started,
-            stuck=tuple(self._stuck()),
+            stuck=tuple(stuck_threads(self._moved(), daemon.threads.died)),
             reloads=self.reloads,
             control_planes=control_planes,
             leaving=tuple(
@@ -122,17 +117,9 @@ class StatusCollector:
         )
         return replace(status, problems=tuple(problems_of(status)))
 
-    def _stuck(self) -> Iterator[str]:
-        now = time.monotonic()
-        for name in self._daemon.threads.died:
-            yield f"{name}: its thread died"
+    def _moved(self) -> dict[str, float]:
         beat = self._daemon.pipeline.status.beat or self._begun
-        moved = {"main thread": self._main, "observer": self._looked, "pipeline": beat}
-        for name, when in moved.items():
-            if now - when > STUCK:
-                # A plugin's transform may block.
-                place = current_place(name)
-                yield f"{name}: it has not moved for {duration(now - when)}{place and f'; it is in {place}'}"
+        return {"main thread": self._main, "observer": self._looked, "pipeline": beat}
 
     def _control_plane(self, name: str, worker: SourceWorker, components: Components) -> ControlPlaneStatus:
         settings, context = components.sources[name][0], components.contexts["source", name]

@@ -17,6 +17,7 @@ from kuma_sd.pipeline.pipeline import BEAT_SECONDS
 from kuma_sd.runtime.daemon import Daemon
 from kuma_sd.runtime.status_collector import StatusCollector
 from kuma_sd.service.reloader import Reloader, ReloadSteps
+from kuma_sd.settings.default_control_socket import default_control_socket
 from kuma_sd.settings.model import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
 from kuma_sd.system.descriptors import raise_descriptor_limit
 from kuma_sd.system.file_watcher import FileWatcher
@@ -24,7 +25,6 @@ from kuma_sd.system.log_format import configure, drain, write_in_thread
 from kuma_sd.system.memory import give_back
 from kuma_sd.system.systemd import Notifier
 from kuma_sd.system.threads import STOP_TIMEOUT
-from kuma_sd.web.client import default_control_socket
 from kuma_sd.web.server.control_socket import ControlSocket
 from kuma_sd.web.server.tcp_listeners import WebListeners
 

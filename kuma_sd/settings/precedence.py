@@ -5,28 +5,20 @@ secrets.
 """
 
 import argparse
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from kuma_sd.core.errors import ConfigError
-from kuma_sd.core.text import did_you_mean
 from kuma_sd.settings import go_program
 from kuma_sd.settings.cli_parser import Program
 from kuma_sd.settings.config_file import ConfigFile, read_config_file
 from kuma_sd.settings.flags import CONFIG_VARIABLE, Parser, config_finder, destination, settings_parser
 from kuma_sd.settings.instances import Text
 from kuma_sd.settings.schema import Declaration, Place, Schema
+from kuma_sd.settings.unknown_options import unknown_variables
 
 Texts = dict[Place, Text]
 """The texts that are set, by place; options that are not set are missing."""
-
-_PREFIX = "KUMA_SD_"
-
-# Kubernetes sets these variables in every container, for services whose names begin with kuma-sd.
-_OF_KUBERNETES = re.compile(
-    r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_[0-9]+_(TCP|UDP|SCTP)\w*)=.*|\w+_PORT=(tcp|udp|sctp)://.*", re.DOTALL
-)
 
 
 class Precedence:
@@ -106,18 +98,7 @@ class Precedence:
         if flags:
             said.append(f"{', '.join(flags)}: ignored, since the log goes to stderr")
         variables = {CONFIG_VARIABLE, *(declaration.variable for declaration in schema)}
-        off = tuple(f"{_PREFIX}{name}_".replace("-", "_").upper() for name in unused)
-        for name, value in sorted(self._environment.items()):
-            foreign = not name.startswith(_PREFIX) or _OF_KUBERNETES.fullmatch(f"{name}={value}")
-            used = name in variables or name in go_program.VARIABLES.values() or name.startswith(off)
-            if not foreign and not used:
-                suggestion = did_you_mean(
-                    name.removeprefix(_PREFIX),
-                    (variable.removeprefix(_PREFIX) for variable in variables),
-                    _PREFIX + "{}",
-                )
-                said.append(f"unknown environment variable {name}{suggestion}")
-        return said
+        return [*said, *unknown_variables(self._environment, variables, unused)]
 
     def _parser(self, schema: Schema, *, own: bool) -> Parser:
         return settings_parser(self._program, schema, self.file, own=own)

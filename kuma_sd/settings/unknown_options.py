@@ -1,15 +1,24 @@
-"""Reject sections and options of the settings file that have no effect."""
+"""Reject sections and options of the settings file that have no effect; find environment variables that have none."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from kuma_sd.core.errors import ConfigError, PluginError
 from kuma_sd.core.options import options_of
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.plugin.manager import Plugins
+from kuma_sd.settings import go_program
 from kuma_sd.settings.config_file import ConfigFile, Entry
 from kuma_sd.settings.instances import Instances
 from kuma_sd.settings.misread_lines import swallowed_options
 from kuma_sd.settings.schema import CORE, WEB, Schema
+
+_PREFIX = "KUMA_SD_"
+
+# Kubernetes sets these variables in every container, for services whose names begin with kuma-sd.
+_OF_KUBERNETES = re.compile(
+    r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_[0-9]+_(TCP|UDP|SCTP)\w*)=.*|\w+_PORT=(tcp|udp|sctp)://.*", re.DOTALL
+)
 
 _NAMED_BY_NOTHING = "; neither cp-address nor transform nor output has an item of that name"
 
@@ -34,6 +43,26 @@ def check_file(file: ConfigFile, schema: Schema, instances: Instances, in_file: 
     ]
     if mistakes:
         raise ConfigError(*mistakes)
+
+
+def unknown_variables(
+    environment: Mapping[str, str], variables: Collection[str], unused: Iterable[str]
+) -> Iterator[str]:
+    """Return a warning for each environment variable without effect.
+
+    Args:
+        environment: the environment variables.
+        variables: the names of those that have an effect.
+        unused: names of disabled instances; their variables are not a mistake.
+    """
+    off = tuple(f"{_PREFIX}{name}_".replace("-", "_").upper() for name in unused)
+    for name, value in sorted(environment.items()):
+        is_foreign = not name.startswith(_PREFIX) or _OF_KUBERNETES.fullmatch(f"{name}={value}")
+        is_used = name in variables or name in go_program.VARIABLES.values() or name.startswith(off)
+        if not is_foreign and not is_used:
+            others = (variable.removeprefix(_PREFIX) for variable in variables)
+            suggestion = did_you_mean(name.removeprefix(_PREFIX), others, _PREFIX + "{}")
+            yield f"unknown environment variable {name}{suggestion}"
 
 
 def _unknown_sections(file: ConfigFile, instances: Instances, in_file: Instances, plugins: Plugins) -> Iterator[str]:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+MOST_QUARANTINED_SHOWN = 20
+"""Maximum number of quarantined targets that the status names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from kuma_sd.plugin.manager import Plugins
+from kuma_sd.settings.default_control_socket import default_control_socket
 from kuma_sd.settings.loader import load
-from kuma_sd.web.client import default_control_socket
 
 ETC = Path(__file__).parents[2] / "etc"
 UNIT = ETC / "kuma-sd.service"

@@ -7,7 +7,7 @@ import pytest
 from kuma_sd import Snapshot, SourceError, SourceStatus
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import ContactLost, SourceEvent
-from kuma_sd.pipeline import connection_log, source_worker
+from kuma_sd.pipeline import backoff, connection_log
 from kuma_sd.pipeline.connection_log import ConnectionLog
 from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.testing import snapshot
@@ -99,7 +99,7 @@ def test_all_snapshots_of_a_connection_have_the_beginning_of_the_contact() -> No
 
 def pauses(*connections: list[Step], lasted: float, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return how often the pause after each connection was doubled, if one has lasted after so many seconds."""
-    monkeypatch.setattr(source_worker, "STEADY_SECONDS", lasted)
+    monkeypatch.setattr(backoff, "STEADY_SECONDS", lasted)
     source = Scripted(*connections)
     worker = SourceWorker("east", "", source, lambda _event: None)
     doubled: list[int] = []

@@ -12,7 +12,7 @@ from waiting import eventually
 from kuma_sd import Change, Labels, Publication, SourceError, hookimpl
 from kuma_sd.explain import ExplainInputs, answer, parse_selector
 from kuma_sd.plugin.manager import Plugins
-from kuma_sd.runtime import status_collector
+from kuma_sd.runtime import stuck_threads
 from kuma_sd.runtime.builder import build
 from kuma_sd.settings.model import Settings
 from kuma_sd.testing import assignment, snapshot
@@ -195,7 +195,7 @@ def test_a_transform_that_blocks_the_pipeline_is_named_with_its_line(
         daemon.source.send("a")
         try:
             assert entered.wait(10)
-            monkeypatch.setattr(status_collector, "STUCK", -1.0)
+            monkeypatch.setattr(stuck_threads, "STUCK_SECONDS", -1.0)
             (stuck,) = (reason for reason in daemon.collector.status().stuck if reason.startswith("pipeline"))
         finally:
             release.set()

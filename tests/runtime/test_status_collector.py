@@ -10,7 +10,7 @@ from daemon_in_process import observed
 from waiting import eventually
 
 from kuma_sd import OutputError, SourceError
-from kuma_sd.runtime import status_collector
+from kuma_sd.runtime import stuck_threads
 from kuma_sd.telemetry.status import Status
 from kuma_sd.telemetry.target_counts import Count
 from kuma_sd.testing import assignment
@@ -246,7 +246,7 @@ def test_threads_of_ours_that_do_not_move_are_named(tmp_path: Path, monkeypatch:
     with observed(tmp_path) as one:
         one.publish("a")
         assert one.collector.status().unhealthy == ()
-        monkeypatch.setattr(status_collector, "STUCK", -1.0)
+        monkeypatch.setattr(stuck_threads, "STUCK_SECONDS", -1.0)
         named = [problem.split(":")[0] for problem in one.collector.status().unhealthy]
         assert sorted(named) == ["main thread", "observer", "pipeline"]
 

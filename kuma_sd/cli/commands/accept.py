@@ -17,9 +17,10 @@ from urllib.parse import urlencode
 
 from kuma_sd.cli.daemon_errors import naming
 from kuma_sd.core.errors import ConfigError, KumaSDError
+from kuma_sd.settings.default_control_socket import default_control_socket
 from kuma_sd.settings.model import Settings
 from kuma_sd.system.log_format import escape
-from kuma_sd.web.client import NoDaemonError, ask, default_control_socket
+from kuma_sd.web.client import NoDaemonError, ask
 
 TAKES_SETTINGS = True
 

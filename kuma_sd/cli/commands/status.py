@@ -27,10 +27,11 @@ from kuma_sd.cli.render.style import style
 from kuma_sd.core.decoding_errors import UNREADABLE
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.core.secret import redacted
+from kuma_sd.settings.default_control_socket import default_control_socket
 from kuma_sd.settings.model import Settings
 from kuma_sd.system.log_format import escape
 from kuma_sd.telemetry.status import Status
-from kuma_sd.web.client import NoDaemonError, ask, default_control_socket
+from kuma_sd.web.client import NoDaemonError, ask
 
 TAKES_SETTINGS = True
 

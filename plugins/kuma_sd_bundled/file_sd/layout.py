@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kuma_sd import MOST_SHARDS, STAGING, ConfigError, Sharding, TargetGroup, is_trusted, read_regular
-from kuma_sd_bundled.file_sd.options import FileSDOptions
+from kuma_sd_bundled.file_sd.options import MOST_FILES, FileSDOptions
 from kuma_sd_bundled.file_sd.parts import DEFAULT_PARTS, MOST_PARTS, Place, Rule, picker_of
 
 NUMBER_OF_SHARD = "{shard}"
@@ -13,9 +13,6 @@ NUMBER_OF_SHARD = "{shard}"
 
 NUMBER_OF_PART = "{part}"
 """Placeholder for the number of a part in a path."""
-
-MOST_FILES = 4096
-"""Maximum number of files of one output, shards times parts."""
 
 
 @dataclass(frozen=True)

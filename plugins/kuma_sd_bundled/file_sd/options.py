@@ -25,6 +25,9 @@ def _parse_mode(text: str) -> int:
     return int(text, 8)
 
 
+MOST_FILES = 4096
+"""Maximum number of files of one output, shards times parts."""
+
 MODE = OptionType("mode", _parse_mode, lambda mode: f"{mode:04o}")
 
 

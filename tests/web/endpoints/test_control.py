@@ -24,7 +24,7 @@ from kuma_sd import KumaSDError
 from kuma_sd.system.threads import Threads
 from kuma_sd.web import client
 from kuma_sd.web.application import Application, Request, Response
-from kuma_sd.web.client import ask, default_control_socket
+from kuma_sd.web.client import ask
 from kuma_sd.web.server import control_socket
 from kuma_sd.web.server.control_socket import ControlSocket
 
@@ -350,6 +350,7 @@ def test_a_socket_of_a_stranger_is_not_believed() -> None:
     program = """
 import os, sys
 from pathlib import Path
+from kuma_sd.settings.default_control_socket import default_control_socket
 from kuma_sd.web.client import ask
 os.seteuid(54321)
 ask(Path(sys.argv[1]), "GET", "/")
@@ -418,27 +419,6 @@ def test_a_socket_that_may_not_be_used_is_said(monkeypatch: pytest.MonkeyPatch) 
 def test_a_path_that_is_too_long_is_said(tmp_path: Path) -> None:
     with pytest.raises(KumaSDError, match="longer than the 107 bytes"):
         ask(tmp_path / ("x" * 200), "POST", "/hello")
-
-
-@pytest.mark.parametrize(
-    ("user", "environment", "path"),
-    [
-        (0, {}, "/run/kuma-sd/control.sock"),
-        (0, {"XDG_RUNTIME_DIR": "/run/user/0"}, "/run/kuma-sd/control.sock"),
-        (107, {"RUNTIME_DIRECTORY": "/run/kuma-sd"}, "/run/kuma-sd/control.sock"),
-        (107, {"RUNTIME_DIRECTORY": "/run/kuma-sd:/run/kuma-prometheus-sd"}, "/run/kuma-sd/control.sock"),
-        (107, {"RUNTIME_DIRECTORY": "/run/kuma-prometheus-sd:/run/kuma-sd"}, "/run/kuma-sd/control.sock"),
-        (107, {"RUNTIME_DIRECTORY": "/run/monitoring"}, "/run/monitoring/control.sock"),
-        (1000, {"XDG_RUNTIME_DIR": "/run/user/1000"}, "/run/user/1000/kuma-sd/control.sock"),
-        (1000, {}, "/tmp/kuma-sd-1000/control.sock"),  # noqa: S108 (its directory must belong to the user)
-    ],
-)
-def test_daemon_and_command_find_the_same_place(
-    user: int, environment: dict[str, str], path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: user)
-    monkeypatch.setattr("tempfile.tempdir", "/tmp")  # noqa: S108 (as above)
-    assert default_control_socket(environment) == Path(path)
 
 
 def test_asking_loads_no_server() -> None:
