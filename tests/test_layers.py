@@ -189,3 +189,23 @@ def test_an_error_is_raised_again_as_itself(module: str) -> None:
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             rebuilt = ast.unparse(node.exc.func).startswith("type(")
             assert not rebuilt, f"a copy loses attributes and breaks subclasses: {ast.unparse(node)}"
+
+
+READS = {
+    "kuma_sd.core.regular_file": "where files are read with a limit, and no pipe is waited for",
+    "kuma_sd.web.page.files": "its own files",
+    "kuma_sd.cli.new_plugin": "its own files",
+    "kuma_sd.cli.received_targets": "what it has just written",
+    "kuma_sd.cli.published_targets": "what it has just written",
+    "kuma_sd.cli.commands.demo": "what the demo has just written",
+    "kuma_sd.simulator.recording": "recordings, which the user of the simulator names",
+    "kuma_sd.system.output_path": "the kernel's list of mounts",
+    "kuma_sd_bundled.file_sd.advice": "a limit of the kernel",
+}
+
+
+@pytest.mark.parametrize("module", sorted((CORE | BUNDLED).keys() - READS.keys()))
+def test_files_are_read_through_what_bounds_their_size_and_waits_for_no_pipe(module: str) -> None:
+    for node in ast.walk(ast.parse((CORE | BUNDLED)[module].read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            assert node.func.attr not in {"read_text", "read_bytes"}, f"use read_regular: {ast.unparse(node)}"

@@ -6,6 +6,11 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from kuma_sd.core.text import size
+
+LARGEST = 2**24
+"""Maximum size of a file that is read whole, in bytes: a file that people write is far smaller."""
+
 
 def open_regular(path: Path | str, flags: int = 0, directory: int | None = None) -> BinaryIO:
     """Open a regular file for reading.
@@ -29,20 +34,20 @@ def open_regular(path: Path | str, flags: int = 0, directory: int | None = None)
     return open(descriptor, "rb")  # noqa: PTH123 (a descriptor, no path)
 
 
-def read_regular(path: Path, limit: int | None = None) -> bytes:
+def read_regular(path: Path, limit: int = LARGEST) -> bytes:
     """Read a whole regular file.
 
     Args:
         path: the file.
-        limit: the maximum size in bytes.
+        limit: maximum size, in bytes.
 
     Raises:
         OSError: it cannot be read, is not a regular file, or is too large.
     """
     with open_regular(path) as file:
-        content = file.read(-1 if limit is None else limit + 1)
-    if limit is not None and len(content) > limit:
-        raise OSError(errno.EFBIG, f"Larger than {limit} bytes")
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"Larger than {size(limit)}")
     return content
 
 

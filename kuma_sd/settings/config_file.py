@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kuma_sd.core.errors import ConfigError
-from kuma_sd.core.regular_file import read_regular
+from kuma_sd.core.regular_file import LARGEST, read_regular
+from kuma_sd.core.text import size
 
 PIPE_SECONDS = 5.0
 """If the settings file is a pipe: maximum pause of its writer, in seconds."""
@@ -86,12 +87,14 @@ def _read_pipe(path: str) -> bytes:
         while waiting.poll(round(PIPE_SECONDS * 1000)):
             piece = os.read(descriptor, 2**16)
             pieces.append(piece)
-            if not piece:
+            if not piece or sum(map(len, pieces)) > LARGEST:
                 break
     finally:
         os.close(descriptor)
     if not any(pieces):
         raise OSError(errno.ENODATA, "Nothing is in this pipe")
+    if sum(map(len, pieces)) > LARGEST:
+        raise OSError(errno.EFBIG, f"Larger than {size(LARGEST)}")
     if pieces[-1]:
         raise OSError(errno.ETIMEDOUT, f"Nothing more came out of this pipe for {PIPE_SECONDS:g} seconds")
     return b"".join(pieces)

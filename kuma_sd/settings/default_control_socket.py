@@ -24,6 +24,8 @@ def default_control_socket(environment: Mapping[str, str]) -> Path:
         )
     if os.geteuid() == 0:
         return Path("/run/kuma-sd/control.sock")
-    if own := environment.get("XDG_RUNTIME_DIR"):
-        return Path(own) / "kuma-sd/control.sock"
+    own = Path(environment.get("XDG_RUNTIME_DIR", ""))
+    # A relative one is to be ignored (XDG Base Directory Specification).
+    if own.is_absolute():
+        return own / "kuma-sd/control.sock"
     return Path(tempfile.gettempdir()) / f"kuma-sd-{os.geteuid()}/control.sock"

@@ -128,6 +128,10 @@ class OpenDirectory:
         except NotADirectoryError:
             return self.open(name, os.O_PATH)
 
+    def address_of(self, name: str) -> str:
+        """Return the address of a unix socket in it, whatever its path leads to by now."""
+        return f"/proc/self/fd/{self.descriptor}/{name}"
+
     def unlink(self, name: str) -> None:
         """Remove what is no directory from it."""
         os.unlink(name, dir_fd=self.descriptor)

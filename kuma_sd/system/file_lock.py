@@ -106,7 +106,14 @@ class FileLock:
 def _open(directory: OpenDirectory, name: str) -> int:
     """Open a lock file, or what another user put in its place, if only to see whose that is."""
     try:
-        return directory.open(name, os.O_RDWR | os.O_CREAT, _MODE)
+        descriptor = directory.open(name, os.O_RDWR | os.O_CREAT, _MODE)
+        if os.fstat(descriptor).st_nlink <= 1:
+            return descriptor
+        # It has another name too: somebody made a link here to another file of ours (link(2)). Its permissions are not
+        # for us to change, and whoever may open it could hold the lock.
+        os.close(descriptor)
+        directory.unlink(name)
+        return directory.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, _MODE)
     except OSError:
         found = directory.handle(name)
         if os.fstat(found).st_uid not in trusted_owners(directory.status()):

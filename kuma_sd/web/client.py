@@ -11,6 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from kuma_sd.core.errors import KumaSDError
+from kuma_sd.system.directories import open_path
 from kuma_sd.system.trusted_paths import trusted_owners
 
 TIMEOUT = 10.0
@@ -121,7 +122,9 @@ class _Connection(http.client.HTTPConnection):
         # Unlike settimeout(), this waits while the daemon's queue of connections is full (connect(2), EAGAIN).
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SECONDS.pack(int(TIMEOUT), 0))
         try:
-            self.sock.connect(str(self._path))
+            # Links on the way are followed if no other user can have made them.
+            with open_path(self._path) as (directory, name):
+                self.sock.connect(directory.address_of(name))
         except BlockingIOError as error:
             raise TimeoutError(f"too many others are connected; gave up after {TIMEOUT:g} s") from error
         self.sock.settimeout(TIMEOUT)

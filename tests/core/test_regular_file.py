@@ -28,3 +28,10 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path, name
     with pytest.raises(OSError) as caught:  # noqa: PT011 (its number says it)
         open_regular(tmp_path / name)
     assert caught.value.errno in (errno.EINVAL, errno.EISDIR)
+
+
+def test_no_file_without_an_end_is_read_whole(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    os.truncate(tmp_path / "file", 2**40)
+    with pytest.raises(OSError, match="Larger than 16 MiB"):
+        read_regular(tmp_path / "file")

@@ -117,6 +117,15 @@ def test_settings_that_become_a_pipe_hang_nothing(settings: Settings) -> None:
         assert daemon.stop() < 1.0
 
 
+def test_settings_that_become_a_file_without_an_end_change_nothing(settings: Settings) -> None:
+    with settings.running() as daemon:
+        daemon.wait_for_line("published")
+        os.truncate(settings.path, 2**40)
+        daemon.wait_for_line("cannot read the settings file")
+        assert "Larger than 16 MiB" in daemon.output
+        assert daemon.stop() < 1.0
+
+
 def test_closed_standard_streams_do_not_keep_it_from_publishing(settings: Settings) -> None:
     command = ["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh", *settings.command]
     with subprocess.Popen(command) as daemon:

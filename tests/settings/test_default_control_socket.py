@@ -16,6 +16,7 @@ from kuma_sd.settings.default_control_socket import default_control_socket
         (107, {"RUNTIME_DIRECTORY": "/run/kuma-prometheus-sd:/run/kuma-sd"}, "/run/kuma-sd/control.sock"),
         (107, {"RUNTIME_DIRECTORY": "/run/monitoring"}, "/run/monitoring/control.sock"),
         (1000, {"XDG_RUNTIME_DIR": "/run/user/1000"}, "/run/user/1000/kuma-sd/control.sock"),
+        (1000, {"XDG_RUNTIME_DIR": "run"}, "/tmp/kuma-sd-1000/control.sock"),  # noqa: S108 (as below)
         (1000, {}, "/tmp/kuma-sd-1000/control.sock"),  # noqa: S108 (its directory must belong to the user)
     ],
 )

@@ -146,3 +146,18 @@ def put(file: Path, path: Path) -> None:
     """Give a file another name, unless there is a file of that name."""
     with contextlib.suppress(FileExistsError):
         path.hardlink_to(file)
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o644])
+def test_another_file_that_somebody_linked_there_is_neither_locked_nor_closed_to_others(
+    tmp_path: Path, mode: int
+) -> None:
+    shared = tmp_path / "shared"
+    shared.touch()
+    shared.chmod(mode)
+    os.link(shared, tmp_path / "lock")
+    with shared.open() as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        assert Lock(tmp_path / "lock").acquire()
+    assert stat.S_IMODE(shared.stat().st_mode) == mode
+    assert not (tmp_path / "lock").samefile(shared)

@@ -106,7 +106,7 @@ class ControlSocket:
             with close_on_error(bound):
                 # bind() takes these over. Afterwards, what is at the path may be a link that another user put there.
                 os.fchmod(bound.fileno(), 0o600)
-                bound.bind(_address(directory, name))
+                bound.bind(directory.address_of(name))
                 # Listen before renaming: another process would take a socket that does not listen for a stale one.
                 bound.listen(LIMITS.connections)
                 return bound, directory.status_of(name)
@@ -123,7 +123,7 @@ class ControlSocket:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
                 # A full queue also shows that the process is alive.
                 probe.setblocking(False)  # noqa: FBT003 (its only argument)
-                probe.connect(_address(directory, name))
+                probe.connect(directory.address_of(name))
         except FileNotFoundError:
             return
         except ConnectionRefusedError:
@@ -132,11 +132,6 @@ class ControlSocket:
         except BlockingIOError:
             pass
         raise KumaSDError(f"another kuma-sd listens at the control socket {str(self._path)!r}")
-
-
-def _address(directory: OpenDirectory, name: str) -> str:
-    """Return the address of a socket in a directory, whatever the directory's path leads to by now."""
-    return f"/proc/self/fd/{directory.descriptor}/{name}"
 
 
 class _Listening:

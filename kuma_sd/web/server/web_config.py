@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.option_types import DURATION, NUMBER
+from kuma_sd.core.regular_file import read_regular
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.core.yaml_nesting import refuse_deep_nesting
 from kuma_sd.web.server.authentication import Authentication
@@ -105,7 +106,7 @@ class Reading:
         import yaml  # noqa: PLC0415
 
         try:
-            text = path.read_text("utf-8")
+            text = read_regular(path).decode("utf-8")
             refuse_deep_nesting(text.encode(), yaml.SafeLoader)
             return yaml.compose(text, Loader=yaml.SafeLoader)
         except OSError as error:
@@ -153,7 +154,7 @@ class Reading:
         path = self._path.parent / file
         self.files.append(path)
         try:
-            return path.read_bytes()
+            return read_regular(path)
         except OSError as error:
             raise ConfigError(f"{self._path}: {name}_file {str(path)!r} cannot be read: {error.strerror}") from error
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
-from kuma_sd import MOST_SHARDS, STAGING, ConfigError, Sharding, TargetGroup, is_trusted, read_regular
+from kuma_sd import MOST_SHARDS, STAGING, ConfigError, Sharding, TargetGroup, is_trusted, open_regular
 from kuma_sd_bundled.file_sd.options import MOST_FILES, FileSDOptions
 from kuma_sd_bundled.file_sd.parts import DEFAULT_PARTS, MOST_PARTS, Place, Rule, picker_of
 
@@ -13,6 +15,11 @@ NUMBER_OF_SHARD = "{shard}"
 
 NUMBER_OF_PART = "{part}"
 """Placeholder for the number of a part in a path."""
+
+
+# A gibibyte holds a few million targets.
+_PIECE = 2**20
+_MOST_PIECES = 2**10
 
 
 @dataclass(frozen=True)
@@ -78,9 +85,11 @@ class Layout:
         return [self._root(shard) for shard in self.shards] if self.has_parts else []
 
     def count_targets(self) -> int:
-        """Return the number of targets in the first file."""
+        """Return the number of targets in the first file, or a few less, since it is read in pieces."""
         try:
-            return read_regular(self.path(Place(self.shards[0], 0))).count(b'"targets":')
+            with open_regular(self.path(Place(self.shards[0], 0))) as file:
+                pieces = islice(iter(partial(file.read, _PIECE), b""), _MOST_PIECES)
+                return sum(piece.count(b'"targets":') for piece in pieces)
         except OSError:
             return 0
 

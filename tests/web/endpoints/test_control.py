@@ -24,7 +24,7 @@ from kuma_sd import KumaSDError
 from kuma_sd.system.threads import Threads
 from kuma_sd.web import client
 from kuma_sd.web.application import Application, Request, Response
-from kuma_sd.web.client import ask
+from kuma_sd.web.client import DaemonError, ask
 from kuma_sd.web.server import control_socket
 from kuma_sd.web.server.control_socket import ControlSocket
 
@@ -367,6 +367,19 @@ ask(Path(sys.argv[1]), "GET", "/")
         os.seteuid(0)
         done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=False)
     assert "is another user (uid 12345), and no daemon of yours" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files to others needs root")
+def test_a_link_of_a_stranger_to_the_socket_of_another_daemon_of_ours_is_not_followed(
+    tmp_path: Path, serving: Serving
+) -> None:
+    path, link = tmp_path / "other.sock", tmp_path / "control.sock"
+    serving(path)
+    link.symlink_to(path)
+    assert ask(link, "POST", "/hello")[0] == 200
+    os.chown(link, 12345, 12345, follow_symlinks=False)
+    with pytest.raises(DaemonError, match=rf"'{link}' is a symbolic link that belongs to another user \(uid 12345\)"):
+        ask(link, "POST", "/hello")
 
 
 def test_nobody_there_is_said(tmp_path: Path) -> None:

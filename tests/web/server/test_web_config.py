@@ -1,6 +1,7 @@
 """Prometheus's web configuration: promtool accepts what we accept, and mistakes are named with file, line and key."""
 
 import contextlib
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -150,6 +151,12 @@ def test_what_is_not_honoured_is_said(directory: Path, text: str, note: str) -> 
 def test_a_file_that_is_missing_or_no_text_is_said(directory: Path) -> None:
     with pytest.raises(ConfigError, match=rf"cannot read the web configuration .*none.yml: {NO_SUCH_FILE}"):
         Reading(directory / "none.yml").config()
+    os.mkfifo(directory / "pipe.yml")
+    with pytest.raises(ConfigError, match=r"cannot read the web configuration .*pipe.yml: Not a regular file"):
+        Reading(directory / "pipe.yml").config()
+    certificate = written(directory, "tls_server_config: {cert_file: pipe.yml, key_file: pipe.yml}")
+    with pytest.raises(ConfigError, match=r"cert_file '.*pipe.yml' cannot be read: Not a regular file"):
+        Reading(certificate).config()
     (directory / "binary.yml").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="is not UTF-8"):
         Reading(directory / "binary.yml").config()
