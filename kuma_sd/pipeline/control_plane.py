@@ -8,37 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from kuma_sd.core.list_diff import difference
-from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, ContactLost, LastGoodTargets, Snapshot
 from kuma_sd.pipeline.control_plane_matching import Identity
 from kuma_sd.pipeline.guard import FOREVER, Guard, GuardStatus
 from kuma_sd.pipeline.hold_log import HoldLog
+from kuma_sd.pipeline.late_ends import LOOK_AGAIN_SECONDS, LateEnd
+from kuma_sd.pipeline.max_age import Expiry
 from kuma_sd.pipeline.ordinals import has_namesakes, with_stable_ordinals
-
-_log = Logger(__name__)
-
-LOOK_AGAIN_SECONDS = 1.0
-"""Wait before a hold is checked again whose time is over while a response is overdue, in seconds.
-
-It is also the wait after this process was stopped (SIGSTOP, a paused machine): only afterwards does it learn whether
-the contact was lost in the meantime.
-"""
-
-
-class _EndOfTime:
-    """Tells when a time is over. If that is noticed late, it is over a moment later, see LOOK_AGAIN_SECONDS."""
-
-    def __init__(self) -> None:
-        self._noticed: float | None = None
-
-    def is_over(self, late: float, now: float) -> bool:
-        """Tell whether a time is over that ended ``late`` seconds ago; negative if it has not ended."""
-        if late < 0:
-            self._noticed = None
-            return False
-        if self._noticed is None:
-            self._noticed = now if late > LOOK_AGAIN_SECONDS else -FOREVER
-        return now - self._noticed >= LOOK_AGAIN_SECONDS
 
 
 @dataclass(frozen=True)
@@ -119,21 +95,22 @@ class ControlPlane:
         self.known = False
         self.restored = False
         self.was_saved = False
-        self.expired = False
         self.received = 0.0
         self.changed: float | None = None
-        self._in_contact_at = now
-        self._lapsed: Sequence[Assignment] = ()
+        self._expiry = Expiry(now)
         self._origin: frozenset[str] = frozenset()
         self._answered = False
         self._empty_since: float | None = None
         self._contact: float | None = None
         self._lost_at = -FOREVER
-        self._end_of_hold = _EndOfTime()
-        self._end_of_age = _EndOfTime()
-        self._sent: Sequence[Assignment] | None = None
+        self._end_of_hold = LateEnd()
         self._namesakes = False
         self._log = HoldLog(config.title)
+
+    @property
+    def expired(self) -> bool:
+        """Whether its targets were dropped because it was out of contact for longer than ``max-age``."""
+        return self._expiry.expired
 
     @property
     def published(self) -> Sequence[Assignment]:
@@ -157,7 +134,7 @@ class ControlPlane:
         """Its state for other threads."""
         return ControlPlaneView(
             self.published,
-            self._lapsed,
+            self._expiry.lapsed,
             self.guard.status,
             self.restored,
             self.expired,
@@ -213,7 +190,7 @@ class ControlPlane:
             self._end_contact()
             self._contact = snapshot.connected
         self.restored = False
-        self._end_expiry()
+        self._expiry.end()
         self.received = snapshot.received
         self._answered = True
         changes = difference(self.published, snapshot.assignments)
@@ -241,12 +218,16 @@ class ControlPlane:
     def tick(self, now: float) -> None:
         """Expire targets and release held ones whose time is over."""
         too_old = self._age(now) - self.config.max_age
-        if self._end_of_age.is_over(too_old, now) and too_old > 0 and not self.expired:
-            self._expire()
+        if self._expiry.is_due(too_old, now):
+            sent = None if self._contact is None else self.guard.present
+            self._expiry.expire(self.published, sent, self.config.title)
+            self.restored = False
+            self.guard.clear()
         may_release = self._end_of_hold.is_over(now - self.guard.deadline, now)
         if self._contact is not None and self.config.age(now) == 0:
-            if self._sent is not None:
-                self._revive(self._sent)
+            if (sent := self._expiry.returned()) is not None:
+                self.guard.restore(sent)
+                self._origin = self.config.endpoints
             if may_release and not self._moved:
                 self.guard.release(now)
             if self._empty_since is not None and now - self._empty_since >= self.config.hold:
@@ -267,10 +248,7 @@ class ControlPlane:
 
     def _age(self, now: float) -> float:
         """Return the seconds since the last contact; since the start if there was none."""
-        age = self.config.age(now)
-        if age is not None:
-            self._in_contact_at = now - age
-        return now - self._in_contact_at
+        return self._expiry.age(self.config.age(now), now)
 
     def _with_stable_ordinals(self, snapshot: Snapshot) -> Snapshot:
         assignments = with_stable_ordinals(snapshot.assignments, self.published, self.guard.status.keys)
@@ -278,29 +256,6 @@ class ControlPlane:
         return replace(snapshot, assignments=assignments)
 
     def _end_contact(self) -> None:
-        self._contact = self._empty_since = self._sent = None
+        self._contact = self._empty_since = None
+        self._expiry.lose_contact()
         self.guard.lose_contact()
-
-    def _expire(self) -> None:
-        self.expired = True
-        self.restored = False
-        if self.published:
-            _log.warning(
-                "not connected for longer than max-age; its targets were dropped",
-                control_plane=self.config.title,
-                targets=len(self.published),
-            )
-        self._lapsed = self.published
-        self._sent = None if self._contact is None else self.guard.present
-        self.guard.clear()
-
-    def _revive(self, sent: Sequence[Assignment]) -> None:
-        """Publish again what was sent in this contact, which goes on: nothing changed since then."""
-        self._end_expiry()
-        self.guard.restore(sent)
-        self._origin = self.config.endpoints
-
-    def _end_expiry(self) -> None:
-        self.expired = False
-        self._lapsed = ()
-        self._sent = None

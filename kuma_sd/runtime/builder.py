@@ -11,7 +11,7 @@ from kuma_sd.plugin.hook_implementations import TRANSFORM, HookTransform
 from kuma_sd.plugin.interfaces import Output, Source, Transform
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.runtime.file_conflicts import check_files
-from kuma_sd.runtime.opener import Opener
+from kuma_sd.runtime.instances_kept_or_opened import Opener
 from kuma_sd.settings.model import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
 from kuma_sd.web.paths import is_reserved
 

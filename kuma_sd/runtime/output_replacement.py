@@ -7,7 +7,7 @@ from kuma_sd.core.errors import KumaSDError, OutputError
 from kuma_sd.pipeline.output_start import OutputStart
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.plugin.interfaces import Output
-from kuma_sd.runtime.opener import Owner, guarded
+from kuma_sd.runtime.instances_kept_or_opened import Owner, guarded
 from kuma_sd.runtime.output_starts import ends_in_time
 
 

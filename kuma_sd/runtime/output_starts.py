@@ -7,7 +7,7 @@ from kuma_sd.core.errors import KumaSDError
 from kuma_sd.pipeline.output_start import OutputStart
 from kuma_sd.pipeline.output_worker import OutputWorker
 from kuma_sd.plugin.interfaces import Output
-from kuma_sd.runtime.opener import Owner, guarded
+from kuma_sd.runtime.instances_kept_or_opened import Owner, guarded
 
 START_TIMEOUT = 10.0
 """How long the start of the daemon and a reload wait for `start()` of an output, in seconds."""

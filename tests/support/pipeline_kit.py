@@ -14,6 +14,7 @@ from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
 from kuma_sd.pipeline.pipeline import Pipeline
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.state.restorer import Restored
+from kuma_sd.testing import snapshot
 
 
 class Line:
@@ -98,3 +99,9 @@ class Line:
 def names(published: Publication) -> list[str]:
     """Return the names of targets, each after that of its control plane."""
     return [group.key.assignment.control_plane + group.key.assignment.name for group in published.groups]
+
+
+def saved(*assignments: str, name: str = "", endpoint: str = "only:1") -> LastGoodTargets:
+    """Return what was saved of a control plane."""
+    built = snapshot(*assignments, control_plane=name).assignments
+    return LastGoodTargets(name, frozenset({endpoint}), built, 1.0, name or "unnamed.0123456789abcdef")
