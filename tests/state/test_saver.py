@@ -15,66 +15,18 @@ from typing import Any
 
 import msgspec
 import pytest
+from saved_state import NAMES, end, files_in, found, good, restored, saved, write
 from waiting import eventually
 
 from kuma_sd.core.model import LastGoodTargets
 from kuma_sd.state import snapshot_file
-from kuma_sd.state.restorer import Restored
 from kuma_sd.state.saver import State
 from kuma_sd.system.threads import Threads
-from kuma_sd.testing import CODEC, snapshot
-
-ENDPOINTS = frozenset({"kuma:5676"})
-NAMES = ("east", "west", "pipe", "folder")
-
-
-def good(*names: str, name: str = "east", received: float = 1.0, file: str = "") -> LastGoodTargets:
-    """Return what is saved of a control plane; its file has its name."""
-    assignments = snapshot(*names, control_plane=name).assignments
-    return LastGoodTargets(name, ENDPOINTS, assignments, received, file or name)
-
-
-def restored(state: State) -> Restored:
-    return state.restore(NAMES, {CODEC.name: CODEC}.__getitem__)
-
-
-def write(state: State, *last_good: LastGoodTargets) -> None:
-    """Save these, as the thread does."""
-    for entry in last_good:
-        state.save(entry)
-    state._note(state.mailbox.take(0))
-    state._write(state._pending)
-
-
-def end(state: State) -> None:
-    state.close()
-    state.run()
-
-
-def saved(directory: Path, *last_good: LastGoodTargets) -> None:
-    """Save, as a daemon that ends does."""
-    state = State(directory)
-    restored(state)
-    for entry in last_good:
-        state.save(entry)
-    end(state)
-    assert not state.status.failing
-
-
-def found(directory: Path) -> Restored:
-    """Restore, as a daemon that starts and ends does."""
-    state = State(directory)
-    result = restored(state)
-    end(state)
-    return result
+from kuma_sd.testing import snapshot
 
 
 def wait_for(state: State, saves: int) -> None:
     eventually(lambda: state.status.saves >= saves, f"{saves} lists are saved")
-
-
-def files_in(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir() if not path.name.startswith((".", "kuma-sd.")))
 
 
 def test_what_was_saved_is_restored_with_where_it_came_from(tmp_path: Path) -> None:
@@ -180,44 +132,6 @@ def test_ending_is_quick_with_a_hundred_thousand_targets(tmp_path: Path, threads
     assert state.status.saves == 2
 
 
-class TestAControlPlaneThatIsRemoved:
-    def test_is_kept_for_a_day(self, tmp_path: Path) -> None:
-        saved(tmp_path, good("a"), good("b", name="west"))
-        state = State(tmp_path)
-        restored(state)
-        state.remove("east")
-        end(state)
-        result = found(tmp_path)
-        assert (result.last_good, result.removed) == ((good("b", name="west"),), (good("a"),))
-        (file,) = tmp_path.glob("east.snapshot.removed-*")
-        file.rename(tmp_path / f"east.snapshot.removed-{int(time.time()) - 90_000}")
-        assert found(tmp_path).removed == ()
-        assert files_in(tmp_path) == ["west.snapshot"]
-
-    def test_is_kept_as_it_was_even_if_that_was_not_on_disk_yet(self, tmp_path: Path) -> None:
-        saved(tmp_path, good("a"))
-        state = State(tmp_path)
-        restored(state)
-        state.save(good("b"))
-        state.save(good("c", name="west"))
-        state.remove("east")
-        state.remove("west")
-        end(state)
-        assert found(tmp_path).removed == (good("b"), good("c", name="west"))
-
-    def test_and_comes_back_is_saved_again(self, tmp_path: Path) -> None:
-        saved(tmp_path, good("a"))
-        state = State(tmp_path)
-        restored(state)
-        state.remove("east")
-        write(state)
-        state.save(good("a"))
-        end(state)
-        assert found(tmp_path).last_good == (good("a"),)
-        # What it was when it was removed is outdated.
-        assert files_in(tmp_path) == ["east.snapshot"]
-
-
 def test_files_of_others_are_not_touched(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     saved(tmp_path, good("a"))
     foreign = ["targets.json", "other.snapshot", "East.snapshot", "west.snapshot.bak", "west.snapshot.gz"]
@@ -237,20 +151,6 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) 
     assert sorted(path.name for path in workshop.iterdir()) == ["targets.json.abc.tmp", "targets.json.lock"]
 
 
-@pytest.mark.parametrize("content", [b"", b"foreign", b"kuma-sd snapshot 2\n"])
-def test_a_file_that_cannot_be_read_is_set_aside_with_one_line(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
-) -> None:
-    file = tmp_path / "east.snapshot"
-    file.write_bytes(content)
-    assert found(tmp_path).last_good == ()
-    (aside,) = tmp_path.glob("east.snapshot.bad-*")
-    assert aside.read_bytes() == content
-    assert caplog.text.count("\n") == 1
-    assert f"nothing is restored from a file file={file} reason=" in caplog.text
-    assert f"renamed_to={aside.name}" in caplog.text
-
-
 def test_a_truncated_file_and_one_with_a_flipped_bit_is_never_half_believed(tmp_path: Path) -> None:
     saved(tmp_path, good(*(f"a{number}" for number in range(300))))
     file = tmp_path / "east.snapshot"
@@ -262,25 +162,6 @@ def test_a_truncated_file_and_one_with_a_flipped_bit_is_never_half_believed(tmp_
         file.write_bytes(content)
         assert found(tmp_path).last_good == ()
         assert not file.exists()
-
-
-def test_a_file_that_is_none_is_set_aside_and_blocks_nothing(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.snapshot")
-    (tmp_path / "folder.snapshot").mkdir()
-    assert found(tmp_path).last_good == ()
-    for name in ("pipe", "folder"):
-        saved(tmp_path, good("a", name=name))
-    assert [entry.name for entry in found(tmp_path).last_good] == ["folder", "pipe"]
-
-
-def test_files_that_were_set_aside_do_not_pile_up(tmp_path: Path) -> None:
-    for number in range(10):
-        (tmp_path / f"east.snapshot.bad-{1000000000 + number}").touch()
-    (tmp_path / "east.snapshot").write_text("foreign")
-    found(tmp_path)
-    kept = files_in(tmp_path)
-    assert kept[:2] == ["east.snapshot.bad-1000000008", "east.snapshot.bad-1000000009"]
-    assert len(kept) == 3
 
 
 def test_a_codec_that_fails_is_the_plugins_fault_and_no_crash(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
