@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from kuma_sd.core.source_status import SourceStatus
     from kuma_sd.core.target_group import GroupKey, TargetGroup
     from kuma_sd.core.url import Url, parse_url
+    from kuma_sd.core.value_limits import refuse_many_json_values
     from kuma_sd.core.yaml_nesting import refuse_deep_nesting
     from kuma_sd.http.address import Address, Endpoint, address_of, parse_address
     from kuma_sd.http.client import HttpClient, HttpResponse
@@ -127,6 +128,7 @@ NAMES_OF_MODULES = {
     "kuma_sd.core.source_status": ("SourceStatus",),
     "kuma_sd.core.target_group": ("GroupKey", "TargetGroup"),
     "kuma_sd.core.url": ("Url", "parse_url"),
+    "kuma_sd.core.value_limits": ("refuse_many_json_values",),
     "kuma_sd.core.yaml_nesting": ("refuse_deep_nesting",),
     "kuma_sd.http.address": ("Address", "Endpoint", "address_of", "parse_address"),
     "kuma_sd.http.client": ("HttpClient", "HttpResponse"),
@@ -292,6 +294,7 @@ __all__ = [
     "read_regular",
     "read_snapshot",
     "refuse_deep_nesting",
+    "refuse_many_json_values",
     "refused",
     "remember_short",
     "remove_leftovers",

@@ -12,7 +12,8 @@ from pathlib import Path
 from shortest import naive
 
 from kuma_sd.core.model import Snapshot
-from kuma_sd.mads import grpc_stream, http_long_poll
+from kuma_sd.core.value_limits import MOST_VALUES
+from kuma_sd.mads import grpc_response, http_response
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1_json import V1_JSON
 from kuma_sd.mads.decoder import Decoder, MadsResponse
@@ -23,11 +24,11 @@ from kuma_sd.system import memory
 
 
 def _grpc(data: bytes) -> MadsResponse:
-    return MadsResponse(V1_PROTOBUF, grpc_stream._parse(data, V1_PROTOBUF).resources)  # noqa: SLF001 (the daemon's own stage)
+    return MadsResponse(V1_PROTOBUF, grpc_response.parse(data, V1_PROTOBUF, MOST_VALUES))
 
 
 def _http(data: bytes) -> MadsResponse:
-    return MadsResponse(V1_JSON, http_long_poll._Resources(http_long_poll._parse(data).resources or ()))  # noqa: SLF001 (as above)
+    return MadsResponse(V1_JSON, http_response.parse(data, MOST_VALUES))
 
 
 def stages(parse: Callable[[bytes], MadsResponse], first: bytes, second: bytes) -> Iterator[str]:

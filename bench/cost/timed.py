@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from kuma_sd.cli.main import main
-from kuma_sd.mads import grpc_stream, http_long_poll
+from kuma_sd.mads import grpc_response, grpc_stream, http_long_poll, http_response
 from kuma_sd.system.durable_file import replace_file
 from kuma_sd_bundled.file_sd import target_file
 
@@ -38,9 +38,9 @@ def _time(descriptor: int) -> None:
 
     named: list[tuple[object, str, Callable[..., object]]] = [
         (grpc_stream.GrpcStream, "_send", before("asked", grpc_stream.GrpcStream._send)),  # noqa: SLF001 (see above)
-        (grpc_stream, "_parse", before("received", grpc_stream._parse)),  # noqa: SLF001 (as above)
+        (grpc_stream, "parse", before("received", grpc_response.parse)),
         (http_long_poll.LongPoll, "_poll", before("asked", http_long_poll.LongPoll._poll)),  # noqa: SLF001 (as above)
-        (http_long_poll, "_parse", before("received", http_long_poll._parse)),  # noqa: SLF001 (as above)
+        (http_long_poll, "parse", before("received", http_response.parse)),
         (target_file, "replace_file", replacing),
     ]
     for owner, name, function in named:

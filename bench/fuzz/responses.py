@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from target import Target
 
 from kuma_sd import SourceError
-from kuma_sd.mads import grpc_stream, http_long_poll
+from kuma_sd.core.value_limits import MOST_VALUES
+from kuma_sd.mads import grpc_response, http_response
 from kuma_sd.mads.codecs import ResourceCodec
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1_json import TYPE_URL, V1_JSON
@@ -26,10 +27,7 @@ def over_grpc(codec: ResourceCodec, format_: GrpcV1 | GrpcV1alpha1) -> Target:
         yield b""
         yield format_.response("1", "1", GeneratedWorld(3).renderer(format_)())
 
-    return Target(
-        _publishing(codec, lambda data: grpc_stream._parse(data, codec).resources),  # noqa: SLF001 (the boundary)
-        seeds,
-    )
+    return Target(_publishing(codec, lambda data: grpc_response.parse(data, codec, MOST_VALUES)), seeds)
 
 
 def over_http() -> Target:
@@ -42,7 +40,7 @@ def over_http() -> Target:
         yield b"".join(format_.pieces("1", GeneratedWorld(3).renderer(format_)()))
 
     return Target(
-        _publishing(V1_JSON, lambda data: list(map(bytes, http_long_poll._parse(data).resources or ()))),  # noqa: SLF001 (as above)
+        _publishing(V1_JSON, lambda data: http_response.parse(data, MOST_VALUES)),
         seeds,
         [b'"version_info"', b'"versionInfo"', b'"resources"', b'"targets"', b'"@type"', b'"labels"', b"\\ud800"],
     )

@@ -1,6 +1,8 @@
-"""What msgspec raises for bytes that somebody else made."""
+"""What reading bytes that somebody else made raises."""
 
 import msgspec
 
-UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""For data of another structure, text that is not UTF-8, and data nested too deeply: to be caught together."""
+from kuma_sd.core.value_limits import TooManyValuesError
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TooManyValuesError)
+"""For data of another structure, text that is not UTF-8, too many levels or values: to be caught together."""

@@ -41,6 +41,7 @@ _OTHER_NAME = (62, 64)
 # msgspec names types, and fields of our own structures; never a value.
 _PROBLEM = re.compile(
     r"(?:Expected `[a-z |]+`, got `[a-z]+`|Object missing required field `[\w@]+`|Number out of range"
+    r"|Expected `array` of at most length [0-9]+"
     r"|Input data was truncated|JSON is malformed: [a-z ',:}\]]+ \(byte [0-9]+\))(?: - at `\$[\w@.\[\]]*`)?"
 )
 

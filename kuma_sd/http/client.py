@@ -85,7 +85,7 @@ class HttpClient:
 
     def __init__(self, endpoint: Endpoint, options: ClientOptions, access: Access) -> None:
         self._endpoint = endpoint
-        self._max_size = options.max_message_size
+        self.max_size = options.max_message_size
         self._headers = access.headers()
         self._lock = threading.Lock()
         self._wire: socket.socket | None = None
@@ -226,13 +226,13 @@ class HttpClient:
         if response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
             raise SourceError("its answer is compressed, which kuma-sd does not ask for; turn that off for this client")
         declared = response.length_remaining or 0
-        if declared > self._max_size:
-            raise TooLargeError(self._max_size, declared)
+        if declared > self.max_size:
+            raise TooLargeError(self.max_size, declared)
         # One buffer that grows, and is freed before an error leaves here.
         with io.BytesIO() as body:
             while piece := response.read(_PIECE, decode_content=False):
-                if body.tell() + len(piece) > self._max_size:
-                    raise TooLargeError(self._max_size)
+                if body.tell() + len(piece) > self.max_size:
+                    raise TooLargeError(self.max_size)
                 body.write(piece)
                 self._pace.content = body.tell()
             return body.getvalue()

@@ -13,8 +13,10 @@ from kuma_sd.core.errors import SourceError
 from kuma_sd.core.list_diff import flattened
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, Key
-from kuma_sd.core.response_descriptions import problem_shown, type_shown
-from kuma_sd.mads.codecs import ResourceCodec
+from kuma_sd.core.response_descriptions import problem_shown
+from kuma_sd.core.value_limits import TooManyValuesError, most_values
+from kuma_sd.mads.codecs import Part, ResourceCodec
+from kuma_sd.mads.pieces import ADVICE
 
 _log = Logger(__name__)
 
@@ -59,13 +61,16 @@ class Decoder:
 
     Args:
         control_plane: its name, which becomes part of each key.
-        most: maximum number of bytes for the targets of assignments with several targets: each repeats the
-            assignment's labels, so they may be far larger than the response.
+        most: max-message-size, in bytes. It also limits the targets of assignments with several targets: each repeats
+            the assignment's labels, so they may be far larger than the response.
     """
 
     def __init__(self, control_plane: str, most: int = 2**28) -> None:
         self._control_plane = control_plane
         self._most = most
+        self._most_values = most_values(most)
+        # No smaller resource can have more values.
+        self._large = 2 * self._most_values
         self._expanded = 0
         self._codec: ResourceCodec | None = None
         # Exactly the resources of the last response, each with its assignments; and the sum of their hashes.
@@ -85,18 +90,23 @@ class Decoder:
             SourceError: there are resources, and none can be decoded.
         """
         if response.codec is not self._codec:
+            self._forget()
             self._codec = response.codec
-            self._known = {}
-            self._failures = {}
-            self._assignments = []
-            self._expanded = self._checksum = 0
         fresh, gone = self._compared(response.resources)
         if gone or fresh:
             self._assignments = self._patched(gone, fresh)
         self._report()
         if self._failures and not self._assignments:
+            self._forget()
             raise SourceError("no resource of the response can be decoded")
         return self._assignments, self._reported
+
+    def _forget(self) -> None:
+        self._codec = None
+        self._known = {}
+        self._failures = {}
+        self._assignments = []
+        self._expanded = self._checksum = 0
 
     def _compared(self, resources: Iterable[bytes]) -> tuple[Collection[bytes], Collection[bytes]]:
         """Return the resources that are new since the last response, and those that are gone.
@@ -105,32 +115,33 @@ class Decoder:
         mostly what the new ones replace, and a checksum tells whether it is.
         """
         fresh: dict[bytes, None] = {}
-        count = checksum = 0
+        hashes: list[int] = []
+        checksum = 0
         rest = iter(resources)
         while batch := list(islice(rest, BATCH)):
-            count += len(batch)
-            checksum += sum(map(hash, batch))
+            hashes_of_batch = list(map(hash, batch))
+            hashes += hashes_of_batch
+            checksum += sum(hashes_of_batch)
             fresh.update(dict.fromkeys(filterfalse(self._known.__contains__, batch)))
         replaced = self._replaced_by(fresh) if len(fresh) <= FEW else set()
         self._checksum += sum(map(hash, fresh)) - sum(map(hash, replaced))
-        if (count, checksum) == (len(self._known) + len(fresh) - len(replaced), self._checksum):
+        if (len(hashes), checksum) == (len(self._known) + len(fresh) - len(replaced), self._checksum):
             return fresh, replaced
-        gone = self._known.copy()
+        gone = list(self._known)
         # Otherwise none of them was known.
-        if len(fresh) < count:
-            for resource in resources:
-                gone.pop(resource, None)
+        if len(fresh) < len(hashes):
+            present = set(hashes)
+            gone = [resource for resource in gone if hash(resource) not in present]
         self._checksum += sum(map(hash, replaced)) - sum(map(hash, gone))
         return fresh, gone
 
     def _replaced_by(self, fresh: Iterable[bytes]) -> set[bytes]:
         """Return the known resources that have the names of new ones."""
-        assert self._codec is not None
         replaced = set()
         for resource in fresh:
             # What cannot be decoded is reported later.
             with suppress(Exception):
-                mesh, name, _ = next(iter(self._codec.split(resource)))
+                mesh, name, _ = next(iter(self._split(resource)))
                 place = bisect_left(self._assignments, Key(self._control_plane, mesh, name, 0), key=_KEY)
                 known = self._assignments[place]
                 if (known.key.mesh, known.key.name) == (mesh, name) and known.data in self._known:
@@ -168,18 +179,25 @@ class Decoder:
         parts: list[Assignment] = []
         room = self._most - self._expanded
         try:
-            for mesh, name, data in codec.split(resource):
+            for mesh, name, data in self._split(resource):
                 parts.append(Assignment(Key(control_plane, mesh, name, 0), data, codec))
                 room -= len(data) + OVERHEAD
                 if room < 0 and len(parts) > 1:
                     raise SourceError(_TOO_MUCH)  # noqa: TRY301 (decoding may raise the same)
         except Exception as error:  # noqa: BLE001 (one faulty resource must not stop the others)
-            self._failures[resource] = problem_shown(error)
+            remark = f"; {ADVICE}" if isinstance(error, TooManyValuesError) else ""
+            self._failures[resource] = problem_shown(error) + remark
             return ()
         if len(parts) == 1:
             return parts[0]
         self._expanded += _expanded(tuple(parts))
         return tuple(parts)
+
+    def _split(self, resource: bytes) -> Iterable[Part]:
+        assert self._codec is not None
+        if len(resource) > self._large:
+            self._codec.refuse_many_values(resource, self._most_values)
+        return self._codec.split(resource)
 
     def _report(self) -> None:
         failures = {digest(resource): error for resource, error in self._failures.items()}
@@ -200,18 +218,6 @@ def digest(resource: bytes) -> bytes:
     import hashlib  # noqa: PLC0415 (imported late: it loads OpenSSL, and is rarely needed)
 
     return hashlib.blake2b(resource, digest_size=16).digest()
-
-
-def foreign(codec: ResourceCodec, type_url: str, version: str) -> str:
-    """Return why a response is not a MADS response; empty if it is one.
-
-    Every Kuma release sends type and version in every response, also in one without assignments.
-    """
-    if not type_url:
-        return "it has no type_url"
-    if type_url != codec.type_url:
-        return f"its type_url is {type_shown(type_url)}"
-    return "" if version else "it has no version_info"
 
 
 def _expanded(parts: Parts) -> int:

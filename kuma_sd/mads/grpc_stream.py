@@ -14,10 +14,10 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 os.environ["no_grpc_proxy"] = ""  # noqa: SIM112 (that is its name)
 
 import grpc
-from google.protobuf.message import DecodeError
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.option_types import show_duration
+from kuma_sd.core.value_limits import most_values
 from kuma_sd.http.address import Endpoint
 from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.proxies import proxy_for
@@ -25,11 +25,12 @@ from kuma_sd.http.tls_and_credentials import Access
 from kuma_sd.mads.codecs import ResourceCodec
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1alpha1 import V1ALPHA1_PROTOBUF
-from kuma_sd.mads.decoder import MadsResponse, foreign
-from kuma_sd.mads.errors import ForeignError, GarbledError, NotImplementedThereError
+from kuma_sd.mads.decoder import MadsResponse
+from kuma_sd.mads.errors import NotImplementedThereError
 from kuma_sd.mads.grpc_failures import failed
+from kuma_sd.mads.grpc_response import parse
 from kuma_sd.mads.plugin import MadsOptions
-from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, Node, ReceivedResponse
+from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, Node
 from kuma_sd.system.deadline import Deadline
 from kuma_sd.system.descriptors import require_descriptors
 from kuma_sd.system.memory import LARGE, give_back
@@ -97,6 +98,7 @@ class GrpcStream:
         self._dialect = dialect
         self._node = Node(id=options.name)
         self._max_message_size = min(options.max_message_size, LARGEST_LIMIT)
+        self._most_values = most_values(self._max_message_size)
         self._metadata = tuple((name.lower(), value) for name, value in access.headers().items())
         _check_descriptors()
         self._patience = patience
@@ -148,13 +150,13 @@ class GrpcStream:
                 if size >= LARGE:
                     # Otherwise gRPC's buffer stays in memory beside the parsed message.
                     give_back()
-                message = _parse(data, self._dialect.codec)
+                resources = parse(data, self._dialect.codec, self._most_values)
                 del data
                 # gRPC holds the bytes until the next event of the call, which the acknowledgement makes.
-                self._send(message.version_info, message.nonce)
-                response = MadsResponse(self._dialect.codec, message.resources, size)
+                self._send(resources.envelope.version, resources.envelope.nonce)
+                response = MadsResponse(self._dialect.codec, resources, size)
                 # Free a large message before waiting for the next one.
-                del message
+                del resources
                 yield response
                 del response
                 self._deadline.set(QUIET_SECONDS)
@@ -224,13 +226,3 @@ def _channel(endpoint: Endpoint, dialect: Dialect, options: MadsOptions, access:
         arguments.append(("grpc.ssl_target_name_override", options.tls_server_name))
     credentials = grpc.ssl_channel_credentials(*access.pem_files())
     return grpc.secure_channel(endpoint.authority, credentials, options=arguments)
-
-
-def _parse(data: bytes, codec: ResourceCodec) -> ReceivedResponse:
-    try:
-        message = ReceivedResponse.FromString(data)
-    except DecodeError as error:
-        raise GarbledError("its answer is no DiscoveryResponse") from error
-    if problem := foreign(codec, message.type_url, message.version_info):
-        raise ForeignError(f"its answer is no MADS response ({problem})")
-    return message

@@ -2,20 +2,20 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import msgspec
 
-from kuma_sd.core.decoding_errors import UNREADABLE
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.logger import Logger
-from kuma_sd.core.response_descriptions import body_shown, problem_shown
+from kuma_sd.core.value_limits import most_values
 from kuma_sd.http.client import HttpClient, HttpResponse
 from kuma_sd.http.refused_statuses import refused
 from kuma_sd.mads.codecs.v1_json import TYPE_URL, V1_JSON
-from kuma_sd.mads.decoder import MadsResponse, foreign
-from kuma_sd.mads.errors import ForeignError, GarbledError, NotServedThereError
+from kuma_sd.mads.decoder import MadsResponse
+from kuma_sd.mads.errors import NotServedThereError
+from kuma_sd.mads.http_response import parse
 
 _log = Logger(__name__)
 
@@ -27,32 +27,6 @@ MARGIN = 15.0
 SHORT_FETCH_TIMEOUT = 5.0
 
 _OTHER_CLIENTS = "every MeshMetric names other clients than ours: compare clientId there with name here"
-
-
-class _Message(msgspec.Struct):
-    # Proto JSON: each field has two possible spellings.
-    version_info: str = ""
-    version_in_camel_case: str = msgspec.field(default="", name="versionInfo")
-    type_url: str = ""
-    type_in_camel_case: str = msgspec.field(default="", name="typeUrl")
-    resources: list[msgspec.Raw] | None = None
-
-    @property
-    def version(self) -> str:
-        return self.version_info or self.version_in_camel_case
-
-
-_DECODER = msgspec.json.Decoder(_Message)
-
-
-class _Resources:
-    """The resources of a response; each is copied from the body only while it is used."""
-
-    def __init__(self, slices: Iterable[msgspec.Raw]) -> None:
-        self._slices = slices
-
-    def __iter__(self) -> Iterator[bytes]:
-        return map(bytes, self._slices)
 
 
 class LongPoll:
@@ -77,6 +51,7 @@ class LongPoll:
         self._min_interval = min_interval
         self._closing = threading.Event()
         self._late = 0
+        self._most_values = most_values(client.max_size)
 
     @property
     def next_within(self) -> float:
@@ -103,12 +78,12 @@ class LongPoll:
                 del answer
                 yield None
             else:
-                message, size = _parse(answer.body), len(answer.body)
+                resources, size = parse(answer.body, self._most_values), len(answer.body)
                 # Free a large message before waiting for the next one.
                 del answer
-                version = message.version
-                response = MadsResponse(V1_JSON, _Resources(message.resources or ()), size=size)
-                del message
+                version = resources.envelope.version
+                response = MadsResponse(V1_JSON, resources, size=size)
+                del resources
                 self._notice_late(late=held and waited < self._min_interval)
                 held = False
                 yield response
@@ -159,15 +134,3 @@ def refusal(response: HttpResponse) -> SourceError:
             f"{_OTHER_CLIENTS}"
         )
     return refused(response)
-
-
-def _parse(body: bytes) -> _Message:
-    try:
-        message = _DECODER.decode(body)
-    except UNREADABLE as error:
-        raise GarbledError(
-            f"its answer is no MADS response ({problem_shown(error)}); its body is {body_shown(body)}"
-        ) from error
-    if problem := foreign(V1_JSON, message.type_url or message.type_in_camel_case, message.version):
-        raise ForeignError(f"its answer is no MADS response ({problem}); its body is {body_shown(body)}")
-    return message

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from kuma_sd.core.errors import ConfigError, SourceError, without_frames
 from kuma_sd.core.logger import Logger
+from kuma_sd.core.value_limits import TooManyValuesError
 from kuma_sd.http.address import Endpoint
 from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.proxies import proxy_for
@@ -118,7 +119,7 @@ class Negotiation:
                 del response
             raise SourceError("it ended the stream")  # noqa: TRY301 (the connection may raise the same)
         except SourceError as error:
-            if answered or self._closed or isinstance(error, TooLargeError):
+            if answered or self._closed or isinstance(error, TooLargeError | TooManyValuesError):
                 raise
             _log.debug("protocol refused", protocol=protocol.title, endpoint=endpoint, reason=error)
             refusal = _Refusal(protocol, endpoint, without_frames(error))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from resources import packed
 
 from kuma_sd import SourceError
-from kuma_sd.mads import grpc_stream, http_long_poll
+from kuma_sd.core.value_limits import MOST_VALUES
+from kuma_sd.mads import grpc_response, http_response
 from kuma_sd.mads.codecs import ResourceCodec, v1alpha1
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
 from kuma_sd.mads.codecs.v1_json import TYPE_URL, V1_JSON
@@ -118,8 +119,8 @@ JSON = st.recursive(
 @given(JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=100))
 def test_any_body_over_http_is_decoded_or_refused(body: bytes) -> None:
     with contextlib.suppress(SourceError):
-        resources = http_long_poll._parse(body).resources or ()
-        publish(V1_JSON, [[bytes(raw) for raw in resources]], "both")
+        resources = http_response.parse(body, MOST_VALUES)
+        publish(V1_JSON, [list(resources)], "both")
 
 
 @pytest.mark.parametrize("text", [rb"\ud800", rb"\udc00\ud800", b"\xff", b"\x00", rb"\u0000"])
@@ -134,7 +135,7 @@ IN_A_RESOURCE = b'{"version_info":"1","type_url":"%b","resources":[{"mesh":"\xee
 @pytest.mark.parametrize("body", [b"\xee", b'{"version_info":"\xee"}', IN_A_RESOURCE])
 def test_a_body_that_is_no_unicode_is_refused(body: bytes) -> None:
     def resources() -> list[object]:
-        return [list(V1_JSON.split(bytes(raw))) for raw in http_long_poll._parse(body).resources or ()]
+        return [list(V1_JSON.split(raw)) for raw in http_response.parse(body, MOST_VALUES)]
 
     with pytest.raises(SourceError):
         resources()
@@ -143,4 +144,4 @@ def test_a_body_that_is_no_unicode_is_refused(body: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_any_message_over_grpc_is_parsed_or_refused(data: bytes) -> None:
     with contextlib.suppress(SourceError):
-        publish(V1_PROTOBUF, [grpc_stream._parse(data, V1_PROTOBUF).resources], "both")
+        publish(V1_PROTOBUF, [list(grpc_response.parse(data, V1_PROTOBUF, MOST_VALUES))], "both")

@@ -23,3 +23,14 @@ class ResourceCodec(Codec, Protocol):
         Raises:
             SourceError: the bytes are not a resource of this kind.
         """
+
+    def refuse_many_values(self, resource: bytes, most: int) -> None:
+        """Refuse a resource before it is split if it has too many values.
+
+        Args:
+            resource: its bytes.
+            most: how many values it may have.
+
+        Raises:
+            TooManyValuesError: it has more.
+        """

@@ -9,6 +9,7 @@ from kuma_sd.core.errors import SourceError
 from kuma_sd.core.model import Key, Target
 from kuma_sd.core.response_descriptions import type_shown
 from kuma_sd.mads.codecs import Part
+from kuma_sd.mads.codecs.protobuf_fields import Inner, refuse_many_fields
 from kuma_sd.proto.mads_v1_labels_pb2 import Label, MonitoringAssignment, Resource
 
 TYPE_URL = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"
@@ -19,12 +20,19 @@ MOST_LABELS = 10_000
 LONGEST_LABEL = 512
 """Maximum size of a cached label, in bytes."""
 
+# A resource has an assignment, and that has targets.
+_INNER: Inner = {2: {4: {}}}
+
 
 class V1:
     """MADS v1 over gRPC."""
 
     name = "v1"
     type_url = TYPE_URL
+
+    def refuse_many_values(self, resource: bytes, most: int) -> None:
+        """Refuse a resource with too many targets, labels or other fields."""
+        refuse_many_fields(resource, _INNER, most)
 
     def split(self, resource: bytes) -> Iterable[Part]:
         """Split a resource into its targets; labels are decoded later, by `read`."""

@@ -9,6 +9,7 @@ from kuma_sd.core.decoding_errors import UNREADABLE
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.model import Key, Labels, Target
 from kuma_sd.core.response_descriptions import problem_shown, type_shown
+from kuma_sd.core.value_limits import refuse_many_json_values
 from kuma_sd.mads.codecs import Part
 
 TYPE_URL = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"
@@ -41,6 +42,10 @@ class V1JSON:
 
     name = "v1-json"
     type_url = TYPE_URL
+
+    def refuse_many_values(self, resource: bytes, most: int) -> None:
+        """Refuse a resource with too many targets or labels."""
+        refuse_many_json_values(resource, most)
 
     def split(self, resource: bytes) -> Iterable[Part]:
         """Split a resource into its targets."""

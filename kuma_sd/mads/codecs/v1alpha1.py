@@ -9,9 +9,13 @@ from kuma_sd.core.errors import SourceError
 from kuma_sd.core.model import Key, Labels, Target
 from kuma_sd.core.response_descriptions import type_shown
 from kuma_sd.mads.codecs import Part
+from kuma_sd.mads.codecs.protobuf_fields import Inner, refuse_many_fields
 from kuma_sd.proto.mads_v1alpha1_pb2 import MonitoringAssignment, Resource
 
 TYPE_URL = "type.googleapis.com/kuma.observability.v1alpha1.MonitoringAssignment"
+
+# A resource has an assignment, and that has targets.
+_INNER: Inner = {2: {2: {}}}
 
 
 class V1alpha1:
@@ -19,6 +23,10 @@ class V1alpha1:
 
     name = "v1alpha1"
     type_url = TYPE_URL
+
+    def refuse_many_values(self, resource: bytes, most: int) -> None:
+        """Refuse a resource with too many targets, labels or other fields."""
+        refuse_many_fields(resource, _INNER, most)
 
     def split(self, resource: bytes) -> Iterable[Part]:
         """Split a resource into its targets."""

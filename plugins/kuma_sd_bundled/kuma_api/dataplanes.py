@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from kuma_sd import UNREADABLE, problem_shown
+from kuma_sd import UNREADABLE, problem_shown, refuse_many_json_values
 from kuma_sd_bundled.kuma_api.api_codec import DataplaneFacts, encode
 from kuma_sd_bundled.kuma_api.documents import DataplaneDocument, ItemIdentity, MeshBackend, ResourceKey, Tags
 from kuma_sd_bundled.kuma_api.labels import DataplaneDescription, describe
@@ -99,6 +99,7 @@ class DataplaneReader:
 
     def _read(self, raw: msgspec.Raw | bytes) -> KnownDataplane:
         try:
+            refuse_many_json_values(raw)
             dataplane = _DATAPLANE.decode(raw)
         except UNREADABLE as error:
             # If the name can be read, the target is known to exist.

@@ -1,6 +1,8 @@
 """Types of the documents of Kuma's API, with the fields that matter for targets; others are skipped."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,12 +24,47 @@ class Index(msgspec.Struct):
     tagline: str | None = None
 
 
-class Page(msgspec.Struct):
-    """One page of a list; ``next`` is a URL, or null on the last page."""
+PAGE_SIZE = 1000
+"""Number of items in a page; Kuma refuses more."""
 
-    items: list[msgspec.Raw] | None
+_NOTHING = msgspec.Raw(b"")
+
+# A list of Python would take whatever number of items the server sends. A structure of so many places ends with the
+# first item beyond them.
+_Items: Any = msgspec.defstruct(
+    "_Items",
+    [(f"item_{place}", msgspec.Raw, msgspec.field(default=_NOTHING)) for place in range(PAGE_SIZE)],
+    array_like=True,
+    forbid_unknown_fields=True,
+)
+
+
+class _Page(msgspec.Struct):
+    items: _Items | None
     total: int
     next: str | None = None
+
+
+_PAGE = msgspec.json.Decoder(_Page)
+
+
+class Page(NamedTuple):
+    """One page of a list; ``next`` is a URL, or None on the last page."""
+
+    items: Sequence[msgspec.Raw]
+    total: int
+    next: str | None = None
+
+    @classmethod
+    def parse(cls, body: bytes) -> "Page":
+        """Parse a page.
+
+        Raises:
+            msgspec.MsgspecError: it is none, or has more items than were asked for.
+        """
+        page = _PAGE.decode(body)
+        items = msgspec.structs.astuple(page.items) if page.items else ()
+        return cls([*takewhile(lambda item: item is not _NOTHING, items)], page.total, page.next)
 
 
 class ItemIdentity(msgspec.Struct):

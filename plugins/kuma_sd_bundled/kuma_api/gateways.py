@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from kuma_sd import refuse_many_json_values
 from kuma_sd_bundled.kuma_api.dataplanes import KnownDataplane
 from kuma_sd_bundled.kuma_api.documents import MeshGateway, ResourceKey, Tags
 from kuma_sd_bundled.kuma_api.errors import NotFoundError
@@ -66,6 +67,7 @@ def read_gateways(get: Get, dataplanes: Iterable[KnownDataplane]) -> MeshGateway
 
 
 def _read_gateway(raw: msgspec.Raw) -> tuple[ResourceKey, MeshGateway]:
+    refuse_many_json_values(raw)
     gateway = _GATEWAY.decode(raw)
     return gateway.key, gateway
 

@@ -11,12 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from kuma_sd import UNREADABLE, SourceError, body_shown, problem_shown
-from kuma_sd_bundled.kuma_api.documents import ItemIdentity, Page, ResourceKey
+from kuma_sd_bundled.kuma_api.documents import PAGE_SIZE, ItemIdentity, Page, ResourceKey
 
 T = TypeVar("T")
-
-PAGE_SIZE = 1000
-"""Number of items in a page; Kuma refuses more."""
 
 OVERLAPS = (50, 500)
 """Number of items by which pages overlap when a list is read, and read again: so many may vanish between two pages."""
@@ -24,7 +21,9 @@ OVERLAPS = (50, 500)
 MARGIN = 10 * PAGE_SIZE
 """Number of items beyond its total from which a list counts as endless."""
 
-_PAGE = msgspec.json.Decoder(Page)
+MOST_ITEMS = 2**21
+"""Maximum number of items in a list, about as many as max-message-size allows targets of MADS by default."""
+
 _IDENTITY = msgspec.json.Decoder(ItemIdentity)
 
 
@@ -94,7 +93,7 @@ def read_list(
         SourceError: a page cannot be read.
     """
     for overlap in OVERLAPS:
-        listing = _read_once(_pages(get, path, overlap), read_item, expected)
+        listing = _read_once(_pages(get, path, overlap), path, read_item, expected)
         if listing.consistent:
             break
     return listing
@@ -126,13 +125,16 @@ class _Coverage:
 
 
 def _read_once(
-    pages: "Iterable[tuple[_PlaceOfPage, Page]]", read_item: "ReadItem[T]", expected: AbstractSet[ResourceKey]
+    pages: "Iterable[tuple[_PlaceOfPage, Page]]",
+    path: str,
+    read_item: "ReadItem[T]",
+    expected: AbstractSet[ResourceKey],
 ) -> Listing[T]:
     listing: Listing[T] = Listing()
     coverage, totals, number, count = _Coverage(), set[int](), 0, 0
     for place, page in pages:
         keys = []
-        for raw in page.items or ():
+        for raw in page.items:
             try:
                 key, item = read_item(raw)
             except UNREADABLE as error:
@@ -140,8 +142,10 @@ def _read_once(
             else:
                 listing.items[key] = item
                 keys.append(key)
-        size = len(page.items or ())
+        size = len(page.items)
         number, count = number + 1, count + size
+        if count > MOST_ITEMS:
+            raise SourceError(f"the list {path} has more than {MOST_ITEMS:,} items")
         coverage.note(keys, whole=place.offset + size == (page.total if place.following is None else place.following))
         totals.add(page.total)
         if place.offset + size > page.total + MARGIN:
@@ -190,7 +194,7 @@ def _pages(get: Get, path: str, overlap: int) -> Iterator[tuple[_PlaceOfPage, Pa
 
 def _parse(body: bytes, path: str) -> Page:
     try:
-        return _PAGE.decode(body)
+        return Page.parse(body)
     except UNREADABLE as error:
         raise SourceError(
             f"the answer to {path} is no list of Kuma's API ({problem_shown(error)}); it is {body_shown(body)}"

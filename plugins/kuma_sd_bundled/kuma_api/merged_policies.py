@@ -5,7 +5,7 @@ from itertools import islice
 
 import msgspec
 
-from kuma_sd import UNREADABLE, SourceError, problem_shown
+from kuma_sd import UNREADABLE, SourceError, problem_shown, refuse_many_json_values
 from kuma_sd_bundled.kuma_api.documents import Backend, ResourceKey, Rules
 from kuma_sd_bundled.kuma_api.errors import NotFoundError
 from kuma_sd_bundled.kuma_api.lists import Get
@@ -73,6 +73,7 @@ class MergedPolicies:
 
 def _parse(body: bytes, path: str) -> Rules:
     try:
+        refuse_many_json_values(body)
         return _RULES.decode(body)
     except UNREADABLE as error:
         raise SourceError(f"the answer to {path} cannot be read: {problem_shown(error)}") from error

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from kuma_sd import UNREADABLE, SourceError
+from kuma_sd import UNREADABLE, SourceError, refuse_many_json_values
 from kuma_sd_bundled.kuma_api.documents import Index, ItemIdentity, Mesh, Policy, ResourceKey
 from kuma_sd_bundled.kuma_api.errors import NotFoundError
 from kuma_sd_bundled.kuma_api.kuma_release import KumaRelease, release_of
@@ -156,10 +156,12 @@ class _MatchReader:
 
 
 def _read_mesh(raw: msgspec.Raw) -> tuple[ResourceKey, Mesh]:
+    refuse_many_json_values(raw)
     mesh = _MESH.decode(raw)
     return ResourceKey("", mesh.name), mesh
 
 
 def _read_policy(raw: msgspec.Raw) -> tuple[ResourceKey, ReadPolicy]:
+    refuse_many_json_values(raw)
     policy = _POLICY.decode(raw)
     return policy.key, ReadPolicy(policy, bytes(raw))

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from kuma_sd import SourceError
-from kuma_sd_bundled.kuma_api.documents import ItemIdentity, ResourceKey
-from kuma_sd_bundled.kuma_api.lists import OVERLAPS, PAGE_SIZE, Get, Listing, read_list
+from kuma_sd_bundled.kuma_api import lists
+from kuma_sd_bundled.kuma_api.documents import PAGE_SIZE, ItemIdentity, ResourceKey
+from kuma_sd_bundled.kuma_api.lists import OVERLAPS, Get, Listing, read_list
 
 NEXT = "http://elsewhere.example/dataplanes?offset={}&size=1000"
 
@@ -104,6 +105,20 @@ def test_a_list_without_end_is_given_up() -> None:
             return json.dumps(page(names, 5, self.count)).encode()
 
     assert not read(Endless()).consistent
+
+
+def test_a_list_of_more_items_than_any_control_plane_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists, "MOST_ITEMS", 3)
+    with pytest.raises(SourceError, match="the list /dataplanes has more than 3 items"):
+        read(Pages(page("ab", 10**9, 2), page("cd", 10**9, 4)))
+
+
+def test_a_page_of_more_items_than_were_asked_for_is_refused_at_the_first_of_them() -> None:
+    assert len(read(Pages(page([f"{number:04}" for number in range(PAGE_SIZE)], PAGE_SIZE))).items) == PAGE_SIZE
+    # What follows the first one too many is no JSON, which nobody gets to see.
+    body = b'{"total":1,"items":[%b?' % (b"{}," * (PAGE_SIZE + 1))
+    with pytest.raises(SourceError, match="Expected `array` of at most length 1000"):
+        read(Pages(body))
 
 
 @pytest.mark.parametrize(
