@@ -108,6 +108,8 @@ class PieceByPiece:
         self._boundary = boundary
         self._read = read
         self._most = most
+        # What was parsed for the envelope is used by the first iteration. Most responses have no other piece.
+        self._first: Piece | None = None
         self.envelope = self._envelope()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -124,8 +126,10 @@ class PieceByPiece:
         whole, end = len(self._data), self._next_boundary(PIECE)
         parts = [(0, end)] if end == whole else [(0, end), (self._next_boundary(max(end, whole - PIECE)), whole)]
         with suppress(GarbledError):
-            envelope = _united(self._counted(*part) for part in parts)
+            pieces = [self._counted(*part) for part in parts]
+            envelope = _united(pieces)
             if envelope.type_url and envelope.version:
+                self._first = pieces[0]
                 return envelope
         return _united(self._pieces())
 
@@ -146,7 +150,8 @@ class PieceByPiece:
         while end < whole:
             end = self._next_boundary(start + size)
             try:
-                piece = self._counted(start, end)
+                piece = self._first or self._counted(start, end)
+                self._first = None
             except GarbledError:
                 if end == whole:
                     raise
