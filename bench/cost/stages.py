@@ -24,11 +24,11 @@ from kuma_sd.system import memory
 
 
 def _grpc(data: bytes) -> MadsResponse:
-    return MadsResponse(V1_PROTOBUF, grpc_response.parse(data, V1_PROTOBUF, MOST_VALUES))
+    return MadsResponse(V1_PROTOBUF, grpc_response.parse(data, V1_PROTOBUF, MOST_VALUES)[1])
 
 
 def _http(data: bytes) -> MadsResponse:
-    return MadsResponse(V1_JSON, http_response.parse(data, MOST_VALUES))
+    return MadsResponse(V1_JSON, http_response.parse(bytearray(data), MOST_VALUES)[1])
 
 
 def stages(parse: Callable[[bytes], MadsResponse], first: bytes, second: bytes) -> Iterator[str]:

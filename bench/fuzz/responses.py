@@ -27,7 +27,7 @@ def over_grpc(codec: ResourceCodec, format_: GrpcV1 | GrpcV1alpha1) -> Target:
         yield b""
         yield format_.response("1", "1", GeneratedWorld(3).renderer(format_)())
 
-    return Target(_publishing(codec, lambda data: grpc_response.parse(data, codec, MOST_VALUES)), seeds)
+    return Target(_publishing(codec, lambda data: grpc_response.parse(data, codec, MOST_VALUES)[1]), seeds)
 
 
 def over_http() -> Target:
@@ -40,7 +40,7 @@ def over_http() -> Target:
         yield b"".join(format_.pieces("1", GeneratedWorld(3).renderer(format_)()))
 
     return Target(
-        _publishing(V1_JSON, lambda data: http_response.parse(data, MOST_VALUES)),
+        _publishing(V1_JSON, lambda data: http_response.parse(bytearray(data), MOST_VALUES)[1]),
         seeds,
         [b'"version_info"', b'"versionInfo"', b'"resources"', b'"targets"', b'"@type"', b'"labels"', b"\\ud800"],
     )

@@ -57,7 +57,7 @@ def version_shown(version: str) -> str:
     return found[0] if found else ""
 
 
-def body_shown(body: bytes) -> str:
+def body_shown(body: bytes | bytearray) -> str:
     """Return the kind and size of a body, like ``an HTML page, 12 KiB``."""
     start = body[:_START_BYTES].lstrip().lower()
     kind = next((name for beginning, name in _KINDS.items() if start.startswith(beginning)), "neither JSON nor HTML")

@@ -44,7 +44,7 @@ def may_have_more(data: Sized, most: int) -> bool:
     return len(data) > 2 * most
 
 
-def refuse_many_json_values(data: bytes | msgspec.Raw, most: int = MOST_VALUES) -> None:
+def refuse_many_json_values(data: bytes | bytearray | msgspec.Raw, most: int = MOST_VALUES) -> None:
     """Refuse JSON that may have too many values.
 
     In a list or an object a comma stands between two values, so there are at most twice as many values as commas, and

@@ -1,7 +1,6 @@
 """HTTP client with one connection that another thread can close. Importing this module loads urllib3."""
 
 import contextlib
-import io
 import logging
 import socket
 import threading
@@ -60,13 +59,13 @@ class HttpResponse:
     Args:
         status: its status.
         headers: its headers.
-        body: its body.
+        body: its body; nobody else has it, so it may be changed.
         server: the server that was asked; None if not known.
     """
 
     status: int
     headers: Any
-    body: bytes
+    body: bytearray
     server: Endpoint | None = None
 
 
@@ -221,21 +220,26 @@ class HttpClient:
 
         return Connection
 
-    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
+    def _read(self, response: urllib3.BaseHTTPResponse) -> bytearray:
         # None was asked for, and a small one may hold an endless body.
         if response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
             raise SourceError("its answer is compressed, which kuma-sd does not ask for; turn that off for this client")
         declared = response.length_remaining or 0
         if declared > self.max_size:
             raise TooLargeError(self.max_size, declared)
-        # One buffer that grows, and is freed before an error leaves here.
-        with io.BytesIO() as body:
+        body, is_whole = bytearray(), False
+        try:
             while piece := response.read(_PIECE, decode_content=False):
-                if body.tell() + len(piece) > self.max_size:
+                if len(body) + len(piece) > self.max_size:
                     raise TooLargeError(self.max_size)
-                body.write(piece)
-                self._pace.content = body.tell()
-            return body.getvalue()
+                body += piece
+                self._pace.content = len(body)
+            is_whole = True
+        finally:
+            if not is_whole:
+                # The frames of the error hold it.
+                body.clear()
+        return body
 
     def _explained(self, error: Exception, timeout: float) -> SourceError:
         if self._closed:

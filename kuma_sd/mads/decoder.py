@@ -115,23 +115,21 @@ class Decoder:
         mostly what the new ones replace, and a checksum tells whether it is.
         """
         fresh: dict[bytes, None] = {}
-        hashes: list[int] = []
-        checksum = 0
+        count = checksum = 0
         rest = iter(resources)
         while batch := list(islice(rest, BATCH)):
-            hashes_of_batch = list(map(hash, batch))
-            hashes += hashes_of_batch
-            checksum += sum(hashes_of_batch)
+            count += len(batch)
+            checksum += sum(map(hash, batch))
             fresh.update(dict.fromkeys(filterfalse(self._known.__contains__, batch)))
         replaced = self._replaced_by(fresh) if len(fresh) <= FEW else set()
         self._checksum += sum(map(hash, fresh)) - sum(map(hash, replaced))
-        if (len(hashes), checksum) == (len(self._known) + len(fresh) - len(replaced), self._checksum):
+        if (count, checksum) == (len(self._known) + len(fresh) - len(replaced), self._checksum):
             return fresh, replaced
-        gone = list(self._known)
+        gone = self._known.copy()
         # Otherwise none of them was known.
-        if len(fresh) < len(hashes):
-            present = set(hashes)
-            gone = [resource for resource in gone if hash(resource) not in present]
+        if len(fresh) < count:
+            for resource in resources:
+                gone.pop(resource, None)
         self._checksum += sum(map(hash, replaced)) - sum(map(hash, gone))
         return fresh, gone
 

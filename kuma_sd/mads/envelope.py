@@ -1,7 +1,17 @@
 """Tell whether a response is one of MADS."""
 
+from typing import NamedTuple
+
 from kuma_sd.core.response_descriptions import type_shown
 from kuma_sd.mads.codecs import ResourceCodec
+
+
+class Envelope(NamedTuple):
+    """What a response has besides resources; empty text for what is missing."""
+
+    type_url: str = ""
+    version: str = ""
+    nonce: str = ""
 
 
 def foreign(codec: ResourceCodec, type_url: str, version: str) -> str:

@@ -1,49 +1,77 @@
 """Read a DiscoveryResponse in protobuf. Importing this loads protobuf."""
 
-import functools
 import re
 
 from google.protobuf.message import DecodeError
 
 from kuma_sd.mads.codecs import ResourceCodec
-from kuma_sd.mads.codecs.protobuf_fields import refuse_many_fields
-from kuma_sd.mads.envelope import foreign
+from kuma_sd.mads.codecs.protobuf_fields import end_of_field
+from kuma_sd.mads.envelope import Envelope, foreign
 from kuma_sd.mads.errors import ForeignError, GarbledError
-from kuma_sd.mads.pieces import Boundary, Envelope, Piece, PieceByPiece
+from kuma_sd.mads.pieces import Piece, Resources
 from kuma_sd.proto.discovery_pb2 import ReceivedResponse
 
+# The tag of a resource, and its size.
+_RESOURCE_BEGINS = re.compile(rb"\x12[\x80-\xff]{0,4}[\x00-\x7f]\Z")
 
-def parse(data: bytes, codec: ResourceCodec, most: int) -> PieceByPiece:
+_LONGEST_BEGIN = 6
+
+
+def parse(data: bytes, codec: ResourceCodec, most: int) -> tuple[Envelope, Resources]:
     """Parse a response.
 
     Args:
         data: the message.
         codec: decodes its resources.
-        most: how many values it may have.
+        most: how many resources it may have.
 
     Raises:
         GarbledError: it is no DiscoveryResponse, or none of MADS.
-        TooManyValuesError: it has too many values.
+        TooManyValuesError: it has too many resources.
+    """
+    fields = _Fields(data, codec.type_url)
+    resources = Resources(fields, 0, most)
+    if problem := foreign(codec, fields.envelope.type_url, fields.envelope.version):
+        raise ForeignError(f"its answer is no MADS response ({problem})")
+    return fields.envelope, resources
+
+
+class _Fields:
+    """The fields of a response, of which nearly all are resources. Its places are where a field ends.
+
+    Args:
+        data: the message.
+        type_url: the type of most resources.
     """
 
-    def read(start: int, end: int) -> Piece:
-        piece = data[start:end]
-        refuse_many_fields(piece, {}, most)
+    def __init__(self, data: bytes, type_url: str) -> None:
+        self._data = data
+        # A resource begins with its type, and that with a tag and a length.
+        self._type = b"\x0a%c%b" % (len(type_url), type_url.encode())
+        self.envelope = Envelope()
+
+    def is_end(self, place: int) -> bool:
+        return place >= len(self._data)
+
+    def guess(self, start: int, size: int) -> int:
+        data, place = self._data, start + size
+        if len(data) < place + size:
+            return len(data)
+        while (place := data.find(self._type, place + 1, start + 2 * size)) >= 0:
+            if begin := _RESOURCE_BEGINS.search(data, place - _LONGEST_BEGIN, place):
+                return begin.start()
+        return -1
+
+    def following(self, place: int) -> int:
+        return end_of_field(self._data, place)
+
+    def read(self, start: int, end: int) -> Piece:
         try:
-            message = ReceivedResponse.FromString(piece)
+            message = ReceivedResponse.FromString(self._data[start:end])
         except DecodeError as error:
             raise GarbledError("its answer is no DiscoveryResponse") from error
-        envelope = Envelope(message.type_url, message.version_info, message.nonce)
-        return Piece(envelope, len(message.resources), message.resources)
-
-    response = PieceByPiece(data, _boundary(codec.type_url), read, most)
-    if problem := foreign(codec, response.envelope.type_url, response.envelope.version):
-        raise ForeignError(f"its answer is no MADS response ({problem})")
-    return response
-
-
-@functools.cache
-def _boundary(type_url: str) -> Boundary:
-    # The type is the first field of an Any, which begins with its own tag and length.
-    mark = b"\x0a%c%b" % (len(type_url), type_url.encode())
-    return Boundary(mark, re.compile(rb"\x12[\x80-\xff]{0,4}[\x00-\x7f]\Z"))
+        before = self.envelope
+        self.envelope = Envelope(
+            message.type_url or before.type_url, message.version_info or before.version, message.nonce or before.nonce
+        )
+        return message.resources

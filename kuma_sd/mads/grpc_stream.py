@@ -150,10 +150,10 @@ class GrpcStream:
                 if size >= LARGE:
                     # Otherwise gRPC's buffer stays in memory beside the parsed message.
                     give_back()
-                resources = parse(data, self._dialect.codec, self._most_values)
+                envelope, resources = parse(data, self._dialect.codec, self._most_values)
                 del data
                 # gRPC holds the bytes until the next event of the call, which the acknowledgement makes.
-                self._send(resources.envelope.version, resources.envelope.nonce)
+                self._send(envelope.version, envelope.nonce)
                 response = MadsResponse(self._dialect.codec, resources, size)
                 # Free a large message before waiting for the next one.
                 del resources

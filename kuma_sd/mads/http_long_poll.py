@@ -78,10 +78,11 @@ class LongPoll:
                 del answer
                 yield None
             else:
-                resources, size = parse(answer.body, self._most_values), len(answer.body)
+                envelope, resources = parse(answer.body, self._most_values)
+                size = len(answer.body)
                 # Free a large message before waiting for the next one.
                 del answer
-                version = resources.envelope.version
+                version = envelope.version
                 response = MadsResponse(V1_JSON, resources, size=size)
                 del resources
                 self._notice_late(late=held and waited < self._min_interval)

@@ -64,11 +64,13 @@ response = {
     "objects as targets": lambda: http(assignment(filled(b"{},") + b"{}")),
     "labels in JSON": lambda: http(assignment(b'{"labels":{%b"":""}}' % filled(b'"":"",'))),
 }[shape]()
+if codec is V1_JSON:
+    response = bytearray(response)
 assert len(response) <= SIZE, len(response)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     most = most_values(SIZE)
-    parsed = parse_http(response, most) if codec is V1_JSON else parse_grpc(response, codec, most)
+    _, parsed = parse_http(response, most) if codec is V1_JSON else parse_grpc(response, codec, most)
     Decoder("", SIZE).decode(MadsResponse(codec, parsed))
 except SourceError as error:
     print(error)

@@ -22,7 +22,7 @@ def test_how_long_to_stay_away_may_be_a_date() -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_server_that_is_busy_says_how_long(status: int) -> None:
-    assert refused(HttpResponse(status, {"Retry-After": "17"}, b"")).retry_after == 17
+    assert refused(HttpResponse(status, {"Retry-After": "17"}, bytearray())).retry_after == 17
 
 
 ASKED = Endpoint("gateway", 80)
@@ -43,9 +43,9 @@ ASKED = Endpoint("gateway", 80)
     ],
 )
 def test_a_redirect_shows_the_host_that_was_asked_or_none(location: str, shown: str) -> None:
-    error = str(refused(HttpResponse(302, {"Location": location}, b"", ASKED)))
+    error = str(refused(HttpResponse(302, {"Location": location}, bytearray(), ASKED)))
     assert error == f"it redirects to {shown}; set cp-address to that"
 
 
 def test_a_redirect_of_a_server_that_is_not_known_shows_no_host() -> None:
-    assert "to another server, which" in str(refused(HttpResponse(302, {"Location": "https://gateway/"}, b"")))
+    assert "to another server, which" in str(refused(HttpResponse(302, {"Location": "https://gateway/"}, bytearray())))

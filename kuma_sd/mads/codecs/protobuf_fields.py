@@ -1,8 +1,10 @@
-"""Count the fields of protobuf messages without parsing them."""
+"""Go through the fields of protobuf messages without parsing them."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from kuma_sd.core.value_limits import TooManyValuesError, may_have_more
+from kuma_sd.mads.errors import GarbledError
 
 _LONGEST_VARINT = 10
 
@@ -48,6 +50,23 @@ def refuse_many_fields(data: bytes, inner: Inner, most: int) -> None:
                 place = following
     except _MalformedError:
         return
+
+
+def end_of_field(data: bytes, place: int) -> int:
+    """Return where a field ends; beyond the data if some of it is missing.
+
+    Args:
+        data: a message.
+        place: where the field begins.
+
+    Raises:
+        GarbledError: it is malformed, or a group, which no message of MADS has.
+    """
+    with suppress(_MalformedError):
+        tag, place = _varint(data, place)
+        if tag & 7 not in (_GROUP, _END_GROUP):
+            return _end_of_value(data, place, tag & 7)[0]
+    raise GarbledError("its answer is no DiscoveryResponse")
 
 
 def _end_of_value(data: bytes, place: int, wire_type: int) -> tuple[int, int]:

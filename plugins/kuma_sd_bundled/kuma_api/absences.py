@@ -51,7 +51,7 @@ class Absences:
             self._count += 1
             self._asked[key] = self._count
             try:
-                answers.present[key] = get(f"/meshes/{quoted(key.mesh)}/dataplanes/{quoted(key.name)}")
+                answers.present[key] = bytes(get(f"/meshes/{quoted(key.mesh)}/dataplanes/{quoted(key.name)}"))
             except NotFoundError:
                 answers.gone.add(key)
         return answers

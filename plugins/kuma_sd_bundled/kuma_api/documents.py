@@ -56,7 +56,7 @@ class Page(NamedTuple):
     next: str | None = None
 
     @classmethod
-    def parse(cls, body: bytes) -> "Page":
+    def parse(cls, body: bytes | bytearray) -> "Page":
         """Parse a page.
 
         Raises:

@@ -30,7 +30,7 @@ _IDENTITY = msgspec.json.Decoder(ItemIdentity)
 class Get(Protocol):
     """Requests JSON from the API server."""
 
-    def __call__(self, path: str) -> bytes:
+    def __call__(self, path: str) -> bytes | bytearray:
         """Request a path and return the body of the response.
 
         Raises:
@@ -192,7 +192,7 @@ def _pages(get: Get, path: str, overlap: int) -> Iterator[tuple[_PlaceOfPage, Pa
         del page
 
 
-def _parse(body: bytes, path: str) -> Page:
+def _parse(body: bytes | bytearray, path: str) -> Page:
     try:
         return Page.parse(body)
     except UNREADABLE as error:

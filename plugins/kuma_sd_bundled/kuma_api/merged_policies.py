@@ -71,7 +71,7 @@ class MergedPolicies:
         return None, False
 
 
-def _parse(body: bytes, path: str) -> Rules:
+def _parse(body: bytes | bytearray, path: str) -> Rules:
     try:
         refuse_many_json_values(body)
         return _RULES.decode(body)

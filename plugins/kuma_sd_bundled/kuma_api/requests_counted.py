@@ -32,7 +32,7 @@ class CountedRequests:
         self.received = 0
         self.answered_seconds = 0.0
 
-    def __call__(self, path: str) -> bytes:
+    def __call__(self, path: str) -> bytearray:
         """Request a path and return the body of the response.
 
         Raises:
