@@ -8,7 +8,7 @@ from kuma_sd.mads.codecs import ResourceCodec
 from kuma_sd.mads.codecs.protobuf_fields import end_of_field
 from kuma_sd.mads.envelope import Envelope, foreign
 from kuma_sd.mads.errors import ForeignError, GarbledError
-from kuma_sd.mads.pieces import Piece, Resources
+from kuma_sd.mads.pieces import Piece, Resources, split
 from kuma_sd.proto.discovery_pb2 import ReceivedResponse
 
 # The tag of a resource, and its size.
@@ -30,7 +30,7 @@ def parse(data: bytes, codec: ResourceCodec, most: int) -> tuple[Envelope, Resou
         TooManyValuesError: it has too many resources.
     """
     fields = _Fields(data, codec.type_url)
-    resources = Resources(fields, 0, most)
+    resources = split(fields, 0, most)
     if problem := foreign(codec, fields.envelope.type_url, fields.envelope.version):
         raise ForeignError(f"its answer is no MADS response ({problem})")
     return fields.envelope, resources

@@ -11,7 +11,7 @@ from kuma_sd.core.value_limits import TooManyValuesError
 from kuma_sd.mads.codecs.v1_json import V1_JSON
 from kuma_sd.mads.envelope import Envelope, foreign
 from kuma_sd.mads.errors import ForeignError, GarbledError
-from kuma_sd.mads.pieces import Resources
+from kuma_sd.mads.pieces import Resources, split
 
 _LIST_BEGINS = re.compile(rb'"resources"\s*:\s*(\[)')
 
@@ -71,7 +71,7 @@ def _searched(body: bytearray, most: int) -> tuple[Envelope, Resources] | None:
     if not begin:
         return None
     try:
-        resources = Resources(_JsonList(body), begin.start(1), most)
+        resources = split(_JsonList(body), begin.start(1), most)
         view = memoryview(body)
         message = _MESSAGE.decode(b"".join((view[: begin.start(1)], _PLACEHOLDER, view[resources.end + 1 :])))
     except TooManyValuesError:
@@ -92,7 +92,7 @@ def _parsed(body: bytearray, most: int) -> tuple[Envelope, Resources]:
             _LIST.decode(values)
     except UNREADABLE as error:
         raise GarbledError(_refusal(problem_shown(error), body)) from error
-    return message.envelope, Resources(_JsonList(values), 0, most)
+    return message.envelope, split(_JsonList(values), 0, most)
 
 
 class _JsonList:

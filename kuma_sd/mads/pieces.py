@@ -5,7 +5,8 @@ seems to end. That it can be parsed proves that one does end there: neither JSON
 place inside a resource. Where it cannot be parsed, the resources are gone through one by one.
 """
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from contextlib import suppress
 from itertools import chain
 from typing import Protocol
 
@@ -52,7 +53,27 @@ class Encoded(Protocol):
 
 
 class Resources:
-    """The resources of a response. Each is copied from it only while it is used.
+    """The resources of a response. The bytes of each are made only while it is used.
+
+    Args:
+        pieces: all of them.
+        end: where their list ends.
+    """
+
+    def __init__(self, pieces: Sequence[Piece], end: int) -> None:
+        self._pieces = pieces
+        self.end = end
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the bytes of each resource."""
+        return chain.from_iterable(self._pieces)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._pieces))
+
+
+def split(encoded: Encoded, start: int, most: int) -> Resources:
+    """Split a list into resources. What is returned holds nothing of the list but what its pieces hold.
 
     Args:
         encoded: the list of resources.
@@ -63,47 +84,39 @@ class Resources:
         GarbledError: the list cannot be parsed.
         TooManyValuesError: it has too many resources.
     """
+    splitter = _Splitter(encoded, start, most)
+    return Resources([*splitter.pieces()], splitter.place)
 
+
+class _Splitter:
     def __init__(self, encoded: Encoded, start: int, most: int) -> None:
         self._encoded = encoded
+        self.place = start
         self._most = most
         self._steps = 0
-        self.end = start
-        """Where the list ends."""
-        self._pieces = [*self._split()]
 
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield the bytes of each resource."""
-        return chain.from_iterable(self._pieces)
-
-    def __len__(self) -> int:
-        return sum(map(len, self._pieces))
-
-    def _split(self) -> Iterator[Piece]:
+    def pieces(self) -> Iterator[Piece]:
         count = 0
-        while not self._encoded.is_end(self.end):
+        while not self._encoded.is_end(self.place):
             piece = self._next()
             count += len(piece)
             self._refuse_more_than_most(count)
             yield piece
 
     def _next(self) -> Piece:
-        start = self.end
+        start = self.place
         guessed = self._encoded.guess(start, PIECE)
         if guessed > start:
-            try:
+            with suppress(GarbledError):
                 piece = self._encoded.read(start, guessed)
-            except GarbledError:
-                pass
-            else:
-                self.end = guessed
+                self.place = guessed
                 return piece
-        while self.end < start + PIECE and not self._encoded.is_end(self.end):
-            self.end = self._encoded.following(self.end)
+        while self.place < start + PIECE and not self._encoded.is_end(self.place):
+            self.place = self._encoded.following(self.place)
             self._steps += 1
             # This is slow, also for what is no resource, of which there is little.
             self._refuse_more_than_most(self._steps // 2)
-        return self._encoded.read(start, self.end)
+        return self._encoded.read(start, self.place)
 
     def _refuse_more_than_most(self, count: int) -> None:
         if count > self._most:

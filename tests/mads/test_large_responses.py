@@ -1,0 +1,129 @@
+"""Responses of many pieces over real connections: each is taken as a whole, or not at all."""
+
+import json
+import queue
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import grpc
+import pytest
+from http_server import http_server
+from mads_streams import mads_streams
+from resources import packed
+
+from kuma_sd import SourceError
+from kuma_sd.core.value_limits import MOST_VALUES
+from kuma_sd.mads.codecs.v1 import TYPE_URL, V1_PROTOBUF
+from kuma_sd.mads.codecs.v1alpha1 import TYPE_URL as OLD_TYPE_URL
+from kuma_sd.mads.grpc_response import parse
+from kuma_sd.mads.pieces import PIECE
+from kuma_sd.mads.plugin import MadsOptions
+from kuma_sd.mads.source import MadsSource
+from kuma_sd.proto.discovery_pb2 import DiscoveryRequest, ReceivedResponse
+from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
+from kuma_sd.proto.mads_v1alpha1_pb2 import MonitoringAssignment as OldMonitoringAssignment
+
+TARGETS = 11_000
+LABELS = {f"kuma_io_label_{number}": f"value-{number}" for number in range(25)}
+LIMIT = 2**25
+"""max-message-size, in bytes, at which fewer values are allowed than these targets have."""
+
+
+def source(address: str, transport: str) -> MadsSource:
+    return MadsSource(f"http://{address}", MadsOptions(transport=transport, max_message_size=LIMIT), "")
+
+
+def http_body(targets: int, keys: Iterable[str], **writing: Any) -> bytes:
+    """Return a response in which the resources have their keys in this order."""
+    target = {"name": "NAME", "address": "192.0.2.1:5670", "labels": LABELS}
+    resource: Mapping[str, object] = {"@type": TYPE_URL, "mesh": "default", "service": "a", "targets": [target]}
+    text = json.dumps({key: resource[key] for key in keys}, **writing)
+    resources = ",\n".join(text.replace("NAME", f"a-{number:05}") for number in range(targets))
+    return f'{{"resources": [{resources}], "type_url": "{TYPE_URL}", "version_info": "1"}}'.encode()
+
+
+def grpc_message(targets: int, between: Iterable[bytes] = ()) -> bytes:
+    target: dict[str, Any] = {"address": "192.0.2.1:5670", "labels": LABELS}
+    assignments = (
+        MonitoringAssignment(mesh="default", service="a", targets=[{"name": f"a-{number:05}", **target}])
+        for number in range(targets)
+    )
+    resources = [packed(assignment) for assignment in assignments]
+    resources[targets // 2 : targets // 2] = between
+    message = ReceivedResponse(version_info="1", nonce="1", type_url=TYPE_URL, resources=resources)
+    return message.SerializeToString()
+
+
+@pytest.mark.parametrize("keys", [["@type", "mesh", "service", "targets"], ["targets", "service", "mesh", "@type"]])
+@pytest.mark.parametrize("writing", [{"separators": (",", ":")}, {"indent": 4}], ids=["compact", "pretty"])
+def test_a_response_is_taken_however_a_gateway_writes_it(keys: list[str], writing: dict[str, Any]) -> None:
+    body = http_body(TARGETS, keys, **writing)
+    assert body.count(b",") > MOST_VALUES
+    with http_server() as server:
+        server.answer(body=body)
+        snapshot = next(iter(source(server.address, "http")))
+    assert len(snapshot.assignments) == TARGETS
+    assert not snapshot.unreadable
+    assert snapshot.assignments[-1].read().labels == LABELS
+
+
+def test_targets_of_another_version_among_the_others_are_all_that_is_unreadable() -> None:
+    labels = {f"label_{number}": f"value-{number}" for number in range(PIECE // 10)}
+    old = OldMonitoringAssignment(name="a", targets=[{"labels": labels}])
+    message = grpc_message(TARGETS, [packed(old, OLD_TYPE_URL)] * 3)
+    with mads_streams(lambda _requests, _context: iter([message])) as address:
+        snapshot = next(iter(source(address, "grpc")))
+    assert len(snapshot.assignments) == TARGETS
+    assert len(snapshot.unreadable) == 1
+
+
+def test_a_broken_end_over_grpc_is_not_acknowledged_and_nothing_of_the_response_is_taken() -> None:
+    requests: queue.Queue[bytes | None] = queue.Queue()
+    message = grpc_message(TARGETS)
+    assert len(message) > 3 * PIECE
+    answers = iter([message[:-5], message])
+
+    def answer(asked: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
+        requests.put(next(asked))
+        try:
+            yield next(answers)
+            for request in asked:
+                requests.put(request)
+        finally:
+            requests.put(None)
+
+    with mads_streams(answer) as address:
+        mads = source(address, "grpc")
+        with pytest.raises(SourceError, match="its answer is no DiscoveryResponse"):
+            next(iter(mads))
+        first = requests.get(timeout=10)
+        assert first
+        assert not DiscoveryRequest.FromString(first).response_nonce
+        assert requests.get(timeout=10) is None, "it was acknowledged"
+        assert (mads.status.responses, mads.status.parse_errors) == (0, 1)
+        assert len(next(iter(mads)).assignments) == TARGETS
+
+
+def test_a_broken_end_over_http_fails_the_connection_and_nothing_of_the_response_is_taken() -> None:
+    body = http_body(TARGETS, ["@type", "mesh", "targets"])
+    broken = body[: body.rindex(b":")] + body[body.rindex(b":") + 1 :]
+    assert len(body) > 3 * PIECE
+    with http_server() as server:
+        server.answer(body=broken)
+        server.answer(body=body)
+        mads = source(server.address, "http")
+        with pytest.raises(SourceError, match=r"its answer is no MADS response \(JSON is malformed: expected ':'"):
+            next(iter(mads))
+        assert (mads.status.responses, mads.status.parse_errors) == (0, 1)
+        assert len(next(iter(mads)).assignments) == TARGETS
+        versions = [json.loads(server.requests.get(timeout=10).body)["version_info"] for _ in range(2)]
+    assert versions == ["", ""], "the broken one must not count as received"
+
+
+def test_a_parsed_message_does_not_stay_in_memory_beside_its_resources() -> None:
+    message = grpc_message(TARGETS)
+    before = sys.getrefcount(message)
+    parsed = parse(message, V1_PROTOBUF, MOST_VALUES)
+    assert sys.getrefcount(message) == before
+    assert len(parsed[1]) == TARGETS
