@@ -78,11 +78,13 @@ def test_targets_of_another_version_among_the_others_are_all_that_is_unreadable(
     assert len(snapshot.unreadable) == 1
 
 
-def test_a_broken_end_over_grpc_is_not_acknowledged_and_nothing_of_the_response_is_taken() -> None:
+@pytest.mark.parametrize("part", [0.5, 1])
+def test_a_message_that_is_broken_anywhere_is_not_acknowledged_and_nothing_of_it_is_taken(part: float) -> None:
     requests: queue.Queue[bytes | None] = queue.Queue()
     message = grpc_message(TARGETS)
     assert len(message) > 3 * PIECE
-    answers = iter([message[:-5], message])
+    place = int(len(message) * part)
+    answers = iter([message[: place - 5] + message[place:], message])
 
     def answer(asked: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
         requests.put(next(asked))
@@ -105,9 +107,11 @@ def test_a_broken_end_over_grpc_is_not_acknowledged_and_nothing_of_the_response_
         assert len(next(iter(mads)).assignments) == TARGETS
 
 
-def test_a_broken_end_over_http_fails_the_connection_and_nothing_of_the_response_is_taken() -> None:
+@pytest.mark.parametrize("part", [0.5, 1])
+def test_json_that_is_broken_anywhere_fails_the_connection_and_nothing_of_it_is_taken(part: float) -> None:
     body = http_body(TARGETS, ["@type", "mesh", "targets"])
-    broken = body[: body.rindex(b":")] + body[body.rindex(b":") + 1 :]
+    colon = body.rindex(b'":', 0, int(len(body) * part)) + 1
+    broken = body[:colon] + body[colon + 1 :]
     assert len(body) > 3 * PIECE
     with http_server() as server:
         server.answer(body=broken)
