@@ -14,9 +14,9 @@ from kuma_sd.core.list_diff import flattened
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, Key
 from kuma_sd.core.response_descriptions import problem_shown
-from kuma_sd.core.value_limits import TooManyValuesError, most_values
+from kuma_sd.core.text import size
+from kuma_sd.core.value_limits import MOST_VALUES, may_have_more
 from kuma_sd.mads.codecs import Part, ResourceCodec
-from kuma_sd.mads.pieces import ADVICE
 
 _log = Logger(__name__)
 
@@ -25,6 +25,9 @@ _KEY = attrgetter("key")
 
 Parts = Assignment | tuple[Assignment, ...]
 """The assignments of one resource, nearly always one."""
+
+LARGEST_RESOURCE = 2**24
+"""Maximum size of a resource, in bytes. Kuma puts one target into each, of less than 1 KiB."""
 
 OVERHEAD = 512
 """Approximate memory of a target besides its bytes, in bytes."""
@@ -68,9 +71,6 @@ class Decoder:
     def __init__(self, control_plane: str, most: int = 2**28) -> None:
         self._control_plane = control_plane
         self._most = most
-        self._most_values = most_values(most)
-        # No smaller resource can have more values.
-        self._large = 2 * self._most_values
         self._expanded = 0
         self._codec: ResourceCodec | None = None
         # Exactly the resources of the last response, each with its assignments; and the sum of their hashes.
@@ -183,8 +183,7 @@ class Decoder:
                 if room < 0 and len(parts) > 1:
                     raise SourceError(_TOO_MUCH)  # noqa: TRY301 (decoding may raise the same)
         except Exception as error:  # noqa: BLE001 (one faulty resource must not stop the others)
-            remark = f"; {ADVICE}" if isinstance(error, TooManyValuesError) else ""
-            self._failures[resource] = problem_shown(error) + remark
+            self._failures[resource] = problem_shown(error)
             return ()
         if len(parts) == 1:
             return parts[0]
@@ -193,8 +192,10 @@ class Decoder:
 
     def _split(self, resource: bytes) -> Iterable[Part]:
         assert self._codec is not None
-        if len(resource) > self._large:
-            self._codec.refuse_many_values(resource, self._most_values)
+        if len(resource) > LARGEST_RESOURCE:
+            raise SourceError(f"it is larger than {size(LARGEST_RESOURCE)}")
+        if may_have_more(resource, MOST_VALUES):
+            self._codec.refuse_many_values(resource, MOST_VALUES)
         return self._codec.split(resource)
 
     def _report(self) -> None:

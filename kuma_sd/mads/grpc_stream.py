@@ -17,7 +17,7 @@ import grpc
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.option_types import show_duration
-from kuma_sd.core.value_limits import most_values
+from kuma_sd.core.value_limits import most_resources
 from kuma_sd.http.address import Endpoint
 from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.proxies import proxy_for
@@ -98,7 +98,7 @@ class GrpcStream:
         self._dialect = dialect
         self._node = Node(id=options.name)
         self._max_message_size = min(options.max_message_size, LARGEST_LIMIT)
-        self._most_values = most_values(self._max_message_size)
+        self._most_resources = most_resources(self._max_message_size)
         self._metadata = tuple((name.lower(), value) for name, value in access.headers().items())
         _check_descriptors()
         self._patience = patience
@@ -150,7 +150,7 @@ class GrpcStream:
                 if size >= LARGE:
                     # Otherwise gRPC's buffer stays in memory beside the parsed message.
                     give_back()
-                envelope, resources = parse(data, self._dialect.codec, self._most_values)
+                envelope, resources = parse(data, self._dialect.codec, self._most_resources)
                 del data
                 # gRPC holds the bytes until the next event of the call, which the acknowledgement makes.
                 self._send(envelope.version, envelope.nonce)

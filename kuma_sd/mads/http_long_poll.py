@@ -9,7 +9,7 @@ import msgspec
 
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.logger import Logger
-from kuma_sd.core.value_limits import most_values
+from kuma_sd.core.value_limits import most_resources
 from kuma_sd.http.client import HttpClient, HttpResponse
 from kuma_sd.http.refused_statuses import refused
 from kuma_sd.mads.codecs.v1_json import TYPE_URL, V1_JSON
@@ -51,7 +51,7 @@ class LongPoll:
         self._min_interval = min_interval
         self._closing = threading.Event()
         self._late = 0
-        self._most_values = most_values(client.max_size)
+        self._most_resources = most_resources(client.max_size)
 
     @property
     def next_within(self) -> float:
@@ -78,7 +78,7 @@ class LongPoll:
                 del answer
                 yield None
             else:
-                envelope, resources = parse(answer.body, self._most_values)
+                envelope, resources = parse(answer.body, self._most_resources)
                 size = len(answer.body)
                 # Free a large message before waiting for the next one.
                 del answer

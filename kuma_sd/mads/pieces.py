@@ -16,8 +16,6 @@ from kuma_sd.mads.errors import GarbledError
 PIECE = 2**18
 """Size of most pieces, in bytes. One that ends elsewhere has up to twice as many, or a resource that is larger."""
 
-ADVICE = "raise max-message-size if that is right"
-
 
 class Piece(Sized, Iterable[bytes], Protocol):
     """Some resources; their bytes may be made at each iteration."""
@@ -120,4 +118,6 @@ class _Splitter:
 
     def _refuse_more_than_most(self, count: int) -> None:
         if count > self._most:
-            raise TooManyValuesError(self._most, "the response", ADVICE)
+            raise TooManyValuesError(
+                f"the response has more than {self._most:,} resources; raise max-message-size if that is right"
+            )

@@ -2,12 +2,12 @@ import msgspec
 import pytest
 
 from kuma_sd import UNREADABLE, SourceError
-from kuma_sd.core.value_limits import MOST_VALUES, most_values, refuse_many_json_values
+from kuma_sd.core.value_limits import MOST_VALUES, most_resources, refuse_many_json_values
 
 
-def test_larger_responses_may_have_more_values() -> None:
-    assert most_values(2**28) == 2**21
-    assert most_values(1024) == MOST_VALUES, "a small limit on the size is no small limit on the values"
+def test_larger_responses_may_have_more_resources() -> None:
+    assert most_resources(2**28) == 2**21
+    assert most_resources(1024) == MOST_VALUES, "a small limit on the size is no small limit on the resources"
 
 
 @pytest.mark.parametrize("values", [b"{}", b"[]", b"1", b'""', b'{"a":{}}', b"[[]]"])

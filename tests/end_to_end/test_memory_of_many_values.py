@@ -12,7 +12,7 @@ SIZE = 2**24
 SCRIPT = """
 import json, resource, sys
 from kuma_sd import SourceError
-from kuma_sd.core.value_limits import most_values
+from kuma_sd.core.value_limits import most_resources
 from kuma_sd.mads.codecs.v1 import TYPE_URL, V1_PROTOBUF
 from kuma_sd.mads.codecs.v1_json import V1_JSON
 from kuma_sd.mads.codecs.v1alpha1 import TYPE_URL as OLD, V1ALPHA1_PROTOBUF
@@ -69,7 +69,7 @@ if codec is V1_JSON:
 assert len(response) <= SIZE, len(response)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
-    most = most_values(SIZE)
+    most = most_resources(SIZE)
     _, parsed = parse_http(response, most) if codec is V1_JSON else parse_grpc(response, codec, most)
     Decoder("", SIZE).decode(MadsResponse(codec, parsed))
 except SourceError as error:

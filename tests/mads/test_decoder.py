@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from resources import packed
 
 from kuma_sd import SourceError
+from kuma_sd.core.value_limits import MOST_VALUES
 from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
-from kuma_sd.mads.decoder import Decoder, MadsResponse
+from kuma_sd.mads.decoder import LARGEST_RESOURCE, Decoder, MadsResponse
 from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
 
 
@@ -205,3 +206,20 @@ def test_what_targets_take_is_bounded_for_all_assignments_together_and_given_bac
     assert len(decoder.decode(response(first))[0]) == 10
     assert len(decoder.decode(response(first, second))[0]) == 10, "there is no room for the second"
     assert len(decoder.decode(response(third))[0]) == 10, "the first went"
+
+
+TOO_MUCH = {
+    "a name": (resource("x" * LARGEST_RESOURCE), "it is larger than 16 MiB"),
+    "targets": (resource(*[""] * MOST_VALUES), "it has more than 262,144 values"),
+    "fields": (b"\x12\x00" * (MOST_VALUES + 1), "it has more than 262,144 values"),
+}
+
+
+@pytest.mark.parametrize(("too_much", "why"), TOO_MUCH.values(), ids=TOO_MUCH)
+def test_a_resource_with_too_much_in_it_is_unreadable_and_the_others_are_taken(
+    too_much: bytes, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assignments, unreadable = Decoder("").decode(response(too_much, resource("a")))
+    assert [assignment.key.name for assignment in assignments] == ["a"]
+    assert len(unreadable) == 1
+    assert why in caplog.text

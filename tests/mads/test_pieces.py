@@ -207,12 +207,12 @@ TINY = {
 def test_too_many_resources_are_refused_with_what_to_do(data: bytes, parse: Parse) -> None:
     with pytest.raises(TooManyValuesError) as error:
         parse(data, 300_000)
-    assert str(error.value) == "the response has more than 300,000 values; raise max-message-size if that is right"
+    assert str(error.value) == "the response has more than 300,000 resources; raise max-message-size if that is right"
 
 
 @pytest.mark.usefixtures("_small_pieces")
 @BOTH
 def test_resources_are_counted_over_all_pieces(data: bytes, parse: Parse) -> None:
     assert len(list(parse(data, 6)[1])) == 6
-    with pytest.raises(SourceError, match="more than 5 values"):
+    with pytest.raises(SourceError, match="more than 5 resources"):
         parse(data, 5)

@@ -41,7 +41,7 @@ def refuse_many_fields(data: bytes, inner: Inner, most: int) -> None:
             while place < end:
                 count += 1
                 if count > most:
-                    raise TooManyValuesError(most)
+                    raise TooManyValuesError(f"it has more than {most:,} values")
                 tag, place = _varint(data, place)
                 following, is_bytes = _end_of_value(data, place, tag & 7)
                 if is_bytes and (message := messages.get(tag >> 3)) is not None:
