@@ -97,7 +97,7 @@ class Chain:
             groups: returns these groups; called at the first failure.
             renames: the new names of control planes by those in the keys.
         """
-        self._memo.fall_back_on(lambda: dict(_renamed(key, group, renames) for key, group in groups().items()))
+        self._memo.fall_back_on(lambda: dict(self._renamed(key, group, renames) for key, group in groups().items()))
 
     def publication(
         self, assignments: Iterable[Assignment], received: float, earlier: Publication | None = None
@@ -135,6 +135,19 @@ class Chain:
                 self.without_address += 1
         return groups[0] if len(groups) == 1 else tuple(groups)
 
+    def _renamed(self, key: Key, groups: Groups, renames: Mapping[str, str]) -> tuple[Key, Groups]:
+        """Return groups under the present name of their control plane, by which they are found after a restart."""
+        name = renames.get(key.control_plane)
+        if name is None:
+            return key, groups
+        renamed = replace(key, control_plane=name)
+        every = (groups,) if isinstance(groups, TargetGroup) else groups
+        result = []
+        for group in every:
+            labels = self.profile.renamed(group.labels, key.control_plane, name) | {"__address__": group.targets[0]}
+            result.append(TargetGroup.render(GroupKey(renamed, group.key.place), labels))
+        return renamed, result[0] if len(result) == 1 else tuple(result)
+
     def _report(self) -> None:
         failures = self._failures
         fresh = {key: failures[key] for key in failures.keys() - self._reported}
@@ -152,16 +165,6 @@ class Chain:
         self.status = ChainStatus(
             len(failures), quarantine, self.without_address, self.profile.repaired, self.profile.collided
         )
-
-
-def _renamed(key: Key, groups: Groups, renames: Mapping[str, str]) -> tuple[Key, Groups]:
-    name = renames.get(key.control_plane)
-    if name is None:
-        return key, groups
-    key = replace(key, control_plane=name)
-    if isinstance(groups, TargetGroup):
-        return key, replace(groups, key=GroupKey(key, groups.key.place))
-    return key, tuple(replace(group, key=GroupKey(key, group.key.place)) for group in groups)
 
 
 def _report_kind(failures: Mapping[Key, Exception]) -> None:

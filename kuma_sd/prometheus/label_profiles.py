@@ -48,6 +48,14 @@ PROFILES: dict[str, Callable[[Target], Labels]] = {
 }
 
 
+_CONTROL_PLANE = {
+    "kuma-prometheus-sd": ("control_plane",),
+    "kuma_sd_configs": ("__meta_kuma_control_plane",),
+    "both": ("control_plane", "__meta_kuma_control_plane"),
+}
+"""The labels in which the profiles name the control plane."""
+
+
 class LabelProfile:
     """Computes the labels of targets in a profile, with valid names, and counts repairs.
 
@@ -64,6 +72,20 @@ class LabelProfile:
     def __call__(self, target: Target) -> Labels:
         """Return the labels of a target."""
         return self.made_valid(self._labels(target))
+
+    def renamed(self, labels: Labels, before: str, name: str) -> Labels:
+        """Return published labels under another name of the control plane.
+
+        Args:
+            labels: the labels, in any profile; labels that a transform changed stay.
+            before: the name under which they were published; empty for a control plane without a name.
+            name: its name now.
+        """
+        if before:
+            changed = [label for label in _CONTROL_PLANE["both"] if labels.get(label) == before]
+        else:
+            changed = [label for label in _CONTROL_PLANE[self.name] if label not in labels]
+        return labels | dict.fromkeys(changed, name)
 
     def made_valid(self, labels: Labels) -> Labels:
         """Make label names valid: Prometheus would refuse the whole file for one invalid name."""

@@ -98,8 +98,10 @@ def completed(
     if restored.exact and all(config in matched and config.is_saved for config in configs):
         return restored
     outdated = {place for config, place in matched.items() if not config.is_saved}
-    kept = tuple(saved for place, saved in enumerate(restored.last_good) if place not in outdated)
-    last_good = {saved.published_name: saved for saved in kept}
+    kept = [saved for place, saved in enumerate(restored.last_good) if place not in outdated]
+    # Of two that were swapping their names, the first.
+    last_good = {saved.published_name: saved for saved in reversed(kept)}
+    others = [saved for saved in kept if last_good[saved.published_name] is not saved]
     # What was renamed just before a crash may be saved under its old name, and published under both.
     old_names = {config.name: restored.last_good[place].published_name for config, place in matched.items()}
     groups = published()
@@ -114,7 +116,7 @@ def completed(
         new = [key for key in groups if key.control_plane == name and (key.mesh, key.name) not in names]
         if new:
             last_good[saved_as] = _with_published(saved, {key: groups[key] for key in new})
-    return replace(restored, last_good=tuple(last_good.values()))
+    return replace(restored, last_good=(*last_good.values(), *others))
 
 
 def _identity(saved: LastGoodTargets) -> Identity:

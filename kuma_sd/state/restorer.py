@@ -41,13 +41,15 @@ def restore(directory: StateDirectory, names: Collection[str], codec: Callable[[
     directory.remove_leftovers()
     exact = directory.take_stopped()
     files = [file for file in directory.saved() if _is_ours(directory, file, names)]
-    last_good: dict[str, LastGoodTargets] = {}
-    removed: dict[str, LastGoodTargets] = {}
+    # Two control planes have the same name if the process was killed while they swapped their names.
+    last_good: dict[object, LastGoodTargets] = {}
+    removed: dict[object, LastGoodTargets] = {}
     for file in files:
         if found := _read(directory, file, codec):
             kept = removed if file.state == "removed" else last_good
-            if found.name not in kept or kept[found.name].received < found.received:
-                kept[found.name] = found
+            identity = found.name, found.endpoints | found.configured
+            if identity not in kept or kept[identity].received < found.received:
+                kept[identity] = found
     return Restored(tuple(last_good.values()), tuple(removed.values()), exact)
 
 
@@ -67,7 +69,7 @@ def _read(directory: StateDirectory, file: SavedFile, codec: Callable[[str], Cod
             "restored the last good targets",
             control_plane=found.name or "(unnamed)",
             targets=len(found.assignments),
-            age=show_duration(max(0, round(time.time() - found.received))),
+            age=show_duration(max(0, round(time.time() - found.received))) if found.received else None,
         )
     return found
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from kuma_sd import Labels, Target
+from kuma_sd import Labels, Target, TransformError
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.label_limits import LabelLimits
 from kuma_sd.prometheus.label_profiles import LabelProfile
@@ -159,3 +159,15 @@ def test_a_target_that_prometheus_would_refuse_is_quarantined_and_named(changed:
     assert [group.key.assignment.name for group in published.groups] == ["b"]
     (quarantined,) = one.status.quarantine
     assert quarantined.name == "a"
+
+
+def test_what_cannot_be_converted_any_more_is_published_under_the_new_name_of_its_control_plane() -> None:
+    def fail(_labels: Labels, target: Target) -> list[Labels]:
+        raise TransformError(target.name)
+
+    before, after = chain(), chain(fail)
+    old = before.publication([assignment("a", control_plane="east")], received=1.0)
+    after.inherit(before, {"east": "west"})
+    (group,) = after.publication([assignment("a", control_plane="west")], received=2.0).groups
+    assert group.key.assignment.control_plane == "west"
+    assert group.labels == old.groups[0].labels | {"control_plane": "west"}

@@ -177,6 +177,13 @@ class TestAReload:
         line.step(snapshot("a", control_plane="east"), snapshot("b", control_plane="west"), now=1.0)
         assert line.reload(line.config("east", "west:1"), line.config("west", "east:1")) == ["eastb", "westa"]
 
+    def test_that_gives_one_the_name_of_another_that_leaves_keeps_the_targets_of_both(self) -> None:
+        line = Line("east", "west")
+        for name, address in (("east", "192.0.2.1:1"), ("west", "192.0.2.2:1")):
+            line.step(snapshot(assignment("a", control_plane=name, address=address), control_plane=name), now=1.0)
+        assert line.reload(line.config("east", "west:1"), line.config("west", "new:1"), now=2.0) == ["easta", "easta"]
+        assert line.step(snapshot("b", control_plane="west"), now=3.0) == ["easta", "westb"]
+
     def test_that_removes_a_control_plane_lets_its_targets_go_at_once(self) -> None:
         line = Line("east", "west")
         line.step(snapshot("a", control_plane="east"), snapshot("b", control_plane="west"), now=1.0)

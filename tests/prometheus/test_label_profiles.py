@@ -69,6 +69,19 @@ def test_the_name_of_the_control_plane_never_replaces_a_tag() -> None:
     assert labels["control_plane"] == "east"
 
 
+@pytest.mark.parametrize("profile", ["kuma-prometheus-sd", "kuma_sd_configs", "both"])
+@pytest.mark.parametrize("before", ["", "east"])
+def test_published_labels_follow_the_name_of_the_control_plane(profile: str, before: str) -> None:
+    labels = LabelProfile(profile)
+    assert labels.renamed(labels(target(control_plane=before)), before, "west") == labels(target(control_plane="west"))
+
+
+def test_a_label_that_a_transform_changed_follows_no_name() -> None:
+    labels = {"control_plane": "mine", "__meta_kuma_control_plane": "east"}
+    renamed = LabelProfile("both").renamed(labels, "east", "west")
+    assert renamed == {"control_plane": "mine", "__meta_kuma_control_plane": "west"}
+
+
 def test_names_are_made_valid() -> None:
     profile = LabelProfile("kuma-prometheus-sd")
     labels = profile(target(labels={"kuma.io/zone": "1", "9lives/cat": "2", "": "3", "ünder": "4"}))

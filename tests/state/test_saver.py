@@ -70,6 +70,12 @@ def test_each_control_plane_has_its_own_file(tmp_path: Path) -> None:
     assert found(tmp_path).last_good == both
 
 
+def test_two_control_planes_of_one_name_are_both_restored_and_of_one_the_newest(tmp_path: Path) -> None:
+    east, other = good("a"), replace(good("b", file="west"), endpoints=frozenset({"other:5676"}))
+    saved(tmp_path, east, other, good("c", received=0.5, file="pipe"))
+    assert found(tmp_path).last_good == (east, other)
+
+
 def test_a_file_of_the_version_before_is_read(tmp_path: Path) -> None:
     before = snapshot("a", control_plane="east")
     header = {"identity": "east", "received": 1.0, "assignments": 1}
