@@ -187,11 +187,16 @@ print(path.stat().st_uid, len(groups_in(path)))
     assert (done.stdout, done.stderr) == ("54321 1\n", "")
 
 
-@pytest.mark.parametrize(("name", "format_"), [("targets.txt", "yaml"), ("targets.json", "yaml"), ("targets", "json")])
+@pytest.mark.parametrize(("name", "format_"), [("targets.txt", "yaml"), ("targets.yml", "json"), ("targets", "json")])
 def test_the_format_can_be_set_against_the_extension(tmp_path: Path, name: str, format_: str) -> None:
     publish(tmp_path / name, publication("a"), format=format_).close()
     content = (tmp_path / name).read_bytes()
     assert content.startswith(b"- " if format_ == "yaml" else b"[\n")
+
+
+def test_yaml_that_prometheus_would_read_as_json_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"Prometheus reads '.*targets.json' as JSON; end the name in .yml"):
+        publish(tmp_path / "targets.json", publication(), format="yaml")
 
 
 def test_a_path_that_does_not_tell_the_format_is_refused(tmp_path: Path) -> None:

@@ -15,8 +15,12 @@ def chunks_of(path: Path, format_: str) -> Chunks:
         format_: ``json``, ``yaml``, or ``auto`` to follow its extension.
 
     Raises:
-        ConfigError: the extension says nothing.
+        ConfigError: the extension says nothing, or makes Prometheus read another format.
     """
+    if format_ == "yaml" and path.suffix.lower() == ".json":
+        raise ConfigError(
+            f"Prometheus reads {str(path)!r} as JSON; end the name in .yml, or unset format", option="path"
+        )
     name = path.suffix.lower() if format_ == "auto" else format_
     if name not in _FORMATS:
         raise ConfigError(
