@@ -25,7 +25,7 @@ from kuma_sd.plugin.interfaces import Output, Source
 from kuma_sd.prometheus.sd_files import selected
 from kuma_sd.runtime.builder import Components, build
 from kuma_sd.runtime.output_replacement import OutputReplacement, StillStartingError
-from kuma_sd.runtime.output_starts import start_workers
+from kuma_sd.runtime.output_starts import START_TIMEOUT, start_workers
 from kuma_sd.runtime.restore_from_published import PUBLISHED, completed, published_groups
 from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.model import ControlPlaneSettings, OutputSettings, Settings
@@ -62,7 +62,7 @@ class Daemon:
         self._settings = settings
         self._stopping = threading.Event()
         self._replacement = OutputReplacement(
-            partial(self.threads.stop, STOP_TIMEOUT), self._open_again, self._stopping.is_set
+            partial(self.threads.stop, START_TIMEOUT), self._open_again, self._stopping.is_set
         )
         self._unfinished: tuple[Settings, Components] | None = None
         """The settings of a reload that was refused because an output was still starting, and their components."""
@@ -99,9 +99,8 @@ class Daemon:
             OutputError: an output cannot be started in place of the one it replaces; nothing changes.
         """
         components = self._build(settings)
-        outputs = {name: output for name, (_, output) in components.outputs.items()}
         try:
-            starts = self._replacement.start(self.outputs, outputs)
+            starts = self._replacement.start(self.outputs, components.outputs)
         except StillStartingError:
             self._unfinished = settings, components
             raise

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from daemon_process import kuma_sd
 from processes import Process
-from published_names import names
+from published_names import names, never_without
 from waiting import eventually
 
 from kuma_sd.simulator import Dataplane, SimulatedControlPlane, World
@@ -105,6 +105,26 @@ def test_an_output_that_cannot_take_another_place_leaves_the_old_one_until_it_ca
         assert names(old) == ["a", "b", "c"]
         assert daemon.stop() < 1.0
     assert daemon.output.count("not reloaded") == 1
+
+
+def test_outputs_swap_their_files_without_a_hole_and_with_everything_else_in_the_same_edit(
+    kuma: SimulatedControlPlane[World], tmp_path: Path
+) -> None:
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    outputs = "output = one=file_sd two=file_sd"
+    before = (f"[one]\npath = {one}", f"[two]\npath = {two}\nlabel-profile = both")
+    after = (f"[one]\npath = {two}", f"[two]\npath = {one}\nlabel-profile = both")
+    with control_plane(Dataplane("z")) as other:
+        running = Running(tmp_path, f"cp-address = east={kuma.url}\n{outputs}", *before)
+        with kuma_sd("run", "-c", running.config) as daemon:
+            eventually(lambda: names(one) == names(two) == ["a", "b"], "both outputs have published")
+            with never_without(["a", "b"], one, two):
+                running.edit(f"cp-address = east={kuma.url} west={other.url}\n{outputs}", *after)
+                daemon.wait_for_line("reloaded the settings")
+                eventually(lambda: names(one) == names(two) == ["a", "b", "z"], "both outputs have the new target")
+            assert b"__meta_kuma_mesh" in one.read_bytes()
+            assert b"__meta_kuma_mesh" not in two.read_bytes()
+        assert "not reloaded" not in daemon.output
 
 
 def test_an_output_that_cannot_be_started_is_tried_again_and_delays_no_other(
