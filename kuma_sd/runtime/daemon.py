@@ -26,7 +26,13 @@ from kuma_sd.prometheus.sd_files import selected
 from kuma_sd.runtime.builder import Components, build
 from kuma_sd.runtime.output_replacement import OutputReplacement, StillStartingError
 from kuma_sd.runtime.output_starts import START_TIMEOUT, start_workers
-from kuma_sd.runtime.restore_from_published import PUBLISHED, completed, published_groups
+from kuma_sd.runtime.restore_from_published import (
+    PUBLISHED,
+    completed,
+    published_at,
+    published_groups,
+    unless_published_since,
+)
 from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.model import ControlPlaneSettings, OutputSettings, Settings
 from kuma_sd.state import snapshot_file
@@ -80,6 +86,7 @@ class Daemon:
         """
         start_workers(self.outputs, give_up)
         restored = self.state.restore(list(self.sources), self._codec)
+        restored = unless_published_since(restored, published_at(worker.output for worker in self.outputs.values()))
         restored = completed(restored, self._configuration.control_planes, self._published_before)
         self.pipeline.begin(restored, self._configuration, time.monotonic())
         self._start_threads()

@@ -1,9 +1,13 @@
 """Restore published targets from the output files, for targets that are missing in the saved state.
 
+The state may be exact and yet older than the files: another process used its directory for a while, or it was restored
+from a backup. Then the files know what was published since.
+
 A target that is known from a file only is a quarantined assignment. So it keeps the group from the file,
 is held like any other if its control plane does not send it, and counts as changed if its control plane sends it.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +31,9 @@ from kuma_sd.system.trusted_files import open_trusted
 from kuma_sd.system.trusted_paths import UntrustedError
 
 _log = Logger(__name__)
+
+SLACK_SECONDS = 1.0
+"""How long after the state an output may write its last file while a process stops, in seconds."""
 
 
 class _Codec:
@@ -78,6 +85,31 @@ def published_groups(outputs: Iterable[Output]) -> dict[Key, TargetGroup]:
             # One that stays in its old part for a while is in two files.
             found |= _by_key({group.json: group for group in groups}.values())
     return found
+
+
+def published_at(outputs: Iterable[Output]) -> float:
+    """Return when the outputs' files were changed last, in seconds of ``time.time()``; 0 if there are none."""
+    newest = 0.0
+    for output in outputs:
+        if isinstance(output, WritesFiles):
+            for path in output.files(Publication((), 0.0)):
+                # One that cannot be looked at is no memory either.
+                with contextlib.suppress(OSError):
+                    newest = max(newest, path.stat().st_mtime)
+    return newest
+
+
+def unless_published_since(restored: Restored, changed: float) -> Restored:
+    """Return what was saved, as not exact if something was published after the process that saved it stopped.
+
+    Args:
+        restored: what was saved.
+        changed: when the published files were changed last, in seconds of ``time.time()``.
+    """
+    if restored.stopped is None or changed <= restored.stopped + SLACK_SECONDS:
+        return restored
+    _log.info("the saved state is older than a published file; the targets that it lacks are read from there")
+    return replace(restored, stopped=None)
 
 
 def completed(

@@ -26,7 +26,12 @@ STATE_MODE = 0o750
 LOCK = "kuma-sd.lock"
 
 STOPPED = "kuma-sd.stopped"
-"""Name of the file that exists while no process runs and the last one saved everything."""
+"""Name of the file that exists while no process runs and the last one saved everything.
+
+It holds when that process stopped, in seconds of ``time.time()``: copies of a file do not keep its modification time.
+"""
+
+_LONGEST_MARK = 64
 
 
 class StateDirectory:
@@ -146,21 +151,35 @@ class StateDirectory:
         except OSError:
             return False
 
-    def take_stopped(self) -> bool:
-        """Tell whether the last process saved everything at its end, and clear that mark."""
-        try:
-            status = self.opened.status_of(STOPPED)
-            check_made_by_us(self._path / STOPPED, status, self.opened.descriptor)
-            self.opened.unlink(STOPPED)
-        except OSError:
-            return False
-        return True
+    def take_stopped(self, now: float) -> float | None:
+        """Return when the last process that used this directory stopped, and clear that mark.
 
-    def mark_stopped(self) -> None:
-        """Mark that this process saved everything, at its end."""
+        Args:
+            now: the current time, in seconds of ``time.time()``.
+
+        Returns:
+            The time, in seconds of ``time.time()``. None if that process did not save everything at its end, or if the
+            time cannot be known: it is unreadable, or the clock was set back behind it.
+        """
+        try:
+            with open_trusted_in(self.opened, STOPPED) as mark:
+                stopped = float(mark.read(_LONGEST_MARK))
+            self.opened.unlink(STOPPED)
+        except (OSError, ValueError):
+            return None
+        return stopped if 0 <= stopped <= now else None
+
+    def mark_stopped(self, now: float) -> None:
+        """Mark that this process saved everything, at its end.
+
+        Args:
+            now: the current time, in seconds of ``time.time()``.
+        """
         if self._opened:
             with contextlib.suppress(OSError):
-                os.close(self._opened.open(STOPPED, os.O_WRONLY | os.O_CREAT))
+                descriptor = self._opened.open(STOPPED, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+                with os.fdopen(descriptor, "w", encoding="ascii") as mark:
+                    mark.write(f"{now!r}\n")
 
     def _close(self) -> None:
         if self._opened:

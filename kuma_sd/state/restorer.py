@@ -22,12 +22,18 @@ class Restored:
     Args:
         last_good: those of each control plane in the settings.
         removed: those of control planes that were removed from the settings within the last day.
-        exact: the last process saved everything at its end; otherwise its last second of changes may be missing.
+        stopped: when the last process stopped that saved everything at its end, in seconds of ``time.time()``; None if
+            there is no such time. Then changes may be missing.
     """
 
     last_good: tuple[LastGoodTargets, ...] = ()
     removed: tuple[LastGoodTargets, ...] = ()
-    exact: bool = False
+    stopped: float | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether everything was saved; otherwise at least the last second of changes may be missing."""
+        return self.stopped is not None
 
 
 def restore(directory: StateDirectory, names: Collection[str], codec: Callable[[str], Codec]) -> Restored:
@@ -39,7 +45,7 @@ def restore(directory: StateDirectory, names: Collection[str], codec: Callable[[
         codec: returns the codec of a name; raises KeyError for an unknown one.
     """
     directory.remove_leftovers()
-    exact = directory.take_stopped()
+    stopped = directory.take_stopped(time.time())
     files = [file for file in directory.saved() if _is_ours(directory, file, names)]
     # Two control planes have the same name if the process was killed while they swapped their names.
     last_good: dict[object, LastGoodTargets] = {}
@@ -50,7 +56,7 @@ def restore(directory: StateDirectory, names: Collection[str], codec: Callable[[
             identity = found.name, found.endpoints | found.configured
             if identity not in kept or kept[identity].received < found.received:
                 kept[identity] = found
-    return Restored(tuple(last_good.values()), tuple(removed.values()), exact)
+    return Restored(tuple(last_good.values()), tuple(removed.values()), stopped)
 
 
 def _read(directory: StateDirectory, file: SavedFile, codec: Callable[[str], Codec]) -> LastGoodTargets | None:

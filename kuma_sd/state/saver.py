@@ -98,7 +98,7 @@ class State:
         self._note(self._last)
         self._write(self._pending)
         if not self._pending and not self.status.failing:
-            self._directory.mark_stopped()
+            self._directory.mark_stopped(time.time())
         self._directory.release()
 
     def close(self) -> None:

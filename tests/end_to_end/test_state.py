@@ -1,5 +1,8 @@
+import fcntl
 import json
+import os
 import signal
+import time
 from pathlib import Path
 
 from daemon_process import kuma_sd
@@ -67,6 +70,27 @@ def test_a_killed_daemon_leaves_file_and_state(tmp_path: Path) -> None:
         with kuma_sd(*arguments) as daemon:
             daemon.wait_for_line("connected")
             assert daemon.stop() < 1.0
+
+
+def test_a_state_that_was_busy_for_one_life_takes_nothing_that_was_published_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    with control_plane("a", "b") as kuma:
+        arguments = run_with(kuma, path)
+        run_once(arguments)
+        with (tmp_path / "state/kuma-sd.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with kuma_sd(*arguments) as daemon:
+                daemon.wait_for_line("connected")
+                kuma.world.add(Dataplane("c"))
+                eventually(lambda: names(path) == ["a", "b", "c"], "the change is published")
+                # As if the daemon had run for longer than it did.
+                later = time.time() + 60
+                os.utime(path, (later, later))
+                daemon.stop()
+        kuma.close()
+        with kuma_sd(*arguments) as daemon:
+            daemon.wait_for_line("connection failed")
+            assert names(path) == ["a", "b", "c"]
 
 
 def test_without_a_state_directory_it_works_and_warns_once(tmp_path: Path) -> None:

@@ -144,7 +144,8 @@ class Promise(RuleBasedStateMachine):
             output.mailbox = Mailbox()
         self.pipeline = Pipeline(self.now, self._save, self._forget)
         self.chains = {output.chain: self._new_chain() for output in self.outputs}
-        restored = Restored(tuple(self._read(self.disk)), tuple(self._read(self.removed)), exact)
+        stopped = self.now if exact else None
+        restored = Restored(tuple(self._read(self.disk)), tuple(self._read(self.removed)), stopped)
         configuration = self._configuration()
         restored = completed(restored, configuration.control_planes, lambda: self.first.by_key)
         self.pipeline.begin(restored, configuration, self.now)

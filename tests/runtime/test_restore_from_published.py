@@ -14,9 +14,12 @@ from kuma_sd.pipeline.control_plane import ControlPlaneConfig
 from kuma_sd.pipeline.ordinals import with_stable_ordinals
 from kuma_sd.plugin.manager import Plugins
 from kuma_sd.runtime.daemon import Daemon
-from kuma_sd.runtime.restore_from_published import completed, published_groups
+from kuma_sd.runtime.restore_from_published import completed, published_at, published_groups, unless_published_since
 from kuma_sd.state.restorer import Restored
 from kuma_sd.testing import assignment
+
+LATER = 2.0**32
+"""A moment after the last change of every file here."""
 
 
 class Files(Output):
@@ -50,7 +53,9 @@ def remembered(*paths: Path) -> list[Assignment]:
 
 
 def after_restart(restored: Restored, configs: list[ControlPlaneConfig], *paths: Path) -> Restored:
-    return completed(restored, configs, lambda: published_groups([Files(*paths)]))
+    outputs = [Files(*paths)]
+    restored = unless_published_since(restored, published_at(outputs))
+    return completed(restored, configs, lambda: published_groups(outputs))
 
 
 def configured(*names: str, is_saved: bool = True) -> list[ControlPlaneConfig]:
@@ -98,26 +103,26 @@ def test_a_target_that_is_in_two_parts_for_a_while_is_one_target(tmp_path: Path)
 
 def test_one_without_a_saved_snapshot_is_known_from_the_file_whatever_else_was_saved(tmp_path: Path) -> None:
     path = published_by(tmp_path / "targets.json", east="a", west="a b")
-    restored = after_restart(Restored((saved("east", "a"),), exact=True), configured("east", "west"), path)
+    restored = after_restart(Restored((saved("east", "a"),), stopped=LATER), configured("east", "west"), path)
     assert names_of(restored) == {"east": ["a"], "west": ["a", "b"]}
 
 
 def test_what_was_let_go_or_removed_is_not_read_from_the_file_when_another_one_is(tmp_path: Path) -> None:
     path = published_by(tmp_path / "targets.json", east="a", west="b", north="c d", gone="e")
-    state = Restored((saved("east"), saved("north", "c")), (saved("gone", "e"),), exact=True)
+    state = Restored((saved("east"), saved("north", "c")), (saved("gone", "e"),), stopped=LATER)
     restored = after_restart(state, configured("east", "north", "west"), path)
     assert names_of(restored) == {"east": [], "north": ["c"], "west": ["b"]}
 
 
 def test_of_one_whose_source_has_no_codec_the_file_is_the_memory_and_no_old_snapshot(tmp_path: Path) -> None:
     path = published_by(tmp_path / "targets.json", east="a b")
-    state = Restored((saved("east", "long-gone"),), exact=True)
+    state = Restored((saved("east", "long-gone"),), stopped=LATER)
     assert names_of(after_restart(state, configured("east", is_saved=False), path)) == {"east": ["a", "b"]}
 
 
 def test_one_that_was_renamed_and_whose_snapshot_is_lost_is_known_under_its_old_name(tmp_path: Path) -> None:
     path = published_by(tmp_path / "targets.json", east="a", west="b")
-    restored = after_restart(Restored((saved("east", "a"),), exact=True), configured("east", "new"), path)
+    restored = after_restart(Restored((saved("east", "a"),), stopped=LATER), configured("east", "new"), path)
     assert names_of(restored) == {"east": ["a"], "west": ["b"]}
 
 
@@ -131,7 +136,7 @@ def test_what_a_renamed_one_published_in_the_second_before_a_crash_is_its_own(tm
 
 def test_a_control_plane_label_that_a_transform_made_gives_a_new_control_plane_no_targets(tmp_path: Path) -> None:
     path = published_by(tmp_path / "targets.json", made="a")
-    restored = after_restart(Restored((saved("east", "a"),), exact=True), configured("east", "new"), path)
+    restored = after_restart(Restored((saved("east", "a"),), stopped=LATER), configured("east", "new"), path)
     assert names_of(restored) == {"east": ["a"]}
 
 
@@ -149,8 +154,19 @@ def test_a_file_of_another_user_counts_as_missing_with_one_warning(
     assert f"'{path}' belongs to another user (uid 65534)" in caplog.text
 
 
+@pytest.mark.parametrize(("seconds", "names"), [(0.9, ["a", "gone"]), (1.1, ["a", "gone", "new"])])
+def test_a_file_that_was_written_after_the_state_was_left_completes_it(
+    tmp_path: Path, seconds: float, names: list[str]
+) -> None:
+    older, newer = published_by(tmp_path / "older.json", east="a"), published_by(tmp_path / "newer.json", east="new")
+    os.utime(older, (900.0, 900.0))
+    os.utime(newer, (1000.0 + seconds, 1000.0 + seconds))
+    state = Restored((saved("east", "a", "gone"),), stopped=1000.0)
+    assert names_of(after_restart(state, configured("east"), older, newer)) == {"east": names}
+
+
 def test_files_are_not_read_at_the_start_when_everything_was_saved_exactly() -> None:
-    state = Restored((saved("east", "a"),), exact=True)
+    state = Restored((saved("east", "a"),), stopped=LATER)
     assert completed(state, configured("east"), lambda: pytest.fail("the files are read")) is state
 
 

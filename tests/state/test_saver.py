@@ -20,6 +20,7 @@ from waiting import eventually
 
 from kuma_sd.core.model import LastGoodTargets
 from kuma_sd.state import snapshot_file
+from kuma_sd.state.directory import STOPPED
 from kuma_sd.state.saver import State
 from kuma_sd.system.threads import Threads
 from kuma_sd.testing import snapshot
@@ -54,6 +55,24 @@ def test_it_is_known_whether_everything_was_saved_at_the_end(tmp_path: Path) -> 
     assert restored(state).exact
     state._directory.release()
     assert not found(tmp_path).exact, "the process before was killed"
+
+
+def test_when_the_last_process_stopped_is_known_from_the_mark_and_not_from_its_file(tmp_path: Path) -> None:
+    before = time.time()
+    found(tmp_path)
+    after = time.time()
+    os.utime(tmp_path / STOPPED, (1.0, 1.0))
+    stopped = found(tmp_path).stopped
+    assert stopped is not None
+    assert before <= stopped <= after
+
+
+@pytest.mark.parametrize("content", ["", "soon", "nan", "inf", "-1", "4e9"])
+def test_a_mark_without_a_time_that_can_be_right_says_nothing(tmp_path: Path, content: str) -> None:
+    found(tmp_path)
+    (tmp_path / STOPPED).write_text(content)
+    assert not found(tmp_path).exact
+    assert found(tmp_path).exact, "the process before wrote a good one"
 
 
 def test_the_directory_and_its_files_are_nobody_elses_business(tmp_path: Path) -> None:
