@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kuma_sd.core.errors import OutputError
 from kuma_sd.core.regular_file import open_regular
+from kuma_sd.core.resource_limits import exhausted_resource
 from kuma_sd.system.directories import OpenDirectory, flush, open_path
 from kuma_sd.system.file_lock import FileLock, LockedError
 from kuma_sd.system.output_path import check_output_path
@@ -134,7 +135,7 @@ def remove_leftovers(path: Path) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"cannot write into the directory {str(path.parent)!r}: {error.strerror}")
+    return OutputError(f"cannot write into the directory {str(path.parent)!r}: {_reason(error)}")
 
 
 def _remove_leftovers(staging: Staging) -> None:
@@ -173,4 +174,4 @@ def _write(name: str, folder: OpenDirectory, chunks: Iterable[bytes], mode: int,
 def _reason(error: OSError) -> str:
     if error.errno == errno.EBUSY:
         return "it is a mount of its own, which cannot be replaced; mount its directory instead"
-    return error.strerror or str(error)
+    return exhausted_resource(error) or error.strerror or str(error)
