@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from kuma_sd.plugin.optional_interfaces import (
         ExplainsGroups,
         ExplainsLabels,
+        ForeseesFailures,
         GivesRemarks,
         GivesWarnings,
         ReadByPrometheus,
@@ -78,7 +79,8 @@ if TYPE_CHECKING:
     from kuma_sd.prometheus.sd_formats import Chunks, json_chunks, lines_in, yaml_chunks
     from kuma_sd.prometheus.sharding import MOST_SHARDS, SHARD, SHARDING_METHODS, Shard, Sharding, consistent, hashmod
     from kuma_sd.state.offline_reader import read_snapshot
-    from kuma_sd.system.durable_file import FileClaim, file_holds, remove_leftovers, replace_file
+    from kuma_sd.system.durable_file import FileClaim, check_claim, file_holds, remove_leftovers, replace_file
+    from kuma_sd.system.file_group import check_group
     from kuma_sd.system.file_watcher import FileWatcher
     from kuma_sd.system.output_path import check_output_path
     from kuma_sd.system.staging import STAGING
@@ -149,6 +151,7 @@ NAMES_OF_MODULES = {
     "kuma_sd.plugin.optional_interfaces": (
         "ExplainsGroups",
         "ExplainsLabels",
+        "ForeseesFailures",
         "GivesRemarks",
         "GivesWarnings",
         "ReadByPrometheus",
@@ -176,7 +179,8 @@ NAMES_OF_MODULES = {
         "hashmod",
     ),
     "kuma_sd.state.offline_reader": ("read_snapshot",),
-    "kuma_sd.system.durable_file": ("FileClaim", "file_holds", "remove_leftovers", "replace_file"),
+    "kuma_sd.system.durable_file": ("FileClaim", "check_claim", "file_holds", "remove_leftovers", "replace_file"),
+    "kuma_sd.system.file_group": ("check_group",),
     "kuma_sd.system.file_watcher": ("FileWatcher",),
     "kuma_sd.system.output_path": ("check_output_path",),
     "kuma_sd.system.staging": ("STAGING",),
@@ -226,6 +230,7 @@ __all__ = [
     "FileClaim",
     "FileContent",
     "FileWatcher",
+    "ForeseesFailures",
     "GivesRemarks",
     "GivesWarnings",
     "GroupKey",
@@ -272,6 +277,8 @@ __all__ = [
     "address_of",
     "body_shown",
     "certificate_shown",
+    "check_claim",
+    "check_group",
     "check_output_path",
     "choice",
     "consistent",

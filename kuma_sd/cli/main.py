@@ -8,7 +8,8 @@ The contract of a command module ``kuma_sd/cli/NAME.py``:
 - ``add_arguments(parser: argparse.ArgumentParser) -> None`` adds the flags that belong to this command only;
 - ``execute(arguments: argparse.Namespace, settings: Settings | None) -> int`` does the work and returns the exit
   status. ``settings`` is None for commands that do not take them. It may raise KumaSDError, which becomes one line on
-  stderr: exit status 2 for ConfigError and PluginError, 1 for others. Unexpected exceptions keep their traceback.
+  stderr: exit status 2 for ConfigError and PluginError, 1 for others; so does a lack of files, memory or threads.
+  Unexpected exceptions keep their traceback.
 
 - ``SETTINGS_IN_HELP: tuple[str, ...]``, if it takes settings and is about few of them: which options of [kuma-sd] its
   ``--help`` shows; ``--help-all`` shows all settings;
@@ -35,7 +36,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from kuma_sd.cli.encoding import print_only_what_is_printable
-from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError, UsageError
+from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError, ResourceError, UsageError
+from kuma_sd.core.resource_limits import exhausted_resource
 from kuma_sd.core.secret import redacted
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.settings.cli_parser import Program, StrictParser
@@ -290,11 +292,20 @@ def _open_standard_streams() -> None:
 
 
 def _status_of(work: Callable[[], int]) -> int:
+    """Run a function and return the exit status.
+
+    Raises:
+        ResourceError: a resource is exhausted, in whichever thread ended the process.
+    """
     try:
         return work()
     except SystemExit as end:
         # argparse's --help exits this way.
         return int(end.code or 0)
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+        if exhausted := exhausted_resource(error):
+            raise ResourceError(exhausted) from error
+        raise
 
 
 def _stdout_fails() -> bool:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import ParamSpec, Self, TypeVar
 
+from kuma_sd.core.resource_limits import exhausted_resource
+
 P = ParamSpec("P")
 T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
@@ -40,7 +42,14 @@ class KumaSDError(Exception):
 
 def failure_reason(error: BaseException) -> str:
     """Return why something failed: the message of an expected error, and the type of an unexpected one too."""
-    return str(error) if isinstance(error, KumaSDError) else f"unexpected {type(error).__name__}: {error}"
+    if isinstance(error, KumaSDError):
+        return str(error)
+    return exhausted_resource(error) or f"unexpected {type(error).__name__}: {error}"
+
+
+def if_unexpected(error: E | None) -> E | None:
+    """Return an error whose traceback is worth showing; None for one that is expected, or a lack of resources."""
+    return None if error is None or isinstance(error, KumaSDError) or exhausted_resource(error) else error
 
 
 def without_frames(error: E) -> E:
@@ -155,6 +164,10 @@ class NotReceivedError(TransformError):
     def __init__(self, message: str, place: tuple[str, str, str]) -> None:
         super().__init__(message)
         self.place = place
+
+
+class ResourceError(KumaSDError):
+    """A resource of this process or machine is exhausted."""
 
 
 class OutputError(RetriedError):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from kuma_sd.core.errors import KumaSDError, OutputError, failure_reason, without_frames
+from kuma_sd.core.errors import OutputError, failure_reason, if_unexpected, without_frames
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.publication import Publication
@@ -159,12 +159,11 @@ class OutputWorker:
 
     def _failed(self, error: BaseException) -> None:
         before = self.status.publishing
-        expected = isinstance(error, KumaSDError)
         why = redacted(failure_reason(error))
         if why != before.failing:
             _log.error(
                 "publishing failed; trying again, what was published before stays",
-                error=None if expected else error,
+                error=if_unexpected(error),
                 output=self.name,
                 reason=why,
             )

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from kuma_sd.core.errors import KumaSDError, SourceError, failure_reason, without_frames
+from kuma_sd.core.errors import SourceError, failure_reason, if_unexpected, without_frames
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import ContactLost, SourceEvent
 from kuma_sd.core.secret import redacted
@@ -77,7 +77,7 @@ class SourceWorker:
         except Exception as failure:  # noqa: BLE001 (the boundary to plugins)
             why, error = failure_reason(failure), failure
         if not self._closing.is_set():
-            self._ended(why, None if isinstance(error, KumaSDError) else error, time.monotonic())
+            self._ended(why, if_unexpected(error), time.monotonic())
         if error:
             # Nothing of a failed connection may stay in memory during the pause.
             without_frames(error)

@@ -47,11 +47,14 @@ def _is_inherited(instance: object, name: str, interface: type) -> bool:
 def _uncallable(what: str, name: str, member: Any, declared: Any) -> Iterator[str]:  # noqa: ANN401 (any member)
     if isinstance(declared, property):
         return
-    parameters = list(inspect.signature(declared).parameters)[1:]
+    parameters = list(inspect.signature(declared).parameters.values())[1:]
+    keywords = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    others = [parameter.name for parameter in parameters if parameter.name not in keywords]
     try:
-        inspect.signature(member).bind(*parameters)
+        inspect.signature(member).bind(*others, **dict.fromkeys(keywords))
     except TypeError:
-        yield f"{what}.{name} cannot be called as {name}({', '.join(parameters)})"
+        arguments = ", ".join([*others, *(f"{keyword}=…" for keyword in keywords)])
+        yield f"{what}.{name} cannot be called as {name}({arguments})"
 
 
 def _is_slip(name: str, other: str) -> bool:

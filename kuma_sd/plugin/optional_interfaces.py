@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.model import Labels, Target
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import TargetGroup
@@ -75,5 +76,17 @@ class GivesRemarks(Protocol):
         """Return a sentence for each suggestion; called before start()."""
 
 
+@runtime_checkable
+class ForeseesFailures(Protocol):
+    """Optional interface of outputs: `kuma-sd check` prints why start() or publish() would fail."""
+
+    def failures(self, *, as_daemon: bool) -> Iterable[ConfigError]:
+        """Return why it could not start or publish; called before start(). Nothing is made, locked or changed.
+
+        Args:
+            as_daemon: whether this user is the daemon's; if not, what another user may do cannot be told.
+        """
+
+
 OF_TRANSFORMS = (ExplainsLabels, ReadsLabels)
-OF_OUTPUTS = (ExplainsGroups, ReadByPrometheus, WritesFiles, GivesWarnings, GivesRemarks)
+OF_OUTPUTS = (ExplainsGroups, ReadByPrometheus, WritesFiles, GivesWarnings, GivesRemarks, ForeseesFailures)

@@ -27,8 +27,9 @@ class Deadline:
             self._at = None if seconds is None else time.monotonic() + seconds
             self._changed.notify()
             if seconds is not None and self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                thread.start()
+                self._thread = thread
 
     def close(self) -> None:
         """Cancel the deadline and end the thread."""

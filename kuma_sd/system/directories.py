@@ -5,6 +5,7 @@ place. So a path is walked one name after another, each is opened and then judge
 directory that was opened, whatever its path leads to by then.
 """
 
+import contextlib
 import errno
 import os
 import stat
@@ -14,7 +15,7 @@ from typing import NamedTuple, Self
 
 from kuma_sd.core.close_on_error import close_on_error
 from kuma_sd.core.logger import Logger
-from kuma_sd.system.trusted_paths import check_can_be_private, check_link, keep_private
+from kuma_sd.system.trusted_paths import check_can_be_private, check_link, check_private, keep_private
 
 _log = Logger(__name__)
 
@@ -98,14 +99,29 @@ class OpenDirectory:
             UntrustedError: another user could decide what is in it.
             OSError: it cannot be made or opened.
         """
-        try:
-            folder = self.directory(name, os.O_RDONLY, make=0o700)
-        except (NotADirectoryError, PermissionError):
-            check_can_be_private(self.path / name, self.status_of(name))
-            raise
+        folder = self._private_directory(name, make=0o700)
         with close_on_error(folder):
             keep_private(folder.path, folder.descriptor, self.status())
         return folder
+
+    def check_private_directory(self, name: str) -> None:
+        """Reject a directory that `private_directory()` would reject. Nothing is made or changed.
+
+        Raises:
+            UntrustedError: another user could decide what is in it.
+            OSError: it cannot be opened; FileNotFoundError if it is missing.
+        """
+        with self._private_directory(name) as folder:
+            check_private(folder.path, folder.descriptor, self.status())
+
+    def _private_directory(self, name: str, make: int | None = None) -> "OpenDirectory":
+        try:
+            return self.directory(name, os.O_RDONLY, make)
+        except (NotADirectoryError, PermissionError):
+            # Nothing is there if it may not be made.
+            with contextlib.suppress(FileNotFoundError):
+                check_can_be_private(self.path / name, self.status_of(name))
+            raise
 
     def make_directory(self, name: str, mode: int) -> None:
         """Make a directory in it, with these permissions whatever the umask, unless something is there."""
@@ -131,6 +147,10 @@ class OpenDirectory:
     def address_of(self, name: str) -> str:
         """Return the address of a unix socket in it, whatever its path leads to by now."""
         return f"/proc/self/fd/{self.descriptor}/{name}"
+
+    def may(self, name: str, access: int) -> bool:
+        """Tell whether this process may use what is in it, or itself as ``.`` (access(2), of the effective user)."""
+        return os.access(name, access, dir_fd=self.descriptor, effective_ids=True)
 
     def unlink(self, name: str) -> None:
         """Remove what is no directory from it."""

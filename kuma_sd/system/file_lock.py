@@ -7,6 +7,7 @@ import stat
 
 from kuma_sd.core.logger import Logger
 from kuma_sd.system.directories import OpenDirectory
+from kuma_sd.system.lock_file_fault import fault_of_lock_file
 from kuma_sd.system.trusted_paths import trusted_owners
 
 _log = Logger(__name__)
@@ -81,7 +82,7 @@ class FileLock:
     def _lock(self, descriptor: int, directory: OpenDirectory, name: str) -> None:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, f"{name!r} is no regular file")
+            raise OSError(errno.EINVAL, fault_of_lock_file(directory, name) or f"{name!r} is no regular file")
         if stat.S_IMODE(status.st_mode) != _MODE and status.st_uid == os.geteuid():
             os.fchmod(descriptor, _MODE)
         try:
@@ -114,9 +115,11 @@ def _open(directory: OpenDirectory, name: str) -> int:
         os.close(descriptor)
         directory.unlink(name)
         return directory.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, _MODE)
-    except OSError:
+    except OSError as error:
         found = directory.handle(name)
         if os.fstat(found).st_uid not in trusted_owners(directory.status()):
             return found
         os.close(found)
+        if fault := fault_of_lock_file(directory, name):
+            raise OSError(error.errno, fault) from error
         raise

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.option_types import show_duration
 from kuma_sd.core.regular_file import read_regular
+from kuma_sd.core.resource_limits import exhausted_resource
 from kuma_sd.system.directories import real_path
 
 if TYPE_CHECKING:
@@ -190,6 +191,12 @@ class _Directories:
             self._say("")
         except OSError as error:
             self._say(error.strerror or str(error))
+        except RuntimeError as error:
+            # watchdog needs threads.
+            exhausted = exhausted_resource(error)
+            if not exhausted:
+                raise
+            self._say(exhausted)
         else:
             self._say("")
 

@@ -1,5 +1,7 @@
 """Check the path of an output file."""
 
+import errno
+import os
 import re
 import shlex
 import stat
@@ -7,10 +9,12 @@ from pathlib import Path
 
 from kuma_sd.core.errors import OutputError
 from kuma_sd.system.directories import OpenDirectory, open_path
+from kuma_sd.system.file_kinds import kind_of
+from kuma_sd.system.staging import longest_name
 from kuma_sd.system.trusted_paths import trusted_owners
 
-_DEVICES = {stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
-_OTHERS = {stat.S_IFSOCK: "a socket", stat.S_IFIFO: "a pipe"}
+_DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
+_OTHERS = (stat.S_IFSOCK, stat.S_IFIFO)
 
 
 def check_output_path(path: Path) -> None:
@@ -18,16 +22,28 @@ def check_output_path(path: Path) -> None:
 
     Raises:
         OutputError: another user can have made a link on the way; or the path is a mount point, a device, a socket or a
-            pipe.
+            pipe; or its name is too long.
     """
     try:
         with open_path(path) as (directory, name):
+            _check_length(path, name, longest_name(directory))
             _check_name(path, directory, name)
     except (FileNotFoundError, NotADirectoryError):
         # Nothing is there, or it is said when the file is written.
-        return
+        _check_length(path, path.name, longest_name())
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            _check_length(path, path.name, longest_name())
         raise OutputError(f"cannot find out where {str(path)!r} leads: {error.strerror}") from error
+
+
+def _check_length(path: Path, name: str, longest: int) -> None:
+    length = len(os.fsencode(name))
+    if length > longest:
+        raise OutputError(
+            f"the name of {str(path)!r} is too long: it has {length} bytes, and may have {longest}, because an ending "
+            "is added while it is written; give it a shorter one"
+        )
 
 
 def _check_name(path: Path, directory: OpenDirectory, name: str) -> None:
@@ -45,8 +61,10 @@ def _check_name(path: Path, directory: OpenDirectory, name: str) -> None:
             f"{str(path)!r} is a directory of another user (uid {status.st_uid}); "
             f"remove it: rm -r {shlex.quote(str(path))}"
         )
-    if found := _DEVICES.get(kind) or (_OTHERS.get(kind) if is_meant else None):
-        raise OutputError(f"{str(path)!r} is {found}, which would be replaced by a file; give the output another path")
+    if kind in _DEVICES or (kind in _OTHERS and is_meant):
+        raise OutputError(
+            f"{str(path)!r} is {kind_of(status)}, which would be replaced by a file; give the output another path"
+        )
 
 
 def _mount_points() -> set[str]:

@@ -6,6 +6,8 @@ directory, like /tmp; so the folder must belong to this user, and no link in it 
 """
 
 import contextlib
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +15,9 @@ from typing import NamedTuple
 from kuma_sd.system.directories import OpenDirectory, open_directory, open_path
 
 STAGING = ".kuma-sd"
+
+_LONGEST_NAME = 255
+"""Maximum length of a name on most file systems, in bytes (NAME_MAX)."""
 
 
 class Staging(NamedTuple):
@@ -27,6 +32,31 @@ class Staging(NamedTuple):
     directory: OpenDirectory
     folder: OpenDirectory
     name: str
+
+
+def temporary_name(name: str) -> str:
+    """Return a new name for the next version of a file while it is written."""
+    return f"{name}.{os.urandom(4).hex()}.tmp"
+
+
+def is_temporary_name(temporary: str, name: str) -> bool:
+    """Tell whether a name is one that `temporary_name()` made for a file."""
+    return re.fullmatch(re.escape(name) + r"\.[0-9a-f]{8}\.tmp", temporary) is not None
+
+
+def lock_name(name: str) -> str:
+    """Return the name of a file's lock."""
+    return f"{name}.lock"
+
+
+def longest_name(directory: OpenDirectory | None = None) -> int:
+    """Return the maximum length of a file's name, in bytes, so that its temporary name is not too long.
+
+    Args:
+        directory: the directory that it is in; None if it is not there yet.
+    """
+    limit = os.fstatvfs(directory.descriptor).f_namemax if directory else _LONGEST_NAME
+    return limit - len(temporary_name(""))
 
 
 @contextlib.contextmanager

@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from kuma_sd.core.errors import if_unexpected
 from kuma_sd.core.logger import Logger
+from kuma_sd.core.resource_limits import exhausted_resource
 
 _log = Logger(__name__)
 
@@ -56,8 +58,9 @@ class Threads:
         thread = threading.Thread(target=self._run, args=(worker,), name=name, daemon=True)
         with self._changing:
             if not self._ended:
-                self._workers.append((worker, thread))
+                # In this order: a thread that cannot be started cannot be joined either.
                 thread.start()
+                self._workers.append((worker, thread))
 
     def stop(self, timeout: float, workers: Iterable[Worker] | None = None) -> list[str]:
         """Close workers, the last one first, and wait for them.
@@ -90,7 +93,7 @@ class Threads:
         def died(arguments: threading.ExceptHookArgs) -> None:
             thread, error = arguments.thread, arguments.exc_value or RuntimeError("it ended without a reason")
             name = thread.name if thread else "a thread"
-            _log.error("a thread died", thread=name, error=error)
+            _log_death("a thread died", name, error)
             if not type(thread).__module__.startswith("watchdog."):
                 self._fail(name, error)
 
@@ -133,10 +136,15 @@ class HelperThread(threading.Thread):
             try:
                 self._work()
             except BaseException as error:  # noqa: BLE001 (SystemExit included: a helper ends nothing)
-                _log.error("a thread died and is started again", thread=self.name, error=error)
+                _log_death("a thread died and is started again", self.name, error)
                 self._closing.wait(RESTART_PAUSE)
             else:
                 return
+
+
+def _log_death(text: str, name: str, error: BaseException) -> None:
+    """Log the error that ended a thread, with its traceback unless a resource is exhausted."""
+    _log.error(text, thread=name, error=if_unexpected(error), reason=exhausted_resource(error) or None)
 
 
 def _unexpected(name: str, error: BaseException) -> RuntimeError:

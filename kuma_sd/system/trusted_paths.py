@@ -160,8 +160,8 @@ def is_readable_by_all(path: Path) -> bool:
     return stat.S_ISREG(status.st_mode) and bool(status.st_mode & stat.S_IROTH)
 
 
-def keep_private(path: Path, folder: int, around: os.stat_result) -> None:
-    """Reject a folder that users may write who cannot write the directory that it is in; close one of ours to others.
+def check_private(path: Path, folder: int, around: os.stat_result) -> None:
+    """Reject a folder that `keep_private()` would reject; change nothing.
 
     Args:
         path: its path, for the message.
@@ -174,23 +174,40 @@ def keep_private(path: Path, folder: int, around: os.stat_result) -> None:
     status = os.fstat(folder)
     if status.st_uid not in trusted_owners(around):
         check_can_be_private(path, status)
+    # One of ours is closed to others when it is used.
+    if status.st_uid != os.geteuid():
+        _check_closed(path, status, around)
+
+
+def keep_private(path: Path, folder: int, around: os.stat_result) -> None:
+    """Reject a folder that users may write who cannot write the directory that it is in; close one of ours to others.
+
+    Args:
+        path: its path, for the message.
+        folder: a descriptor of it.
+        around: the status of the directory that it is in.
+
+    Raises:
+        UntrustedError: others may write it.
+    """
+    check_private(path, folder, around)
+    status = os.fstat(folder)
     if status.st_uid == os.geteuid() and status.st_mode & _OTHERS:
         # Some file systems show the same permissions for everything.
         with contextlib.suppress(OSError):
             os.fchmod(folder, 0o700)
-    if os.fstat(folder).st_mode & OTHERS_MAY_WRITE & ~_open_to_others(around):
-        raise UntrustedError(f"others may write {str(path)!r}, and could decide what is published; remove it")
+    _check_closed(path, os.fstat(folder), around)
 
 
 def check_can_be_private(path: Path, status: os.stat_result) -> None:
-    """Reject what is no folder of ours, with what to do about it.
+    """Reject what could not be opened as a folder of ours, with what to do about it.
 
     Args:
         path: where it is, for the message.
         status: its status.
 
     Raises:
-        UntrustedError: it belongs to another user, or is no directory.
+        UntrustedError: it belongs to another user, is no directory, or is closed to its owner.
     """
     name, us = shlex.quote(str(path)), os.geteuid()
     if not stat.S_ISDIR(status.st_mode):
@@ -200,6 +217,13 @@ def check_can_be_private(path: Path, status: os.stat_result) -> None:
             f"{str(path)!r} belongs to another user (uid {status.st_uid}), who could decide what is published; if "
             f"kuma-sd ran as that user before, run: chown -R {us} {name}; otherwise remove it: rm -r {name}"
         )
+    if status.st_mode & stat.S_IRWXU != stat.S_IRWXU:
+        raise UntrustedError(f"{str(path)!r} may not be entered by its owner (uid {us}); run: chmod 700 {name}")
+
+
+def _check_closed(path: Path, status: os.stat_result, around: os.stat_result) -> None:
+    if status.st_mode & OTHERS_MAY_WRITE & ~_open_to_others(around):
+        raise UntrustedError(f"others may write {str(path)!r}, and could decide what is published; remove it")
 
 
 def _open_to_others(around: os.stat_result) -> int:

@@ -1,6 +1,7 @@
 """The frame of the command line: choosing commands, help, errors and exit statuses."""
 
 import argparse
+import errno
 import json
 import os
 import subprocess
@@ -111,6 +112,25 @@ def test_an_error_is_one_line_and_a_status(
     replace(raising(error))
     assert main(["run"]) == status
     assert capsys.readouterr() == ("", line)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EMFILE, "x"), "too many open files: "),
+        (MemoryError(), "out of memory"),
+        (RuntimeError("can't start new thread"), "too many threads: "),
+    ],
+)
+def test_an_exhausted_resource_is_one_line_too(
+    replace: Replace, capsys: pytest.CaptureFixture[str], error: Exception, said: str
+) -> None:
+    replace(raising(error))
+    assert main(["run"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"kuma-sd: {said}")
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

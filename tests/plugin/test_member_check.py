@@ -68,6 +68,20 @@ def test_what_is_missing_and_what_cannot_be_called_is_named() -> None:
     ]
 
 
+def test_what_is_called_by_keyword_must_have_that_keyword() -> None:
+    class Foreseeing:
+        def failures(self, *, as_daemon: bool) -> list[Any]:
+            return [as_daemon]
+
+    class Misspelt:
+        def failures(self, *, is_daemon: bool) -> list[Any]:
+            return [is_daemon]
+
+    assert list(faults(Foreseeing(), object, OF_OUTPUTS)) == []
+    said = "Misspelt.failures cannot be called as failures(as_daemon=…)"
+    assert list(faults(Misspelt(), object, OF_OUTPUTS)) == [said]
+
+
 def test_a_plain_function_is_a_transform_without_faults() -> None:
     def keep(labels: Any, _target: Any) -> Any:
         return [labels]
@@ -76,4 +90,4 @@ def test_a_plain_function_is_a_transform_without_faults() -> None:
 
 
 def test_each_optional_interface_is_one_member() -> None:
-    assert [len(members_of(interface)) for interface in (*OF_OUTPUTS, *OF_TRANSFORMS)] == [1] * 7
+    assert [len(members_of(interface)) for interface in (*OF_OUTPUTS, *OF_TRANSFORMS)] == [1] * 8

@@ -3,7 +3,9 @@ import errno
 import fcntl
 import itertools
 import os
+import re
 import stat
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from swapping import interrupted_at
 
 from kuma_sd.system.directories import open_directory
 from kuma_sd.system.file_lock import FileLock, LockedError
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="giving files to others needs root")
 
 
 class Lock:
@@ -79,13 +83,46 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_pipe_in_its_place_is_refused_without_waiting(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "lock")
-    with pytest.raises(OSError, match="is no regular file"):
-        Lock(tmp_path / "lock").acquire()
+def link(path: Path) -> None:
+    path.symlink_to("elsewhere")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="giving files to others needs root")
+@pytest.mark.parametrize(
+    ("make", "kind", "remove"),
+    [(link, "a symbolic link", "rm"), (Path.mkdir, "a directory", "rm -r"), (os.mkfifo, "a pipe", "rm")],
+)
+def test_what_is_no_file_in_its_place_is_named_with_whose_it_is_and_what_to_run_without_waiting(
+    tmp_path: Path, make: Callable[[Path], None], kind: str, remove: str
+) -> None:
+    path = tmp_path / "lo ck"
+    make(path)
+    said = f"'{path}' belongs to uid {os.geteuid()} and is {kind}, where kuma-sd locks a regular file; remove it: "
+    with pytest.raises(OSError, match=re.escape(f"{said}{remove} '{path}'")):
+        Lock(path).acquire()
+
+
+@pytest.mark.parametrize(("owner", "command"), [(12345, "chmod 600"), (23456, "chown 12345"), (0, "chown 12345")])
+@needs_root
+def test_one_that_may_not_be_opened_is_named_with_whose_it_is_and_what_to_run(
+    tmp_path: Path, owner: int, command: str
+) -> None:
+    path = tmp_path / "lock"
+    path.touch(0)
+    # The owner of the directory is trusted.
+    os.chown(tmp_path, owner or 12345, -1)
+    os.chown(path, owner, -1)
+    for parent in [tmp_path, *tmp_path.parents[:-1]]:
+        parent.chmod(parent.stat().st_mode | 0o755)
+    said = f"'{path}' belongs to uid {owner} and may not be opened by kuma-sd's user (uid 12345); run: {command} {path}"
+    os.seteuid(12345)
+    try:
+        with pytest.raises(PermissionError, match=re.escape(said)):
+            Lock(path).acquire()
+    finally:
+        os.seteuid(0)
+
+
+@needs_root
 @pytest.mark.parametrize("kind", ["file", "pipe", "link"])
 def test_what_another_user_put_in_its_place_keeps_nobody_from_going_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
@@ -109,7 +146,7 @@ def test_what_another_user_put_in_its_place_keeps_nobody_from_going_on(
     assert path.lstat().st_uid == 12345
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="giving files to others needs root")
+@needs_root
 def test_a_lock_of_who_owns_the_directory_is_honoured(tmp_path: Path) -> None:
     (tmp_path / "lock").touch()
     for path in (tmp_path, tmp_path / "lock"):
@@ -121,7 +158,7 @@ def test_a_lock_of_who_owns_the_directory_is_honoured(tmp_path: Path) -> None:
     os.close(theirs)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="giving files to others needs root")
+@needs_root
 def test_a_lock_that_another_user_makes_at_the_last_moment_keeps_nobody_from_going_on(tmp_path: Path) -> None:
     """Whatever lies between looking for the file and opening it."""
     for number in itertools.count():

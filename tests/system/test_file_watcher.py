@@ -321,6 +321,21 @@ def test_when_the_kernel_refuses_to_watch_changes_are_seen_by_looking(tmp_path: 
     assert TOO_MANY_OPEN_FILES in errors
 
 
+def test_when_no_thread_can_be_started_changes_are_seen_by_looking(
+    tmp_path: Path, watching: Watching, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_observer: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("watchdog.observers.Observer.start", refuse)
+    path = write(tmp_path / "a", "1")
+    _, changes = watching(path, interval=0.05)
+    write(path, "2")
+    assert_seen(changes, path)
+    assert caplog.text.count("inotify watches are not available") == 1
+    assert "too many threads" in caplog.text
+
+
 def test_closing_is_quick(tmp_path: Path) -> None:
     paths = [write(tmp_path / f"{number}/a", "x") for number in range(5)]
     threads = Threads()

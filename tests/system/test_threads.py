@@ -109,3 +109,35 @@ def test_a_helper_that_dies_is_started_again(monkeypatch: pytest.MonkeyPatch, ca
     HelperThread("helper", work, threading.Event()).start()
     assert done.wait(10)
     assert caplog.text.count("a thread died and is started again thread=helper") == 2
+
+
+def test_a_thread_that_cannot_be_started_is_not_waited_for_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, waiting = Threads(), Waiting()
+    threads.start("waiting", waiting)
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        threads.start("refused", Waiting())
+    assert threads.stop(timeout=10) == []
+    assert waiting.closed.is_set()
+
+
+def test_a_helper_that_lacks_a_resource_shows_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("kuma_sd.system.threads.RESTART_PAUSE", 0.0)
+    lives = iter([MemoryError(), None])
+    done = threading.Event()
+
+    def work() -> None:
+        if error := next(lives):
+            raise error
+        done.set()
+
+    HelperThread("helper", work, threading.Event()).start()
+    assert done.wait(10)
+    assert 'reason="out of memory' in caplog.text
+    assert "Traceback" not in caplog.text

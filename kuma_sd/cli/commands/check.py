@@ -5,7 +5,8 @@ Examples:
   kuma-sd check -c new.conf
 
 Builds everything as `kuma-sd run` does, but connects, locks and writes nothing: you can run it beside a daemon. Prints
-every mistake with its place and exits with 2. What is only unusual is a warning.
+every mistake with its place and exits with 2. What is only unusual is a warning. Run it as the daemon's user: what that
+user may read and write is checked only if you own state-dir or may write it.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from kuma_sd.core.logger import Logger
 from kuma_sd.core.text import counted
 from kuma_sd.plugin.optional_interfaces import GivesRemarks, ReadByPrometheus
 from kuma_sd.runtime.builder import Components, build
-from kuma_sd.runtime.named_files import check_named_files
+from kuma_sd.runtime.foreseen_failures import check_failures
 from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.model import Settings, WrongSettingsError
 
@@ -66,8 +67,9 @@ def with_mistakes(wrong: WrongSettingsError) -> int:
 def _built(settings: Settings, mistakes: Mistakes) -> Components | None:
     """Build all components, and collect the mistakes."""
     mistakes.attempt(_check_web, settings)
-    mistakes.attempt(check_named_files, settings)
-    return mistakes.attempt(build, settings)
+    components = mistakes.attempt(build, settings)
+    mistakes.attempt(check_failures, settings, components or Components())
+    return components
 
 
 def _check_web(settings: Settings) -> None:

@@ -152,8 +152,9 @@ class _Listening:
     def serve(self) -> None:
         """Start the serving thread, if it is not running yet."""
         if not self._thread:
-            self._thread = threading.Thread(target=self._serving.run, name="control socket clients", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._serving.run, name="control socket clients", daemon=True)
+            thread.start()
+            self._thread = thread
 
     def end(self) -> None:
         """Remove the socket, unless another process has replaced it, and stop serving."""

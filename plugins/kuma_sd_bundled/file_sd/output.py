@@ -9,6 +9,7 @@ from kuma_sd import ConfigError, Logger, Output, OutputError, Publication, Targe
 from kuma_sd_bundled.file_sd import advice
 from kuma_sd_bundled.file_sd.claims import Claims
 from kuma_sd_bundled.file_sd.foreign_changes import Restorer
+from kuma_sd_bundled.file_sd.foreseen_failures import failures_of
 from kuma_sd_bundled.file_sd.layout import Layout, leftovers_of
 from kuma_sd_bundled.file_sd.options import FileSDOptions
 from kuma_sd_bundled.file_sd.parts import Place
@@ -97,6 +98,10 @@ class FileSD(Output):
         """Yield a remark about the cost of a single large file."""
         if self._layout.is_one_file:
             yield from advice.on_single_file(self._layout.count_targets())
+
+    def failures(self, *, as_daemon: bool) -> Iterator[ConfigError]:
+        """Yield why files could not be claimed or replaced."""
+        return failures_of(self._layout, as_daemon=as_daemon)
 
     def facts(self) -> Mapping[str, str]:
         """Return the number of parts, or the cost of a single large file."""

@@ -52,6 +52,7 @@ def test_what_cannot_be_built_is_said_with_its_place_beside_wrong_values(tmp_pat
     expected = [
         "2: guard-hold in [kuma-sd]: 'soon' is not a duration",
         "3: source http://a:0: the address has the port 0, at which nothing can listen",
+        "5: tls-cert-file '/dev/null' cannot be read: Not a regular file",
         "6: transform labels: there is nothing to change; set add, rename or remove",
         "8: output file_sd: the name 'x.txt' shows no format",
         "10: mode in [other]: '0999' is not a file mode",
@@ -108,6 +109,28 @@ def test_paths_at_which_something_else_or_nothing_is_are_refused(tmp_path: Path,
     (tmp_path / "ca.pem").touch()
     file.write_text(file.read_text().replace(f"bearer-token-file = {tmp_path}\n", f"tls-ca-file = {tmp_path}/ca.pem\n"))
     assert main(["check", "-c", str(file)]) == 0
+
+
+def test_what_the_daemon_would_fail_at_is_said_together_with_files_that_are_not_there(
+    tmp_path: Path, capsys: Printed
+) -> None:
+    (tmp_path / ".kuma-sd").touch()
+    file = tmp_path / "kuma-sd.conf"
+    file.write_text(
+        "[kuma-sd]\n"
+        "cp-address = http://a\n"
+        f"state-dir = {tmp_path}/state\n"
+        f"tls-ca-file = {tmp_path}/ca.pem\n"
+        "[file_sd]\n"
+        f"path = {tmp_path}/t.json\n"
+        "group = nosuch\n"
+    )
+    assert main(["check", "-c", str(file)]) == 2
+    missing, folder, group = sorted(capsys.readouterr().err.splitlines())
+    assert missing == f"kuma-sd: {file}:4: tls-ca-file '{tmp_path}/ca.pem' is not there"
+    assert folder.startswith(f"kuma-sd: {file}:6: output file_sd: cannot write into the directory '{tmp_path}': ")
+    assert group.startswith(f"kuma-sd: {file}:7: output file_sd: there is no group 'nosuch' to give the file to; ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".kuma-sd", "kuma-sd.conf"]
 
 
 def test_the_command_for_prometheus_prints_the_job_of_the_same_settings(tmp_path: Path, capsys: Printed) -> None:
