@@ -176,8 +176,11 @@ class StateDirectory:
             now: the current time, in seconds of ``time.time()``.
         """
         if self._opened:
+            # Never written into what is there: it may be a link (link(2)) to another file of ours.
             with contextlib.suppress(OSError):
-                descriptor = self._opened.open(STOPPED, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+                with contextlib.suppress(FileNotFoundError):
+                    self._opened.unlink(STOPPED)
+                descriptor = self._opened.open(STOPPED, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
                 with os.fdopen(descriptor, "w", encoding="ascii") as mark:
                     mark.write(f"{now!r}\n")
 

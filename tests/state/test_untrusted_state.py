@@ -151,3 +151,14 @@ def test_an_open_umask_makes_no_directory_that_others_may_write(tmp_path: Path) 
         made = (tmp_path / parent, tmp_path / parent / "state")
         assert [stat.S_IMODE(path.stat().st_mode) for path in made] == [0o755, 0o750]
     assert stat.S_IMODE((tmp_path / "new/state/east.snapshot").stat().st_mode) == 0o600
+
+
+def test_a_hard_link_in_the_place_of_the_mark_of_a_stop_changes_nothing_where_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("precious")
+    state = State(tmp_path / "state")
+    start(state)
+    os.link(tmp_path / "precious", tmp_path / "state" / STOPPED)
+    state.close()
+    state.run()
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert float((tmp_path / "state" / STOPPED).read_text()) > 0
