@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from os_reasons import IS_A_DIRECTORY
+from swapping import exchange
 from waiting import eventually
 
 from kuma_sd import ConfigError, Context, OutputError
@@ -256,8 +257,10 @@ class TestRestoring:
         eventually(lambda: self.is_right(path), "the file is back")
 
     def test_what_is_in_the_way_is_waited_for(self, path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        path.unlink()
-        path.mkdir()
+        directory = path.with_name("directory")
+        directory.mkdir()
+        # In one step, since a file that is missing is restored at once.
+        exchange(path, directory)
         eventually(lambda: IS_A_DIRECTORY in caplog.text, "it is said")
         path.rmdir()
         eventually(lambda: self.is_right(path), "the file is back")

@@ -38,6 +38,11 @@ while True:
 """
 
 
+def exchange(one: Path, other: Path) -> None:
+    """Let two things take each other's place in one step."""
+    assert ctypes.CDLL(None).renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _EXCHANGE) == 0
+
+
 class Swapped(NamedTuple):
     """What a stranger has.
 
@@ -64,8 +69,7 @@ class Swapped(NamedTuple):
 
     def swap(self) -> None:
         """Swap the directory and the link."""
-        one, other = os.fsencode(self.path), os.fsencode(self.link)
-        assert ctypes.CDLL(None).renameat2(_AT_FDCWD, one, _AT_FDCWD, other, _EXCHANGE) == 0
+        exchange(self.path, self.link)
 
     @contextmanager
     def again_and_again(self) -> Iterator[None]:
