@@ -279,9 +279,10 @@ def test_a_hold_does_not_end_while_the_control_plane_answers_with_errors(stage: 
             stage.becomes("a")
 
 
-def test_with_a_closed_umask_everybody_can_read_what_is_published(stage: Stage, east: Kuma) -> None:
+@pytest.mark.parametrize("closed", [0o077, 0o777])
+def test_with_a_closed_umask_everybody_can_read_what_is_published(stage: Stage, east: Kuma, closed: int) -> None:
     stage.settings(east.url)
-    before = os.umask(0o077)
+    before = os.umask(closed)
     try:
         with stage.running():
             stage.becomes(*MANY)

@@ -43,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, settings: Settings | None) -> int:
     """Run the daemon, or publish once."""
     assert settings is not None
-    # What is made has the permissions that it says, whatever those of the shell or service are.
-    os.umask(0o022)
+    # Whatever others may not do, we may read and write what we make.
+    os.umask(os.umask(0) & 0o077)
     if arguments.once:
         # Imported late: `--once` and the daemon need different modules.
         from kuma_sd.runtime.one_shot import publish_once  # noqa: PLC0415
