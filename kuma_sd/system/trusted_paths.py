@@ -161,16 +161,7 @@ def is_readable_by_all(path: Path) -> bool:
 
 
 def check_private(path: Path, folder: int, around: os.stat_result) -> None:
-    """Reject a folder that `keep_private()` would reject; change nothing.
-
-    Args:
-        path: its path, for the message.
-        folder: a descriptor of it.
-        around: the status of the directory that it is in.
-
-    Raises:
-        UntrustedError: others may write it.
-    """
+    """Reject a folder that `keep_private()`, with the same arguments and error, would reject; change nothing."""
     status = os.fstat(folder)
     if status.st_uid not in trusted_owners(around):
         check_can_be_private(path, status)

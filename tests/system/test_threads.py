@@ -96,9 +96,10 @@ def test_nothing_is_started_once_everything_was_stopped() -> None:
     assert not threads.running
 
 
-def test_a_helper_that_dies_is_started_again(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def live(monkeypatch: pytest.MonkeyPatch, *deaths: BaseException) -> None:
+    """Run a helper that dies of each of these before it does its work."""
     monkeypatch.setattr("kuma_sd.system.threads.RESTART_PAUSE", 0.0)
-    lives = iter([PermissionError("denied"), SystemExit(), None])
+    lives = iter([*deaths, None])
     done = threading.Event()
 
     def work() -> None:
@@ -108,6 +109,10 @@ def test_a_helper_that_dies_is_started_again(monkeypatch: pytest.MonkeyPatch, ca
 
     HelperThread("helper", work, threading.Event()).start()
     assert done.wait(10)
+
+
+def test_a_helper_that_dies_is_started_again(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    live(monkeypatch, PermissionError("denied"), SystemExit())
     assert caplog.text.count("a thread died and is started again thread=helper") == 2
 
 
@@ -128,16 +133,6 @@ def test_a_thread_that_cannot_be_started_is_not_waited_for_at_the_end(monkeypatc
 def test_a_helper_that_lacks_a_resource_shows_no_traceback(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("kuma_sd.system.threads.RESTART_PAUSE", 0.0)
-    lives = iter([MemoryError(), None])
-    done = threading.Event()
-
-    def work() -> None:
-        if error := next(lives):
-            raise error
-        done.set()
-
-    HelperThread("helper", work, threading.Event()).start()
-    assert done.wait(10)
+    live(monkeypatch, MemoryError())
     assert 'reason="out of memory' in caplog.text
     assert "Traceback" not in caplog.text

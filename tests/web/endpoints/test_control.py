@@ -79,6 +79,14 @@ def test_many_requests_at_once_are_all_answered(tmp_path: Path, serving: Serving
     assert list(answers) == [(200, f"hello {number}, 0 bytes\n") for number in range(100)]
 
 
+@contextlib.contextmanager
+def bound_at(path: Path) -> Iterator[socket.socket]:
+    """Put the socket of somebody else at a path, which stays there."""
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(path))
+        yield bound
+
+
 def test_only_its_owner_may_use_it(tmp_path: Path, serving: Serving) -> None:
     path = tmp_path / "run/kuma-sd/control.sock"
     serving(path)
@@ -194,8 +202,8 @@ def test_the_socket_of_a_dead_process_is_replaced(
     tmp_path: Path, serving: Serving, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "control.sock"
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(path))
+    with bound_at(path):
+        pass
     serving(path)
     assert ask(path, "POST", "/hello")[0] == 200
     assert caplog.text == ""
@@ -258,8 +266,7 @@ def test_a_socket_of_another_user_stays_and_is_said_with_what_to_do(
     tmp_path: Path, serving: Serving, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "control.sock"
-    with socket.socket(socket.AF_UNIX) as theirs:
-        theirs.bind(str(path))
+    with bound_at(path) as theirs:
         theirs.listen()
         os.chown(path, 65534, 65534)
         threads = serving(path)
@@ -387,8 +394,8 @@ def test_nobody_there_is_said(tmp_path: Path) -> None:
     said = f"no daemon listens at '{path}'; start kuma-sd, or set control-socket to where it listens"
     with pytest.raises(KumaSDError, match=said):
         ask(path, "POST", "/hello")
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(path))
+    with bound_at(path):
+        pass
     with pytest.raises(KumaSDError, match=said):
         ask(path, "POST", "/hello")
 
@@ -396,8 +403,7 @@ def test_nobody_there_is_said(tmp_path: Path) -> None:
 def test_a_daemon_that_does_not_answer_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "TIMEOUT", 0.05)
     path = tmp_path / "control.sock"
-    with socket.socket(socket.AF_UNIX) as frozen:
-        frozen.bind(str(path))
+    with bound_at(path) as frozen:
         frozen.listen()
         with pytest.raises(KumaSDError, match=f"the daemon at '{path}' does not answer: ."):
             ask(path, "POST", "/hello")
@@ -405,8 +411,7 @@ def test_a_daemon_that_does_not_answer_is_said(tmp_path: Path, monkeypatch: pyte
 
 def test_an_answer_that_is_none_is_said(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
-    with socket.socket(socket.AF_UNIX) as other:
-        other.bind(str(path))
+    with bound_at(path) as other:
         other.listen()
 
         def answer() -> None:
