@@ -227,18 +227,16 @@ class HttpClient:
         declared = response.length_remaining or 0
         if declared > self.max_size:
             raise TooLargeError(self.max_size, declared)
-        body, is_whole = bytearray(), False
-        try:
+        body = bytearray()
+        with contextlib.ExitStack() as on_error:
+            # The frames of the error hold it.
+            on_error.callback(body.clear)
             while piece := response.read(_PIECE, decode_content=False):
                 if len(body) + len(piece) > self.max_size:
                     raise TooLargeError(self.max_size)
                 body += piece
                 self._pace.content = len(body)
-            is_whole = True
-        finally:
-            if not is_whole:
-                # The frames of the error hold it.
-                body.clear()
+            on_error.pop_all()
         return body
 
     def _explained(self, error: Exception, timeout: float) -> SourceError:

@@ -71,9 +71,8 @@ class Access:
         import ssl  # noqa: PLC0415 (imported late: checking settings does not need it)
 
         options = self._options
-        for path, name in self._named_pem_files():
-            # OpenSSL would wait for the writer of a pipe, and does not say which file is wrong.
-            _read(path, name)
+        # OpenSSL would wait for the writer of a pipe, and does not say which file is wrong.
+        self.pem_files()
         try:
             context = ssl.create_default_context(cafile=options.tls_ca_file or None)
             if options.tls_cert_file:
@@ -84,15 +83,6 @@ class Access:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
-
-    def _named_pem_files(self) -> list[tuple[str, str]]:
-        options = self._options
-        named = [
-            (options.tls_ca_file, "tls-ca-file"),
-            (options.tls_cert_file, "tls-cert-file"),
-            (options.tls_key_file, "tls-key-file"),
-        ]
-        return [(path, name) for path, name in named if path]
 
     def pem_files(self) -> tuple[bytes | None, bytes | None, bytes | None]:
         """Return the CA, key and certificates for gRPC, each as PEM or None.

@@ -67,6 +67,7 @@ class Daemon:
         self._ids: dict[SourceWorker, int] = {}
         self._settings = settings
         self._stopping = threading.Event()
+        # An output that leaves gets as much time to end as another has to start: two must never write the same file.
         self._replacement = OutputReplacement(
             partial(self.threads.stop, START_TIMEOUT), self._open_again, self._stopping.is_set
         )

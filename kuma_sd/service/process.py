@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.option_types import FileContent
 from kuma_sd.pipeline.pipeline import BEAT_SECONDS
@@ -160,7 +159,6 @@ class Service:
                 notifier.alive()
 
     def _apply(self, settings: Settings) -> None:
-        _check_file(self._settings, settings)
         with self._web.changing(settings.web):
             if settings == self._settings:
                 _log.info("the settings are unchanged")
@@ -184,22 +182,6 @@ class Service:
         self._collector.reloaded(failing)
         self._daemon.events.reloaded(failing)
         self._notifier.ready(self._daemon.summary)
-
-
-def _check_file(before: Settings, after: Settings) -> None:
-    """Reject a file that has become empty, for example because an editor is about to write it.
-
-    Raises:
-        ConfigError: the file has no settings, but had some before.
-    """
-    config = getattr(after.arguments, "config", None)
-    if _settings_from_file(before) and not _settings_from_file(after):
-        raise ConfigError(f"there is not a single setting in {str(config)!r}; to run with defaults, restart")
-
-
-def _settings_from_file(settings: Settings) -> int:
-    config = getattr(settings.arguments, "config", None)
-    return sum(setting.origin.startswith(f"{config}:") for setting in settings.effective) if config else 0
 
 
 def _control_socket_of(settings: Settings) -> Path:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from kuma_sd.core.errors import KumaSDError, PluginError
+from kuma_sd.core.errors import ConfigError, KumaSDError, PluginError
 from kuma_sd.core.logger import Logger
 from kuma_sd.settings.model import Settings
 
@@ -96,7 +96,24 @@ class Reloader:
     def _taken(self, *, asked: bool) -> Settings:
         settings = self._steps.read()
         if asked or settings != self._settings:
+            _check_not_emptied(self._settings, settings)
             self._steps.apply(settings)
         # An edit that is undone before the watcher looks shows it nothing, though a signal may have had it read.
         self._may_have_missed_an_edit = self._steps.follow(settings) or asked
         return settings
+
+
+def _check_not_emptied(before: Settings, after: Settings) -> None:
+    """Reject a file that has become empty, for example because an editor is about to write it.
+
+    Raises:
+        ConfigError: the file has no settings, but had some before.
+    """
+    config = getattr(after.arguments, "config", None)
+    if _settings_from_file(before) and not _settings_from_file(after):
+        raise ConfigError(f"there is not a single setting in {str(config)!r}; to run with defaults, restart")
+
+
+def _settings_from_file(settings: Settings) -> int:
+    config = getattr(settings.arguments, "config", None)
+    return sum(setting.origin.startswith(f"{config}:") for setting in settings.effective) if config else 0

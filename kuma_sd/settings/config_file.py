@@ -79,25 +79,25 @@ def _read_pipe(path: str) -> bytes:
     Raises:
         OSError: it is empty, as when it was read before; empty settings would silently mean the defaults.
     """
-    pieces: list[bytes] = []
+    data, piece = bytearray(), b""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         waiting = select.poll()
         waiting.register(descriptor, select.POLLIN)
         while waiting.poll(round(PIPE_SECONDS * 1000)):
             piece = os.read(descriptor, 2**16)
-            pieces.append(piece)
-            if not piece or sum(map(len, pieces)) > LARGEST:
+            data += piece
+            if not piece or len(data) > LARGEST:
                 break
     finally:
         os.close(descriptor)
-    if not any(pieces):
+    if not data:
         raise OSError(errno.ENODATA, "Nothing is in this pipe")
-    if sum(map(len, pieces)) > LARGEST:
+    if len(data) > LARGEST:
         raise OSError(errno.EFBIG, f"Larger than {size(LARGEST)}")
-    if pieces[-1]:
+    if piece:
         raise OSError(errno.ETIMEDOUT, f"Nothing more came out of this pipe for {PIPE_SECONDS:g} seconds")
-    return b"".join(pieces)
+    return bytes(data)
 
 
 def parse_config(text: str, name: str) -> ConfigFile:
