@@ -248,8 +248,10 @@ class TestRestoring:
         eventually(lambda: path.stat().st_mode & 0o777 == 0o644, "everybody may read the file")
 
     def test_a_pipe_in_its_place_is_replaced(self, path: Path) -> None:
-        path.unlink()
-        os.mkfifo(path)
+        pipe = path.with_name("pipe")
+        os.mkfifo(pipe)
+        # In one step, since a file that is missing is restored at once.
+        pipe.rename(path)
         eventually(lambda: self.is_right(path), "the file is back")
 
     def test_a_directory_that_vanished_is_made_again(self, path: Path) -> None:
@@ -259,7 +261,7 @@ class TestRestoring:
     def test_what_is_in_the_way_is_waited_for(self, path: Path, caplog: pytest.LogCaptureFixture) -> None:
         directory = path.with_name("directory")
         directory.mkdir()
-        # In one step, since a file that is missing is restored at once.
+        # In one step, as above.
         exchange(path, directory)
         eventually(lambda: IS_A_DIRECTORY in caplog.text, "it is said")
         path.rmdir()

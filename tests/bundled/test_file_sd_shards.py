@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from os_reasons import IS_A_DIRECTORY
+from swapping import exchange
 from waiting import eventually
 
 from kuma_sd import ConfigError, Context, OutputError
@@ -206,8 +207,10 @@ def test_every_file_is_restored_also_while_another_cannot_be(tmp_path: Path) -> 
         output.publish(publication(*GROUPS))
         paths = [tmp_path / f"kuma-{number}.json" for number in range(3)]
         contents = [path.read_bytes() for path in paths]
-        paths[0].unlink()
-        paths[0].mkdir()
+        directory = tmp_path / "directory"
+        directory.mkdir()
+        # In one step, since a file that is missing is restored at once.
+        exchange(paths[0], directory)
         for path, content in zip(paths[1:], contents[1:], strict=True):
             path.write_bytes(b"[]")
             eventually(lambda path=path, content=content: path.read_bytes() == content, "the file is right")  # type: ignore[misc]
