@@ -1,6 +1,6 @@
 """Turn assignments into target groups: a label profile and transforms, shared by outputs with the same ones."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 
 from msgspec.structs import replace
@@ -12,6 +12,7 @@ from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, Key, Labels
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import GroupKey, TargetGroup
+from kuma_sd.pipeline.former_names import present_keys
 from kuma_sd.pipeline.json_line_templates import LineTemplates
 from kuma_sd.pipeline.label_limits import LabelLimits
 from kuma_sd.pipeline.transform_call import UnexpectedTransformError, apply
@@ -53,6 +54,8 @@ class Chain:
         self._titles = titles or [type(transform).__name__ for transform in transforms]
         self._templates = None if transforms else LineTemplates(profile)
         self._memo: IncrementalCache[Key, Assignment, Groups] = IncrementalCache(self._convert)
+        self._assignments: Sequence[Assignment] = ()
+        """Those of the round in progress."""
         self._reported: frozenset[Key] = frozenset()
         self.without_address = 0
         self.status = ChainStatus()
@@ -88,16 +91,25 @@ class Chain:
             return
         groups = before._memo.values_later()  # noqa: SLF001 (a chain of the same kind)
         self._memo.clear()
-        self.fall_back_on(groups, renames)
+        self._memo.fall_back_on(lambda: self._renamed(groups(), renames))
 
-    def fall_back_on(self, groups: Callable[[], Mapping[Key, Groups]], renames: Mapping[str, str]) -> None:
+    def fall_back_on(
+        self, groups: Callable[[], Mapping[Key, Groups]], renames: Mapping[str, str], names: Collection[str]
+    ) -> None:
         """Let targets that are quarantined in the next round keep the groups that were published before.
 
         Args:
-            groups: returns these groups; called at the first failure.
+            groups: returns these groups; called at the first failure. They may have former names of control planes.
             renames: the new names of control planes by those in the keys.
+            names: the names that control planes have, also those that were removed.
         """
-        self._memo.fall_back_on(lambda: dict(self._renamed(key, group, renames) for key, group in groups().items()))
+
+        def last_groups() -> dict[Key, Groups]:
+            found = self._renamed(groups(), renames)
+            present = present_keys(found.keys(), names, (assignment.key for assignment in self._assignments))
+            return found | {now: self._under(before, now, found[before]) for before, now in present.items()}
+
+        self._memo.fall_back_on(last_groups)
 
     def publication(
         self, assignments: Iterable[Assignment], received: float, earlier: Publication | None = None
@@ -109,7 +121,10 @@ class Chain:
             received: when the last of them was received.
             earlier: the publication before it, for comparing only what is new.
         """
-        publication = Publication.of(flattened(self._memo.round(assignments), TargetGroup), received, earlier)
+        self._assignments = list(assignments)
+        groups = self._memo.round(self._assignments)
+        self._assignments = ()
+        publication = Publication.of(flattened(groups, TargetGroup), received, earlier)
         self._report()
         return publication
 
@@ -135,18 +150,22 @@ class Chain:
                 self.without_address += 1
         return groups[0] if len(groups) == 1 else tuple(groups)
 
-    def _renamed(self, key: Key, groups: Groups, renames: Mapping[str, str]) -> tuple[Key, Groups]:
+    def _renamed(self, groups: Mapping[Key, Groups], renames: Mapping[str, str]) -> dict[Key, Groups]:
+        result = {}
+        for before, found in groups.items():
+            now = replace(before, control_plane=renames.get(before.control_plane, before.control_plane))
+            result[now] = found if now == before else self._under(before, now, found)
+        return result
+
+    def _under(self, before: Key, now: Key, groups: Groups) -> Groups:
         """Return groups under the present name of their control plane, by which they are found after a restart."""
-        name = renames.get(key.control_plane)
-        if name is None:
-            return key, groups
-        renamed = replace(key, control_plane=name)
         every = (groups,) if isinstance(groups, TargetGroup) else groups
         result = []
         for group in every:
-            labels = self.profile.renamed(group.labels, key.control_plane, name) | {"__address__": group.targets[0]}
-            result.append(TargetGroup.render(GroupKey(renamed, group.key.place), labels))
-        return renamed, result[0] if len(result) == 1 else tuple(result)
+            labels = self.profile.renamed(group.labels, before.control_plane, now.control_plane)
+            labels |= {"__address__": group.targets[0]}
+            result.append(TargetGroup.render(GroupKey(now, group.key.place), labels))
+        return result[0] if len(result) == 1 else tuple(result)
 
     def _report(self) -> None:
         failures = self._failures

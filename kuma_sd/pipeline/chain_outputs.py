@@ -1,6 +1,6 @@
 """Connect a chain with the outputs that share it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Assignment, Key
@@ -55,19 +55,20 @@ class ChainOutputs:
         for mailbox in self.mailboxes.values():
             mailbox.put(SENDER, publication)
 
-    def inherit(self, chains: Sequence["ChainOutputs"], renames: Mapping[str, str]) -> None:
+    def inherit(self, chains: Sequence["ChainOutputs"], renames: Mapping[str, str], names: Collection[str]) -> None:
         """Take over the last good groups from a chain with one of the same outputs, or else from any chain.
 
         Args:
             chains: the chains of the old settings, with their outputs.
             renames: the new names of control planes by those that they were published under.
+            names: the names that control planes have, also those that were removed.
         """
         if not chains:
-            self.chain.fall_back_on(self._published, renames)
+            self.chain.fall_back_on(self._published, renames, names)
         before = [old for old in chains if not self.mailboxes.keys().isdisjoint(old.mailboxes)]
         for old in (before or chains)[:1]:
             if old.last:
                 self.chain.inherit(old.chain, renames)
             else:
                 self._published = old._published  # noqa: SLF001 (another object of this class)
-                self.chain.fall_back_on(self._published, renames)
+                self.chain.fall_back_on(self._published, renames, names)

@@ -129,7 +129,7 @@ class Pipeline:
         before = {name: chain.last for chain in self.chains for name in chain.mailboxes}
         renames = self.control_planes.configure(configuration.control_planes, configuration.start_wait, now)
         for chain in configuration.chains:
-            chain.inherit(self.chains, renames)
+            chain.inherit(self.chains, renames, self.control_planes.names)
         self.chains = configuration.chains
         self._start_wait = configuration.start_wait
         self._show(now)

@@ -68,7 +68,7 @@ def _publications(components: Components, snapshots: list[Snapshot]) -> dict[Pat
     publications = {}
     for path, chain in components.chains:
         outputs = [components.outputs[output.name][1] for output in components.outputs_through(path)]
-        chain.fall_back_on(partial(published_groups, outputs), {})
+        chain.fall_back_on(partial(published_groups, outputs), {}, components.sources)
         publications[path] = chain.publication(assignments, received)
     return publications
 

@@ -227,6 +227,16 @@ def test_limits_that_become_too_small_at_a_reload_take_no_target(stage: Stage, e
             again.wait_for_line("connected")
 
 
+def test_targets_that_cannot_be_converted_since_a_rename_stay_after_a_restart(stage: Stage, east: Kuma) -> None:
+    stage.settings(f"old={east.url}")
+    with stage.running_without_loss(*MANY) as daemon:
+        stage.reload(daemon, f"new={east.url}", max_labels="1")
+        daemon.stop()
+    with stage.never_without(*MANY), stage.running() as again:
+        again.wait_for_line('"published"')
+        again.wait_for_line("connected")
+
+
 def test_another_log_level_is_taken_at_a_reload(stage: Stage, east: Kuma) -> None:
     stage.settings(east.url)
     with stage.running() as daemon:
