@@ -1,37 +1,17 @@
-"""Publications: all target groups, and the difference between two of them."""
+"""Publications: all target groups of an output, in order."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
 
-import msgspec
-
+from kuma_sd.core.change import Change
 from kuma_sd.core.duplicate_groups import without_duplicates
-from kuma_sd.core.list_diff import difference, have_equal_keys
+from kuma_sd.core.list_diff import difference
 from kuma_sd.core.target_group import TargetGroup
 
 # In C, since there may be hundreds of thousands of groups.
 _LINE = attrgetter("json")
-
-
-class Change(msgspec.Struct, frozen=True):
-    """The difference between a publication and an earlier one; each part is sorted by key."""
-
-    added: Sequence[TargetGroup]
-    removed: Sequence[TargetGroup]
-    changed: Sequence[TargetGroup]
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.changed)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """The sizes of the parts, by name."""
-        return {"added": len(self.added), "removed": len(self.removed), "changed": len(self.changed)}
-
-    def __str__(self) -> str:
-        return f"{len(self.added)} added, {len(self.removed)} removed, {len(self.changed)} changed"
 
 
 @dataclass(frozen=True)
@@ -68,19 +48,7 @@ class Publication:
         Args:
             earlier: any earlier publication; None if nothing was published yet.
         """
-        vanished, new = self.gone_and_new(earlier)
-        if have_equal_keys(vanished, new):
-            pairs = zip(vanished, new, strict=True)
-            return Change((), (), tuple(group for before, group in pairs if before.json != group.json))
-        gone = {group.key: group for group in vanished}
-        added, changed = list[TargetGroup](), list[TargetGroup]()
-        for group in new:
-            before = gone.pop(group.key, None)
-            if before is None:
-                added.append(group)
-            elif before != group:
-                changed.append(group)
-        return Change(tuple(added), tuple(gone.values()), tuple(changed))
+        return Change.between(*self.gone_and_new(earlier))
 
     def gone_and_new(self, earlier: "Publication | None") -> tuple[list[TargetGroup], list[TargetGroup]]:
         """Return the groups that only an earlier publication has, and those that only this one has.

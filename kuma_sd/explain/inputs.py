@@ -10,7 +10,8 @@ from kuma_sd.core.publication import Publication
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.plugin.hook_implementations import TRANSFORM
 from kuma_sd.plugin.interfaces import Output, Transform
-from kuma_sd.runtime.builder import Components, Path
+from kuma_sd.runtime.builder import Components
+from kuma_sd.runtime.shared_chains import ChainKey
 
 if TYPE_CHECKING:
     from kuma_sd.runtime.daemon import Daemon
@@ -98,9 +99,7 @@ class ExplainInputs:
             OutputInput(name, worker.output, worker.status.published, worker.status.publishing.failing)
             for name, worker in workers.items()
         ]
-        return cls(
-            control_planes, [_chain_input(components, path, chain, outputs) for path, chain in components.chains]
-        )
+        return cls(control_planes, [_chain_input(components, key, chain, outputs) for key, chain in components.chains])
 
     @classmethod
     def of_snapshots(cls, components: Components, snapshots: Sequence[Snapshot]) -> "ExplainInputs":
@@ -108,18 +107,18 @@ class ExplainInputs:
         control_planes = [ControlPlaneInput(snapshot.assignments) for snapshot in snapshots]
         received = max((snapshot.received for snapshot in snapshots), default=0.0)
         chains = []
-        for path, chain in components.chains:
+        for key, chain in components.chains:
             publication = chain.publication(
                 itertools.chain.from_iterable(received.assignments for received in snapshots), received
             )
             outputs = [OutputInput(name, output, publication) for name, (_, output) in components.outputs.items()]
-            chains.append(_chain_input(components, path, chain, outputs))
+            chains.append(_chain_input(components, key, chain, outputs))
         return cls(control_planes, chains)
 
 
-def _chain_input(components: Components, path: Path, chain: Chain, outputs: Iterable[OutputInput]) -> ChainInput:
-    label_profile, transforms = path
+def _chain_input(components: Components, key: ChainKey, chain: Chain, outputs: Iterable[OutputInput]) -> ChainInput:
+    label_profile, transforms = key
     named = [NamedTransform(item.name, item.plugin_name, components.transforms[item.name][1]) for item in transforms]
     steps = (*named, *(NamedTransform(hook.name, TRANSFORM, hook) for hook in components.hooks))
-    here = {output.name for output in components.outputs_through(path)}
+    here = {output.name for output in components.outputs_of(key)}
     return ChainInput(label_profile, steps, chain, tuple(end for end in outputs if end.name in here))

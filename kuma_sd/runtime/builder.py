@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kuma_sd.core.errors import ConfigError, Mistakes
 from kuma_sd.pipeline.chain import Chain
-from kuma_sd.pipeline.label_limits import LabelLimits
 from kuma_sd.plugin.context import Context, Contributions
-from kuma_sd.plugin.hook_implementations import TRANSFORM, HookTransform
+from kuma_sd.plugin.hook_implementations import HookTransform
 from kuma_sd.plugin.interfaces import Output, Source, Transform
-from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.runtime.file_conflicts import check_files
 from kuma_sd.runtime.instances_kept_or_opened import Opener
+from kuma_sd.runtime.shared_chains import ChainKey, shared_chains
 from kuma_sd.settings.model import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
 from kuma_sd.web.paths import is_reserved
 
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
     from prometheus_client.registry import Collector
-
-Path = tuple[str, tuple[TransformSettings, ...]]
-"""The key of a chain: the label profile and the transforms. Outputs with an equal key share a chain."""
 
 
 class Components(NamedTuple):
@@ -39,7 +35,7 @@ class Components(NamedTuple):
     sources: Mapping[str, tuple[ControlPlaneSettings, Source]] = {}
     transforms: Mapping[str, tuple[TransformSettings, Transform]] = {}
     outputs: Mapping[str, tuple[OutputSettings, Output]] = {}
-    chains: tuple[tuple[Path, Chain], ...] = ()
+    chains: tuple[tuple[ChainKey, Chain], ...] = ()
     hooks: tuple[HookTransform, ...] = ()
     contexts: Mapping[tuple[str, str], Context] = {}
 
@@ -67,11 +63,11 @@ class Components(NamedTuple):
 
     def chain_of(self, output: OutputSettings) -> Chain:
         """Return an output's chain."""
-        return next(chain for path, chain in self.chains if path == path_of(output))
+        return next(chain for key, chain in self.chains if key == ChainKey.of(output))
 
-    def outputs_through(self, path: Path) -> list[OutputSettings]:
+    def outputs_of(self, key: ChainKey) -> list[OutputSettings]:
         """Return the outputs that share a chain."""
-        return [output for output, _ in self.outputs.values() if path_of(output) == path]
+        return [output for output, _ in self.outputs.values() if ChainKey.of(output) == key]
 
 
 def build(settings: Settings, running: Components | None = None) -> Components:
@@ -101,14 +97,8 @@ def build(settings: Settings, running: Components | None = None) -> Components:
     written = {name: output for name, (_, output) in components.outputs.items()}
     mistakes.attempt(check_files, written, settings)
     mistakes.check()
-    limits = LabelLimits(settings.core.max_labels, settings.core.max_label_value_length)
-    paths = dict.fromkeys(map(path_of, settings.outputs))
-    return components._replace(chains=tuple((path, _chain(path, limits, components, before)) for path in paths))
-
-
-def path_of(output: OutputSettings) -> Path:
-    """Return the key of an output's chain."""
-    return output.label_profile, output.transforms
+    transform_objects = {name: transform for name, (_, transform) in components.transforms.items()}
+    return components._replace(chains=shared_chains(settings, transform_objects, components.hooks, before.chains))
 
 
 def _check_paths(settings: Settings, components: Components) -> None:
@@ -124,21 +114,3 @@ def _check_paths(settings: Settings, components: Components) -> None:
                 mistakes.append(f"{place}{owner} and {kind} {name} both want to serve {path}; give one another path")
     if mistakes:
         raise ConfigError(*mistakes)
-
-
-def _chain(path: Path, limits: LabelLimits, components: Components, running: Components) -> Chain:
-    profile, named = path
-    transforms: list[Transform] = [
-        *(components.transforms[transform.name][1] for transform in named),
-        *components.hooks,
-    ]
-    for other, chain in running.chains:
-        if (other, chain.limits, chain.transforms) == (path, limits, transforms):
-            return chain
-    titles = [_titled(transform.name, transform.plugin_name) for transform in named]
-    titles += [_titled(hook.name, TRANSFORM) for hook in components.hooks]
-    return Chain(LabelProfile(profile), transforms, limits, titles)
-
-
-def _titled(name: str, plugin: str) -> str:
-    return name if name == plugin else f"{name} ({plugin})"

@@ -237,7 +237,7 @@ class Daemon:
         self.sources = {name: self._source_worker(*pair) for name, pair in components.sources.items()}
         self._ids = {worker: self._ids[worker] for worker in self.sources.values()}
         configs = [self._config(source, settings) for source, _ in components.sources.values()]
-        chains = [self._chain_outputs(chain, components.outputs_through(path)) for path, chain in components.chains]
+        chains = [self._chain_outputs(chain, components.outputs_of(key)) for key, chain in components.chains]
         return Configuration(configs, chains, settings.core.start_wait)
 
     def _published_before(self) -> dict[Key, TargetGroup]:

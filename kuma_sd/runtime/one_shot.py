@@ -16,10 +16,11 @@ from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.plugin.interfaces import Output
 from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.sd_files import selected
-from kuma_sd.runtime.builder import Components, Path, build, path_of
+from kuma_sd.runtime.builder import Components, build
 from kuma_sd.runtime.output_starts import start_outputs
 from kuma_sd.runtime.restore_from_published import groups_in, published_groups
 from kuma_sd.runtime.setting_warnings import warn
+from kuma_sd.runtime.shared_chains import ChainKey
 from kuma_sd.settings.model import Settings
 from kuma_sd.system.threads import Threads
 from kuma_sd.telemetry.publication_diff import compare
@@ -51,9 +52,9 @@ def publish_once(settings: Settings, timeout: float, *, allow_empty: bool, accep
         publications = _publications(components, _collect_targets(components, timeout, allow_empty=allow_empty))
         for output_settings, output in components.outputs.values():
             if not accept:
-                _check_drop(output_settings.name, output, publications[path_of(output_settings)], settings)
+                _check_drop(output_settings.name, output, publications[ChainKey.of(output_settings)], settings)
         for output_settings, output in components.outputs.values():
-            publication = publications[path_of(output_settings)]
+            publication = publications[ChainKey.of(output_settings)]
             output.publish(publication)
             _log.info("published", output=output_settings.name, targets=len(publication.groups))
     finally:
@@ -61,15 +62,15 @@ def publish_once(settings: Settings, timeout: float, *, allow_empty: bool, accep
             output.close()
 
 
-def _publications(components: Components, snapshots: list[Snapshot]) -> dict[Path, Publication]:
+def _publications(components: Components, snapshots: list[Snapshot]) -> dict[ChainKey, Publication]:
     """Return each chain's publication of the snapshots; quarantined targets stay as published before."""
     received = max(snapshot.received for snapshot in snapshots)
     assignments = list(itertools.chain.from_iterable(snapshot.assignments for snapshot in snapshots))
     publications = {}
-    for path, chain in components.chains:
-        outputs = [components.outputs[output.name][1] for output in components.outputs_through(path)]
+    for key, chain in components.chains:
+        outputs = [components.outputs[output.name][1] for output in components.outputs_of(key)]
         chain.fall_back_on(partial(published_groups, outputs), {}, components.sources)
-        publications[path] = chain.publication(assignments, received)
+        publications[key] = chain.publication(assignments, received)
     return publications
 
 

@@ -31,12 +31,12 @@ def advice(components: Components) -> Iterator[str]:
 
 def _missing_labels(components: Components) -> Iterator[str]:
     """Yield a sentence for each transform that reads labels missing in its output's label profile."""
-    for path, _ in components.chains:
-        label_profile, transforms = path
+    for key, _ in components.chains:
+        label_profile, transforms = key
         labels: Labels = PROFILES[label_profile](_ANY)
         if any(name.startswith(_META) for name in labels):
             continue
-        outputs = ", ".join(output.name for output in components.outputs_through(path))
+        outputs = ", ".join(output.name for output in components.outputs_of(key))
         for named, transform in (components.transforms[transform.name] for transform in transforms):
             missing = sorted(name for name in _reads(transform) if name.startswith(_META))
             if missing:

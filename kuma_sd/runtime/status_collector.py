@@ -17,9 +17,10 @@ from kuma_sd.runtime.stuck_threads import stuck_threads
 from kuma_sd.settings.model import OutputSettings
 from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
 from kuma_sd.telemetry.history import FINE, History
+from kuma_sd.telemetry.measurement_cost import Measured
 from kuma_sd.telemetry.output_status import OutputStatus
 from kuma_sd.telemetry.problems import problems_of
-from kuma_sd.telemetry.publication_counts import Measured, Parts, Size
+from kuma_sd.telemetry.publication_counts import Parts, Size
 from kuma_sd.telemetry.status import LeavingStatus, Reloads, Status
 
 _log = Logger(__name__)

@@ -1,24 +1,14 @@
-"""Count what a publication holds; on request only, never while it is being published."""
+"""Count what a publication holds: targets, bytes, and groups of each mesh and service."""
 
-import threading
-import time
-import weakref
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import attrgetter, is_not
-from typing import Generic, TypeVar
 
 import msgspec
 
 from kuma_sd.core.publication import Publication
 from kuma_sd.telemetry.target_counts import Count, TargetCounts
-
-SHARE = 0.05
-"""Maximum share of the time that counting may take under constant requests and new publications."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,36 +72,3 @@ class Parts:
             TargetCounts.of(Count(mesh, count) for mesh, count in meshes.items()),
             TargetCounts.of(Count(service, count, mesh) for (mesh, service), count in services.items()),
         )
-
-
-class Measured(Generic[T]):
-    """Caches a measurement of the last publication; any thread may use it.
-
-    If measuring is slow, the last result is reused for a while, so that constant requests take at most SHARE of the
-    time.
-
-    Args:
-        measure: measures a publication.
-        nothing: the result without a publication.
-    """
-
-    def __init__(self, measure: Callable[[Publication], T], nothing: T) -> None:
-        self._measure = measure
-        self._value = self._nothing = nothing
-        # Weak, since a publication is large, and the next request may come much later.
-        self._last: Callable[[], Publication | None] = lambda: None
-        self._good_until = float("-inf")
-        self._lock = threading.Lock()
-
-    def of(self, publication: Publication | None) -> T:
-        """Return the measurement of a publication, or that of an earlier one if it is recent."""
-        if publication is None:
-            return self._nothing
-        with self._lock:
-            began = time.monotonic()
-            if publication is not self._last() and began >= self._good_until:
-                self._value = self._measure(publication)
-                self._last = weakref.ref(publication)
-                ended = time.monotonic()
-                self._good_until = ended + (ended - began) / SHARE
-            return self._value

@@ -8,20 +8,11 @@ from typing import TYPE_CHECKING
 from kuma_sd._version import __version__
 from kuma_sd.system.log_format import escape
 from kuma_sd.web.application import Response
+from kuma_sd.web.page.response_headers import HEADERS
 from kuma_sd.web.page.template_filters import FILTERS, link, matchers, matchers_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "Cache-Control": "no-store",
-    # With no-referrer, the default of other responses, browsers omit the origin of the page's own forms.
-    "Referrer-Policy": "same-origin",
-}
 
 
 def render(template: str, code: int = 200, **values: object) -> Response:
