@@ -5,30 +5,24 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from kuma_sd.core.errors import NotReceivedError, TransformError, failure_reason, without_frames
+from kuma_sd.core.errors import NotReceivedError, failure_reason, without_frames
 from kuma_sd.core.incremental_cache import IncrementalCache
 from kuma_sd.core.list_diff import flattened
-from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment, Key, Labels
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.pipeline.former_names import present_keys
 from kuma_sd.pipeline.json_line_templates import LineTemplates
 from kuma_sd.pipeline.label_limits import LabelLimits
-from kuma_sd.pipeline.transform_call import UnexpectedTransformError, apply
+from kuma_sd.pipeline.quarantine_log import log_quarantined
+from kuma_sd.pipeline.transform_call import apply
 from kuma_sd.plugin.interfaces import Transform
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.prometheus.scrapable import check_scrapable
 from kuma_sd.telemetry.chain_status import MOST_QUARANTINED_SHOWN, ChainStatus, Quarantined
 
-_log = Logger(__name__)
-
-
 Groups = TargetGroup | tuple[TargetGroup, ...]
 """The result for one assignment: nearly always one group."""
-
-MOST_NAMED = 3
-"""Maximum number of quarantined targets that are named in a log line."""
 
 
 class Chain:
@@ -169,10 +163,7 @@ class Chain:
 
     def _report(self) -> None:
         failures = self._failures
-        fresh = {key: failures[key] for key in failures.keys() - self._reported}
-        # One line for each kind of error, since all targets may fail at once.
-        for kind in {_kind(error): None for error in fresh.values()}:
-            _report_kind({key: error for key, error in fresh.items() if _kind(error) is kind})
+        log_quarantined({key: failures[key] for key in failures.keys() - self._reported})
         self._reported = frozenset(failures)
         for error in self._memo.failures.values():
             if error.__traceback__:
@@ -184,26 +175,3 @@ class Chain:
         self.status = ChainStatus(
             len(failures), quarantine, self.without_address, self.profile.repaired, self.profile.collided
         )
-
-
-def _report_kind(failures: Mapping[Key, Exception]) -> None:
-    named = sorted(failures)[:MOST_NAMED]
-    first = failures[named[0]]
-    _log.error(
-        "targets are quarantined: they keep their last good labels, or are left out if they have none",
-        error=_bug(first),
-        targets=len(failures),
-        names=" ".join(f"{key.mesh}/{key.name}" for key in named),
-        reason=failure_reason(first),
-    )
-
-
-def _bug(failure: Exception) -> BaseException | None:
-    """Return the unexpected exception behind a failure; None if the failure was expected."""
-    if isinstance(failure, UnexpectedTransformError):
-        return failure.__cause__
-    return None if isinstance(failure, TransformError) else failure
-
-
-def _kind(failure: Exception) -> type:
-    return type(_bug(failure) or failure)

@@ -149,19 +149,6 @@ class Daemon:
         attempts = [worker.status.publishing for worker in self.outputs.values() if worker.starting is None]
         return not known or all(publishing.publications or publishing.failures for publishing in attempts)
 
-    @property
-    def summary(self) -> str:
-        """The status in one line."""
-        views = self.pipeline.status.control_planes.values()
-        connected = [worker.source.status.connected for worker in self.sources.values()]
-        failing = [name for name, worker in self.outputs.items() if worker.status.publishing.failing]
-        held = sum(view.guard.held.targets for view in views)
-        parts = [counted(sum(len(view.assignments) for view in views), "target")]
-        parts += [f"{sum(connected)} of {len(connected)} control planes connected"]
-        parts += [f"{held} held by the guard"] if held else []
-        parts += [f"failing: {', '.join(failing)}"] if failing else []
-        return "; ".join(parts)
-
     def accept(self, name: str | None) -> list[str]:
         """Release the targets that guards hold, and those that outputs keep until an operator accepts.
 

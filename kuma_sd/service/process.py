@@ -16,6 +16,7 @@ from kuma_sd.pipeline.pipeline import BEAT_SECONDS
 from kuma_sd.runtime.daemon import Daemon
 from kuma_sd.runtime.status_collector import StatusCollector
 from kuma_sd.service.reloader import Reloader, ReloadSteps
+from kuma_sd.service.status_line import status_line
 from kuma_sd.settings.default_control_socket import default_control_socket
 from kuma_sd.settings.model import ControlPlaneSettings, OutputSettings, Settings, TransformSettings
 from kuma_sd.system.descriptors import raise_descriptor_limit
@@ -149,11 +150,11 @@ class Service:
         self._collector.main_thread_moves()
         if not self._ready and daemon.settled:
             self._ready = True
-            notifier.ready(daemon.summary)
+            notifier.ready(status_line(daemon))
             # Load it now, before an upgrade replaces the files on disk.
             self._loaded_application()
         elif self._ready:
-            notifier.status(daemon.summary)
+            notifier.status(status_line(daemon))
             give_back()
             if time.monotonic() - daemon.pipeline.status.beat <= 2 * BEAT_SECONDS:
                 notifier.alive()
@@ -181,7 +182,7 @@ class Service:
     def _reload_ended(self, failing: str) -> None:
         self._collector.reloaded(failing)
         self._daemon.events.reloaded(failing)
-        self._notifier.ready(self._daemon.summary)
+        self._notifier.ready(status_line(self._daemon))
 
 
 def _control_socket_of(settings: Settings) -> Path:
