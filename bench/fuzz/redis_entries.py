@@ -11,10 +11,10 @@ from kuma_sd import KumaSDError, SourceError
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.testing import group
+from kuma_sd_redis.bucket_sync import SyncedBuckets
 from kuma_sd_redis.codec import GROUP
 from kuma_sd_redis.connection import Command
 from kuma_sd_redis.layout import FORMAT, Entry, Head, Keys, Position, digest_of, encode, field_of
-from kuma_sd_redis.replica import Replica
 
 KEYS, CHAIN = Keys("fuzz"), Chain(LabelProfile("both"))
 
@@ -52,21 +52,21 @@ def take(data: bytes) -> None:
     """Let an edge read a head, a content and a log, then a second head and log, then a notification."""
     head, fields, lines, log, second, news = (data.split(BETWEEN) + [b""] * 6)[:6]
     split = [part.split(b"\n") if part else [] for part in (fields, lines, log, news)]
-    replica = Replica("", KEYS, [BUCKET])
+    buckets = SyncedBuckets("", KEYS, [BUCKET])
     for text in (head, second):
         with contextlib.suppress(KumaSDError):
-            replica.catch_up(Redis(text, *split[:3]), [BUCKET], lambda: None)
-            _check(replica)
+            buckets.catch_up(Redis(text, *split[:3]), [BUCKET], lambda: None)
+            _check(buckets)
     with contextlib.suppress(KumaSDError):
-        replica.apply({BUCKET: split[3]})
-        _check(replica)
+        buckets.apply({BUCKET: split[3]})
+        _check(buckets)
     KEYS.bucket(news)
 
 
-def _check(replica: Replica) -> None:
+def _check(buckets: SyncedBuckets) -> None:
     """Raise unless the content is that of its digest, and can be published."""
-    assignments = replica.assignments()
-    position = replica.positions.get(BUCKET)
+    assignments = buckets.assignments()
+    position = buckets.positions.get(BUCKET)
     assert digest_of({one.key.name: one.data for one in assignments}) == (position.digest if position else 0)
     for assignment in assignments:
         with contextlib.suppress(SourceError):

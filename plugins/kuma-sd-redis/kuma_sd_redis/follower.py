@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from kuma_sd import Context
+from kuma_sd_redis.bucket_sync import SyncedBuckets, jitter
 from kuma_sd_redis.connection import Connection, RelayError
 from kuma_sd_redis.inbox import Inbox
 from kuma_sd_redis.lease import shown_identity
 from kuma_sd_redis.listener import Listener
-from kuma_sd_redis.replica import Replica, jitter
 
 SETTLE = 0.02
 """Wait for further messages after the first, in seconds: one publication changes many buckets."""
@@ -47,20 +47,20 @@ class Follower:
     Args:
         context: the interface to the daemon.
         connection: the connection to Redis; used only by this object.
-        replica: the edge's data from earlier connections.
+        buckets: the edge's data from earlier connections.
         pace: limits the load on Redis.
         deliver: called for each change, and once at the beginning.
     """
 
     def __init__(
-        self, context: Context, connection: Connection, replica: Replica, pace: Pace, deliver: Callable[[], None]
+        self, context: Context, connection: Connection, buckets: SyncedBuckets, pace: Pace, deliver: Callable[[], None]
     ) -> None:
         self.holder = ""
         self._title = context.title
         self._log = context.log
         self._connection = connection
-        self._keys = replica.keys
-        self._replica = replica
+        self._keys = buckets.keys
+        self._buckets = buckets
         self._pace = pace
         self._deliver = deliver
         self._inbox = Inbox()
@@ -99,7 +99,7 @@ class Follower:
         """
         try:
             self._subscribe()
-            self._look(self._replica.numbers, spread=lambda: None)
+            self._look(self._buckets.numbers, spread=lambda: None)
             self._hand_on()
             while not self._closing.is_set():
                 self._turn()
@@ -127,34 +127,34 @@ class Follower:
             return
         if news.error:
             raise RelayError(f"the subscription ended: {news.error}")
-        doubtful: set[int] = self._doubtful | news.doubtful | self._replica.apply(news.entries)
+        doubtful: set[int] = self._doubtful | news.doubtful | self._buckets.apply(news.entries)
         if news.moved:
             self._subscribe_again()
-            doubtful.update(self._replica.numbers)
+            doubtful.update(self._buckets.numbers)
         elif time.monotonic() >= self._looked_at_all + self._pace.look_interval:
-            doubtful.update(self._replica.numbers)
+            doubtful.update(self._buckets.numbers)
         if doubtful:
             self._look(doubtful, spread=self._spread)
-        if self._replica.changed:
+        if self._buckets.changed:
             self._hand_on()
 
     def _look(self, numbers: Collection[int], spread: Callable[[], None]) -> None:
-        self._doubtful = self._replica.catch_up(self._connection, numbers, spread)
+        self._doubtful = self._buckets.catch_up(self._connection, numbers, spread)
         self._looked = time.monotonic()
         # A bucket that stays doubtful must not keep us from looking at the others.
-        if len(set(numbers)) == len(self._replica.numbers):
+        if len(set(numbers)) == len(self._buckets.numbers):
             self._looked_at_all = self._looked
         (holder,) = self._connection.run([("GET", self._keys.lease)])
         self.holder = shown_identity(holder)
 
     def _hand_on(self) -> None:
-        missing = len(self._replica.numbers) - len(self._replica.positions)
+        missing = len(self._buckets.numbers) - len(self._buckets.positions)
         if missing and not self._waiting:
             self._waiting = True
             self._log.info(
                 "waiting for buckets that were never published: is a publisher with this prefix running?",
                 missing=missing,
-                buckets=len(self._replica.numbers),
+                buckets=len(self._buckets.numbers),
                 prefix=self._keys.prefix,
             )
         if not missing:
@@ -165,7 +165,7 @@ class Follower:
         self._closing.wait(jitter(self._pace.jitter))
 
     def _subscribe(self) -> None:
-        for subscription, awaited in self._connection.subscribe(self._keys, self._replica.numbers):
+        for subscription, awaited in self._connection.subscribe(self._keys, self._buckets.numbers):
             listener = Listener(subscription, awaited, self._keys, self._inbox, self._pace.timeout)
             self._listeners.append(listener)
             threading.Thread(target=listener.run, name=f"relay {self._title}", daemon=True).start()

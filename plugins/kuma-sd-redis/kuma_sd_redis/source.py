@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from kuma_sd import Context, KumaSDError, Mailbox, Snapshot, SourceError, SourceStatus
 from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import address_of
+from kuma_sd_redis.bucket_sync import SyncedBuckets
 from kuma_sd_redis.connection import Connection
 from kuma_sd_redis.follower import Follower, Pace
 from kuma_sd_redis.layout import BUCKETS, Keys
 from kuma_sd_redis.meters import Reading, meters
 from kuma_sd_redis.options import RedisSourceOptions
-from kuma_sd_redis.replica import Replica
 
 SENDER = "follower"
 
@@ -38,7 +38,7 @@ class RedisSource:
         self._access = Access.of(options)
         self._pace = Pace(options.relay_look_interval, options.relay_jitter, options.relay_timeout)
         # Kept across connections, so that a reconnect reads only what changed.
-        self._replica = Replica(context.name, self._keys, self._address.buckets)
+        self._buckets = SyncedBuckets(context.name, self._keys, self._address.buckets)
         self._follower: Follower | None = None
         self._snapshots: Mailbox[Snapshot] | None = None
         self._lock = threading.Lock()
@@ -57,7 +57,7 @@ class RedisSource:
         """The current state; connected while Redis responds and the subscription holds."""
         follower = self._follower
         last_response = (follower and follower.last_response) or self._last_response
-        which = f"{len(self._replica.numbers)} of {BUCKETS} buckets of {self._keys.prefix}"
+        which = f"{len(self._buckets.numbers)} of {BUCKETS} buckets of {self._keys.prefix}"
         return SourceStatus(
             connected=bool(follower and follower.last_response),
             last_response=last_response,
@@ -72,12 +72,12 @@ class RedisSource:
         connected = time.monotonic()
 
         def deliver() -> None:
-            assignments, now = self._replica.assignments(), time.time()
-            self._lag = now - self._replica.newest if self._replica.newest else None
+            assignments, now = self._buckets.assignments(), time.time()
+            self._lag = now - self._buckets.newest if self._buckets.newest else None
             snapshots.put(SENDER, Snapshot(self._context.name, assignments, now, connected))
 
         name = f"follow {self._context.title}"
-        follower = Follower(self._context, connection, self._replica, self._pace, deliver)
+        follower = Follower(self._context, connection, self._buckets, self._pace, deliver)
         self._begin(follower, snapshots)
         threading.Thread(target=_follow, args=(follower, snapshots), name=name, daemon=True).start()
         try:
@@ -118,15 +118,15 @@ class RedisSource:
         follower, (sent, received) = self._follower, self._counted
         if follower:
             sent, received = sent + follower.sent, received + follower.received
-        return Reading(list(self._replica.positions.values()), self._lag, sent, received, self._replica.reloads)
+        return Reading(list(self._buckets.positions.values()), self._lag, sent, received, self._buckets.reloads)
 
     def _facts(self) -> Mapping[str, str]:
         reading, follower = self._read(), self._follower
-        wanted = len(self._replica.numbers)
+        wanted = len(self._buckets.numbers)
         lag = "none came yet" if self._lag is None else f"{self._lag:.1f} s behind the control plane"
         return {
             "relay": str(self._address),
-            "buckets": f"{len(self._replica.positions)} read of {wanted}, {len(self._replica.unpublished)} not there",
+            "buckets": f"{len(self._buckets.positions)} read of {wanted}, {len(self._buckets.unpublished)} not there",
             "leader": (follower and follower.holder) or "none",
             "newest change": lag,
             "epoch": str(reading.epoch),

@@ -12,10 +12,10 @@ from waiting import PATIENCE
 from kuma_sd import Context, Snapshot, parse_url
 from kuma_sd.testing import group
 from kuma_sd_redis import OUTPUT, SOURCE
+from kuma_sd_redis.bucket_sync import SyncedBuckets
 from kuma_sd_redis.layout import Keys, bucket_of, field_of
 from kuma_sd_redis.options import RedisOutputOptions, RedisSourceOptions
 from kuma_sd_redis.output import RedisOutput
-from kuma_sd_redis.replica import Replica
 from kuma_sd_redis.source import RedisSource
 
 KEYS = Keys("kuma-sd")
@@ -53,9 +53,9 @@ class Edge:
         self._closing = threading.Event()
 
     @property
-    def replica(self) -> Replica:
+    def buckets(self) -> SyncedBuckets:
         """What it has of the relay."""
-        return self.source._replica
+        return self.source._buckets
 
     @property
     def facts(self) -> dict[str, str]:

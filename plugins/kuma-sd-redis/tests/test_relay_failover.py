@@ -108,13 +108,13 @@ def test_a_failover_that_loses_writes_begins_new_epochs(tmp_path: Path) -> None:
         primary.cli("CLIENT", "KILL", "TYPE", "replica")
         output.publish(publication("a", "lost"))
         reader.wait_for("a", "lost")
-        epoch = reader.replica.positions[bucket_for("lost")].epoch
+        epoch = reader.buckets.positions[bucket_for("lost")].epoch
         primary.kill()
         eventually(lambda: any(map(is_primary, replicas)), "a replica was promoted")
         reader.wait(lambda one: one.errors)
 
         def is_right() -> bool:
-            position = reader.replica.positions[bucket_for("lost")]
+            position = reader.buckets.positions[bucket_for("lost")]
             return reader.names == {"a", "lost"} and position.epoch != epoch
 
         eventually(is_right, "the edge has what the publisher has, in another epoch")

@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
+from kuma_sd_redis.bucket_sync import SyncedBuckets
 from kuma_sd_redis.connection import Command, Connection
 from kuma_sd_redis.layout import FormatError, Keys, Position, digest_of
-from kuma_sd_redis.replica import Replica
 
 LINE = b'{"targets":["192.0.2.1:80"],"labels":{}}'
 
@@ -28,8 +28,8 @@ class Answers:
 
 
 def doubtful(answers: Answers) -> set[int]:
-    replica = Replica("", Keys("kuma-sd"), [7])
-    return replica.catch_up(cast("Connection", answers), [7], lambda: None)
+    buckets = SyncedBuckets("", Keys("kuma-sd"), [7])
+    return buckets.catch_up(cast("Connection", answers), [7], lambda: None)
 
 
 def test_what_was_published_is_read() -> None:

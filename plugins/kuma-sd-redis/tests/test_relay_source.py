@@ -95,7 +95,7 @@ def test_a_lost_notification_loses_no_change(server: RedisServer) -> None:
         with _deaf():
             output.publish(publication("a", "b", "c"))
         reader.wait_for("a", "b", "c")
-        assert reader.replica.reloads == BUCKETS, "the log had what was missing"
+        assert reader.buckets.reloads == BUCKETS, "the log had what was missing"
 
 
 @contextlib.contextmanager
@@ -115,7 +115,7 @@ def test_an_edge_that_was_away_catches_up_from_the_log(server: RedisServer) -> N
         output.publish(fleet(100, "web"))
         reader.wait(lambda one: len(one.names) == 101)
         assert any("subscription ended" in error or "Redis at" in error for error in reader.errors)
-        assert reader.replica.reloads == BUCKETS
+        assert reader.buckets.reloads == BUCKETS
         assert reader.snapshots[-1].connected > reader.snapshots[0].connected
 
 
@@ -128,7 +128,7 @@ def test_an_edge_that_was_away_longer_than_the_log_reads_the_bucket_again(server
             server.cli("XTRIM", KEYS.log(bucket_for("a")), "MAXLEN", 0)
         output.publish(publication(group("a", service="third")))
         reader.wait(lambda one: one.snapshots[-1].assignments[0].read().labels["service"] == "third")
-        assert reader.replica.reloads == BUCKETS + 1
+        assert reader.buckets.reloads == BUCKETS + 1
 
 
 def test_an_edge_that_meets_another_epoch_reads_the_bucket_again(server: RedisServer) -> None:
@@ -146,21 +146,21 @@ def test_an_edge_whose_digest_differs_reads_the_bucket_again(server: RedisServer
         output.publish(publication("a"))
         reader.wait_for("a")
         bucket = bucket_for("a")
-        replica = reader.replica
-        replica.positions[bucket] = replica.positions[bucket]._replace(digest=1)
+        buckets = reader.buckets
+        buckets.positions[bucket] = buckets.positions[bucket]._replace(digest=1)
         output.publish(publication(group("a", service="other")))
         reader.wait(lambda one: one.snapshots[-1].assignments[0].read().labels["service"] == "other")
-        assert replica.reloads == BUCKETS + 1
+        assert buckets.reloads == BUCKETS + 1
 
 
 def test_an_edge_that_is_ahead_goes_back_with_redis(server: RedisServer) -> None:
     with publishing(server.url) as output, edge(server.url, relay_look_interval=0.3) as reader:
         output.publish(publication("a"))
         reader.wait_for("a")
-        position = reader.replica.positions[bucket_for("a")]
-        replica = reader.replica
-        replica.positions[bucket_for("a")] = Position(position.epoch, position.revision + 5, 7)
-        eventually(lambda: replica.positions[bucket_for("a")] == position, "the edge is where Redis is")
+        position = reader.buckets.positions[bucket_for("a")]
+        buckets = reader.buckets
+        buckets.positions[bucket_for("a")] = Position(position.epoch, position.revision + 5, 7)
+        eventually(lambda: buckets.positions[bucket_for("a")] == position, "the edge is where Redis is")
 
 
 def test_an_entry_too_large_for_a_notification_is_read_from_the_log(server: RedisServer) -> None:
@@ -170,7 +170,7 @@ def test_an_entry_too_large_for_a_notification_is_read_from_the_log(server: Redi
         reader.wait_for("a")
         output.publish(publication(group("a", labels=large)))
         reader.wait(lambda one: len(one.snapshots[-1].assignments[0].read().labels) > 100)
-        assert reader.replica.reloads == BUCKETS
+        assert reader.buckets.reloads == BUCKETS
 
 
 def test_buckets_that_redis_lost_stay_until_somebody_publishes_again(server: RedisServer) -> None:
