@@ -7,7 +7,7 @@ from typing import Any
 
 from kuma_sd import Target
 from kuma_sd_bundled.kuma_api.dataplanes import DataplaneReader
-from kuma_sd_bundled.kuma_api.errors import NotFoundError
+from kuma_sd_bundled.kuma_api.errors import DeletedError
 from kuma_sd_bundled.kuma_api.inventory import Inventory
 from kuma_sd_bundled.kuma_api.options import SERVICE_LABELS
 from kuma_sd_bundled.kuma_api.poll import Findings, Poller
@@ -33,7 +33,7 @@ class RecordedApi:
         spellings = (path, path.partition("?")[0], of_one_mesh, of_one_mesh.partition("?")[0])
         answer = next((self.answers[each] for each in spellings if each in self.answers), None)
         if answer is None or answer["status"] == 404:
-            raise NotFoundError(f"nothing was recorded for {path}")
+            raise DeletedError(f"nothing was recorded for {path}")
         assert answer["status"] == 200
         return json.dumps(answer["body"]).encode()
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from kuma_sd import UNREADABLE
 from kuma_sd_bundled.kuma_api.documents import ResourceKey
-from kuma_sd_bundled.kuma_api.errors import NotFoundError
+from kuma_sd_bundled.kuma_api.errors import DeletedError, NotFoundError
 from kuma_sd_bundled.kuma_api.lists import Get
 from kuma_sd_bundled.kuma_api.policies import quoted
 
@@ -52,8 +52,11 @@ class Absences:
             self._asked[key] = self._count
             try:
                 answers.present[key] = bytes(get(f"/meshes/{quoted(key.mesh)}/dataplanes/{quoted(key.name)}"))
-            except NotFoundError:
+            except DeletedError:
                 answers.gone.add(key)
+            except NotFoundError:
+                # A gateway may let through nothing but the lists; that proves nothing.
+                continue
         return answers
 
 

@@ -2,8 +2,10 @@
 
 import time
 
-from kuma_sd import HttpClient, SourceError, refused
-from kuma_sd_bundled.kuma_api.errors import NotFoundError
+import msgspec
+
+from kuma_sd import UNREADABLE, HttpClient, SourceError, refused
+from kuma_sd_bundled.kuma_api.errors import DeletedError, NotFoundError
 
 ANSWER_TIMEOUT_SECONDS = 30.0
 """Initial timeout for a page, in seconds."""
@@ -13,6 +15,17 @@ LONGEST_TIMEOUT_SECONDS = 300.0
 
 _OK = 200
 _NOT_FOUND = 404
+
+
+class _ErrorDocument(msgspec.Struct):
+    """What Kuma says about a missing resource: a type of its own, or, before Kuma 2.3, a title and details alone."""
+
+    type: str = ""
+    title: str = ""
+    details: str = ""
+
+
+_ERROR = msgspec.json.Decoder(_ErrorDocument)
 
 
 class CountedRequests:
@@ -36,7 +49,7 @@ class CountedRequests:
         """Request a path and return the body of the response.
 
         Raises:
-            NotFoundError: the server has no such document.
+            NotFoundError: the server has no such document; DeletedError if it is Kuma that says so.
             SourceError: there is no response, or the server refused the request.
         """
         began = time.monotonic()
@@ -49,7 +62,8 @@ class CountedRequests:
         self.answered_seconds += time.monotonic() - began
         self.received += len(response.body)
         if response.status == _NOT_FOUND:
-            raise NotFoundError(f"the API has no {path.partition('?')[0]} (HTTP status 404)")
+            kind = DeletedError if _is_error_of_kuma(response.body) else NotFoundError
+            raise kind(f"the API has no {path.partition('?')[0]} (HTTP status 404)")
         if response.status != _OK:
             raise _explained(refused(response), path)
         return response.body
@@ -57,3 +71,11 @@ class CountedRequests:
 
 def _explained(error: SourceError, path: str) -> SourceError:
     return SourceError(f"{path.partition('?')[0]}: {error}", error.retry_after)
+
+
+def _is_error_of_kuma(body: bytearray) -> bool:
+    try:
+        error = _ERROR.decode(body)
+    except UNREADABLE:
+        return False
+    return error.type == "/std-errors" or bool(not error.type and error.title and error.details)

@@ -14,7 +14,7 @@ from kuma_sd import SourceError
 from kuma_sd.simulator import Dataplane, World, kuma
 from kuma_sd.simulator.api.answers import ApiAnswers
 from kuma_sd.simulator.http_server import ServerRequest
-from kuma_sd_bundled.kuma_api.errors import NotFoundError
+from kuma_sd_bundled.kuma_api.errors import DeletedError
 
 STAYS = [f"stays-{number:02}" for number in range(40)]
 POLLS = 60
@@ -47,7 +47,7 @@ class FaultyApi:
         parts = urlsplit(path)
         response = self.answers(ServerRequest("GET", parts.path, parts.query, email.message.Message(), b""))
         if response is None or response.status == 404:
-            raise NotFoundError(path)
+            raise DeletedError(path)
         body = b"".join(response.body)
         return self.broken(body) if self.chance.random() < self.faults else body
 

@@ -81,6 +81,20 @@ def test_what_is_missing_and_cannot_be_asked_for_is_gone() -> None:
     assert polled(polling, api) == expected
 
 
+def test_what_a_gateway_does_not_find_is_not_gone() -> None:
+    class BehindAGateway(Api):
+        def __call__(self, path: str) -> bytes:
+            if path in self.answers or "/dataplanes/" not in path:
+                return super().__call__(path)
+            raise NotFoundError(path)
+
+    polling, expected = after(Api())
+    api = BehindAGateway()
+    api.drop(DATAPLANES, "edge-0")
+    api.delete("edge-0")
+    assert polled(polling, api) == expected
+
+
 def test_what_is_missing_in_a_list_that_fits_is_gone_and_nobody_asks() -> None:
     polling, expected = after(Api(), [("default", "edge-0")])
     api = Api()

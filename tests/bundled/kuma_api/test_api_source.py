@@ -60,7 +60,7 @@ class Api:
         try:
             return 200, {}, self.recorded(request.path)
         except NotFoundError:
-            return 404, {}, b"404: Page Not Found"
+            return 404, {}, b'{"title": "Could not retrieve a resource", "details": "Not found"}'
 
     def list(self, path: str) -> dict[str, Any]:
         body: dict[str, Any] = self.recorded.answers[path]["body"]
@@ -140,6 +140,34 @@ def test_a_wrong_answer_is_one_clear_line(api: Api, answer: Answer, said: str) -
         assert failure(source_of(api.url))
     else:
         assert said in failure(source_of(api.url))
+
+
+@pytest.mark.parametrize(
+    ("body", "deleted"),
+    [
+        (
+            b'{"type": "/std-errors", "status": 404, "title": "Could not retrieve a resource", "detail": "Not found"}',
+            True,
+        ),
+        (b'{"title": "Could not retrieve a resource", "details": "Not found"}', True),
+        (b"404: Page Not Found", False),
+        (b"<html><h1>404 Not Found</h1><hr>nginx</html>", False),
+        (b'{"message": "no Route matched with those values"}', False),
+        (b'{"type": "about:blank", "title": "Not Found", "status": 404, "details": "no route"}', False),
+        (b"[]", False),
+        (b"", False),
+    ],
+)
+def test_only_kuma_itself_says_that_a_dataplane_is_deleted(api: Api, body: bytes, *, deleted: bool) -> None:
+    body_of = {item["name"]: item for item in api.list(DATAPLANES)["items"]}
+    source = source_of(api.url)
+    names = {each.key.name for each in next(iter(source)).assignments}
+    # The total still counts it, so that the list proves nothing and it is asked for.
+    api.list(DATAPLANES)["items"].remove(body_of["edge-0"])
+    api.told["/meshes/default/dataplanes/edge-0"] = (404, {}, body)
+    after = next(iter(source))
+    assert {each.key.name for each in after.assignments} == (names - {"edge-0"} if deleted else names)
+    source.close()
 
 
 def test_after_a_failure_targets_are_the_same_objects(api: Api) -> None:
