@@ -6,7 +6,6 @@ if TYPE_CHECKING:
     # The same names once more, for type checkers, which do not run the table; a test compares the two.
     from kuma_sd._version import __version__
     from kuma_sd.core.bounded_cache import remember_short
-    from kuma_sd.core.change import Change
     from kuma_sd.core.decoding_errors import UNREADABLE
     from kuma_sd.core.errors import ConfigError, KumaSDError, OutputError, PluginError, SourceError, TransformError
     from kuma_sd.core.incremental_cache import IncrementalCache
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     )
     from kuma_sd.core.options import REQUIRED, NoOptions, OptionType, option
     from kuma_sd.core.publication import Publication
+    from kuma_sd.core.publication_change import Change
     from kuma_sd.core.regular_file import open_regular, read_regular
     from kuma_sd.core.response_descriptions import body_shown, certificate_shown, problem_shown
     from kuma_sd.core.secret import Secret
@@ -124,7 +124,7 @@ NAMES_OF_MODULES = {
         "list_of",
     ),
     "kuma_sd.core.options": ("NoOptions", "OptionType", "REQUIRED", "option"),
-    "kuma_sd.core.change": ("Change",),
+    "kuma_sd.core.publication_change": ("Change",),
     "kuma_sd.core.publication": ("Publication",),
     "kuma_sd.core.regular_file": ("open_regular", "read_regular"),
     "kuma_sd.core.response_descriptions": ("body_shown", "certificate_shown", "problem_shown"),

@@ -11,7 +11,7 @@ from kuma_sd import KumaSDError, SourceError
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.testing import group
-from kuma_sd_redis.bucket_sync import SyncedBuckets
+from kuma_sd_redis.bucket_reader import BucketReader
 from kuma_sd_redis.codec import GROUP
 from kuma_sd_redis.connection import Command
 from kuma_sd_redis.layout import FORMAT, Entry, Head, Keys, Position, digest_of, encode, field_of
@@ -52,7 +52,7 @@ def take(data: bytes) -> None:
     """Let an edge read a head, a content and a log, then a second head and log, then a notification."""
     head, fields, lines, log, second, news = (data.split(BETWEEN) + [b""] * 6)[:6]
     split = [part.split(b"\n") if part else [] for part in (fields, lines, log, news)]
-    buckets = SyncedBuckets("", KEYS, [BUCKET])
+    buckets = BucketReader("", KEYS, [BUCKET])
     for text in (head, second):
         with contextlib.suppress(KumaSDError):
             buckets.catch_up(Redis(text, *split[:3]), [BUCKET], lambda: None)
@@ -63,7 +63,7 @@ def take(data: bytes) -> None:
     KEYS.bucket(news)
 
 
-def _check(buckets: SyncedBuckets) -> None:
+def _check(buckets: BucketReader) -> None:
     """Raise unless the content is that of its digest, and can be published."""
     assignments = buckets.assignments()
     position = buckets.positions.get(BUCKET)

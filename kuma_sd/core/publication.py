@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
 
-from kuma_sd.core.change import Change
 from kuma_sd.core.duplicate_groups import without_duplicates
 from kuma_sd.core.list_diff import difference
+from kuma_sd.core.publication_change import Change
 from kuma_sd.core.target_group import TargetGroup
 
 # In C, since there may be hundreds of thousands of groups.

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from kuma_sd.core.list_diff import difference, have_equal_keys
 from kuma_sd.core.model import Assignment, Key, Snapshot
 from kuma_sd.telemetry.control_plane_status import HeldTargets
-from kuma_sd.telemetry.target_counts import Count, TargetCounts
+from kuma_sd.telemetry.top_counts import Count, TargetCounts
 
 _KEY = attrgetter("key")
 _MESH = attrgetter("key.mesh")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from kuma_sd.plugin.hookspecs import hookspec
 
 if TYPE_CHECKING:
-    from kuma_sd.core.change import Change
     from kuma_sd.core.publication import Publication
+    from kuma_sd.core.publication_change import Change
 
 
 @hookspec

@@ -7,8 +7,8 @@ from types import ModuleType
 
 from kuma_sd.core.option_types import PATH, FileContent
 from kuma_sd.core.options import OptionType
+from kuma_sd.system.trust_rules import UntrustedError
 from kuma_sd.system.trusted_files import open_code
-from kuma_sd.system.trusted_paths import UntrustedError
 
 LARGEST = 2**20
 """Maximum size of a plugin file, in bytes."""

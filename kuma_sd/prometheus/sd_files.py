@@ -16,8 +16,8 @@ from kuma_sd.core.target_group import TargetGroup
 from kuma_sd.core.yaml_nesting import refuse_deep_nesting
 from kuma_sd.plugin.interfaces import Output
 from kuma_sd.plugin.optional_interfaces import WritesFiles
-from kuma_sd.system.trusted_paths import UntrustedError
-from kuma_sd.telemetry.publication_diff import NO_KEY
+from kuma_sd.system.trust_rules import UntrustedError
+from kuma_sd.telemetry.diff_without_keys import NO_KEY
 
 LARGEST_FILE = 2**30
 """Maximum size of a file that is read, in bytes."""

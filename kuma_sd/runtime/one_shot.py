@@ -23,7 +23,7 @@ from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.runtime.shared_chains import ChainKey
 from kuma_sd.settings.model import Settings
 from kuma_sd.system.threads import Threads
-from kuma_sd.telemetry.publication_diff import compare
+from kuma_sd.telemetry.diff_without_keys import compare
 
 _log = Logger(__name__)
 

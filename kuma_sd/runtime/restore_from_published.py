@@ -27,8 +27,8 @@ from kuma_sd.plugin.interfaces import Output
 from kuma_sd.plugin.optional_interfaces import WritesFiles
 from kuma_sd.prometheus.sd_files import read_target_file
 from kuma_sd.state.restorer import Restored
+from kuma_sd.system.trust_rules import UntrustedError
 from kuma_sd.system.trusted_files import open_trusted
-from kuma_sd.system.trusted_paths import UntrustedError
 
 _log = Logger(__name__)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kuma_sd.core.secret import MASK
 from kuma_sd.settings.parsing import Effective
-from kuma_sd.system.trusted_paths import is_readable_by_all
+from kuma_sd.system.trust_rules import is_readable_by_all
 
 
 def exposed(effective: Iterable[Effective], file: str | None) -> Iterator[str]:

@@ -15,8 +15,8 @@ from kuma_sd.system.directories import OpenDirectory, open_directory
 from kuma_sd.system.durable_file import replace_staged
 from kuma_sd.system.file_lock import FileLock, LockedError
 from kuma_sd.system.staging import STAGING, Staging
+from kuma_sd.system.trust_rules import UntrustedError, check_made_by_us
 from kuma_sd.system.trusted_files import open_trusted_in
-from kuma_sd.system.trusted_paths import UntrustedError, check_made_by_us
 
 _log = Logger(__name__)
 

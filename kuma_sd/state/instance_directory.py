@@ -6,7 +6,7 @@ from kuma_sd.core.close_on_error import close_on_error
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.state.directory import STATE_MODE
 from kuma_sd.system.directories import OpenDirectory, open_directory
-from kuma_sd.system.trusted_paths import check_made_by_us
+from kuma_sd.system.trust_rules import check_made_by_us
 
 FOLDER = "plugins"
 """Name of the folder in the state directory that has a directory for each instance."""

@@ -10,7 +10,7 @@ from kuma_sd.core.option_types import show_duration
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.directory import StateDirectory
 from kuma_sd.state.file_names import SavedFile
-from kuma_sd.system.trusted_paths import UntrustedError
+from kuma_sd.system.trust_rules import UntrustedError
 
 _log = Logger(__name__)
 

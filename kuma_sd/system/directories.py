@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 
 from kuma_sd.core.close_on_error import close_on_error
 from kuma_sd.core.logger import Logger
-from kuma_sd.system.trusted_paths import check_can_be_private, check_link, check_private, keep_private
+from kuma_sd.system.trust_rules import check_can_be_private, check_link, check_private, keep_private
 
 _log = Logger(__name__)
 

@@ -16,7 +16,7 @@ from kuma_sd.system.file_lock import FileLock, LockedError
 from kuma_sd.system.lock_file_fault import fault_of_lock_file
 from kuma_sd.system.output_path import check_output_path
 from kuma_sd.system.staging import STAGING, Staging, is_temporary_name, lock_name, open_staging, temporary_name
-from kuma_sd.system.trusted_paths import check_made_by_us
+from kuma_sd.system.trust_rules import check_made_by_us
 from kuma_sd.system.writability import check_can_make, check_writable, fault_of_replacement
 
 __all__ = ["FileClaim", "check_claim", "file_holds", "remove_leftovers", "replace_file", "replace_staged"]

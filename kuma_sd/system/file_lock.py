@@ -8,7 +8,7 @@ import stat
 from kuma_sd.core.logger import Logger
 from kuma_sd.system.directories import OpenDirectory
 from kuma_sd.system.lock_file_fault import fault_of_lock_file
-from kuma_sd.system.trusted_paths import trusted_owners
+from kuma_sd.system.trust_rules import trusted_owners
 
 _log = Logger(__name__)
 

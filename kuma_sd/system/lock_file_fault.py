@@ -5,7 +5,7 @@ import shlex
 
 from kuma_sd.system.directories import OpenDirectory
 from kuma_sd.system.file_kinds import kind_of
-from kuma_sd.system.trusted_paths import trusted_owners
+from kuma_sd.system.trust_rules import trusted_owners
 
 
 def fault_of_lock_file(directory: OpenDirectory, name: str) -> str:

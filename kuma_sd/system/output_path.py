@@ -11,7 +11,7 @@ from kuma_sd.core.errors import OutputError
 from kuma_sd.system.directories import OpenDirectory, open_path
 from kuma_sd.system.file_kinds import kind_of
 from kuma_sd.system.staging import longest_name
-from kuma_sd.system.trusted_paths import trusted_owners
+from kuma_sd.system.trust_rules import trusted_owners
 
 _DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
 _OTHERS = (stat.S_IFSOCK, stat.S_IFIFO)

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from kuma_sd.core.close_on_error import close_on_error
 from kuma_sd.core.regular_file import open_regular
 from kuma_sd.system.directories import OpenDirectory, open_path
-from kuma_sd.system.trusted_paths import check_content, check_owner, check_replaceable, check_writers, trusted_owners
+from kuma_sd.system.trust_rules import check_content, check_owner, check_replaceable, check_writers, trusted_owners
 
 
 def open_trusted(path: Path) -> BinaryIO:

@@ -7,7 +7,7 @@ import msgspec
 
 from kuma_sd.core.source_status import SourceReport
 from kuma_sd.core.text import duration
-from kuma_sd.telemetry.target_counts import TargetCounts
+from kuma_sd.telemetry.top_counts import TargetCounts
 
 
 @dataclass(frozen=True, slots=True)

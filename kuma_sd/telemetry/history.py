@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from kuma_sd.core.change import Change
 from kuma_sd.core.publication import Publication
+from kuma_sd.core.publication_change import Change
 
 FINE, FINE_POINTS = 10.0, 360
 """Step of the history of the last hour, in seconds, and number of steps."""

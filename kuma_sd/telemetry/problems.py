@@ -6,7 +6,7 @@ from kuma_sd.core.text import ago, counted, duration
 from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
 from kuma_sd.telemetry.output_status import OutputStatus
 from kuma_sd.telemetry.status import EventsStatus, Problem, Status
-from kuma_sd.telemetry.target_counts import TargetCounts
+from kuma_sd.telemetry.top_counts import TargetCounts
 
 SLOW_SECONDS = 5.0
 """Duration from which an attempt to publish counts as slow, in seconds."""

@@ -8,7 +8,7 @@ from operator import attrgetter, is_not
 import msgspec
 
 from kuma_sd.core.publication import Publication
-from kuma_sd.telemetry.target_counts import Count, TargetCounts
+from kuma_sd.telemetry.top_counts import Count, TargetCounts
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.system.directories import open_path
-from kuma_sd.system.trusted_paths import trusted_owners
+from kuma_sd.system.trust_rules import trusted_owners
 
 TIMEOUT = 10.0
 """Response timeout, in seconds."""

@@ -5,7 +5,7 @@ import pytest
 
 from kuma_sd import Snapshot
 from kuma_sd.pipeline.guard import Guard
-from kuma_sd.telemetry.target_counts import Count
+from kuma_sd.telemetry.top_counts import Count
 from kuma_sd.testing import assignment, snapshot
 
 FOREVER = float("inf")

@@ -12,7 +12,7 @@ from waiting import eventually
 from kuma_sd import OutputError, SourceError
 from kuma_sd.runtime import stuck_threads
 from kuma_sd.telemetry.status import Status
-from kuma_sd.telemetry.target_counts import Count
+from kuma_sd.telemetry.top_counts import Count
 from kuma_sd.testing import assignment
 
 TWO = ("--cp-address=east=grpc://192.0.2.1", "--cp-address=west=grpc://192.0.2.2", "--output=told")

@@ -8,7 +8,7 @@ import pytest
 from swapping import Swapped, swapped_at_each_call
 
 from kuma_sd.system.directories import open_directory, open_path, real_path
-from kuma_sd.system.trusted_paths import UntrustedError
+from kuma_sd.system.trust_rules import UntrustedError
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="giving links to others needs root")
 

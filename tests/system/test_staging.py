@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kuma_sd.system.staging import STAGING, open_staging
-from kuma_sd.system.trusted_paths import UntrustedError
+from kuma_sd.system.trust_rules import UntrustedError
 
 STRANGER = 12345
 """A user that is neither root nor us."""

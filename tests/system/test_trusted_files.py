@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from kuma_sd.system.trust_rules import UntrustedError
 from kuma_sd.system.trusted_files import is_trusted, open_code, open_trusted
-from kuma_sd.system.trusted_paths import UntrustedError
 
 STRANGER = 12345
 """A user that is neither root nor us."""

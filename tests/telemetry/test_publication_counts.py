@@ -4,7 +4,7 @@ from kuma_sd.core.model import Key, Labels
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.telemetry.publication_counts import Parts, Size
-from kuma_sd.telemetry.target_counts import MOST_NAMES, Count
+from kuma_sd.telemetry.top_counts import MOST_NAMES, Count
 
 
 def group(name: str, place: int = 0, mesh: str = "default", **labels: str) -> TargetGroup:

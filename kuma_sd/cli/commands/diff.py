@@ -36,7 +36,7 @@ from kuma_sd.prometheus.sd_files import selected
 from kuma_sd.runtime.builder import Components, build
 from kuma_sd.settings.model import OutputSettings, Settings
 from kuma_sd.system.log_format import escape
-from kuma_sd.telemetry.publication_diff import compare
+from kuma_sd.telemetry.diff_without_keys import compare
 
 TAKES_SETTINGS = True
 

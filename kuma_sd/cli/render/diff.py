@@ -10,7 +10,7 @@ from kuma_sd.cli.received_targets import ReceivedTargets
 from kuma_sd.cli.render.style import Style
 from kuma_sd.core.text import counted
 from kuma_sd.system.log_format import escape
-from kuma_sd.telemetry.publication_diff import DiffCounts, Difference, Pair
+from kuma_sd.telemetry.diff_without_keys import DiffCounts, Difference, Pair
 
 MOST_SERVICES = 20
 """Maximum number of lines with counts per mesh and service of an output."""

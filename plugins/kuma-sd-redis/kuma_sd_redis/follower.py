@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from kuma_sd import Context
-from kuma_sd_redis.bucket_sync import SyncedBuckets, jitter
+from kuma_sd_redis.bucket_reader import BucketReader, jitter
 from kuma_sd_redis.connection import Connection, RelayError
 from kuma_sd_redis.inbox import Inbox
 from kuma_sd_redis.lease import shown_identity
@@ -53,7 +53,7 @@ class Follower:
     """
 
     def __init__(
-        self, context: Context, connection: Connection, buckets: SyncedBuckets, pace: Pace, deliver: Callable[[], None]
+        self, context: Context, connection: Connection, buckets: BucketReader, pace: Pace, deliver: Callable[[], None]
     ) -> None:
         self.holder = ""
         self._title = context.title

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from kuma_sd import ConfigError, Context, Output, OutputError, Publication
 from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import address_of
+from kuma_sd_redis.bucket_writer import StaleError, Writer
 from kuma_sd_redis.connection import Connection, RelayError
 from kuma_sd_redis.layout import FormatError, Keys
 from kuma_sd_redis.lease import Lease
 from kuma_sd_redis.meters import Reading, meters
 from kuma_sd_redis.options import RedisOutputOptions
-from kuma_sd_redis.writer import StaleError, Writer
 
 LOOK_INTERVAL = 5.0
 """Interval at which the leader checks whether Redis still has what was written, in seconds."""

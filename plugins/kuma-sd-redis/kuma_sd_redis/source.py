@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from kuma_sd import Context, KumaSDError, Mailbox, Snapshot, SourceError, SourceStatus
 from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import address_of
-from kuma_sd_redis.bucket_sync import SyncedBuckets
+from kuma_sd_redis.bucket_reader import BucketReader
 from kuma_sd_redis.connection import Connection
 from kuma_sd_redis.follower import Follower, Pace
 from kuma_sd_redis.layout import BUCKETS, Keys
@@ -38,7 +38,7 @@ class RedisSource:
         self._access = Access.of(options)
         self._pace = Pace(options.relay_look_interval, options.relay_jitter, options.relay_timeout)
         # Kept across connections, so that a reconnect reads only what changed.
-        self._buckets = SyncedBuckets(context.name, self._keys, self._address.buckets)
+        self._buckets = BucketReader(context.name, self._keys, self._address.buckets)
         self._follower: Follower | None = None
         self._snapshots: Mailbox[Snapshot] | None = None
         self._lock = threading.Lock()

@@ -12,7 +12,7 @@ from waiting import PATIENCE
 from kuma_sd import Context, Snapshot, parse_url
 from kuma_sd.testing import group
 from kuma_sd_redis import OUTPUT, SOURCE
-from kuma_sd_redis.bucket_sync import SyncedBuckets
+from kuma_sd_redis.bucket_reader import BucketReader
 from kuma_sd_redis.layout import Keys, bucket_of, field_of
 from kuma_sd_redis.options import RedisOutputOptions, RedisSourceOptions
 from kuma_sd_redis.output import RedisOutput
@@ -53,7 +53,7 @@ class Edge:
         self._closing = threading.Event()
 
     @property
-    def buckets(self) -> SyncedBuckets:
+    def buckets(self) -> BucketReader:
         """What it has of the relay."""
         return self.source._buckets
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from kuma_sd_redis.bucket_sync import SyncedBuckets
+from kuma_sd_redis.bucket_reader import BucketReader
 from kuma_sd_redis.connection import Command, Connection
 from kuma_sd_redis.layout import FormatError, Keys, Position, digest_of
 
@@ -28,7 +28,7 @@ class Answers:
 
 
 def doubtful(answers: Answers) -> set[int]:
-    buckets = SyncedBuckets("", Keys("kuma-sd"), [7])
+    buckets = BucketReader("", Keys("kuma-sd"), [7])
     return buckets.catch_up(cast("Connection", answers), [7], lambda: None)
 
 

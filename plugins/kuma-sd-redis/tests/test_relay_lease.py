@@ -11,10 +11,10 @@ from kuma_sd import OutputError, parse_url
 from kuma_sd.testing import group, publication
 from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import address_of
+from kuma_sd_redis.bucket_writer import StaleError, Writer
 from kuma_sd_redis.connection import Connection
 from kuma_sd_redis.layout import BUCKETS, FormatError, Head
 from kuma_sd_redis.options import RedisOutputOptions
-from kuma_sd_redis.writer import StaleError, Writer
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def _deaf() -> Iterator[None]:
     """Let the script notify nobody while the block runs."""
     spoken = Script(APPLY.text.replace("redis.call(ARGV[9], ARGV[10], ARGV[8])", ""))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kuma_sd_redis.writer.APPLY", spoken)
+        patch.setattr("kuma_sd_redis.bucket_writer.APPLY", spoken)
         yield
 
 

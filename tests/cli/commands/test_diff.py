@@ -21,7 +21,7 @@ from kuma_sd.mads.plugin import MadsOptions
 from kuma_sd.mads.source import MadsSource
 from kuma_sd.simulator import Dataplane, Recording, SimulatedControlPlane, World
 from kuma_sd.state import snapshot_file
-from kuma_sd.telemetry.publication_diff import NO_KEY, compare
+from kuma_sd.telemetry.diff_without_keys import NO_KEY, compare
 from kuma_sd.testing import control_plane
 
 ROOT = Path(__file__).parents[3]

@@ -16,7 +16,7 @@ from kuma_sd.telemetry.duration_buckets import Histogram
 from kuma_sd.telemetry.output_status import OutputStatus
 from kuma_sd.telemetry.problems import problems_of
 from kuma_sd.telemetry.status import Reloads, StateStatus, Status
-from kuma_sd.telemetry.target_counts import Count, TargetCounts
+from kuma_sd.telemetry.top_counts import Count, TargetCounts
 from kuma_sd.web.application import Application, Response
 
 NOW = 1_000_000.0

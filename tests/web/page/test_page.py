@@ -16,7 +16,7 @@ from kuma_sd.telemetry.control_plane_status import HeldTargets
 from kuma_sd.telemetry.duration_buckets import Histogram
 from kuma_sd.telemetry.history import History
 from kuma_sd.telemetry.status import Reloads, StateStatus
-from kuma_sd.telemetry.target_counts import Count, TargetCounts
+from kuma_sd.telemetry.top_counts import Count, TargetCounts
 from kuma_sd.testing import assignment
 from kuma_sd.web.paths import is_reserved
 

@@ -20,7 +20,7 @@ ATTEMPTS = 3
 """Maximum number of attempts to read a bucket that changes meanwhile."""
 
 
-class SyncedBuckets:
+class BucketReader:
     """Follows buckets; each is always at exactly one revision.
 
     Args:

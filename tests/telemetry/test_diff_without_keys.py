@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kuma_sd import GroupKey, Key, Labels, TargetGroup
-from kuma_sd.telemetry.publication_diff import NO_KEY, DiffCounts, Difference, compare
+from kuma_sd.telemetry.diff_without_keys import NO_KEY, DiffCounts, Difference, compare
 
 WORDS = st.sampled_from(["", "a", "b", "c"])
 LABELS = st.fixed_dictionaries(
