@@ -129,11 +129,15 @@ class ControlPlanes:
         return min(times, default=FOREVER)
 
     def _match(self, configs: Sequence[ControlPlaneConfig]) -> dict[ControlPlaneConfig, ControlPlane]:
-        """Match the configurations with the known control planes, those of the last settings first."""
+        """Match the configurations with the known control planes, those of the last settings first.
+
+        One that was removed before it ever answered is as new as if it had never been there: others wait for it.
+        """
         found: dict[ControlPlaneConfig, ControlPlane] = {}
+        leaving = [control_plane for control_plane in self.leaving if control_plane.known]
         # One without endpoints matches by name alone, which is right only at a start.
         left = [control_plane for _, control_plane in self._left if control_plane.identity.endpoints]
-        for candidates in (self.configured.values(), self.leaving, left):
+        for candidates in (self.configured.values(), leaving, left):
             wanted = {config: config.identity for config in configs if config not in found}
             found |= match({control_plane: control_plane.identity for control_plane in candidates}, wanted)
         return found
@@ -171,7 +175,8 @@ class ControlPlanes:
         if answered or (now >= self._patience_ends and any(control_plane.published for control_plane in self._instead)):
             for control_plane in self.leaving:
                 self._forget(control_plane.file)
-                self._left.append((now, control_plane))
+                if control_plane.known:
+                    self._left.append((now, control_plane))
             self.leaving = []
             self._instead = []
 

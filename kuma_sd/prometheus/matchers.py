@@ -12,6 +12,15 @@ from kuma_sd.prometheus.regex import PATTERN_CACHE_SIZE, Pattern, parse_pattern
 
 __all__ = ["MATCHERS", "PATTERN_CACHE_SIZE", "Matcher", "Matchers", "Pattern", "parse_matchers", "parse_pattern"]
 
+MOST_MATCHERS = 64
+"""Maximum number of conditions: whoever may ask for a target or a status page can send any."""
+
+_PATTERN_MEMORY = 256 << 10
+"""Maximum size of a compiled regular expression, in bytes: all threads wait while one is compiled, some 10 ms at most.
+
+With the 32 MiB of relabelling rules, which come from settings, ``\\pL{1000}`` takes a second and 50 MB.
+"""
+
 _BLANK = re.compile(r"\s*")
 _OPEN, _CLOSE, _COMMA, _END = map(re.compile, (r"\{", r"\}", ",", r"\Z"))
 _OPERATOR = re.compile("=~|!~|!=|=")
@@ -48,7 +57,7 @@ class Matcher:
 
     @cached_property
     def _equals(self) -> Callable[[str], bool]:
-        return parse_pattern(self.value).matches if "~" in self.operator else self.value.__eq__
+        return parse_pattern(self.value, _PATTERN_MEMORY).matches if "~" in self.operator else self.value.__eq__
 
     def __str__(self) -> str:
         value = self.value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
@@ -90,8 +99,10 @@ def parse_matchers(text: str) -> Matchers:
 def _parse(text: str) -> Matchers:
     reader = _Reader(text)
     braces = reader.take(_OPEN)
-    matchers = []
+    matchers = list[Matcher]()
     while not reader.sees(_CLOSE) and not reader.sees(_END):
+        if len(matchers) == MOST_MATCHERS:
+            raise reader.error(f"more than {MOST_MATCHERS} conditions")
         matchers.append(_matcher(reader))
         if not reader.take(_COMMA):
             break
@@ -139,7 +150,7 @@ def _matcher(reader: _Reader) -> Matcher:
     try:
         matcher.matches("")
     except ValueError as error:
-        raise reader.error(f"Prometheus refuses this regular expression: {error}") from error
+        raise reader.error(f"this regular expression is refused: {error}") from error
     reader.take(value.re)
     return matcher
 

@@ -64,11 +64,12 @@ class Pattern(Protocol):
         """Return the match, then the text of each group, empty if the group has no part in it; None without a match."""
 
 
-def parse_pattern(regex: str) -> Pattern:
+def parse_pattern(regex: str, memory: int = _MEMORY) -> Pattern:
     """Parse a regular expression.
 
     Args:
         regex: the regular expression in RE2's syntax; anchors are not needed.
+        memory: how large it may be once compiled, in bytes.
 
     Raises:
         ValueError: Prometheus refuses it; the message says why.
@@ -81,8 +82,8 @@ def parse_pattern(regex: str) -> Pattern:
     # RE2 explains errors, as in [z-a].
     with suppress(re.error):
         if re.fullmatch(_SEQUENCE, bare):
-            return _Sequence(bare)
-    return _RE2(regex)
+            return _Sequence(bare, memory)
+    return _RE2(regex, memory)
 
 
 class _Words(NamedTuple):
@@ -124,9 +125,10 @@ class _Around(NamedTuple):
 class _Sequence:
     """Matches a sequence of characters, classes and groups, of which no group is repeated."""
 
-    def __init__(self, regex: str) -> None:
+    def __init__(self, regex: str, memory: int) -> None:
         compiled = re.compile(regex, re.ASCII | re.DOTALL)
         self._regex = regex
+        self._memory = memory
         self._fullmatch = compiled.fullmatch
         self._longest = _longest(regex)
         self.groups = compiled.groups
@@ -134,7 +136,7 @@ class _Sequence:
 
     @cached_property
     def _re2(self) -> Pattern:
-        return _RE2(self._regex)
+        return _RE2(self._regex, self._memory)
 
     def matches(self, text: str) -> bool:
         return self._re2.matches(text) if len(text) > self._longest else self._fullmatch(text) is not None
@@ -160,8 +162,8 @@ def _longest(regex: str) -> float:
 class _RE2:
     """Matches any regular expression with google-re2."""
 
-    def __init__(self, regex: str) -> None:
-        compiled = _compile(regex)
+    def __init__(self, regex: str, memory: int) -> None:
+        compiled = _compile(regex, memory)
         self._search: Callable[[bytes], Any] = compiled.search
         self._numbers = range(1, compiled.groups + 1)
         self.groups: int = compiled.groups
@@ -177,12 +179,12 @@ class _RE2:
         return found and [text, *[(found[group] or b"").decode() for group in self._numbers]]
 
 
-def _compile(regex: str) -> Any:  # noqa: ANN401 (google-re2 has no types)
+def _compile(regex: str, memory: int) -> Any:  # noqa: ANN401 (google-re2 has no types)
     import re2  # noqa: PLC0415 (most settings need no regular expression)
 
     options = re2.Options()
     options.log_errors = False
-    options.max_mem = _MEMORY
+    options.max_mem = memory
     try:
         # First without anchors, for its errors and to refuse "a)|(b", which would evade them; then as Prometheus does.
         re2.compile(regex, options)

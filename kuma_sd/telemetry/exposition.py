@@ -40,7 +40,11 @@ class Metrics(Collector):
         Args:
             accept: the header ``Accept`` of the request; it may ask for OpenMetrics.
         """
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (ValueError, TypeError):
+            # The client asks for a version that is no number, which prometheus_client does not expect.
+            encode, content_type = choose_encoder("")
         return encode(_registry(self)), content_type
 
     def collect(self) -> Iterator[Family]:

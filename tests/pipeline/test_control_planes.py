@@ -237,6 +237,16 @@ class TestAReload:
         assert line.step(snapshot("b", control_plane="north"), now=3.0) == ["easta", "northb"]
         assert line.step(now=32.0) == ["northb"]
 
+    def test_keeps_them_for_one_that_was_there_before_and_never_answered(self) -> None:
+        line = Line("east", start_wait=2.0)
+        line.step(snapshot("a", control_plane="east"), now=1.0)
+        east, west = line.config("east", "east:1"), line.config("west", "west:1")
+        for number, configs in enumerate([(west,), (east,), (west,), (east, west), (east,), (west,)]):
+            assert line.reload(*configs, now=10.0 * (number + 1)) is None
+            assert line.step(now=10.0 * (number + 1) + 5.0) is None
+            assert published(line) == ["easta"]
+        assert line.step(snapshot("b", control_plane="west"), now=100.0) == ["westb"]
+
     def test_that_is_taken_back_finds_everything_as_it_was(self) -> None:
         line = Line("east", start_wait=30.0)
         line.step(snapshot("a", control_plane="east"), now=1.0)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kuma_sd import ConfigError
-from kuma_sd.prometheus.matchers import MATCHERS, Matcher, Matchers, parse_matchers
+from kuma_sd.prometheus.matchers import MATCHERS, MOST_MATCHERS, Matcher, Matchers, parse_matchers
 
 LABELS = {"mesh": "payments", "env": "prod", "text": 'a "b"\n', "empty": ""}
 
@@ -77,7 +77,9 @@ def test_a_plain_word_needs_no_quotes(word: str) -> None:
         ("a=b,,c=d", "is wrong at character 5: expected the name of a label, as in mesh"),
         ("1a=b", "is wrong at character 1: expected the name of a label"),
         ("kuma.io/service=b", "is wrong at character 5: expected =, !=, =~ or !~ after kuma"),
-        ('a=b, c=~"("', r"is wrong at character 9: Prometheus refuses this regular expression: ."),
+        ('a=b, c=~"("', r"is wrong at character 9: this regular expression is refused: ."),
+        (r"a=~`\pL{1000}`", "is wrong at character 4: this regular expression is refused: pattern too large"),
+        (",".join(["a!=b"] * (MOST_MATCHERS + 1)), f"more than {MOST_MATCHERS} conditions"),
         (r'a="\d"', r"is wrong at character 4: unknown escape \\d; a backslash is written twice, or in `…`"),
     ],
 )

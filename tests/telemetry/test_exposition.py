@@ -117,6 +117,13 @@ def test_no_label_has_values_that_come_from_the_mesh(tmp_path: Path) -> None:
         assert b"-x" not in metrics_of(one).exposition()[0]
 
 
+@pytest.mark.parametrize("version", ["x", "1..0", "", "9" * 5000])
+def test_a_version_that_is_no_number_is_answered_as_if_none_was_asked_for(tmp_path: Path, version: str) -> None:
+    with observed(tmp_path) as one:
+        _, content_type = metrics_of(one).exposition(f"application/openmetrics-text;version={version}")
+    assert content_type.startswith(("text/plain; version=", "application/openmetrics-text; version="))
+
+
 def test_openmetrics_is_given_to_those_who_ask_for_it(tmp_path: Path) -> None:
     with observed(tmp_path) as one:
         one.publish("a")

@@ -171,20 +171,26 @@ def _claimed(directory: Path) -> Iterator[None]:
     """Make the directory, and keep other demos from writing there.
 
     Raises:
-        ConfigError: it cannot be made or written, or another demo runs in it.
+        ConfigError: it cannot be made or written, others could replace what is in it, or another demo runs in it.
     """
     # Late, so that help needs none of it.
     from kuma_sd.system.directories import open_directory  # noqa: PLC0415
     from kuma_sd.system.file_lock import FileLock, LockedError  # noqa: PLC0415
+    from kuma_sd.system.trust_rules import UntrustedError, check_made_by_us, check_writers  # noqa: PLC0415
 
     lock = FileLock()
     try:
         with open_directory(directory, 0o755) as opened:
+            # Its settings decide what the daemon writes and where, and a link in it would be followed.
+            check_made_by_us(directory, opened.status(), opened.descriptor)
+            check_writers(directory, opened.descriptor)
             lock.acquire(opened, "demo.lock")
     except LockedError as error:
         raise ConfigError(
             f"another demo runs in the directory '{directory}'; stop it, or give this one another: --directory PATH"
         ) from error
+    except UntrustedError as error:
+        raise ConfigError(f"{error.strerror}; or give the demo another directory: --directory PATH") from error
     except OSError as error:
         raise _unwritable(directory, error) from error
     try:

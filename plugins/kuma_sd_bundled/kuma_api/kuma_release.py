@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from kuma_sd_bundled.kuma_api.documents import Index
 
-_VERSION = re.compile(r"v?(\d+)\.(\d+)")
+# Bounded, since int() refuses thousands of digits.
+_VERSION = re.compile(r"v?([0-9]{1,4})\.([0-9]{1,4})\b")
 
 _CLIENTS_SHARE = ((2, 5), (2, 7))
 """From and before which version a client also gets the backends that name no client."""

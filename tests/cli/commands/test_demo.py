@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 from os_reasons import NOT_A_DIRECTORY
+from swapping import needs_root
 
 from kuma_sd.cli.commands.demo import Targets, changes
 
@@ -176,6 +177,24 @@ def test_a_directory_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> No
         _, errors = process.communicate(timeout=10)
     assert process.returncode == 2
     assert errors == f"kuma-sd: cannot write into the directory '{tmp_path}/file/demo': {NOT_A_DIRECTORY}\n"
+
+
+@pytest.mark.parametrize(("owner", "mode"), [(12345, 0o755), (-1, 0o777)])
+@needs_root
+def test_nothing_is_written_where_another_user_can_put_links_or_settings(tmp_path: Path, owner: int, mode: int) -> None:
+    directory, precious = tmp_path / "demo", tmp_path / "precious"
+    directory.mkdir()
+    precious.write_text("precious")
+    (directory / "kuma-sd.log").symlink_to(precious)
+    os.chown(directory, owner, -1)
+    directory.chmod(mode)
+    with demo(directory) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert errors.startswith(f"kuma-sd: '{directory}' ")
+    assert errors.endswith("; or give the demo another directory: --directory PATH\n")
+    assert precious.read_text() == "precious"
+    assert [path.name for path in directory.iterdir()] == ["kuma-sd.log"]
 
 
 @pytest.mark.skipif(not shutil.which("prometheus"), reason="needs the real Prometheus")
