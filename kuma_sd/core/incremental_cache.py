@@ -30,12 +30,12 @@ class IncrementalCache(Generic[K, S, V]):
         # The last round, in its order: two lists take a sixth of the memory of a dictionary of pairs.
         self._items: list[S] = []
         self._values: list[V | None] = []
-        self._failures: dict[K, Exception] = {}
+        self._failures: dict[K, BaseException] = {}
         self._fallback: Callable[[], Mapping[K, V]] | None = None
         self.computed = 0
 
     @property
-    def failures(self) -> Mapping[K, Exception]:
+    def failures(self) -> Mapping[K, BaseException]:
         """The keys whose values could not be computed in the last round, and the errors."""
         return self._failures
 
@@ -122,7 +122,7 @@ class IncrementalCache(Generic[K, S, V]):
         self.computed += 1
         try:
             value = self._compute(item)
-        except Exception as error:  # noqa: BLE001 (the boundary to decoders and plugins: the owner reports failures)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (the boundary to decoders and plugins: the owner reports failures)
             self._failures[key] = error
             return before[1] if before else self._fallback_value(key)
         if self._failures:

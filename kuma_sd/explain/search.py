@@ -77,7 +77,7 @@ def explain(assignment: Assignment, control_plane: ControlPlaneInput, inputs: Ex
             metrics_path=target.metrics_path,
             labels=dict(target.labels),
         )
-    except Exception as error:  # noqa: BLE001 (codecs are plugins')
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (codecs are plugins')
         unread = failed("assignment", error)
         received = ReceivedAssignment(codec, size, unread.reason)
     state, chains = control_plane.state(assignment.key), []

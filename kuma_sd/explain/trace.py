@@ -36,7 +36,7 @@ def trace(assignment: Assignment, target: Target, chain_input: ChainInput) -> li
         chain_input.chain.limits.check(target, len(assignment.data))
         given = PROFILES[chain_input.label_profile](target)
         labels = profile.made_valid(given)
-    except Exception as error:  # noqa: BLE001 (as in a chain: any exception is a failure of this target)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (as in a chain: any exception is a failure of this target)
         return [(Trace((failed("limits", error),), None), None)]
     first = _compared(Step("label-profile", rule=chain_input.label_profile), target.labels, given)
     steps = (first, *_repairs(given, labels))
@@ -51,7 +51,7 @@ def trace(assignment: Assignment, target: Target, chain_input: ChainInput) -> li
     return traced
 
 
-def failed(name: str, error: Exception, plugin: str = "") -> Step:
+def failed(name: str, error: BaseException, plugin: str = "") -> Step:
     """Return the step that ends a trace with an error."""
     return Step(name, plugin, outcome="failed", reason=failure_reason(error))
 
@@ -66,7 +66,7 @@ def _through(
     one = rest[0]
     try:
         results = [dict(result) for result in results_of(one.transform, dict(labels), target)]
-    except Exception as error:  # noqa: BLE001 (as above)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (as above)
         yield (*steps, failed(one.name, error, one.plugin)), None
         return
     if not results:
@@ -97,7 +97,7 @@ def _rules(transform: Transform, labels: Labels, target: Target) -> list[tuple[s
     try:
         explained = transform.explain(dict(labels), target)
         return [(str(rule), None if after is None else dict(after)) for rule, after in explained]
-    except Exception as error:  # noqa: BLE001 (the boundary to plugins; the result is shown without it)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (the boundary to plugins; the result is shown without it)
         _log.warning(
             "explain() of a transform fails",
             transform=type(transform).__name__,
@@ -113,7 +113,7 @@ def _end(key: GroupKey, steps: Steps, result: Labels, profile: LabelProfile) -> 
         if not labels.get("__address__"):
             return Trace((*steps, Step("address", outcome="dropped", reason="no __address__ is left")), None), None
         group = TargetGroup.render(key, labels)
-    except Exception as error:  # noqa: BLE001 (as above)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (as above)
         return Trace((*steps, failed("target-group", error)), None), None
     return Trace(steps, ExplainedGroup(group.targets, group.labels)), group
 

@@ -83,7 +83,7 @@ def _placed(end: OutputInput, group: TargetGroup) -> tuple[str, bool]:
         return "", True
     try:
         where, taken = end.output.explain(group)
-    except Exception as error:  # noqa: BLE001 (the boundary to plugins; the group is published in any case)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (the boundary to plugins; the group is published in any case)
         return f"explain() of the output fails: {failure_reason(error)}", True
     return str(where), bool(taken)
 

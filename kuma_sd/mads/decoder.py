@@ -182,7 +182,7 @@ class Decoder:
                 room -= len(data) + OVERHEAD
                 if room < 0 and len(parts) > 1:
                     raise SourceError(_TOO_MUCH)  # noqa: TRY301 (decoding may raise the same)
-        except Exception as error:  # noqa: BLE001 (one faulty resource must not stop the others)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (one faulty resource must not stop the others)
             self._failures[resource] = problem_shown(error)
             return ()
         if len(parts) == 1:

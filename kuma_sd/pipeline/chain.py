@@ -60,7 +60,7 @@ class Chain:
         return self._memo.computed
 
     @property
-    def _failures(self) -> Mapping[Key, Exception]:
+    def _failures(self) -> Mapping[Key, BaseException]:
         """The failures of quarantined targets; a target that was not received yet is none, though a file has it."""
         failures = self._memo.failures
         return {key: error for key, error in failures.items() if not isinstance(error, NotReceivedError)}
@@ -70,7 +70,7 @@ class Chain:
         """The number of quarantined targets; they keep their last good groups, or are left out."""
         return len(self._failures)
 
-    def failure_of(self, key: Key) -> Exception | None:
+    def failure_of(self, key: Key) -> BaseException | None:
         """Return why a target is quarantined, from any thread; None if it is not."""
         return self._memo.failures.get(key)
 

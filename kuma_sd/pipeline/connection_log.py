@@ -45,7 +45,7 @@ class ConnectionLog:
             if self._lost_lately:
                 self._calm.set(CALM_SECONDS)
 
-    def lost(self, reason: str, error: Exception | None) -> None:
+    def lost(self, reason: str, error: BaseException | None) -> None:
         """Record that a connection was lost, or an attempt to connect failed.
 
         Args:

@@ -85,6 +85,6 @@ def _place(assignment: Assignment) -> object:
         target = assignment.read()
     except NotReceivedError as error:
         return error.place
-    except Exception:  # noqa: BLE001 (whatever a codec raises, the others are numbered)
+    except (Exception, SystemExit):  # noqa: BLE001 (whatever a codec raises, the others are numbered)
         return assignment.data
     return target.address, target.scheme, target.metrics_path

@@ -13,13 +13,13 @@ MOST_NAMED = 3
 """Maximum number of quarantined targets that are named in a log line."""
 
 
-def log_quarantined(failures: Mapping[Key, Exception]) -> None:
+def log_quarantined(failures: Mapping[Key, BaseException]) -> None:
     """Log the failures of targets that were not quarantined before."""
     for kind in {_kind(error): None for error in failures.values()}:
         _log_kind({key: error for key, error in failures.items() if _kind(error) is kind})
 
 
-def _log_kind(failures: Mapping[Key, Exception]) -> None:
+def _log_kind(failures: Mapping[Key, BaseException]) -> None:
     named = sorted(failures)[:MOST_NAMED]
     first = failures[named[0]]
     _log.error(
@@ -31,12 +31,12 @@ def _log_kind(failures: Mapping[Key, Exception]) -> None:
     )
 
 
-def _bug(failure: Exception) -> BaseException | None:
+def _bug(failure: BaseException) -> BaseException | None:
     """Return the unexpected exception behind a failure; None if the failure was expected."""
     if isinstance(failure, UnexpectedTransformError):
         return failure.__cause__
     return None if isinstance(failure, TransformError) else failure
 
 
-def _kind(failure: Exception) -> type:
+def _kind(failure: BaseException) -> type:
     return type(_bug(failure) or failure)

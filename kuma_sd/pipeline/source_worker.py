@@ -74,7 +74,7 @@ class SourceWorker:
         why, error = ENDED, None
         try:
             self._connection()
-        except Exception as failure:  # noqa: BLE001 (the boundary to plugins)
+        except (Exception, SystemExit) as failure:  # noqa: BLE001 (the boundary to plugins)
             why, error = failure_reason(failure), failure
         if not self._closing.is_set():
             self._ended(why, if_unexpected(error), time.monotonic())
@@ -105,7 +105,7 @@ class SourceWorker:
         snapshots = self.status.snapshots + 1
         self.status = replace(self.status, snapshots=snapshots, unreadable=unreadable, up=True, failing="")
 
-    def _ended(self, why: str, error: Exception | None, now: float) -> None:
+    def _ended(self, why: str, error: BaseException | None, now: float) -> None:
         """Record that a connection was lost, or that an attempt failed."""
         why = redacted(why)
         if self.status.up:

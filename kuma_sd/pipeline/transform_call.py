@@ -46,7 +46,7 @@ def apply(title: str, transform: Transform, labels: Iterable[Labels], target: Ta
     except TransformError as error:
         error.within(title)
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UnexpectedTransformError(f"{title}: {failure_reason(error)}") from error
 
 

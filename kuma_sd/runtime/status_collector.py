@@ -184,11 +184,11 @@ class StatusCollector:
         for report in context.contributions.reports:
             try:
                 facts.update({str(name): str(value) for name, value in report().items()})
-            except Exception as error:  # noqa: BLE001 (the boundary to plugins)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 (the boundary to plugins)
                 self._report(owner, error)
         return facts
 
-    def _report(self, owner: str, error: Exception) -> None:
+    def _report(self, owner: str, error: BaseException) -> None:
         # Log each kind once, since the status is requested often; the number of instances and types is limited.
         problem = owner, type(error).__name__
         if problem not in self._reported:

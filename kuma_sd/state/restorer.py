@@ -67,7 +67,7 @@ def _read(directory: StateDirectory, file: SavedFile, codec: Callable[[str], Cod
         # Left where it is: others may need it.
         _log.warning("a saved snapshot is not believed, nothing is restored from it", reason=error.strerror)
         return None
-    except Exception as error:  # noqa: BLE001 (whatever a file holds, the daemon starts; and codecs are plugins')
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever a file holds, the daemon starts; and codecs are plugins')
         _set_aside(directory, file, error)
         return None
     if file.state != "removed":
@@ -80,7 +80,7 @@ def _read(directory: StateDirectory, file: SavedFile, codec: Callable[[str], Cod
     return found
 
 
-def _set_aside(directory: StateDirectory, file: SavedFile, error: Exception) -> None:
+def _set_aside(directory: StateDirectory, file: SavedFile, error: BaseException) -> None:
     expected = isinstance(error, ValueError | OSError)
     why = str(error) if expected else f"cannot be read: unexpected {type(error).__name__}: {error}"
     if isinstance(error, OSError):

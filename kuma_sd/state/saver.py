@@ -150,7 +150,7 @@ class State:
                 self._write_file(name, self._newest[name])
         except KumaSDError as error:
             return self._failed(str(error))
-        except Exception as error:  # noqa: BLE001 (the boundary to plugins, whose keys and codecs these are)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (the boundary to plugins, whose keys and codecs these are)
             return self._failed(f"unexpected {type(error).__name__}: {error}", error)
         self._retry = 0.0
         return max(self._pause, SHARE * (time.monotonic() - began))
@@ -171,7 +171,7 @@ class State:
         written = self._directory.replace(name, snapshot_file.write_last_good(last_good, name, checksums.append))
         return AppendedFile(file_of(name), written, checksums[-1], last_good)
 
-    def _failed(self, why: str, error: Exception | None = None) -> float:
+    def _failed(self, why: str, error: BaseException | None = None) -> float:
         if why != self.status.failing:
             _log.warning("the last good targets are not saved; trying again", reason=why, error=error)
         self.status = replace(self.status, failures=self.status.failures + 1, failing=why)

@@ -62,11 +62,11 @@ class Metrics(Collector):
                     if family.name not in families:
                         families[family.name] = Family(family.name, family.documentation, family.type)
                     families[family.name].samples.extend(family.samples)
-            except Exception as error:  # noqa: BLE001 (the boundary to plugins)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 (the boundary to plugins)
                 self._report(collector, error)
         yield from families.values()
 
-    def _report(self, collector: Collector, error: Exception) -> None:
+    def _report(self, collector: Collector, error: BaseException) -> None:
         # Only once, since every scrape would log it.
         kind = f"{type(collector).__module__}.{type(collector).__qualname__}"
         if kind not in self._reported:

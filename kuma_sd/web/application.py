@@ -114,7 +114,7 @@ class Application:
             return send(self._answer(environment), method, start_response)
         try:
             return plugin(environment, start_response)
-        except Exception as error:  # noqa: BLE001 (the boundary to plugins)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (the boundary to plugins)
             # The plugin may have started its response.
             failure = sys.exc_info()
             return send(
@@ -133,7 +133,7 @@ class Application:
             return Response.lines(str(error), status=400)
         except KumaSDError as error:
             return Response.lines(str(error), status=500)
-        except Exception as error:  # noqa: BLE001 (an error in a handler must not stop the daemon)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (an error in a handler must not stop the daemon)
             return self._failed(path, error)
 
     def _route(self, method: str, path: str) -> tuple[Handler, Collection[str]]:
@@ -147,7 +147,7 @@ class Application:
             raise Refused(405, f"{path} is asked for with {allowed}", {"Allow": allowed})
         return methods[method]
 
-    def _failed(self, path: str, error: Exception) -> Response:
+    def _failed(self, path: str, error: BaseException) -> Response:
         # Log each kind once, since clients may repeat requests; the number of paths and types is limited.
         problem = path, type(error).__name__
         if problem not in self._reported:

@@ -1,5 +1,6 @@
 import random
 import re
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -80,9 +81,14 @@ def raising(labels: Labels, _target: Target) -> Iterable[Labels]:
     return [{"team": labels["team"]}]
 
 
+def exiting(_labels: Labels, _target: Target) -> Iterable[Labels]:
+    sys.exit("a library gives up")
+
+
 @pytest.mark.parametrize(
     ("transform", "reason"),
     [
+        (exiting, "team (kuma_sd_transform): unexpected SystemExit: a library gives up"),
         (raising, "team (kuma_sd_transform): unexpected KeyError: 'team'"),
         (lambda labels, _: [labels | {"size": 3}], "team (kuma_sd_transform): label 'size' is 3, which is no str"),
         (lambda labels, _: [labels | {3: "size"}], "team (kuma_sd_transform): the name of label 3 is no str"),

@@ -19,14 +19,14 @@ from kuma_sd.testing import publication, snapshot
 class ScriptedSource:
     """Each connection follows one list of snapshots and errors; then it stays open until closed."""
 
-    def __init__(self, *connections: list[Snapshot | Exception]) -> None:
+    def __init__(self, *connections: list[Snapshot | BaseException]) -> None:
         self._connections = iter(connections)
         self._closed = threading.Event()
         self.status = SourceStatus(protocol="scripted", why="as told")
 
     def __iter__(self) -> Iterator[Snapshot]:
         for step in next(self._connections, []):
-            if isinstance(step, Exception):
+            if isinstance(step, BaseException):
                 raise step
             yield step
         self._closed.wait()
@@ -64,16 +64,17 @@ def test_a_lost_connection_is_made_again_and_both_are_logged_once(
     ]
 
 
+@pytest.mark.parametrize("error", [ZeroDivisionError("oops"), SystemExit("oops")])
 def test_an_unexpected_exception_of_a_source_is_logged_with_its_traceback_and_retried(
-    threads: Threads, caplog: pytest.LogCaptureFixture
+    error: BaseException, threads: Threads, caplog: pytest.LogCaptureFixture
 ) -> None:
     mailbox: Mailbox[SourceEvent] = Mailbox()
-    source = ScriptedSource([ZeroDivisionError("oops")], [snapshot("a")])
+    source = ScriptedSource([error], [snapshot("a")])
     worker = SourceWorker("east", "", source, partial(mailbox.put, "source"))
     worker._backoff._first = 0.0
     threads.start("east", worker)
     assert mailbox.take(5)
-    assert "unexpected ZeroDivisionError: oops" in caplog.text
+    assert f"unexpected {type(error).__name__}: oops" in caplog.text
     assert "Traceback" in caplog.text
 
 
