@@ -4,7 +4,7 @@ Parsed data is larger than its bytes: an empty object of JSON takes three bytes 
 protobuf takes two and becomes 90. So a limit on the bytes alone does not limit memory.
 """
 
-from collections.abc import Sized
+from collections.abc import Iterator, Sized
 
 import msgspec
 
@@ -15,6 +15,9 @@ BYTES_PER_RESOURCE = 128
 
 MOST_VALUES = 2**18
 """How many values something may have that is parsed at once: 8,000 targets with 25 labels, which take 64 MiB then."""
+
+_COUNTED_TOGETHER = 2**16
+"""Size of the parts in which commas are counted, in bytes. Splitting one takes a few times as much memory."""
 
 
 class TooManyValuesError(SourceError):
@@ -39,7 +42,7 @@ def refuse_many_json_values(data: bytes | bytearray | msgspec.Raw, most: int = M
     """Refuse JSON that may have too many values.
 
     In a list or an object a comma stands between two values, so there are at most twice as many values as commas, and
-    a few more for each level of nesting. Commas in strings count too.
+    a few more for each level of nesting. Commas in strings do not count.
 
     Args:
         data: the JSON.
@@ -48,5 +51,25 @@ def refuse_many_json_values(data: bytes | bytearray | msgspec.Raw, most: int = M
     Raises:
         TooManyValuesError: it has more.
     """
-    if may_have_more(memoryview(data), most) and bytes(data).count(b",") > most:
-        raise TooManyValuesError(f"it has more than {most:,} values")
+    view = memoryview(data)
+    # Most data has few commas even together with those in strings, and these are counted ten times as fast.
+    if not may_have_more(view, most) or bytes(data).count(b",") <= most:
+        return
+    count = 0
+    for some in _commas_outside_strings(view):
+        count += some
+        if count > most:
+            raise TooManyValuesError(f"it has more than {most:,} values")
+
+
+def _commas_outside_strings(data: memoryview) -> Iterator[int]:
+    """Yield how many there are in each part of JSON. What is behind a place where it is malformed is never parsed."""
+    escape = b""
+    inside = 0
+    for start in range(0, len(data), _COUNTED_TOGETHER):
+        # First pairs of backslashes: only one that is left over escapes what follows it, maybe in the next part.
+        text = (escape + data[start : start + _COUNTED_TOGETHER]).replace(b"\\\\", b"")
+        escape = b"\\" if text.endswith(b"\\") else b""
+        parts = text.removesuffix(escape).replace(b'\\"', b"").split(b'"')
+        yield b"".join(parts[inside::2]).count(b",")
+        inside ^= (len(parts) - 1) % 2

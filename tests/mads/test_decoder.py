@@ -1,3 +1,4 @@
+import json
 import random
 from collections.abc import Iterator, Sequence
 
@@ -8,7 +9,9 @@ from resources import packed
 
 from kuma_sd import SourceError
 from kuma_sd.core.value_limits import MOST_VALUES
-from kuma_sd.mads.codecs.v1 import V1_PROTOBUF
+from kuma_sd.mads.codecs import ResourceCodec
+from kuma_sd.mads.codecs.v1 import TYPE_URL, V1_PROTOBUF
+from kuma_sd.mads.codecs.v1_json import V1_JSON
 from kuma_sd.mads.decoder import LARGEST_RESOURCE, Decoder, MadsResponse
 from kuma_sd.proto.mads_v1_pb2 import MonitoringAssignment
 
@@ -223,3 +226,17 @@ def test_a_resource_with_too_much_in_it_is_unreadable_and_the_others_are_taken(
     assert [assignment.key.name for assignment in assignments] == ["a"]
     assert len(unreadable) == 1
     assert why in caplog.text
+
+
+@pytest.mark.parametrize("codec", [V1_PROTOBUF, V1_JSON], ids=lambda codec: codec.name)
+def test_a_resource_with_commas_in_its_labels_is_taken_over_both_transports(codec: ResourceCodec) -> None:
+    # Kuma writes the values of a tag that has several as ",a,b,".
+    labels = {f"{tag}{plural}": f",{tag},b," if plural else tag for tag in "abcdefghijkl" for plural in ("", "s")}
+    targets = [{"name": f"a-{number}", "address": "192.0.2.1:5670", "labels": labels} for number in range(8000)]
+    assignment = {"mesh": "default", "service": "backend", "targets": targets}
+    in_json = json.dumps({"@type": TYPE_URL, **assignment}).encode()
+    assert in_json.count(b",") > MOST_VALUES
+    resource = in_json if codec is V1_JSON else packed(MonitoringAssignment(**assignment))
+    assignments, unreadable = Decoder("").decode(MadsResponse(codec, [resource]))
+    assert not unreadable
+    assert [assignments[0].read().labels, len(assignments)] == [labels, 8000]
