@@ -6,7 +6,7 @@ from google.protobuf.message import DecodeError
 
 from kuma_sd.mads.codecs import ResourceCodec
 from kuma_sd.mads.codecs.protobuf_fields import end_of_field
-from kuma_sd.mads.envelope import Envelope, foreign
+from kuma_sd.mads.envelope import MOST_FIELDS, Envelope, FieldLimits, foreign
 from kuma_sd.mads.errors import ForeignError, GarbledError
 from kuma_sd.mads.pieces import Piece, Resources, split
 from kuma_sd.proto.discovery_pb2 import ReceivedResponse
@@ -15,6 +15,9 @@ from kuma_sd.proto.discovery_pb2 import ReceivedResponse
 _RESOURCE_BEGINS = re.compile(rb"\x12[\x80-\xff]{0,4}[\x00-\x7f]\Z")
 
 _LONGEST_BEGIN = 6
+
+# The tag of a resource, alone.
+_RESOURCE = 0x12
 
 
 def parse(data: bytes, codec: ResourceCodec, most: int) -> tuple[Envelope, Resources]:
@@ -31,7 +34,7 @@ def parse(data: bytes, codec: ResourceCodec, most: int) -> tuple[Envelope, Resou
     """
     fields = _Fields(data, codec.type_url)
     resources = split(fields, 0, most)
-    if problem := foreign(codec, fields.envelope.type_url, fields.envelope.version):
+    if problem := foreign(codec, fields.envelope):
         raise ForeignError(f"its answer is no MADS response ({problem})")
     return fields.envelope, resources
 
@@ -48,6 +51,7 @@ class _Fields:
         self._data = data
         # A resource begins with its type, and that with a tag and a length.
         self._type = b"\x0a%c%b" % (len(type_url), type_url.encode())
+        self._limits = FieldLimits()
         self.envelope = Envelope()
 
     def is_end(self, place: int) -> bool:
@@ -63,7 +67,10 @@ class _Fields:
         return -1
 
     def following(self, place: int) -> int:
-        return end_of_field(self._data, place)
+        end = end_of_field(self._data, place, MOST_FIELDS)
+        if self._data[place] != _RESOURCE:
+            self._limits.add(end - place)
+        return end
 
     def read(self, start: int, end: int) -> Piece:
         try:

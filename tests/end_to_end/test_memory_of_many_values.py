@@ -56,6 +56,11 @@ response = {
     "resources between good ones": lambda: grpc(filled(packed(b"\\x22\\x00") + b"\\x12\\x00" * 100_000)),
     "unknown fields": lambda: grpc(filled(b"\\x30\\x00")),
     "groups": lambda: grpc(filled(b"\\x33\\x34")),
+    "a version": lambda: grpc(field(0x0A, "\U0001f642".encode() + filled(b"v"))),
+    "versions": lambda: grpc(filled(b"\\x0a\\x01v")),
+    "a version in JSON": lambda: b'{"version_info":"%b"}' % ("\U0001f642".encode() + filled(b"v")),
+    "lists of resources": lambda: b'{"version_info":"1"%b}' % filled(b',"resources":[{}]'),
+    "a value besides resources": lambda: b'{"version_info":"1","a":[%b{}]}' % filled(b"{},"),
     "objects": lambda: http(filled(b"{},") + b"{}"),
     "objects between good ones": lambda: http(filled(assignment(b"{}") + b"," + b"{}," * 80_000) + b"{}"),
     "numbers": lambda: http(filled(b"1,") + b"1"),
@@ -80,11 +85,13 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 """
 
 OVER_GRPC = ["targets", "labels", "labels of a target", "resources", "resources between good ones", "unknown fields"]
+OF_ENVELOPES_OVER_GRPC = ["a version", "versions"]
+OF_ENVELOPES_OVER_HTTP = ["a version in JSON", "lists of resources", "a value besides resources"]
 OVER_HTTP = ["objects", "objects between good ones", "numbers", "lists", "nested lists", "objects as targets"]
 SHAPES = [
-    *((shape, "v1") for shape in (*OVER_GRPC, "groups")),
+    *((shape, "v1") for shape in (*OVER_GRPC, *OF_ENVELOPES_OVER_GRPC, "groups")),
     *((shape, "v1alpha1") for shape in ("old targets", "old labels", "resources")),
-    *((shape, "v1-json") for shape in (*OVER_HTTP, "labels in JSON")),
+    *((shape, "v1-json") for shape in (*OVER_HTTP, *OF_ENVELOPES_OVER_HTTP, "labels in JSON")),
 ]
 
 

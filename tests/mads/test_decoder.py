@@ -1,6 +1,7 @@
 import json
 import random
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -233,7 +234,7 @@ def test_a_resource_with_commas_in_its_labels_is_taken_over_both_transports(code
     # Kuma writes the values of a tag that has several as ",a,b,".
     labels = {f"{tag}{plural}": f",{tag},b," if plural else tag for tag in "abcdefghijkl" for plural in ("", "s")}
     targets = [{"name": f"a-{number}", "address": "192.0.2.1:5670", "labels": labels} for number in range(8000)]
-    assignment = {"mesh": "default", "service": "backend", "targets": targets}
+    assignment: dict[str, Any] = {"mesh": "default", "service": "backend", "targets": targets}
     in_json = json.dumps({"@type": TYPE_URL, **assignment}).encode()
     assert in_json.count(b",") > MOST_VALUES
     resource = in_json if codec is V1_JSON else packed(MonitoringAssignment(**assignment))

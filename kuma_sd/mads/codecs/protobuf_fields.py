@@ -8,7 +8,13 @@ from kuma_sd.mads.errors import GarbledError
 
 _LONGEST_VARINT = 10
 
+# The largest byte of a varint after which no other follows.
+_LAST = 127
+
 _VARINT, _FIXED64, _BYTES, _GROUP, _END_GROUP, _FIXED32 = range(6)
+
+# In bytes. The fields of a group stand between its two tags.
+_SIZES = {_FIXED64: 8, _FIXED32: 4, _GROUP: 0, _END_GROUP: 0}
 
 Inner = Mapping[int, "Inner"]
 """The fields that are messages themselves by number, each with those in it."""
@@ -42,52 +48,66 @@ def refuse_many_fields(data: bytes, inner: Inner, most: int) -> None:
                 count += 1
                 if count > most:
                     raise TooManyValuesError(f"it has more than {most:,} values")
-                tag, place = _varint(data, place)
-                following, is_bytes = _end_of_value(data, place, tag & 7)
+                tag, is_bytes, place = _field(data, place)
                 if is_bytes and (message := messages.get(tag >> 3)) is not None:
                     # A length that reaches beyond its message is malformed.
-                    waiting.append((is_bytes, min(following, end), message))
-                place = following
+                    waiting.append((is_bytes, min(place, end), message))
     except _MalformedError:
         return
 
 
-def end_of_field(data: bytes, place: int) -> int:
+def end_of_field(data: bytes, place: int, most: int) -> int:
     """Return where a field ends; beyond the data if some of it is missing.
+
+    A group ends behind all that is in it. No message of MADS has one, but parsers skip it like any unknown field.
 
     Args:
         data: a message.
         place: where the field begins.
+        most: how many tags it may have if it is a group, with those of all that is in it.
 
     Raises:
-        GarbledError: it is malformed, or a group, which no message of MADS has.
+        GarbledError: it is malformed, or a group with more tags.
     """
+    open_groups: list[int] = []
     with suppress(_MalformedError):
-        tag, place = _varint(data, place)
-        if tag & 7 not in (_GROUP, _END_GROUP):
-            return _end_of_value(data, place, tag & 7)[0]
+        for _ in range(most):
+            tag, _, place = _field(data, place)
+            if tag & 7 == _GROUP:
+                open_groups.append(tag >> 3)
+            elif tag & 7 == _END_GROUP and (not open_groups or open_groups.pop() != tag >> 3):
+                raise _MalformedError
+            if not open_groups:
+                return place
     raise GarbledError("its answer is no DiscoveryResponse")
 
 
-def _end_of_value(data: bytes, place: int, wire_type: int) -> tuple[int, int]:
-    """Return where a value ends, and where its bytes begin if it is a length and bytes, otherwise 0."""
-    if wire_type == _BYTES:
-        size, place = _varint(data, place)
-        return place + size, place
-    if wire_type == _VARINT:
-        return _varint(data, place)[1], 0
-    # The fields of a group stand between its two tags.
-    sizes = {_FIXED64: 8, _FIXED32: 4, _GROUP: 0, _END_GROUP: 0}
-    if wire_type not in sizes:
-        raise _MalformedError
-    return place + sizes[wire_type], 0
+def _field(data: bytes, place: int) -> tuple[int, int, int]:
+    """Go through a field, of a group only through one of its two tags.
+
+    Returns:
+        Its tag, where its bytes begin if it is a length and bytes, otherwise 0, and where it ends.
+    """
+    try:
+        # Nearly all tags and sizes are one byte; calls would take most of the time.
+        tag, place = (data[place], place + 1) if data[place] <= _LAST else _varint(data, place)
+        wire_type = tag & 7
+        if wire_type == _BYTES:
+            size, place = (data[place], place + 1) if data[place] <= _LAST else _varint(data, place)
+            return tag, place, place + size
+        if wire_type == _VARINT:
+            return tag, 0, _varint(data, place)[1]
+        return tag, 0, place + _SIZES[wire_type]
+    except (IndexError, KeyError):
+        raise _MalformedError from None
 
 
 def _varint(data: bytes, place: int) -> tuple[int, int]:
     """Return a number, and where it ends."""
     number = 0
-    for index, byte in enumerate(data[place : place + _LONGEST_VARINT]):
-        number |= (byte & 127) << 7 * index
-        if byte < 128:  # noqa: PLR2004 (the highest bit says whether more follow)
+    for index in range(_LONGEST_VARINT):
+        byte = data[place + index]
+        number |= (byte & _LAST) << 7 * index
+        if byte <= _LAST:
             return number, place + index + 1
     raise _MalformedError
