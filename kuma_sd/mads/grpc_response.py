@@ -5,7 +5,7 @@ import re
 from google.protobuf.message import DecodeError
 
 from kuma_sd.mads.codecs import ResourceCodec
-from kuma_sd.mads.codecs.protobuf_fields import end_of_field
+from kuma_sd.mads.codecs.protobuf_fields import number_and_end
 from kuma_sd.mads.envelope import MOST_FIELDS, Envelope, FieldLimits, foreign
 from kuma_sd.mads.errors import ForeignError, GarbledError
 from kuma_sd.mads.pieces import Piece, Resources, split
@@ -15,9 +15,6 @@ from kuma_sd.proto.discovery_pb2 import ReceivedResponse
 _RESOURCE_BEGINS = re.compile(rb"\x12[\x80-\xff]{0,4}[\x00-\x7f]\Z")
 
 _LONGEST_BEGIN = 6
-
-# The tag of a resource, alone.
-_RESOURCE = 0x12
 
 
 def parse(data: bytes, codec: ResourceCodec, most: int) -> tuple[Envelope, Resources]:
@@ -67,8 +64,8 @@ class _Fields:
         return -1
 
     def following(self, place: int) -> int:
-        end = end_of_field(self._data, place, MOST_FIELDS)
-        if self._data[place] != _RESOURCE:
+        number, end = number_and_end(self._data, place, MOST_FIELDS)
+        if number != ReceivedResponse.RESOURCES_FIELD_NUMBER:
             self._limits.add(end - place)
         return end
 

@@ -21,7 +21,7 @@ _NEAR = 2**14
 _EMPTY_REST = re.compile(rb"\s*\]")
 
 # The next character that is not white space.
-_SYMBOL = re.compile(rb"[ \t\n\r]*([^ \t\n\r])")
+_SYMBOL = re.compile(rb"[ \t\n\r]*+([^ \t\n\r])")
 
 _NOTHING = re.compile(rb"[ \t\n\r]*")
 
@@ -96,7 +96,7 @@ class _Message:
             symbol, place = self._symbol(self._field(place - 1), b",}")
             if symbol == b",":
                 symbol, place = self._symbol(place, b'"')
-        if not _NOTHING.fullmatch(self._body, place):
+        if len(self._body) - place > LARGEST_FIELD or not _NOTHING.fullmatch(self._body, place):
             raise GarbledError(f"JSON is malformed: trailing characters (byte {place})")
 
     def _field(self, start: int) -> int:
@@ -139,9 +139,10 @@ class _Message:
 
     def _symbol(self, place: int, wanted: bytes = b"") -> tuple[bytes, int]:
         """Go through white space and a character behind it; return that, and where it ends."""
-        found = _SYMBOL.match(self._body, place)
+        limit = place + LARGEST_FIELD
+        found = _SYMBOL.match(self._body, place, limit)
         if not found:
-            raise GarbledError(_TRUNCATED)
+            raise GarbledError("it has too much white space" if limit < len(self._body) else _TRUNCATED)
         if wanted and found[1] not in wanted:
             either = " or ".join(map(repr, wanted.decode()))
             raise GarbledError(f"JSON is malformed: expected {either} (byte {found.start(1)})")

@@ -103,6 +103,16 @@ def test_what_is_no_object_of_fields_is_no_response_over_http(body: str) -> None
         over_http(body.encode())
 
 
+def test_white_space_around_fields_may_be_large_but_not_larger() -> None:
+    response, some, much = http_response(), b" " * (LARGEST_FIELD - 9), b"\n" * (LARGEST_FIELD + 1)
+    assert len(over_http(some + response.replace(b":", b":" + some, 1) + some)[1]) == 1
+    for body in (much + response, response.replace(b":", b":" + much, 1)):
+        with pytest.raises(GarbledError, match="it has too much white space"):
+            over_http(body)
+    with pytest.raises(GarbledError, match="trailing characters"):
+        over_http(response + much)
+
+
 def test_the_empty_object_has_no_type() -> None:
     with pytest.raises(ForeignError, match="it has no type_url"):
         over_http(b" { } ")
@@ -139,3 +149,9 @@ MALFORMED_GROUPS = {
 def test_a_group_that_protobuf_would_not_skip_and_one_with_too_many_fields_are_refused(group: bytes) -> None:
     with pytest.raises(GarbledError, match="its answer is no DiscoveryResponse"):
         over_grpc(grpc_response(group))
+
+
+def test_a_large_resource_is_one_however_its_tag_is_written() -> None:
+    large = b"x" * (LARGEST_FIELD + 1)
+    _, resources = over_grpc(grpc_response(b"\x92\x00\x81\x80\x40" + large))
+    assert list(resources) == [large, LARGE]

@@ -56,8 +56,8 @@ def refuse_many_fields(data: bytes, inner: Inner, most: int) -> None:
         return
 
 
-def end_of_field(data: bytes, place: int, most: int) -> int:
-    """Return where a field ends; beyond the data if some of it is missing.
+def number_and_end(data: bytes, place: int, most: int) -> tuple[int, int]:
+    """Return the number of a field and where it ends; beyond the data if some of it is missing.
 
     A group ends behind all that is in it. No message of MADS has one, but parsers skip it like any unknown field.
 
@@ -78,7 +78,7 @@ def end_of_field(data: bytes, place: int, most: int) -> int:
             elif tag & 7 == _END_GROUP and (not open_groups or open_groups.pop() != tag >> 3):
                 raise _MalformedError
             if not open_groups:
-                return place
+                return tag >> 3, place
     raise GarbledError("its answer is no DiscoveryResponse")
 
 
