@@ -34,6 +34,7 @@ from kuma_sd.cli.commands.simulate import (
     until_stopped,
 )
 from kuma_sd.cli.main import argument_type
+from kuma_sd.cli.render.target_changes import Targets, changes, read_targets
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.core.option_types import PATH
 from kuma_sd.core.text import counted
@@ -95,9 +96,6 @@ PORT = 9119
 
 STOP_TIMEOUT = 5.0
 """Timeout for stopping kuma-sd, in seconds; it needs less than one."""
-
-Targets = dict[tuple[str, str], dict[str, str]]
-"""Labels, including the address, by mesh and dataplane."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -313,39 +311,13 @@ class _Watcher:
         if seen == self._seen:
             return
         self._seen = seen
-        targets = _read(self._path)
+        targets = read_targets(self._path)
         if self._targets is None:
             _say(f"{len(targets)} targets")
         else:
             for line in changes(self._targets, targets):
                 _say(f"{line}  ({len(targets)} targets)")
         self._targets = targets
-
-
-def changes(before: Targets, now: Targets) -> Iterator[str]:
-    """Yield a line for each target that was added, removed or changed."""
-    for mesh, name in sorted(now.keys() - before.keys()):
-        yield f"added    {mesh}/{name} at {now[mesh, name]['__address__']}"
-    for mesh, name in sorted(before.keys() - now.keys()):
-        yield f"removed  {mesh}/{name}"
-    for mesh, name in sorted(now.keys() & before.keys()):
-        old, new = before[mesh, name], now[mesh, name]
-        differing = sorted(label for label in old.keys() | new.keys() if old.get(label) != new.get(label))
-        # Kuma makes two labels of each tag; the plural repeats the value.
-        shown = [label for label in differing if label.removesuffix("s") not in differing or not label.endswith("s")]
-        if shown:
-            yield f"changed  {mesh}/{name}: " + ", ".join(
-                f"{label.strip('_')} {old.get(label, 'none')} -> {new.get(label, 'none')}" for label in shown
-            )
-
-
-def _read(path: Path) -> Targets:
-    targets: Targets = {}
-    groups: list[dict[str, Any]] = json.loads(path.read_bytes())
-    for group in groups:
-        labels = group["labels"]
-        targets[labels["mesh"], labels["dataplane"]] = labels | {"__address__": group["targets"][0]}
-    return targets
 
 
 def _say(line: str) -> None:

@@ -19,7 +19,7 @@ import yaml
 from os_reasons import NOT_A_DIRECTORY
 from swapping import needs_root
 
-from kuma_sd.cli.commands.demo import Targets, changes
+from kuma_sd.cli.render.target_changes import Targets, changes
 
 Demo = subprocess.Popen[str]
 
