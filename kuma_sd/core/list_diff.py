@@ -48,6 +48,21 @@ def difference(before: Sequence[T], after: Sequence[T]) -> tuple[list[T], list[T
     return [item for item in old if id(item) not in moved], [item for item in new if id(item) not in moved]
 
 
+def with_objects_of(before: Sequence[T], after: Sequence[T]) -> list[T]:
+    """Return the second sequence, with the first one's objects where both are equal.
+
+    What is equal may be another object, as when all targets were converted anew.
+    """
+    result: list[T] = []
+    shared_from = 0
+    for old, new in changed_ranges(before, after):
+        result += before[shared_from : old.start]
+        result += after[new]
+        shared_from = old.stop
+    result += before[shared_from:]
+    return result
+
+
 def have_equal_keys(before: Sequence[T], after: Sequence[T], key: Callable[[Any], object] = attrgetter("key")) -> bool:
     """Tell whether the items of two sequences have equal keys, in the same order.
 

@@ -1,12 +1,12 @@
 """Publications: all target groups of an output, in order."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import attrgetter
 
 from kuma_sd.core.duplicate_groups import without_duplicates
-from kuma_sd.core.list_diff import difference
+from kuma_sd.core.list_diff import difference, with_objects_of
 from kuma_sd.core.publication_change import Change
 from kuma_sd.core.target_group import TargetGroup
 
@@ -57,6 +57,13 @@ class Publication:
         before any key is compared.
         """
         return difference(earlier.groups if earlier else (), self.groups)
+
+    def with_objects_of(self, earlier: "Publication | None") -> "Publication":
+        """Return the same publication, with the groups of an earlier one where they are equal.
+
+        Then the groups that `gone_and_new()` returns can be told from the others by identity.
+        """
+        return replace(self, groups=tuple(with_objects_of(earlier.groups, self.groups))) if earlier else self
 
     @cached_property
     def lines(self) -> tuple[bytes, ...]:

@@ -136,6 +136,19 @@ def test_a_target_that_moves_to_another_shard_stays_in_its_old_one_until_all_is_
     assert lines() == [[], [here.json]]
 
 
+def test_targets_that_were_converted_anew_without_a_difference_go_when_they_are_gone() -> None:
+    layout = layout_of("{part}/k.json", parts=4)
+    division = Division(layout.rule({4}))
+
+    def rendered(*names: str, **labels: str) -> Publication:
+        return publication(*(group(name, labels=labels if name == "a" else {}) for name in names))
+
+    for whole in (rendered(*"abcdef"), rendered(*"abcdef", env="test"), rendered(*"abcdefg"), rendered(*"ac")):
+        division.update(whole)
+        lines = [line for place in layout.places(4) for line in division.lines(place)]
+        assert sorted(lines) == sorted(whole.lines)
+
+
 @pytest.mark.parametrize("parts", [16, 24, 64])
 def test_parts_are_about_equally_large(parts: int) -> None:
     sizes = Counter(part_hash(one) % parts for one in MANY)

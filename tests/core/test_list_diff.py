@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kuma_sd.core.list_diff import MOST_RANGES, WINDOW, changed_ranges, difference, have_equal_keys
+from kuma_sd.core.list_diff import MOST_RANGES, WINDOW, changed_ranges, difference, have_equal_keys, with_objects_of
 
 ITEMS = [(f"item {number}",) for number in range(60)]
 lists = st.lists(st.sampled_from(ITEMS), unique=True, max_size=60)
@@ -86,3 +86,18 @@ def test_a_long_part_that_is_gone_is_one_range() -> None:
 @pytest.mark.parametrize(("before", "after", "equal"), [("ab", "ab", True), ("ab", "ba", False), ("ab", "a", False)])
 def test_equal_keys_are_in_equal_order(before: str, after: str, equal: bool) -> None:  # noqa: FBT001 (a parameter)
     assert have_equal_keys(before, after, key=str.upper) is equal
+
+
+@given(before=lists, after=lists)
+def test_what_is_equal_and_in_place_becomes_the_object_of_the_first(
+    before: list[tuple[str]], after: list[tuple[str]]
+) -> None:
+    copies = [(name,) for (name,) in after]
+    result = with_objects_of(before, copies)
+    assert result == after
+    known = {id(item) for item in (*before, *copies)}
+    assert all(id(item) in known for item in result)
+    unchanged = {id(item) for item in before} - {
+        id(item) for old, _ in changed_ranges(before, copies) for item in before[old]
+    }
+    assert unchanged <= {id(item) for item in result}

@@ -67,7 +67,8 @@ class Division:
             found: lines that stand in files already, before the first update, by whatever rule they came there.
         """
         gone, new = publication.gone_and_new(self._publication)
-        self._publication = publication
+        # What is equal may be another object, but is found in files by its identity when it is gone.
+        self._publication = publication.with_objects_of(self._publication)
         changes: defaultdict[Place, _Change] = defaultdict(_Change)
         before = _places_in(found or {}, new)
         for group in gone:
