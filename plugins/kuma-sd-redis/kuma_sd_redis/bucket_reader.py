@@ -1,5 +1,6 @@
 """Keep an edge's copy of the relay: buckets with checked digests, and the assignments in them."""
 
+import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
@@ -8,7 +9,7 @@ from typing import Any
 from kuma_sd import Assignment, Key
 from kuma_sd_redis.codec import GROUP
 from kuma_sd_redis.connection import Connection
-from kuma_sd_redis.layout import Entry, Head, Keys, Position, decode, digest_of, mesh_of, total, weight
+from kuma_sd_redis.layout import Entry, Head, Keys, Position, decode, digest_of, mesh_of, target_of, total, weight
 
 READ_TOGETHER = 64
 """Number of buckets that are read at once."""
@@ -143,16 +144,13 @@ class BucketReader:
             return False
         content = self._contents[number]
         lines = {name: bytes(line) for name, line in entry.set.items()}
-        old = [content[name] for name in {**entry.set, **dict.fromkeys(entry.remove)} if name in content]
+        old = [name for name in {**entry.set, **dict.fromkeys(entry.remove)} if name in content]
         weights = [weight(name, line) for name, line in lines.items()]
-        weights += [-weight(entry.key.name, entry.data) for entry in old]
+        weights += [-weight(name, content[name].data) for name in old]
         digest = total(weights, position.digest)
         if digest != int(entry.after, 16):
             return False
-        for name in entry.remove:
-            self._forget(content.pop(name, None))
-        for name, line in lines.items():
-            self._put(content, name, line)
+        self._update(content, entry.remove, lines)
         self.positions[number] = Position(entry.epoch, entry.revision, digest)
         self.newest = max(self.newest, entry.time)
         return True
@@ -169,7 +167,8 @@ class BucketReader:
         for (number, head), content, log in zip(present, contents, logs, strict=True):
             position = _completed(content, head, _entries(log))
             if position and digest_of(content) == position.digest:
-                self._replace(number, content)
+                known = self._contents[number]
+                self._update(known, known.keys() - content.keys(), content)
                 self.positions[number] = position
                 self.reloads += 1
             else:
@@ -191,27 +190,39 @@ class BucketReader:
             cursors = {number: cursor for number, cursor in cursors.items() if int(cursor)}
         return list(contents.values())
 
-    def _replace(self, number: int, lines: Mapping[str, bytes]) -> None:
-        content = self._contents[number]
-        for name in content.keys() - lines.keys():
-            self._forget(content.pop(name))
+    def _update(self, content: dict[str, Assignment], remove: Iterable[str], lines: Mapping[str, bytes]) -> None:
+        """Take groups out of a bucket, then put others into it, so that one under another name keeps its key."""
+        for name in remove:
+            self._forget(content.pop(name, None))
+        ordinals = _ordinals(content) if lines.keys() - content.keys() else {}
         for name, line in lines.items():
-            self._put(content, name, line)
+            old = content.get(name)
+            if old and old.data == line:
+                continue
+            self._forget(old)
+            fresh = Assignment(old.key if old else self._key(name, ordinals), line, GROUP)
+            content[name] = fresh
+            self._fresh.append(fresh)
 
-    def _put(self, content: dict[str, Assignment], name: str, line: bytes) -> None:
-        old = content.get(name)
-        if old and old.data == line:
-            return
-        self._forget(old)
-        # The text of the key is the same object in the content and in the assignment.
-        key = old.key if old else Key(self._control_plane, mesh_of(name), name, 0)
-        fresh = Assignment(key, line, GROUP)
-        content[key.name] = fresh
-        self._fresh.append(fresh)
+    def _key(self, name: str, ordinals: dict[str, set[int]]) -> Key:
+        """Return the key of a new group; targets of several control planes may have equal names."""
+        target = target_of(name)
+        taken = ordinals.setdefault(target, set())
+        ordinal = next(number for number in itertools.count() if number not in taken)
+        taken.add(ordinal)
+        return Key(self._control_plane, mesh_of(name), target, ordinal)
 
     def _forget(self, old: Assignment | None) -> None:
         if old:
             self._gone[id(old)] = old
+
+
+def _ordinals(content: Mapping[str, Assignment]) -> dict[str, set[int]]:
+    """Return the ordinals in use, by the names of targets."""
+    ordinals: dict[str, set[int]] = {}
+    for assignment in content.values():
+        ordinals.setdefault(assignment.key.name, set()).add(assignment.key.ordinal)
+    return ordinals
 
 
 def _completed(content: dict[str, bytes], head: Position, entries: Sequence[Entry]) -> Position | None:

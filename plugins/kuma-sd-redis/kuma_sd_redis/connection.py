@@ -25,7 +25,7 @@ from redis.sentinel import Sentinel
 from kuma_sd import ConfigError, KumaSDError
 from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import Address
-from kuma_sd_redis.failures import explained
+from kuma_sd_redis.failures import BROKEN_REPLY, explained
 from kuma_sd_redis.layout import BUCKETS, Keys
 from kuma_sd_redis.scripts import Script
 
@@ -147,7 +147,7 @@ class Connection:
                 self._client = self._connect()
             yield self._client
         # Cutting a connection from another thread shows in many ways.
-        except (RedisError, RedisClusterException, OSError, AttributeError, ValueError) as error:
+        except (RedisError, RedisClusterException, OSError, *BROKEN_REPLY) as error:
             self._disconnect()
             raise RelayError(f"Redis at {self.address}: {explained(error)}") from error
 

@@ -26,6 +26,9 @@ _TEXTS = (
     (r"DB index is out of range", "it has no such database"),
 )
 
+BROKEN_REPLY = (AttributeError, ValueError, TypeError, LookupError, RecursionError)
+"""What redis-py raises, or our reading of a reply, if that has another shape than Redis gives it, or is cut off."""
+
 # Which kind of error it is, where no text is known. A subclass comes before its base.
 _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (MasterNotFoundError, "no Sentinel can be reached that knows a primary of this name"),
@@ -37,6 +40,9 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (exceptions.TimeoutError, "it does not answer in time"),
     (TimeoutError, "it does not answer in time"),
     (exceptions.ResponseError, "it refuses a command"),
+    (TypeError, "its answer is not one of Redis"),
+    (LookupError, "its answer is not one of Redis"),
+    (RecursionError, "its answer is not one of Redis"),
 )
 
 _MAY_NOT = re.compile(r"permissions? to run the '([a-z|]{2,24})'")

@@ -164,9 +164,14 @@ def mesh_of(field: str) -> str:
     return sys.intern(parts[1].replace("%2F", "/").replace("%25", "%") if len(parts) > 1 else "")
 
 
+def target_of(field: str) -> str:
+    """Return a group's key without its control plane, so that it stays the same when that gets another name."""
+    return field.partition("/")[2]
+
+
 def bucket_of(field: str) -> int:
-    """Return the number of the bucket that a group belongs to."""
-    return int.from_bytes(blake2b(field.encode(), digest_size=2).digest(), "big") % BUCKETS
+    """Return the number of the bucket that a group belongs to, whatever the name of its control plane."""
+    return int.from_bytes(blake2b(target_of(field).encode(), digest_size=2).digest(), "big") % BUCKETS
 
 
 def weight(field: str, line: bytes) -> int:

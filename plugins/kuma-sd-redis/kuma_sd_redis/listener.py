@@ -8,7 +8,7 @@ from redis.client import PubSub
 from redis.exceptions import RedisError
 
 from kuma_sd_redis.connection import RelayError
-from kuma_sd_redis.failures import explained
+from kuma_sd_redis.failures import BROKEN_REPLY, explained
 from kuma_sd_redis.inbox import Inbox
 from kuma_sd_redis.layout import Keys
 
@@ -65,7 +65,7 @@ class Listener:
                     pinged = True
                     self._subscription.ping()
         # Cutting a connection from another thread shows in many ways.
-        except (RedisError, OSError, AttributeError, ValueError) as error:
+        except (RedisError, OSError, *BROKEN_REPLY) as error:
             if not self._closing:
                 self._inbox.fail(RelayError(explained(error)))
         finally:
@@ -81,16 +81,14 @@ class Listener:
                 connection.disconnect()
 
     def _take(self, message: dict[str, object]) -> None:
-        kind, data = message["type"], message["data"]
+        kind, channel, data = message["type"], message["channel"], message["data"]
         if kind in ("subscribe", "psubscribe", "ssubscribe"):
             self._awaited -= 1
             if not self._awaited:
                 self._ready.set()
         elif kind == "sunsubscribe":
             self._inbox.move()
-        elif kind in ("message", "pmessage", "smessage") and isinstance(data, bytes):
-            channel = message["channel"]
-            assert isinstance(channel, bytes)
+        elif kind in ("message", "pmessage", "smessage") and isinstance(data, bytes) and isinstance(channel, bytes):
             self.received += len(data)
             bucket = self._keys.bucket(channel)
             if bucket is not None:

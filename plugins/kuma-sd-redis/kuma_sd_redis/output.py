@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from kuma_sd import ConfigError, Context, Output, OutputError, Publication
+from kuma_sd import ConfigError, Context, HelperThread, Output, OutputError, Publication
 from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import address_of
 from kuma_sd_redis.bucket_writer import StaleError, Writer
@@ -90,7 +90,8 @@ class RedisOutput(Output):
     def _begin(self) -> None:
         """Begin to request the lease; Redis may be unreachable at first."""
         for what, run in (("lease", self._lease.run), ("relay", self._run)):
-            thread = threading.Thread(target=run, name=f"output {self._title} {what}", daemon=True)
+            # What poses as Redis may answer anything.
+            thread = HelperThread(f"output {self._title} {what}", run, self._closing)
             self._threads.append(thread)
             thread.start()
 

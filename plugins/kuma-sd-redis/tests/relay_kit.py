@@ -66,7 +66,7 @@ class Edge:
     def names(self) -> set[str]:
         """The dataplanes in the newest snapshot."""
         assignments = self.snapshots[-1].assignments if self.snapshots else ()
-        return {assignment.key.name.split("/")[2] for assignment in assignments}
+        return {assignment.key.name.split("/")[1] for assignment in assignments}
 
     def run(self) -> None:
         """Iterate again and again until closed."""

@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 from byte_server import byte_server
 from redis_server import RedisServer, redis_server
-from relay_kit import KEYS, edge
+from relay_kit import KEYS, edge, publishing
 from waiting import eventually
+
+from kuma_sd import OutputError
+from kuma_sd.testing import publication
 
 MARK = "s3cr3t-t0k3n"
 
@@ -39,6 +42,22 @@ def test_an_answer_that_is_none_is_not_quoted(answer: str, scheme: str) -> None:
             shown = f"{reader.errors} {reader.facts} {reader.source.status}"
     assert MARK not in shown
     assert "Redis at " in reader.errors[0] or "cannot subscribe" in reader.errors[0]
+
+
+@pytest.mark.parametrize("answer", [b":5\r\n", b"*2\r\n:1\r\n*1\r\n:1\r\n", b"*1\r\n" * 2000, b"*-1\r\n", b"$-1\r\n"])
+def test_a_reply_of_another_shape_is_a_failure_and_ends_no_thread(answer: bytes) -> None:
+    """A thread that dies ends the daemon, and here the test."""
+
+    def talk(peer: object) -> None:
+        while asked := peer.recv(65536):  # type: ignore[attr-defined]
+            opening = any(word in asked for word in (b"AUTH", b"SELECT", b"CLIENT"))
+            peer.sendall(b"+OK\r\n" * asked.count(b"\r\n*") + b"+OK\r\n" if opening else answer)  # type: ignore[attr-defined]
+
+    with byte_server(talk) as server:
+        with edge(f"redis://{server.address}", relay_timeout=1.0) as reader:
+            reader.wait(lambda one: len(one.errors) >= 2)
+        with publishing(f"redis://{server.address}", timeout=1.0) as output, pytest.raises(OutputError):
+            output.publish(publication("a"))
 
 
 @pytest.mark.parametrize(

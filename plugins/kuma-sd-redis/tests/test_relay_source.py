@@ -11,7 +11,7 @@ from redis_server import RedisServer
 from relay_kit import KEYS, bucket_for, edge, publishing
 from waiting import eventually
 
-from kuma_sd import Key, Publication, Target
+from kuma_sd import Key, Publication, Target, TargetGroup
 from kuma_sd.testing import group, publication
 from kuma_sd_redis.layout import BUCKETS, Head, Position, bucket_of, field_of
 from kuma_sd_redis.scripts import APPLY, Script
@@ -21,17 +21,44 @@ def fleet(count: int, *more: str) -> Publication:
     return publication(*(f"backend-{number:04}" for number in range(count)), *more)
 
 
+def named(control_plane: str, name: str) -> TargetGroup:
+    return group(name, control_plane=control_plane, labels={"control_plane": control_plane})
+
+
 def test_what_is_published_arrives_as_assignments_with_the_labels_of_the_groups(server: RedisServer) -> None:
     published = group("backend-01")
     with publishing(server.url) as output, edge(server.url, "relay") as reader:
         output.publish(publication(published))
         reader.wait_for("backend-01")
         (one,) = reader.snapshots[-1].assignments
-        assert one.key == Key("relay", "default", "/default/backend-01/0/0", 0)
+        assert one.key == Key("relay", "default", "default/backend-01/0/0", 0)
         target = one.read()
         assert target.labels == published.labels | {"__address__": published.targets[0]}
         assert replace(target, labels={}) == Target("", "", "", "", "", "", "", {})
         assert reader.snapshots[-1].complete
+
+
+def test_a_control_plane_that_gets_another_name_changes_its_targets_and_no_key(server: RedisServer) -> None:
+    names = [f"backend-{number}" for number in range(20)]
+    with publishing(server.url) as output, edge(server.url) as reader:
+        output.publish(publication(*(named("east", name) for name in names)))
+        reader.wait_for(*names)
+        keys = [entry.key for entry in reader.snapshots[-1].assignments]
+        output.publish(publication(*(named("west", name) for name in names)))
+        reader.wait(lambda one: all(b"west" in entry.data for entry in one.snapshots[-1].assignments))
+        # Never were there two of one, nor one less.
+        assert [entry.key for entry in reader.snapshots[-1].assignments] == keys
+        assert {len(snapshot.assignments) for snapshot in reader.snapshots if snapshot.assignments} == {len(names)}
+
+
+def test_targets_of_equal_names_in_two_control_planes_are_two(server: RedisServer) -> None:
+    with publishing(server.url) as output, edge(server.url) as reader:
+        output.publish(publication(named("east", "a"), named("west", "a")))
+        reader.wait(lambda one: one.snapshots and len(one.snapshots[-1].assignments) == 2)
+        assert [entry.key.ordinal for entry in reader.snapshots[-1].assignments] == [0, 1]
+        output.publish(publication(named("west", "a")))
+        reader.wait(lambda one: len(one.snapshots[-1].assignments) == 1)
+        assert b"west" in reader.snapshots[-1].assignments[0].data
 
 
 def test_a_change_arrives_by_notification_and_the_rest_stays_the_same_objects(server: RedisServer) -> None:
@@ -42,7 +69,7 @@ def test_a_change_arrives_by_notification_and_the_rest_stays_the_same_objects(se
         output.publish(fleet(500, "web"))
         reader.wait(lambda one: len(one.names) == 501)
         fresh = [entry for entry in reader.snapshots[-1].assignments if id(entry) not in before]
-        assert [item.key.name for item in fresh] == ["/default/web/0/0"]
+        assert [item.key.name for item in fresh] == ["default/web/0/0"]
         keys = [entry.key for entry in reader.snapshots[-1].assignments]
         assert keys == sorted(keys)
 
