@@ -63,9 +63,8 @@ def killed(folder: Path, rng: random.Random, *, short: bool) -> Outcome:
     outcome.expect(saved, "no state was ever saved")
     left = len(list(path.parent.glob(".kuma-sd/*.tmp")))
     outcome.expect(not left, f"{left} temporary files were left after the last start")
-    outcome.remarks.insert(
-        0, f"{reader.reads} reads, {reader.unreadable} not whole, {reader.empty} empty; state read back {saved} times"
-    )
+    reads = f"{reader.reads} reads of the file: {reader.unreadable} incomplete, {reader.empty} empty"
+    outcome.remarks.insert(0, f"{reads}; state read back {saved} times")
     return outcome
 
 

@@ -62,6 +62,11 @@ class ClientOptions(TlsOptions):
     max_message_size: int = option(2**28, SIZE, "Maximum size of a response. A million targets need some 600MiB.")
     proxy: Url | None = option(None, URL, "URL of an HTTP proxy. If empty, the environment decides (http_proxy, …).")
     header: tuple[Header, ...] = option((), lines_of(HEADER), "Headers to send, one per line, each NAME: VALUE.")
-    bearer_token_file: str = option("", SECRET_FILE, "File with a bearer token for a gateway: one line of ASCII.")
-    basic_auth_username: str = option("", TEXT, "User name for a gateway.")
+    bearer_token_file: str = option(
+        "",
+        SECRET_FILE,
+        "File with the bearer token for the API server, or for a gateway in front of the control plane: one line of "
+        "ASCII.",
+    )
+    basic_auth_username: str = option("", TEXT, "User name for a gateway in front of the control plane.")
     basic_auth_password: Secret = option(Secret(""), SECRET, "Password of that user.")

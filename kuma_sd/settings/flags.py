@@ -8,6 +8,7 @@ import configargparse
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.option_types import BOOL
+from kuma_sd.core.options import REQUIRED
 from kuma_sd.settings import go_program
 from kuma_sd.settings.cli_parser import Program, Strict
 from kuma_sd.settings.config_file import ConfigFile
@@ -17,9 +18,9 @@ CONFIG_VARIABLE = "KUMA_SD_CONFIG"
 
 _EPILOG = """\
 Set an option as a flag (--payments-path), a variable (KUMA_SD_PAYMENTS_PATH) or in the file ('path' under [payments];
-without an instance's name under [kuma-sd]). Flags override variables, variables override the file. Lists override,
-they never merge: separate items with spaces, repeat the flag, empty a list with an empty value. Any other variable
-that is empty counts as not set."""
+without an instance's name under [kuma-sd]). Flags override variables, variables override the file; lists are not
+merged either. Separate the items of a list with spaces, or repeat the flag; an empty value empties the list. For an
+option that is no list, an empty variable counts as not set."""
 
 _SHORT_EPILOG = "All settings can be given here as flags, too: {} --help-all"
 
@@ -127,8 +128,13 @@ class _Collect(argparse.Action):
 
 
 def _add_config(parser: Parser) -> None:
+    without = "without it, all commands but 'run' read /etc/kuma-sd.conf if that exists"
     parser.add_argument(
-        "-c", "--config", metavar="FILE", env_var=CONFIG_VARIABLE, help=f"the settings file ({CONFIG_VARIABLE})"
+        "-c",
+        "--config",
+        metavar="FILE",
+        env_var=CONFIG_VARIABLE,
+        help=f"the settings file ({CONFIG_VARIABLE}; {without})",
     )
 
 
@@ -175,8 +181,11 @@ def _add_options(parser: Parser, program: Program, schema: Schema) -> None:
 def _describe(one: Declaration, program: Program) -> str:
     if one.inherited:
         return f"--{one.option.name} for this one alone ({one.variable})"
-    default = program.defaults.get(one.place, one.option.show(one.option.default)) or "none"
-    return f"{one.option.help} (default: {default}; {one.variable})"
+    default = program.defaults.get(one.place, one.option.show(one.option.default))
+    if not default and (one.option.default is None or one.option.default is REQUIRED):
+        # Its help says what holds if it is not set.
+        return f"{one.option.help} ({one.variable})"
+    return f"{one.option.help} (default: {default or 'none'}; {one.variable})"
 
 
 def _describe_secret(one: Declaration) -> str:

@@ -17,9 +17,9 @@ _HEAD = """\
 # To use this file: kuma-sd run -c /etc/kuma-sd.conf
 #
 # A comment stands on a line of its own. Separate the items of a list with spaces, or put them on indented lines.
-# Each option is also a variable, and a flag unless it is secret: 'path' under [file_sd] is KUMA_SD_FILE_SD_PATH and
-# --file-sd-path; options under [kuma-sd] have no section in theirs. Flags override variables, variables override this
-# file.
+# Each option is also a variable and, except for secrets and 'header', a flag: 'path' under [file_sd] is
+# KUMA_SD_FILE_SD_PATH and --file-sd-path; options under [kuma-sd] have no section in theirs. The options of a plugin
+# exist only if the settings use it. Flags override variables, variables override this file.
 # 'kuma-sd config' shows what is in effect and where it was set. 'kuma-sd plugins' lists what else is installed.
 """
 

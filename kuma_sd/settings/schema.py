@@ -91,19 +91,22 @@ class CoreOptions:
     guard_hold: float = option(
         120.0,
         DURATION_OR_FOREVER,
-        "How long targets are held that vanish in a suspicious way. 0 releases them at once.",
+        "How long targets that vanish in a suspicious way stay published. 0 removes them at once.",
     )
     max_age: float = option(
         float("inf"), DURATION_OR_FOREVER, "How long the targets of a control plane stay after the loss of contact."
     )
     state_dir: Path = option(
-        Path("/var/lib/kuma-sd"), PATH, "Directory of the last good targets, with which a restart starts."
+        Path("/var/lib/kuma-sd"),
+        PATH,
+        "Directory in which the last good targets are saved. After a restart kuma-sd begins with them.",
     )
     control_socket: Path | None = option(
         None,
         PATH,
-        "Socket at which 'kuma-sd status', 'kuma-sd accept' and others ask the daemon. If not set, it is in the "
-        "runtime directory.",
+        "Socket at which 'kuma-sd status', 'kuma-sd accept' and others ask the daemon. If not set: control.sock in "
+        "the directory kuma-sd of $RUNTIME_DIRECTORY, which systemd sets; without it, /run/kuma-sd/control.sock for "
+        "root, and $XDG_RUNTIME_DIR/kuma-sd/control.sock, else /tmp/kuma-sd-UID/control.sock, for others.",
     )
     max_labels: int = option(
         1000, NUMBER, "Maximum number of labels of a target. A target with more is left out.", at_least=1
@@ -132,8 +135,9 @@ class WebOptions:
     hosts: tuple[str, ...] = option(
         (),
         list_of(HOST),
-        "Host names under which clients may ask, besides localhost and addresses. If empty, any, except where a page "
-        "in a browser could do harm.",
+        "Host names by which clients may open kuma-sd, besides localhost and IP addresses. If empty, any name is "
+        "allowed, except without a password or TLS: then not on loopback, and not for a page in a browser that "
+        "changes something.",
     )
     enable_lifecycle: bool = option(
         False, BOOL, "Answer /-/reload and /-/accept here too, not only on the control socket."

@@ -30,13 +30,17 @@ PROCESS: tuple[Metric[Status], ...] = (
     ),
     Metric("pipeline_rounds_total", "How often the pipeline put publications together.", lambda status: status.rounds),
     Metric(
-        "pipeline_last_round_duration_seconds", "Duration of the last time it did.", lambda status: status.round_seconds
+        "pipeline_last_round_duration_seconds",
+        "Duration of the last round in which the pipeline put publications together.",
+        lambda status: status.round_seconds,
     ),
     Metric("state_saves_total", "Snapshots saved for a restart.", lambda status: status.state.saves),
     Metric("state_save_failures_total", "Failed attempts to save a snapshot.", lambda status: status.state.failures),
     Metric("state_last_save_timestamp_seconds", "When a snapshot was saved last.", lambda status: status.state.saved),
-    Metric("state_failing", "Whether saving fails or is not possible.", lambda status: bool(status.state.failing)),
-    Metric("events_delivered_total", "Events that plugins' hooks were told.", lambda status: status.events.delivered),
+    Metric("state_failing", "Whether snapshots cannot be saved at present.", lambda status: bool(status.state.failing)),
+    Metric(
+        "events_delivered_total", "Events delivered to the hooks of plugins.", lambda status: status.events.delivered
+    ),
     Metric(
         "events_dropped_total",
         "Events that were dropped because a plugin's hook did not keep up.",
@@ -100,7 +104,7 @@ CONTROL_PLANE: tuple[Metric[ControlPlaneStatus], ...] = (
     ),
     Metric(
         "control_plane_restored",
-        "Whether these were saved before a restart: the control plane has not answered yet.",
+        "Whether the published assignments are those saved before a restart: the control plane has not answered yet.",
         lambda control_plane: control_plane.restored,
     ),
     Metric(

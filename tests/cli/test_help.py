@@ -50,3 +50,17 @@ def test_usage_names_the_arguments(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_flag_that_help_leaves_out_is_suggested_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--guard-hol=5m"]) == 2
     assert capsys.readouterr().err == "kuma-sd: unknown flag --guard-hol; did you mean --guard-hold?\n"
+
+
+@pytest.mark.parametrize("command", [*SHORT, "run"])
+def test_help_says_which_settings_file_is_read_without_c(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = " ".join(help_of(capsys, command).split())
+    assert "without it, all commands but 'run' read /etc/kuma-sd.conf if that exists" in words
+
+
+def test_help_shows_no_default_for_what_may_stay_unset(capsys: pytest.CaptureFixture[str]) -> None:
+    words = " ".join(help_of(capsys, "run").split())
+    assert "16 if path has a directory {part}. At least 1. At most 256. (KUMA_SD_FILE_SD_PARTS)" in words
+    assert "(default: none; KUMA_SD_CONTROL_SOCKET)" not in words
+    # An empty list is a value.
+    assert "(default: none; KUMA_SD_TRANSFORM)" in words

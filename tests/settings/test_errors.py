@@ -342,14 +342,14 @@ def test_help_says_everything(capsys: pytest.CaptureFixture[str], monkeypatch: p
     # Before Python 3.13, argparse writes "-c FILE, --config FILE".
     text = re.sub(r" (\S+)(?=, --\S+ \1)", "", " ".join(capsys.readouterr().out.split()))
     for part in (
-        "-c, --config FILE the settings file (KUMA_SD_CONFIG)",
+        "-c, --config FILE the settings file (KUMA_SD_CONFIG; ",
         "settings: --cp-address [NAME=]URL Control planes to follow",
         "(default: grpc://localhost:5676; KUMA_SD_CP_ADDRESS)",
         "control planes: --name TEXT The node id. (default: kuma_sd; KUMA_SD_NAME)",
         "[east]: control plane grpc://a: --east-name TEXT --name for this one alone (KUMA_SD_EAST_NAME)",
         "[file_sd]: output file_sd: --output-file, --file-sd-path PATH The file, which is 100% replaced.",
         "[push]: output push: 'token' in the file or KUMA_SD_PUSH_TOKEN, never a flag: What opens the door.",
-        "--push-limit NUMBER How much at most. (default: none; KUMA_SD_PUSH_LIMIT)",
+        "--push-limit NUMBER How much at most. (KUMA_SD_PUSH_LIMIT)",
     ):
         assert part in text
     assert "--push-token" not in text

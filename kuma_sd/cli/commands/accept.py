@@ -6,8 +6,8 @@ Examples:
   kuma-sd accept file_sd
 
 Targets that vanish in a suspicious way stay published for a while (guard-hold). If they are really gone, this releases
-them at once. The name of an output ends the time (parts-overlap) in which file_sd keeps targets in their old parts too.
-Asks the daemon over its control socket, so give it the same settings.
+them at once. With the name of an output that writes parts, it ends parts-overlap early: the time in which targets are
+in their old part as well as in the new one. Asks the daemon over its control socket, so give it the same settings.
 """
 
 import argparse

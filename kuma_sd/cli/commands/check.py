@@ -5,8 +5,8 @@ Examples:
   kuma-sd check -c new.conf
 
 Builds everything as `kuma-sd run` does, but connects, locks and writes nothing: you can run it beside a daemon. Prints
-every mistake with its place and exits with 2. What is only unusual is a warning. Run it as the daemon's user: what that
-user may read and write is checked only if you own state-dir or may write it.
+every mistake with its place and exits with 2. What is only unusual is a warning. Run it as the daemon's user: whether
+files can be read and written is checked only if you own state-dir or, unless you are root, if you may write it.
 """
 
 import argparse

@@ -7,7 +7,7 @@ Examples:
 
 Starts a simulated control plane on a free port, and `kuma-sd run`, which follows it and writes the targets as JSON and
 as YAML. Prints each change of the published file, and when the guard holds targets and why. Also writes the settings,
-and a prometheus.yml that reads both files. The targets do not exist, and nothing contacts them.
+and a prometheus.yml that reads both files. The targets do not exist, so this prometheus.yml drops them before a scrape.
 """
 
 import argparse

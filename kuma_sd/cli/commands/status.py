@@ -8,9 +8,10 @@ Examples:
 Asks the daemon over its control socket, so give it the same settings. If they are wrong, asks the daemon all the same,
 and says what is wrong.
 
-Exit status: 0 if the daemon is healthy, which means that all of its threads run; with --ready, also if every output has
-published something. 1 if not, or if no daemon answers. A control plane that is down, or an output that fails, is shown
-but is no reason to restart, so the daemon stays healthy. 2 if the command line is wrong.
+Exit status: 0 if the daemon is healthy, which means that all of its threads run, and with --ready only if every output
+has published something, too. 1 if one of these is not so, or if no daemon answers. A control plane that is down, or an
+output that fails, is shown but is no reason to restart, so the daemon stays healthy. 2 if the command line is wrong, or
+if no daemon answers and the settings are wrong.
 """
 
 import argparse

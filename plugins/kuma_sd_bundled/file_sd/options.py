@@ -48,7 +48,7 @@ class FileSDOptions:
     parts: int | None = option(
         None,
         NUMBER,
-        "Number of parts to divide the targets of each Prometheus into. 16 if not set and path has a directory {part}.",
+        "Number of parts to divide the targets of each Prometheus into. If not set, 16 if path has a directory {part}.",
         at_least=1,
         at_most=MOST_SHARDS,
     )
