@@ -45,7 +45,7 @@ PLACES += [("big", "db", f"192.0.2.{number}:1") for number in (2, 3, 4)]
 
 worlds = st.dictionaries(st.sampled_from(PLACES), st.integers(0, 2)) | st.just(dict.fromkeys(PLACES, 0))
 broken_sets = st.sets(st.sampled_from([b"x", b"y"]), max_size=2)
-pauses = st.sampled_from([0.5, 1.0, 20.0, 29.0, 61.0, 119.0, 120.0, 121.0, 500.0])
+pauses = st.sampled_from([0.5, 1.0, 20.0, 29.0, 45.0, 61.0, 119.0, 120.0, 121.0, 500.0])
 clocks = st.sampled_from([0.0, 86_400.0, -86_400.0])
 max_ages = st.sampled_from([60.0, FOREVER])
 which = st.integers(0, 5)
@@ -560,6 +560,15 @@ class Promise(RuleBasedStateMachine):
         self._stop()
         self.now += stopped_for
         self._restart()
+
+    @rule(lives=st.lists(st.tuples(pauses, pauses), min_size=1, max_size=3))
+    def it_is_restarted_while_all_are_away(self, lives: list[tuple[float, float]]) -> None:
+        for plane in self.planes:
+            self._disconnect(plane)
+        for stopped_for, lives_for in lives:
+            self.it_is_restarted(stopped_for)
+            self.time_passes(lives_for)
+            self.what_is_published_is_what_the_laws_say()
 
     @rule(clock=clocks)
     def it_is_restarted_with_another_clock(self, clock: float) -> None:
