@@ -542,6 +542,18 @@ class Promise(RuleBasedStateMachine):
             self.outputs.remove(output)
             self._step(self._configuration())
 
+    @precondition(lambda self: len(self.outputs) > 1)
+    @rule()
+    def outputs_swap_their_files(self) -> None:
+        for output in self.outputs:
+            self._work_again(output)
+        first, second = self.outputs
+        self.outputs = [
+            Written(first.name, first.chain, targets=second.targets, groups=second.groups, names=second.names),
+            Written(second.name, second.chain, targets=first.targets, groups=first.groups, names=first.names),
+        ]
+        self._step(self._configuration())
+
     # What the disk and the process do.
 
     @rule(number=which)
