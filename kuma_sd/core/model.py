@@ -129,6 +129,7 @@ class LastGoodTargets:
         received: when the newest response came, in seconds of ``time.time()``.
         file: the name of the file that holds them; empty if there is none yet.
         published_as: the name under which they were published last; None if that is not known.
+        contact_until: until when there may have been contact, in seconds of ``time.time()``; None if not known.
     """
 
     name: str
@@ -138,6 +139,7 @@ class LastGoodTargets:
     file: str = ""
     configured: frozenset[str] = frozenset()
     published_as: str | None = None
+    contact_until: float | None = None
 
     @property
     def published_name(self) -> str:
@@ -148,3 +150,8 @@ class LastGoodTargets:
     def origin(self) -> Hashable:
         """Whose targets these are."""
         return self.name, self.endpoints, self.configured, self.published_as
+
+    @property
+    def facts(self) -> Hashable:
+        """What has to be saved when it changes, beside the assignments; the time of the last response is not in it."""
+        return self.origin, self.contact_until

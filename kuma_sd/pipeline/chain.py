@@ -12,6 +12,7 @@ from kuma_sd.core.model import Assignment, Key, Labels
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.pipeline.former_names import present_keys
+from kuma_sd.pipeline.groups_of_targets import shared_groups
 from kuma_sd.pipeline.json_line_templates import LineTemplates
 from kuma_sd.pipeline.label_limits import LabelLimits
 from kuma_sd.pipeline.quarantine_log import log_quarantined
@@ -93,15 +94,19 @@ class Chain:
         """Let targets that are quarantined in the next round keep the groups that were published before.
 
         Args:
-            groups: returns these groups; called at the first failure. They may have former names of control planes.
+            groups: returns these groups; called at the first failure. They may have former names of control planes, and
+                several groups of one target have keys like those of several targets.
             renames: the new names of control planes by those in the keys.
             names: the names that control planes have, also those that were removed.
         """
 
         def last_groups() -> dict[Key, Groups]:
             found = self._renamed(groups(), renames)
-            present = present_keys(found.keys(), names, (assignment.key for assignment in self._assignments))
-            return found | {now: self._under(before, now, found[before]) for before, now in present.items()}
+            targets = [assignment.key for assignment in self._assignments]
+            present = present_keys(found.keys(), names, targets)
+            found |= {now: self._under(before, now, found[before]) for before, now in present.items()}
+            shares = shared_groups(found, targets)
+            return found | {key: _of_one(key, [found[share] for share in shares[key]]) for key in shares}
 
         self._memo.fall_back_on(last_groups)
 
@@ -175,3 +180,9 @@ class Chain:
         self.status = ChainStatus(
             len(failures), quarantine, self.without_address, self.profile.repaired, self.profile.collided
         )
+
+
+def _of_one(key: Key, parts: Iterable[Groups]) -> Groups:
+    """Return groups as those that were made of one target."""
+    every = [TargetGroup(GroupKey(key, place), group.json) for place, group in enumerate(flattened(parts, TargetGroup))]
+    return every[0] if len(every) == 1 else tuple(every)

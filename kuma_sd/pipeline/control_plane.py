@@ -12,6 +12,7 @@ from kuma_sd.core.model import Assignment, ContactLost, LastGoodTargets, Snapsho
 from kuma_sd.pipeline.control_plane_matching import Identity
 from kuma_sd.pipeline.guard import FOREVER, Guard, GuardStatus
 from kuma_sd.pipeline.hold_log import HoldLog
+from kuma_sd.pipeline.last_contact import LastContact, longest_ahead
 from kuma_sd.pipeline.late_ends import LOOK_AGAIN_SECONDS, LateEnd
 from kuma_sd.pipeline.max_age import Expiry
 from kuma_sd.pipeline.ordinals import has_namesakes, with_stable_ordinals
@@ -30,6 +31,7 @@ class ControlPlaneConfig:
         max_drop: the share of its targets that may vanish within ``hold``.
         hold: how long vanished targets are held, in seconds.
         max_age: how long after the last contact its targets expire, in seconds.
+        start_wait: how long its first answer is awaited before restored targets expire, in seconds.
         age: returns the seconds since the last contact at a monotonic time; None before the first.
     """
 
@@ -41,6 +43,7 @@ class ControlPlaneConfig:
     max_drop: float = 0.5
     hold: float = 120.0
     max_age: float = FOREVER
+    start_wait: float = 30.0
     age: Callable[[float], float | None] = lambda _now: None
 
     @property
@@ -97,7 +100,8 @@ class ControlPlane:
         self.was_saved = False
         self.received = 0.0
         self.changed: float | None = None
-        self._expiry = Expiry(now)
+        self._expiry = Expiry()
+        self._last_contact = LastContact(now)
         self._origin: frozenset[str] = frozenset()
         self._answered = False
         self._empty_since: float | None = None
@@ -123,13 +127,6 @@ class ControlPlane:
         return Identity(self.config.name, self.config.endpoints | self._origin)
 
     @property
-    def last_good(self) -> LastGoodTargets:
-        """Its targets to save."""
-        name, configured = self.config.name, self.config.endpoints
-        origin, published_as = self._origin, self.published_as
-        return LastGoodTargets(name, origin, self.published, self.received, self.file, configured, published_as)
-
-    @property
     def view(self) -> ControlPlaneView:
         """Its state for other threads."""
         return ControlPlaneView(
@@ -152,11 +149,39 @@ class ControlPlane:
             times += [] if self._empty_since is None or self.known else [self._empty_since + self.config.hold]
         if not self.expired:
             # While connected its age is 0; then this only bounds the wait.
-            times.append(now + self.config.max_age - self._age(now) + 0.001)
+            times.append(now - self._overdue(now) + 0.001)
+        if self._contact is not None and self.config.max_age < FOREVER:
+            # The saved end of the contact is renewed.
+            times.append(now + longest_ahead(self.config.max_age) / 2)
         return min(time if time > now else now + LOOK_AGAIN_SECONDS for time in times)
 
-    def restore(self, last_good: LastGoodTargets) -> None:
-        """Start with the targets that were published before a restart."""
+    def last_good(self, now: float, wall: float) -> LastGoodTargets:
+        """Return its targets to save.
+
+        Args:
+            now: the current time, in monotonic seconds.
+            wall: the current time, in seconds of ``time.time()``.
+        """
+        self._age(now)
+        return LastGoodTargets(
+            self.config.name,
+            self._origin,
+            self.published,
+            self.received,
+            self.file,
+            self.config.endpoints,
+            self.published_as,
+            self._last_contact.until(self.config.max_age, now, wall),
+        )
+
+    def restore(self, last_good: LastGoodTargets, wall: float) -> None:
+        """Start with the targets that were published before a restart.
+
+        Args:
+            last_good: these targets.
+            wall: the current time, in seconds of ``time.time()``.
+        """
+        self._last_contact.restore(last_good.contact_until, wall)
         self.file = last_good.file
         self.received = last_good.received
         self.changed = last_good.received
@@ -217,8 +242,7 @@ class ControlPlane:
 
     def tick(self, now: float) -> None:
         """Expire targets and release held ones whose time is over."""
-        too_old = self._age(now) - self.config.max_age
-        if self._expiry.is_due(too_old, now):
+        if self._expiry.is_due(self._overdue(now), now):
             sent = None if self._contact is None else self.guard.present
             self._expiry.expire(self.published, sent, self.config.title)
             self.restored = False
@@ -247,8 +271,13 @@ class ControlPlane:
         return bool(self._origin and self.published) and self._origin.isdisjoint(self.config.endpoints)
 
     def _age(self, now: float) -> float:
-        """Return the seconds since the last contact; since the start if there was none."""
-        return self._expiry.age(self.config.age(now), now)
+        """Return the seconds since the last contact, as far as it is known."""
+        return self._last_contact.age(self.config.age(now), now)
+
+    def _overdue(self, now: float) -> float:
+        """Return how long its age has exceeded ``max-age``, in seconds; negative if it has not."""
+        self._age(now)
+        return self._last_contact.overdue(self.config.max_age, self.config.start_wait, now)
 
     def _with_stable_ordinals(self, snapshot: Snapshot) -> Snapshot:
         assignments = with_stable_ordinals(snapshot.assignments, self.published, self.guard.status.keys)

@@ -52,17 +52,18 @@ class ControlPlanes:
         return {*self.configured, *(left.config.name for left in every if left.identity.endpoints)}
 
     def restore(
-        self, last_good: Iterable[LastGoodTargets], now: float, removed: Iterable[LastGoodTargets] = ()
+        self, last_good: Iterable[LastGoodTargets], now: float, wall: float, removed: Iterable[LastGoodTargets] = ()
     ) -> None:
         """Start with the control planes from before a restart; configure() must follow.
 
         Args:
             last_good: the last good targets of each.
             now: the current time, in monotonic seconds.
+            wall: the current time, in seconds of ``time.time()``.
             removed: the last good targets of those that were removed from the settings before.
         """
-        self.leaving += [_restored(saved, now) for saved in last_good]
-        self._left += [(now, _restored(saved, now)) for saved in removed]
+        self.leaving += [_restored(saved, now, wall) for saved in last_good]
+        self._left += [(now, _restored(saved, now, wall)) for saved in removed]
 
     def configure(self, configs: Sequence[ControlPlaneConfig], start_wait: float, now: float) -> dict[str, str]:
         """Apply other settings.
@@ -181,10 +182,10 @@ class ControlPlanes:
             self._instead = []
 
 
-def _restored(saved: LastGoodTargets, now: float) -> ControlPlane:
+def _restored(saved: LastGoodTargets, now: float, wall: float) -> ControlPlane:
     config = ControlPlaneConfig(saved.name, saved.name or "(unnamed)", saved.configured)
     control_plane = ControlPlane(config, now)
-    control_plane.restore(saved)
+    control_plane.restore(saved, wall)
     return control_plane
 
 

@@ -13,28 +13,13 @@ class Expiry:
     """Whether the targets of one control plane have expired.
 
     ``expired`` says so, and ``lapsed`` holds the targets that were dropped.
-
-    Args:
-        now: the current time, in monotonic seconds; the age counts from here until there is contact.
     """
 
-    def __init__(self, now: float) -> None:
+    def __init__(self) -> None:
         self.expired = False
         self.lapsed: Sequence[Assignment] = ()
         self._sent: Sequence[Assignment] | None = None
-        self._in_contact_at = now
         self._end = LateEnd()
-
-    def age(self, reported: float | None, now: float) -> float:
-        """Return the seconds since the last contact; since the start if there was none.
-
-        Args:
-            reported: the age that the source reports; None if it was never in contact.
-            now: the current time.
-        """
-        if reported is not None:
-            self._in_contact_at = now - reported
-        return now - self._in_contact_at
 
     def is_due(self, too_old: float, now: float) -> bool:
         """Tell whether the targets expire now.

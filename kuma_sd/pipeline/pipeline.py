@@ -52,6 +52,7 @@ class Pipeline:
         save: called with the published targets of a control plane, whenever they change.
         forget: called with the file of a control plane that is gone.
         events: told when a hold begins and ends.
+        wall: returns the current time, in seconds of ``time.time()``.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Pipeline:
         save: Callable[[LastGoodTargets], None] = lambda _last_good: None,
         forget: Callable[[str], None] = lambda _file: None,
         events: Events | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.mailbox: Mailbox[Message] = Mailbox()
         self.status = PipelineStatus()
@@ -68,6 +70,7 @@ class Pipeline:
         self._started = started
         self._start_wait = 0.0
         self._save = save
+        self._wall = wall
         self._events = events or Events()
         self._seen: dict[ControlPlane, Sequence[Assignment]] = {}
         self._saved: dict[ControlPlane, LastGoodTargets] = {}
@@ -101,7 +104,7 @@ class Pipeline:
 
     def begin(self, restored: Restored, configuration: Configuration, now: float) -> None:
         """Start with the saved targets; call this before the thread runs."""
-        self.control_planes.restore(restored.last_good, now, restored.removed)
+        self.control_planes.restore(restored.last_good, now, self._wall(), restored.removed)
         self.configure(configuration, now)
 
     def step(self, messages: Iterable[Message], now: float) -> None:
@@ -119,7 +122,7 @@ class Pipeline:
         if may_publish:
             self.control_planes.note_published_names()
         # Before publishing, so that at the end of the process everything published is saved.
-        self._save_changes(may_publish=may_publish)
+        self._save_changes(now, may_publish=may_publish)
         if may_publish and (changed or not self.status.published):
             self._publish()
         self._show(now)
@@ -168,7 +171,7 @@ class Pipeline:
             if assignments is not before.get(control_plane):
                 changed = True
                 if assignments != before.get(control_plane, ()):
-                    control_plane.changed = time.time()
+                    control_plane.changed = self._wall()
         return changed
 
     def _publish(self) -> None:
@@ -190,16 +193,17 @@ class Pipeline:
         self.status = replace(self.status, control_planes=views, leaving=leaving, beat=now)
         self._events.holds({configured[name].config.title: view.guard for name, view in views.items()})
 
-    def _save_changes(self, *, may_publish: bool) -> None:
+    def _save_changes(self, now: float, *, may_publish: bool) -> None:
         """Hand the published targets to be saved where they changed; an empty control plane is saved too.
 
         Args:
+            now: the current time, in monotonic seconds.
             may_publish: whether targets that were never saved are published now.
         """
-        before = self._saved
+        before, wall = self._saved, self._wall()
         self._saved = {}
         for control_plane in self.control_planes.all:
-            last_good = control_plane.last_good
+            last_good = control_plane.last_good(now, wall)
             saved = before.get(control_plane)
             is_due = control_plane.known and control_plane.config.is_saved and (may_publish or control_plane.was_saved)
             if is_due and (saved is None or not _is_same(saved, last_good)):
@@ -211,4 +215,4 @@ class Pipeline:
 
 def _is_same(saved: LastGoodTargets, now: LastGoodTargets) -> bool:
     """Tell whether there is nothing new to save; an unchanged list is the same object."""
-    return saved.assignments is now.assignments and saved.origin == now.origin
+    return saved.assignments is now.assignments and saved.facts == now.facts

@@ -271,6 +271,7 @@ class Daemon:
             max_drop=core.guard_max_drop,
             hold=core.guard_hold,
             max_age=core.max_age,
+            start_wait=core.start_wait,
             age=lambda now: worker.source.status.age(now),  # noqa: PLW0108 (reads the current attribute at each call)
         )
 

@@ -94,7 +94,10 @@ class CoreOptions:
         "How long targets that vanish in a suspicious way stay published. 0 removes them at once.",
     )
     max_age: float = option(
-        float("inf"), DURATION_OR_FOREVER, "How long the targets of a control plane stay after the loss of contact."
+        float("inf"),
+        DURATION_OR_FOREVER,
+        "How long the targets of a control plane stay after the loss of contact. It goes on over restarts, but after a "
+        "start nothing expires before start-wait.",
     )
     state_dir: Path = option(
         Path("/var/lib/kuma-sd"),

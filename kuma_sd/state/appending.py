@@ -48,8 +48,8 @@ class AppendedFile:
         gone, new = difference(before.assignments, last_good.assignments)
         if len(gone) + len(new) > len(before.assignments) // LARGEST_SHARE + snapshot_file.ASSIGNMENTS_IN_A_FRAME:
             return False
-        if gone or new:
-            self._waiting.append(snapshot_file.change(gone, new, last_good.received))
+        if gone or new or before.contact_until != last_good.contact_until:
+            self._waiting.append(snapshot_file.change(gone, new, last_good.received, last_good.contact_until))
         return self._size + sum(map(len, self._waiting)) <= self._limit
 
     def append(self, directory: OpenDirectory) -> bool:

@@ -180,5 +180,5 @@ class State:
 
 
 def _content(last_good: LastGoodTargets) -> tuple[object, ...]:
-    """Return the parts whose change requires a save; the time of the last response is not one of them."""
-    return last_good.origin, list(last_good.assignments)
+    """Return the parts whose change requires a save."""
+    return last_good.facts, list(last_good.assignments)

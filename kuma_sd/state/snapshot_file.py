@@ -12,9 +12,9 @@ received, and the number of assignments. Each further frame holds up to 256 assi
 ``[[control plane, mesh, name, ordinal], data, name of the codec]``. So neither writer nor reader ever has the whole
 file in memory.
 
-After them, frames of changes may follow, each ``[received, removed keys, new assignments]`` in msgpack. They are
-appended one by one; an incomplete last one, left by a process that was killed, is ignored. Any other damage makes the
-whole file unreadable.
+After them, frames of changes may follow, each ``[received, removed keys, new assignments, until when there may have
+been contact]`` in msgpack. They are appended one by one; an incomplete last one, left by a process that was killed, is
+ignored. Any other damage makes the whole file unreadable.
 """
 
 import functools
@@ -50,6 +50,8 @@ class _Change(msgspec.Struct, array_like=True):
     received: float
     gone: list[Key]
     new: _Coded
+    # Older versions do not write it, and ignore it.
+    contact_until: float | None = None
 
 
 _DECODER = msgspec.msgpack.Decoder(_Coded)
@@ -65,6 +67,7 @@ class _Header(msgspec.Struct):
     endpoints: list[str] = []
     configured: list[str] = []
     published_as: str | None = None
+    contact_until: float | None = None
 
 
 def write(snapshot: Snapshot, identity: str) -> Iterator[bytes]:
@@ -95,15 +98,18 @@ def write_last_good(last_good: LastGoodTargets, identity: str, done: Callable[[i
     done(checksum)
 
 
-def change(gone: Iterable[Assignment], new: Iterable[Assignment], received: float) -> bytes:
+def change(
+    gone: Iterable[Assignment], new: Iterable[Assignment], received: float, contact_until: float | None
+) -> bytes:
     """Encode a change as a payload.
 
     Args:
         gone: the assignments that were removed, and the old form of those that changed.
         new: the assignments that were added, and the new form of those that changed.
         received: when the newest response came, in seconds of ``time.time()``.
+        contact_until: until when there may have been contact, in seconds of ``time.time()``; None if not known.
     """
-    return msgspec.msgpack.encode((received, [assignment.key for assignment in gone], _encodable(new)))
+    return msgspec.msgpack.encode((received, [assignment.key for assignment in gone], _encodable(new), contact_until))
 
 
 def frames(payloads: Iterable[bytes], checksum: int) -> tuple[int, bytes]:
@@ -156,9 +162,15 @@ def read_last_good(file: BinaryIO, name: str, codec: Callable[[str], Codec]) -> 
         OSError: the file cannot be read.
     """
     header, assignments = _read(file, None, codec)
-    endpoints, configured = frozenset(header.endpoints), frozenset(header.configured)
     return LastGoodTargets(
-        header.name or "", endpoints, assignments, header.received, name, configured, header.published_as
+        header.name or "",
+        frozenset(header.endpoints),
+        assignments,
+        header.received,
+        name,
+        frozenset(header.configured),
+        header.published_as,
+        header.contact_until,
     )
 
 
@@ -185,7 +197,9 @@ def _read(file: BinaryIO, control_plane: str | None, codec: Callable[[str], Code
 
 
 def _changed(header: _Header, changes: list[_Change]) -> _Header:
-    return replace(header, received=changes[-1].received) if changes else header
+    if not changes:
+        return header
+    return replace(header, received=changes[-1].received, contact_until=changes[-1].contact_until)
 
 
 def _after(
@@ -213,6 +227,7 @@ def _payloads(last_good: LastGoodTargets, identity: str) -> Iterator[bytes]:
             sorted(last_good.endpoints),
             sorted(last_good.configured),
             last_good.published_as,
+            last_good.contact_until,
         )
     )
     for start in range(0, len(assignments), ASSIGNMENTS_IN_A_FRAME):

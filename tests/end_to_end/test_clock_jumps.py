@@ -38,9 +38,7 @@ def test_targets_expire_after_max_age_whatever_the_clock_says(stage: Stage, east
 
 
 @pytest.mark.parametrize("jump", [DAY, -DAY])
-def test_after_a_restart_max_age_counts_from_the_start_whatever_the_clock_says(
-    stage: Stage, east: Kuma, jump: float
-) -> None:
+def test_a_clock_that_is_wrong_after_a_restart_takes_no_target_at_once(stage: Stage, east: Kuma, jump: float) -> None:
     stage.settings(east.url, max_age="2s")
     with stage.running() as daemon:
         stage.becomes(*MANY)

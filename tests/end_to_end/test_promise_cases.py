@@ -227,6 +227,34 @@ def test_limits_that_become_too_small_at_a_reload_take_no_target(stage: Stage, e
             again.wait_for_line("connected")
 
 
+TWO_GROUPS = """
+from kuma_sd import hookimpl
+
+@hookimpl
+def kuma_sd_transform(labels, target):
+    return [labels | {"port": port, "__address__": f"192.0.2.1:{port}"} for port in ("80", "81")]
+"""
+
+
+def test_a_target_that_cannot_be_converted_after_a_restart_keeps_all_groups_that_a_transform_made_of_it(
+    stage: Stage, east: Kuma
+) -> None:
+    stage.directory.chmod(0o755)
+    plugin = stage.directory / "two.py"
+    plugin.write_text(TWO_GROUPS)
+    plugin.chmod(0o644)
+    stage.settings(east.url, plugin_file=str(plugin))
+    with stage.running() as daemon:
+        stage.becomes(*MANY, *MANY)
+        daemon.stop()
+    stage.settings(east.url, plugin_file=str(plugin), max_labels="1")
+    with stage.running() as again:
+        again.wait_for_line('"published"')
+        again.wait_for_line("connected")
+        assert "targets are quarantined" in again.output
+        assert stage.names() == sorted([*MANY, *MANY])
+
+
 def test_targets_that_cannot_be_converted_since_a_rename_stay_after_a_restart(stage: Stage, east: Kuma) -> None:
     stage.settings(f"old={east.url}")
     with stage.running_without_loss(*MANY) as daemon:

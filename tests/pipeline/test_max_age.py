@@ -1,5 +1,6 @@
 """Targets expire after ``max-age`` without contact, and return with it."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -61,7 +62,20 @@ class TestMaxAge:
         line.ages[""] = 0.0
         assert line.step(now=126.0) is None
 
-    def test_counts_from_the_start_for_what_was_saved(self) -> None:
+    @pytest.mark.parametrize(("stopped_for", "ends"), [(20.0, 40.0), (3600.0, 30.0)])
+    def test_goes_on_over_a_restart_but_the_first_answer_is_awaited(self, stopped_for: float, ends: float) -> None:
+        line = Line(max_age=60.0, restored=[replace(saved("a"), contact_until=time.time() - stopped_for)])
+        line.ages[""] = None
+        assert line.step(now=ends - 5) == ["a"]
+        assert line.pipeline.deadline(ends - 5) == pytest.approx(ends, abs=4)
+        assert line.step(now=ends + 0.1) == []
+
+    def test_is_not_over_after_a_restart_if_the_control_plane_answers(self) -> None:
+        line = Line(max_age=60.0, restored=[replace(saved("a"), contact_until=1.0)])
+        assert line.step(snapshot("a"), now=29.0) == ["a"]
+        assert line.step(now=100.0) is None
+
+    def test_counts_from_the_start_for_what_was_saved_by_an_older_version(self) -> None:
         line = Line(max_age=60.0, restored=[saved("a")])
         line.ages[""] = None
         assert line.step(now=59.0) == ["a"]

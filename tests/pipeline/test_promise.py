@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec.structs import replace
-from promise_model import FOREVER, Place, Plane, World
+from promise_model import FOREVER, START_WAIT, Place, Plane, World
 
 from kuma_sd import Assignment, Key, Labels, Publication, Target, TargetGroup, TransformError
 from kuma_sd.core.mailbox import Mailbox
@@ -37,7 +37,6 @@ STEPS = 60
 
 NAMES = ("east", "west", "settings", "beat")
 ENDPOINTS = ("a:1", "b:1", "c:1", "d:1")
-START_WAIT = 30.0
 SAVED_WITHIN_SECONDS = 1.0
 
 PLACES: list[Place] = [("big", f"t{number}", "192.0.2.1:1") for number in range(7)]
@@ -46,7 +45,10 @@ PLACES += [("big", "db", f"192.0.2.{number}:1") for number in (2, 3, 4)]
 
 worlds = st.dictionaries(st.sampled_from(PLACES), st.integers(0, 2)) | st.just(dict.fromkeys(PLACES, 0))
 broken_sets = st.sets(st.sampled_from([b"x", b"y"]), max_size=2)
-pauses = st.sampled_from([0.5, 1.0, 20.0, 29.0, 61.0, 119.0, 120.0, 121.0, 500.0])
+pauses = st.sampled_from([0.5, 1.0, 20.0, 29.0, 45.0, 61.0, 119.0, 120.0, 121.0, 500.0])
+short_lives = st.sampled_from([0.5, 20.0, 40.0, 61.0])
+clocks = st.sampled_from([0.0, 86_400.0, -86_400.0])
+max_ages = st.sampled_from([60.0, FOREVER])
 which = st.integers(0, 5)
 
 
@@ -130,10 +132,17 @@ class Promise(RuleBasedStateMachine):
 
     # The machine: what is run, and how it is told what happens.
 
-    @initialize(names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True), unnamed=st.booleans())
-    def start(self, names: list[str], *, unnamed: bool) -> None:
+    @initialize(
+        names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True),
+        unnamed=st.booleans(),
+        max_age=max_ages,
+    )
+    def start(self, names: list[str], *, unnamed: bool, max_age: float) -> None:
         chosen = ["", *names[1:]] if unnamed else names
-        self.planes = [Plane(name, frozenset({ENDPOINTS[place]}), born=self.now) for place, name in enumerate(chosen)]
+        self.planes = [
+            Plane(name, frozenset({endpoint}), max_age=max_age, born=self.now)
+            for name, endpoint in zip(chosen, ENDPOINTS, strict=False)
+        ]
         self._leave([], self.planes)
         self._boot()
 
@@ -142,7 +151,7 @@ class Promise(RuleBasedStateMachine):
         self.opened = False
         for output in self.outputs:
             output.mailbox = Mailbox()
-        self.pipeline = Pipeline(self.now, self._save, self._forget)
+        self.pipeline = Pipeline(self.now, self._save, self._forget, wall=lambda: self.now + self.clock_is_ahead)
         self.chains = {output.chain: self._new_chain() for output in self.outputs}
         stopped = self.now if exact else None
         restored = Restored(tuple(self._read(self.disk)), tuple(self._read(self.removed)), stopped)
@@ -184,6 +193,7 @@ class Promise(RuleBasedStateMachine):
             max_drop=plane.max_drop,
             hold=plane.hold,
             max_age=plane.max_age,
+            start_wait=START_WAIT,
             age=plane.age,
         )
 
@@ -225,7 +235,7 @@ class Promise(RuleBasedStateMachine):
     def _step(self, *messages: Message) -> None:
         self.pipeline.step(messages, self.now)
         for plane in self.planes:
-            plane.tick(self.now)
+            plane.tick(self.now, is_expired=self.pipeline.control_planes.configured[plane.name].expired)
         self._dismiss()
         every = [*self.planes, *self.leaving]
         if not self.opened:
@@ -236,7 +246,7 @@ class Promise(RuleBasedStateMachine):
             self.expected = self._shown(every)
         for plane in every:
             if self.opened or plane.saved is not None:
-                plane.save()
+                plane.save(self.now, self.clock_is_ahead)
         for output in self.outputs:
             if output.works:
                 self._look(output)
@@ -359,7 +369,7 @@ class Promise(RuleBasedStateMachine):
         if pause >= SAVED_WITHIN_SECONDS:
             self._flush()
 
-    @rule(seconds=st.sampled_from([0.0, 86_400.0, -86_400.0]))
+    @rule(seconds=clocks)
     def the_clock_jumps(self, seconds: float) -> None:
         self.clock_is_ahead = seconds
         self._step()
@@ -498,7 +508,7 @@ class Promise(RuleBasedStateMachine):
         self.now += LOOK_AGAIN_SECONDS + 0.001
         self._step()
 
-    @rule(max_age=st.sampled_from([60.0, FOREVER, FOREVER]))
+    @rule(max_age=max_ages)
     def targets_may_be_so_old(self, max_age: float) -> None:
         for plane in self.planes:
             plane.max_age = max_age
@@ -532,6 +542,18 @@ class Promise(RuleBasedStateMachine):
             self.outputs.remove(output)
             self._step(self._configuration())
 
+    @precondition(lambda self: len(self.outputs) > 1)
+    @rule()
+    def outputs_swap_their_files(self) -> None:
+        for output in self.outputs:
+            self._work_again(output)
+        first, second = self.outputs
+        self.outputs = [
+            Written(first.name, first.chain, targets=second.targets, groups=second.groups, names=second.names),
+            Written(second.name, second.chain, targets=first.targets, groups=first.groups, names=first.names),
+        ]
+        self._step(self._configuration())
+
     # What the disk and the process do.
 
     @rule(number=which)
@@ -546,9 +568,25 @@ class Promise(RuleBasedStateMachine):
         output.works = True
         self._look(output)
 
-    @rule()
-    def it_is_restarted(self) -> None:
+    @rule(stopped_for=st.just(0.0) | pauses)
+    def it_is_restarted(self, stopped_for: float) -> None:
         self._stop()
+        self.now += stopped_for
+        self._restart()
+
+    @rule(lives=st.lists(st.tuples(short_lives, short_lives), min_size=1, max_size=3))
+    def it_is_restarted_while_all_are_away(self, lives: list[tuple[float, float]]) -> None:
+        for plane in self.planes:
+            self._disconnect(plane)
+        for stopped_for, lives_for in lives:
+            self.it_is_restarted(stopped_for)
+            self.time_passes(lives_for)
+            self.what_is_published_is_what_the_laws_say()
+
+    @rule(clock=clocks)
+    def it_is_restarted_with_another_clock(self, clock: float) -> None:
+        self._stop()
+        self.clock_is_ahead = clock
         self._restart()
 
     def _stop(self) -> None:
@@ -557,9 +595,10 @@ class Promise(RuleBasedStateMachine):
         self._flush()
 
     @precondition(lambda self: self._has_usual_names_in_its_file)
-    @rule()
-    def it_crashes(self) -> None:
+    @rule(stopped_for=st.just(0.0) | pauses)
+    def it_crashes(self, stopped_for: float) -> None:
         self.unsaved = {}
+        self.now += stopped_for
         self._forget_what_is_not_on_disk()
 
     @precondition(lambda self: self._has_usual_names_in_its_file)
@@ -615,7 +654,7 @@ class Promise(RuleBasedStateMachine):
     def _restart(self, *, exact: bool = True) -> None:
         self.leaving = [plane for plane in self.leaving if plane.saved is not None]
         for plane in [*self.planes, *self.leaving]:
-            plane.restart(self.now)
+            plane.restart(self.now, self.clock_is_ahead)
         for plane in self.planes:
             plane.endpoints_are_known = True
         self.instead = [plane for plane in self.planes if not plane.known]

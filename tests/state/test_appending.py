@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -83,6 +85,31 @@ def test_one_change_among_a_thousand_appends_that_one(tmp_path: Path) -> None:
     # Nothing to append is no reason to take the file for right.
     assert file.note(last_good(changed, 3.0))
     assert not append(file, path)
+
+
+def test_a_contact_that_goes_on_appends_nothing_but_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.snapshot"
+    file = begun(path, last_good(MANY))
+    before = path.stat()
+    assert file.note(replace(last_good(MANY, 2.0), contact_until=1234.5))
+    assert append(file, path)
+    after = path.stat()
+    assert after.st_ino == before.st_ino
+    assert 0 < after.st_size - before.st_size < 64
+    assert read(path).contact_until == 1234.5
+    # That it is not known any more is news too.
+    assert file.note(last_good(MANY, 2.0))
+    assert append(file, path)
+    assert read(path) == last_good(MANY, 2.0)
+
+
+def test_changes_that_an_older_version_appended_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.snapshot"
+    checksums: list[int] = []
+    content = b"".join(snapshot_file.write_last_good(last_good(MANY[:3]), "unnamed.0", checksums.append))
+    payload = msgspec.msgpack.encode((2.0, [MANY[0].key], []))
+    path.write_bytes(content + snapshot_file.frames([payload], checksums[-1])[1])
+    assert read(path) == last_good(MANY[1:3], 2.0)
 
 
 def test_a_file_that_is_cut_off_while_it_is_appended_to_is_what_it_was_before(tmp_path: Path) -> None:

@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 
 FOREVER = float("inf")
 
+START_WAIT = 30.0
+
+SAVED_AHEAD = 0.25
+"""By how much what is saved of a contact may be ahead of it, as a share of ``max_age``."""
+
 Place = tuple[str, str, str]
 """Mesh, name and address."""
 
@@ -38,6 +43,10 @@ class Plane:
         source: the connection's owner; another one after each change of name or address.
         silent: since when a response is overdue in the present contact; None while none is.
         sent: what was sent last in the present contact, if its targets expired because of silence.
+        seen: the last moment of contact, at the earliest and at the latest: of that before a restart, only what was
+            saved by the wall clock is known.
+        until: the same by the wall clock, as it may be saved; None if it is not.
+        began_with: the same at the start of the process; None once it was met, or the clock was set.
         only_in_file: targets of which only the published file was known; they are shown only where a file has them.
     """
 
@@ -60,7 +69,11 @@ class Plane:
     lost: float | None = None
     empty_since: float | None = None
     born: float = 0.0
-    seen: float = 0.0
+    seen: tuple[float, float] = (0.0, 0.0)
+    until: tuple[float, float] | None = None
+    until_on_disk: tuple[float, float] | None = None
+    began_with: tuple[float, float] | None = None
+    clock_at_start: float = 0.0
     saved: tuple[World, frozenset[str]] | None = None
     on_disk: tuple[World, frozenset[str]] | None = None
     endpoints_are_known: bool = True
@@ -68,6 +81,9 @@ class Plane:
     only_in_file: set[Place] = field(default_factory=set)
     only_in_file_on_disk: set[Place] = field(default_factory=set)
     name_in_file: str = ""
+
+    def __post_init__(self) -> None:
+        self.seen = self.born, self.born
 
     def age(self, now: float) -> float | None:
         """Return how long ago the last contact was."""
@@ -94,7 +110,8 @@ class Plane:
     def disconnect(self, now: float) -> None:
         """Lose the contact."""
         if self.contact is not None:
-            self.lost = self.seen = now if self.silent is None else self.silent
+            self.lost = now if self.silent is None else self.silent
+            self._meet(self.lost)
         self.contact = self.empty_since = self.silent = self.sent = None
         for absence in self.absent.values():
             absence.since = None
@@ -182,11 +199,17 @@ class Plane:
         ours = [place for place in known if mesh in (None, place[0])]
         return sum(place in lost for place in ours) > self.max_drop * len(ours)
 
-    def tick(self, now: float) -> None:
-        """Let time pass."""
+    def tick(self, now: float, *, is_expired: bool) -> None:
+        """Let time pass.
+
+        Args:
+            now: the present moment.
+            is_expired: whether its targets have expired; this decides if they may have, but need not.
+        """
         if self.is_in_contact:
-            self.seen = now
-        if now - max(self.seen, self.born) > self.max_age:
+            self._meet(now)
+        may, must = (now - seen > self.max_age for seen in self.seen)
+        if now - self.born > min(START_WAIT, self.max_age) and (must or (may and is_expired)):
             if self.contact is not None and self.sent is None:
                 self.sent = self.answer
             self.published, self.absent, self.let_go = {}, {}, {}
@@ -223,25 +246,57 @@ class Plane:
             self.origin |= endpoints
         self.name, self.endpoints = name, endpoints
 
-    def restart(self, now: float) -> None:
-        """Begin anew with what was saved."""
+    def restart(self, now: float, clock: float) -> None:
+        """Begin anew with what was saved.
+
+        Args:
+            now: the present moment.
+            clock: by how much the wall clock is ahead of it.
+        """
         self.disconnect(now)
         published, self.origin = self.saved or ({}, frozenset())
         self.published = published.copy()
         self.known = self.saved is not None
         if self.origin & self.endpoints:
             self.origin |= self.endpoints
-        self.lost, self.born, self.seen, self.answered = None, now, now, False
+        self.lost, self.born, self.answered = None, now, False
+        self._begin_with(self.until if self.saved else None, now, clock)
         self.absent, self.let_go, self.broken = {}, {}, set()
 
-    def save(self) -> None:
-        """Remember what is published; also that there is nothing, if that is known."""
+    def _begin_with(self, until: tuple[float, float] | None, now: float, clock: float) -> None:
+        """Continue the age by the wall clock; what lies in the future by that clock was now."""
+        self.until = self.began_with = until
+        self.clock_at_start = clock
+        self.seen = (now, now)
+        if until is not None:
+            self.seen = min(now, until[0] - clock), min(now, until[1] - clock)
+            if until[1] - clock - now > SAVED_AHEAD * self.max_age:
+                # The clock was set back. What was saved means nothing any more.
+                self.began_with = None
+
+    def _meet(self, now: float) -> None:
+        self.seen, self.began_with = (now, now), None
+
+    def save(self, now: float, clock: float) -> None:
+        """Remember what is published; also that there is nothing, if that is known.
+
+        Args:
+            now: the present moment.
+            clock: by how much the wall clock is ahead of it.
+        """
         if self.known:
             self.saved = self.published.copy(), self.origin
+        if self.is_in_contact:
+            self._meet(now)
+        if self.max_age == FOREVER or clock != self.clock_at_start:
+            self.began_with = None
+        latest = self.seen[1] + SAVED_AHEAD * self.max_age
+        self.until = None if self.max_age == FOREVER else self.began_with or (self.seen[0] + clock, latest + clock)
 
     def flush(self) -> None:
         """Have on disk what was saved."""
         self.on_disk = self.saved
+        self.until_on_disk = self.until
         self.only_in_file_on_disk = self.only_in_file.copy()
 
     def crash(self, file: World) -> None:
@@ -250,6 +305,7 @@ class Plane:
         names = {place[:2] for place in known}
         new = {place: version for place, version in file.items() if place[:2] not in names}
         self.saved = (known | new, origin) if self.on_disk or new else None
+        self.until = self.until_on_disk if self.on_disk else None
         self.only_in_file = (self.only_in_file_on_disk if self.on_disk else set()) | new.keys()
         self.name_in_file = self.name
         self.endpoints_are_known = self.endpoints_are_known and self.on_disk is not None

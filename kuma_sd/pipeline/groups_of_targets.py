@@ -1,0 +1,44 @@
+"""Find which published groups belong to which target.
+
+A file says from which mesh and name a group was made, but not from which of several targets of equal names, nor how
+many groups a transform makes of one target.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from kuma_sd.core.model import Key
+
+
+def shared_groups(published: Iterable[Key], targets: Iterable[Key]) -> dict[Key, Sequence[Key]]:
+    """Return the keys of the published groups of each target, where there are several groups of equal names.
+
+    If there are as many targets, each has one group, in their order. Otherwise each has all of them: a transform made
+    several groups of one target, or it cannot be known whose they are; equal ones are published once.
+
+    Args:
+        published: the keys of the published groups, numbered by their ordinals.
+        targets: the keys of all targets.
+    """
+    groups: dict[tuple[str, str, str], list[Key]] = defaultdict(list)
+    for key in published:
+        groups[_name(key)].append(key)
+    several = {name: sorted(keys) for name, keys in groups.items() if len(keys) > 1}
+    if not several:
+        return {}
+    namesakes: dict[tuple[str, str, str], list[Key]] = defaultdict(list)
+    for key in targets:
+        if _name(key) in several:
+            namesakes[_name(key)].append(key)
+    shares: dict[Key, Sequence[Key]] = {}
+    for name, present in namesakes.items():
+        all_groups = several[name]
+        if len(present) == len(all_groups):
+            shares |= {key: [group] for key, group in zip(sorted(present), all_groups, strict=True)}
+        else:
+            shares |= dict.fromkeys(present, all_groups)
+    return shares
+
+
+def _name(key: Key) -> tuple[str, str, str]:
+    return key.control_plane, key.mesh, key.name
