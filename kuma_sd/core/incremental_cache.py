@@ -1,6 +1,6 @@
 """Recompute values only for items that changed."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import chain, islice, repeat
 from operator import attrgetter
 from typing import Any, Generic, TypeVar, cast
@@ -38,6 +38,11 @@ class IncrementalCache(Generic[K, S, V]):
     def failures(self) -> Mapping[K, BaseException]:
         """The keys whose values could not be computed in the last round, and the errors."""
         return self._failures
+
+    def values_of(self, keys: Collection[K]) -> dict[K, V]:
+        """Return the values of some keys of the last round; takes linear time."""
+        pairs = zip(map(self._key, self._items), self._values, strict=True)
+        return {key: value for key, value in pairs if value is not None and key in keys} if keys else {}
 
     def values_later(self) -> Callable[[], dict[K, V]]:
         """Return a function that returns the values of this last round by key, even after further rounds."""

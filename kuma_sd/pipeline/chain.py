@@ -1,6 +1,6 @@
 """Turn assignments into target groups: a label profile and transforms, shared by outputs with the same ones."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 from msgspec.structs import replace
@@ -11,8 +11,7 @@ from kuma_sd.core.list_diff import flattened
 from kuma_sd.core.model import Assignment, Key, Labels
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import GroupKey, TargetGroup
-from kuma_sd.pipeline.former_names import present_keys
-from kuma_sd.pipeline.groups_of_targets import shared_groups
+from kuma_sd.pipeline.groups_of_targets import by_target, shared_groups
 from kuma_sd.pipeline.json_line_templates import LineTemplates
 from kuma_sd.pipeline.label_limits import LabelLimits
 from kuma_sd.pipeline.quarantine_log import log_quarantined
@@ -52,6 +51,8 @@ class Chain:
         self._assignments: Sequence[Assignment] = ()
         """Those of the round in progress."""
         self._reported: frozenset[Key] = frozenset()
+        self.quarantined: Sequence[TargetGroup] = ()
+        """What is published of targets that cannot be converted any more."""
         self.without_address = 0
         self.status = ChainStatus()
 
@@ -89,24 +90,26 @@ class Chain:
         self._memo.fall_back_on(lambda: self._renamed(groups(), renames))
 
     def fall_back_on(
-        self, groups: Callable[[], Mapping[Key, Groups]], renames: Mapping[str, str], names: Collection[str]
+        self,
+        groups: Callable[[], Mapping[Key, Groups]],
+        saved: Callable[[], Iterable[TargetGroup]],
+        renames: Mapping[str, str],
     ) -> None:
         """Let targets that are quarantined in the next round keep the groups that were published before.
 
         Args:
-            groups: returns these groups; called at the first failure. They may have former names of control planes, and
-                several groups of one target have keys like those of several targets.
+            groups: returns the published groups; called at the first failure. Several of one target have keys like
+                those of several targets.
+            saved: returns the groups that were saved of targets that were quarantined before a restart; they take
+                precedence, since only their keys are exact.
             renames: the new names of control planes by those in the keys.
-            names: the names that control planes have, also those that were removed.
         """
 
         def last_groups() -> dict[Key, Groups]:
             found = self._renamed(groups(), renames)
-            targets = [assignment.key for assignment in self._assignments]
-            present = present_keys(found.keys(), names, targets)
-            found |= {now: self._under(before, now, found[before]) for before, now in present.items()}
-            shares = shared_groups(found, targets)
-            return found | {key: _of_one(key, [found[share] for share in shares[key]]) for key in shares}
+            shares = shared_groups(found, (assignment.key for assignment in self._assignments))
+            found |= {key: _of_one(key, [found[share] for share in shares[key]]) for key in shares}
+            return found | self._renamed(by_target(saved()), renames)
 
         self._memo.fall_back_on(last_groups)
 
@@ -169,7 +172,9 @@ class Chain:
     def _report(self) -> None:
         failures = self._failures
         log_quarantined({key: failures[key] for key in failures.keys() - self._reported})
-        self._reported = frozenset(failures)
+        if failures.keys() != self._reported:
+            self.quarantined = tuple(flattened(self._memo.values_of(failures.keys()).values(), TargetGroup))
+            self._reported = frozenset(failures)
         for error in self._memo.failures.values():
             if error.__traceback__:
                 without_frames(error)

@@ -1,6 +1,6 @@
 """Connect a chain with the outputs that share it."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Assignment, Key
@@ -19,6 +19,7 @@ class ChainOutputs:
         chain: the chain.
         mailboxes: the mailboxes of the outputs by name.
         published: returns the groups that the outputs published before the start, if they know them.
+        saved: returns those that were saved of targets that were quarantined before the start.
     """
 
     def __init__(
@@ -26,9 +27,11 @@ class ChainOutputs:
         chain: Chain,
         mailboxes: Mapping[str, Mailbox[Publication]],
         published: Callable[[], Mapping[Key, TargetGroup]] = dict,
+        saved: Callable[[], Iterable[TargetGroup]] = tuple,
     ) -> None:
         self.chain = chain
         self._published = published
+        self._saved = saved
         self.mailboxes = mailboxes
         self.last: Publication | None = None
         self._assignments: Sequence[Assignment] | None = None
@@ -55,20 +58,20 @@ class ChainOutputs:
         for mailbox in self.mailboxes.values():
             mailbox.put(SENDER, publication)
 
-    def inherit(self, chains: Sequence["ChainOutputs"], renames: Mapping[str, str], names: Collection[str]) -> None:
+    def inherit(self, chains: Sequence["ChainOutputs"], renames: Mapping[str, str]) -> None:
         """Take over the last good groups from a chain with one of the same outputs, or else from any chain.
 
         Args:
             chains: the chains of the old settings, with their outputs.
             renames: the new names of control planes by those that they were published under.
-            names: the names that control planes have, also those that were removed.
         """
         if not chains:
-            self.chain.fall_back_on(self._published, renames, names)
+            self.chain.fall_back_on(self._published, self._saved, renames)
         before = [old for old in chains if not self.mailboxes.keys().isdisjoint(old.mailboxes)]
         for old in (before or chains)[:1]:
             if old.last:
                 self.chain.inherit(old.chain, renames)
             else:
                 self._published = old._published  # noqa: SLF001 (another object of this class)
-                self.chain.fall_back_on(self._published, renames, names)
+                self._saved = old._saved  # noqa: SLF001 (as above)
+                self.chain.fall_back_on(self._published, self._saved, renames)

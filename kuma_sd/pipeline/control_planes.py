@@ -42,15 +42,6 @@ class ControlPlanes:
         """All control planes whose targets are published, by name."""
         return sorted([*self.configured.values(), *self.leaving], key=lambda control_plane: control_plane.config.name)
 
-    @property
-    def names(self) -> set[str]:
-        """The names of all that are known, also of those that were removed.
-
-        One without endpoints is known from a file alone: its name may be a former one of another.
-        """
-        every = [*self.leaving, *(control_plane for _, control_plane in self._left)]
-        return {*self.configured, *(left.config.name for left in every if left.identity.endpoints)}
-
     def restore(
         self, last_good: Iterable[LastGoodTargets], now: float, wall: float, removed: Iterable[LastGoodTargets] = ()
     ) -> None:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from kuma_sd.core.model import Key
+from kuma_sd.core.target_group import TargetGroup
 
 
 def shared_groups(published: Iterable[Key], targets: Iterable[Key]) -> dict[Key, Sequence[Key]]:
@@ -38,6 +39,14 @@ def shared_groups(published: Iterable[Key], targets: Iterable[Key]) -> dict[Key,
         else:
             shares |= dict.fromkeys(present, all_groups)
     return shares
+
+
+def by_target(groups: Iterable[TargetGroup]) -> dict[Key, TargetGroup | tuple[TargetGroup, ...]]:
+    """Return groups by the keys of the targets that they were made of."""
+    found: defaultdict[Key, list[TargetGroup]] = defaultdict(list)
+    for group in sorted({group.key: group for group in groups}.values()):
+        found[group.key.assignment].append(group)
+    return {key: parts[0] if len(parts) == 1 else tuple(parts) for key, parts in found.items()}
 
 
 def _name(key: Key) -> tuple[str, str, str]:

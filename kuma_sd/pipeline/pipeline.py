@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
@@ -15,6 +16,7 @@ from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.pipeline.first_publication import may_publish_first
 from kuma_sd.pipeline.merge import merge
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
+from kuma_sd.state.quarantine_file import QuarantinedGroups
 from kuma_sd.state.restorer import Restored
 
 _log = Logger(__name__)
@@ -44,13 +46,29 @@ class PipelineStatus:
     seconds: float = 0.0
 
 
+class Saving(NamedTuple):
+    """What to call with all that a restart needs.
+
+    Args:
+        last_good: called with the published targets of a control plane, whenever they change.
+        removed: called with the file of a control plane that is gone.
+        quarantined: called with what is published of quarantined targets, whenever it changes.
+    """
+
+    last_good: Callable[[LastGoodTargets], None] = lambda _last_good: None
+    removed: Callable[[str], None] = lambda _file: None
+    quarantined: Callable[[QuarantinedGroups], None] = lambda _groups: None
+
+
+NOT_SAVING = Saving()
+
+
 class Pipeline:
     """The thread between control planes and outputs.
 
     Args:
         started: when the daemon started, in seconds of ``time.monotonic()``.
-        save: called with the published targets of a control plane, whenever they change.
-        forget: called with the file of a control plane that is gone.
+        saving: saves what a restart needs.
         events: told when a hold begins and ends.
         wall: returns the current time, in seconds of ``time.time()``.
     """
@@ -58,18 +76,18 @@ class Pipeline:
     def __init__(
         self,
         started: float = 0.0,
-        save: Callable[[LastGoodTargets], None] = lambda _last_good: None,
-        forget: Callable[[str], None] = lambda _file: None,
+        saving: Saving = NOT_SAVING,
         events: Events | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.mailbox: Mailbox[Message] = Mailbox()
         self.status = PipelineStatus()
-        self.control_planes = ControlPlanes(forget)
+        self.control_planes = ControlPlanes(saving.removed)
         self.chains: Sequence[ChainOutputs] = ()
         self._started = started
         self._start_wait = 0.0
-        self._save = save
+        self._saving = saving
+        self._quarantined: QuarantinedGroups = {}
         self._wall = wall
         self._events = events or Events()
         self._seen: dict[ControlPlane, Sequence[Assignment]] = {}
@@ -104,6 +122,7 @@ class Pipeline:
 
     def begin(self, restored: Restored, configuration: Configuration, now: float) -> None:
         """Start with the saved targets; call this before the thread runs."""
+        self._quarantined = restored.quarantined
         self.control_planes.restore(restored.last_good, now, self._wall(), restored.removed)
         self.configure(configuration, now)
 
@@ -132,7 +151,7 @@ class Pipeline:
         before = {name: chain.last for chain in self.chains for name in chain.mailboxes}
         renames = self.control_planes.configure(configuration.control_planes, configuration.start_wait, now)
         for chain in configuration.chains:
-            chain.inherit(self.chains, renames, self.control_planes.names)
+            chain.inherit(self.chains, renames)
         self.chains = configuration.chains
         self._start_wait = configuration.start_wait
         self._show(now)
@@ -182,9 +201,18 @@ class Pipeline:
         received = max((control_plane.received for control_plane in every), default=0.0)
         for chain in self.chains:
             chain.publish(assignments, received)
+        self._note_quarantined()
         rounds, seconds = self.status.rounds + 1, time.monotonic() - began
         self.status = replace(self.status, published=True, rounds=rounds, seconds=seconds)
         _log.debug("a round of the pipeline", assignments=len(assignments), seconds=round(seconds, 3))
+
+    def _note_quarantined(self) -> None:
+        """Hand the groups of quarantined targets to be saved, if they changed."""
+        every = {name: outputs.chain.quarantined for outputs in self.chains for name in outputs.mailboxes}
+        quarantined = {name: groups for name, groups in every.items() if groups}
+        if quarantined != self._quarantined:
+            self._quarantined = quarantined
+            self._saving.quarantined(quarantined)
 
     def _show(self, now: float) -> None:
         configured = self.control_planes.configured
@@ -207,7 +235,7 @@ class Pipeline:
             saved = before.get(control_plane)
             is_due = control_plane.known and control_plane.config.is_saved and (may_publish or control_plane.was_saved)
             if is_due and (saved is None or not _is_same(saved, last_good)):
-                self._save(last_good)
+                self._saving.last_good(last_good)
                 saved = last_good
             if saved:
                 self._saved[control_plane] = saved

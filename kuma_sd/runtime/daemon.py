@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -19,7 +19,7 @@ from kuma_sd.pipeline.control_plane_matching import endpoints_of
 from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.pipeline.messages import Configuration
 from kuma_sd.pipeline.output_worker import OutputWorker
-from kuma_sd.pipeline.pipeline import Pipeline
+from kuma_sd.pipeline.pipeline import Pipeline, Saving
 from kuma_sd.pipeline.source_worker import SourceWorker
 from kuma_sd.plugin.interfaces import Output, Source
 from kuma_sd.prometheus.sd_files import selected
@@ -37,6 +37,7 @@ from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.model import ControlPlaneSettings, OutputSettings, Settings
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.offline_reader import find_codec
+from kuma_sd.state.quarantine_file import QuarantinedGroups
 from kuma_sd.state.saver import State
 from kuma_sd.system.threads import STOP_TIMEOUT, Threads, Worker
 from kuma_sd.web.endpoints.published import PublishedContent, lines_of
@@ -61,7 +62,11 @@ class Daemon:
         self.sources: dict[str, SourceWorker] = {}
         self.state = State(settings.core.state_dir)
         self.events = Events()
-        self.pipeline = Pipeline(time.monotonic(), self.state.save, self.state.remove, self.events)
+        self.pipeline = Pipeline(
+            time.monotonic(), Saving(self.state.save, self.state.remove, self.state.save_quarantined), self.events
+        )
+        self._quarantined: QuarantinedGroups = {}
+        """What was published of quarantined targets before the start."""
         self._components = Components()
         self._source_ids = itertools.count(1)
         self._ids: dict[SourceWorker, int] = {}
@@ -87,6 +92,7 @@ class Daemon:
         """
         start_workers(self.outputs, give_up)
         restored = self.state.restore(list(self.sources), self._codec)
+        self._quarantined = restored.quarantined
         restored = unless_published_since(restored, published_at(worker.output for worker in self.outputs.values()))
         restored = completed(restored, self._configuration.control_planes, self._published_before)
         self.pipeline.begin(restored, self._configuration, time.monotonic())
@@ -242,7 +248,17 @@ class Daemon:
     def _chain_outputs(self, chain: Chain, outputs: Iterable[OutputSettings]) -> ChainOutputs:
         workers = {output.name: self.outputs[output.name] for output in outputs}
         mailboxes = {name: worker.mailbox for name, worker in workers.items()}
-        return ChainOutputs(chain, mailboxes, lambda: published_groups(worker.output for worker in workers.values()))
+        return ChainOutputs(
+            chain,
+            mailboxes,
+            lambda: published_groups(worker.output for worker in workers.values()),
+            lambda: self._saved_quarantined(workers),
+        )
+
+    def _saved_quarantined(self, outputs: Container[str]) -> Iterable[TargetGroup]:
+        """Return what was published of quarantined targets by one of these outputs before the start, or else by any."""
+        every = self._quarantined
+        return itertools.chain.from_iterable([every[name] for name in every if name in outputs] or every.values())
 
     def _output_worker(self, one: OutputSettings, output: Output) -> OutputWorker:
         worker = self.outputs.get(one.name)

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from kuma_sd.core.close_on_error import close_on_error
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
-from kuma_sd.state.file_names import SavedFile, file_of, saved_file
+from kuma_sd.state.file_names import QUARANTINED, SavedFile, file_of, saved_file
 from kuma_sd.state.set_aside_files import delete_removed, set_aside_removed, set_aside_unreadable, without_old
 from kuma_sd.system.directories import OpenDirectory, open_directory
 from kuma_sd.system.durable_file import replace_staged
@@ -90,14 +90,21 @@ class StateDirectory:
         Raises:
             KumaSDError: it cannot be written; the old file is unchanged.
         """
-        file = file_of(name)
+        written = self.write(file_of(name), content)
+        delete_removed(self.opened, name)
+        return written
+
+    def write(self, file: str, content: Iterable[bytes]) -> os.stat_result:
+        """Write a file, and return its status.
+
+        Raises:
+            KumaSDError: it cannot be written; the old file is unchanged.
+        """
         try:
             with self.opened.private_directory(STAGING) as folder:
-                written = replace_staged(Staging(self.opened, folder, file), content, 0o600)
-            delete_removed(self.opened, name)
+                return replace_staged(Staging(self.opened, folder, file), content, 0o600)
         except OSError as error:
             raise KumaSDError(f"cannot write {str(self._path / file)!r}: {error.strerror}") from error
-        return written
 
     def set_aside(self, file: SavedFile) -> Path | None:
         """Rename an unreadable file, to keep it for inspection.
@@ -114,7 +121,8 @@ class StateDirectory:
         """Remove temporary files of a process that was killed; call this before writing."""
         with contextlib.suppress(OSError), self.opened.private_directory(STAGING) as folder:
             for name in folder.names():
-                if name.endswith(".tmp") and saved_file(name.rsplit(".", 2)[0]):
+                file = name.rsplit(".", 2)[0]
+                if name.endswith(".tmp") and (file == QUARANTINED or saved_file(file)):
                     folder.unlink(name)
 
     def saved(self) -> list[SavedFile]:

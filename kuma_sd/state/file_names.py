@@ -10,6 +10,10 @@ _OURS = re.compile(
 )
 
 
+QUARANTINED = "kuma-sd.quarantined"
+"""Name of the file with the groups of quarantined targets."""
+
+
 class SavedFile(NamedTuple):
     """A file in the state directory.
 

@@ -13,7 +13,8 @@ from kuma_sd.core.model import Codec, LastGoodTargets
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.appending import AppendedFile
 from kuma_sd.state.directory import StateDirectory
-from kuma_sd.state.file_names import file_of
+from kuma_sd.state.file_names import QUARANTINED, file_of
+from kuma_sd.state.quarantine_file import QuarantinedGroups, QuarantineFile
 from kuma_sd.state.restorer import Restored, restore
 from kuma_sd.telemetry.status import StateStatus
 
@@ -32,11 +33,15 @@ CHECK_SECONDS = 10.0
 """Interval of the check that the files still exist, in seconds."""
 
 
+Item = LastGoodTargets | QuarantinedGroups | None
+
+
 class State:
     """Saves the last good targets in its own thread, and restores them at the start.
 
     The mailbox holds the newest targets of each control plane, and None if it was removed, by the name of its file and
-    whether it was removed: a removal does not supersede the targets. A directory that cannot be used is retried until
+    whether it was removed: a removal does not supersede the targets. The groups of quarantined targets have a file of
+    their own. A directory that cannot be used is retried until
     it can; this delays no publication.
 
     Args:
@@ -45,22 +50,27 @@ class State:
     """
 
     def __init__(self, path: Path, pause: float = PAUSE_SECONDS) -> None:
-        self.mailbox: Mailbox[LastGoodTargets | None] = Mailbox()
+        self.mailbox: Mailbox[Item] = Mailbox()
         self.status = StateStatus()
         self._directory = StateDirectory(path)
+        self._quarantine = QuarantineFile(self._directory)
         self._pause = pause
         # The wanted content of each file, and its known content: mostly the same objects.
         self._newest: dict[str, LastGoodTargets] = {}
         self._written: dict[str, LastGoodTargets] = {}
         # The files to which changes can be appended.
         self._appended: dict[str, AppendedFile] = {}
-        self._last: dict[tuple[str, bool], LastGoodTargets | None] = {}
+        self._last: dict[tuple[str, bool], Item] = {}
         self._retry = 0.0
         self._closing = threading.Event()
 
     def save(self, last_good: LastGoodTargets) -> None:
         """Save the published targets of a control plane; called from any thread."""
         self.mailbox.put((last_good.file, False), last_good)
+
+    def save_quarantined(self, groups: QuarantinedGroups) -> None:
+        """Save what is published of quarantined targets; called from any thread."""
+        self.mailbox.put((QUARANTINED, False), groups)
 
     def remove(self, name: str) -> None:
         """Set aside the file of a control plane that is no longer in the settings; called from any thread."""
@@ -82,22 +92,22 @@ class State:
         restored = restore(self._directory, names, codec)
         self._newest = {found.file: found for found in restored.last_good}
         self._written = self._newest.copy()
-        return restored
+        return replace(restored, quarantined=self._quarantine.read())
 
     def run(self) -> None:
         """Save targets until closed, then save what is left."""
         due = check = 0.0
         while not self._closing.is_set():
-            self._note(self.mailbox.take(max(0.0, (due if self._pending else check) - time.monotonic())))
+            self._note(self.mailbox.take(max(0.0, (due if self._is_due else check) - time.monotonic())))
             now = time.monotonic()
             if now >= check:
                 self._check()
                 check = now + CHECK_SECONDS
-            if self._pending and now >= due:
+            if self._is_due and now >= due:
                 due = now + self._write(self._pending)
         self._note(self._last)
         self._write(self._pending)
-        if not self._pending and not self.status.failing:
+        if not self._is_due and not self.status.failing:
             self._directory.mark_stopped(time.time())
         self._directory.release()
 
@@ -111,11 +121,18 @@ class State:
     def _pending(self) -> list[str]:
         return [name for name in self._newest if name not in self._written]
 
-    def _note(self, changes: dict[tuple[str, bool], LastGoodTargets | None]) -> None:
+    @property
+    def _is_due(self) -> bool:
+        return bool(self._pending) or self._quarantine.pending
+
+    def _note(self, changes: dict[tuple[str, bool], Item]) -> None:
         """Record which files have to be saved: those whose content differs from the targets."""
         for (name, _), last_good in changes.items():
             if last_good is None:
                 self._set_aside(name)
+                continue
+            if not isinstance(last_good, LastGoodTargets):
+                self._quarantine.note(last_good)
                 continue
             written = self._written.pop(name, None)
             self._newest[name] = last_good
@@ -137,15 +154,19 @@ class State:
         """Save everything again if the directory was emptied or replaced."""
         if not self._directory.has(self._written):
             self._written.clear()
+            self._quarantine.forget()
 
     def _write(self, names: Collection[str]) -> float:
         """Write these files, and return how long to wait until the next round, in seconds."""
         began = time.monotonic()
         try:
-            if names and self._directory.claim():
+            if (names or self._quarantine.pending) and self._directory.claim():
                 # The directory was replaced.
                 self._written.clear()
+                self._quarantine.forget()
                 names = self._pending
+            # First, since a control plane that was renamed is matched from its old name to the new one, not back.
+            self._quarantine.write()
             for name in names:
                 self._write_file(name, self._newest[name])
         except KumaSDError as error:

@@ -255,6 +255,26 @@ def test_a_target_that_cannot_be_converted_after_a_restart_keeps_all_groups_that
         assert stage.names() == sorted([*MANY, *MANY])
 
 
+@pytest.mark.parametrize("end", ["stopped", "killed"])
+def test_quarantined_targets_are_published_after_a_restart_also_in_another_file(
+    stage: Stage, east: Kuma, end: str
+) -> None:
+    stage.settings(east.url)
+    with stage.running() as daemon:
+        stage.becomes(*MANY)
+        stage.reload(daemon, east.url, max_labels="1")
+        if end == "killed":
+            eventually((stage.directory / "state/kuma-sd.quarantined").exists, "they are saved")
+            daemon.kill()
+        else:
+            daemon.stop()
+    stage.path = stage.path.with_name("other.json")
+    stage.settings(east.url, max_labels="1")
+    with stage.running() as again:
+        again.wait_for_line("connected")
+        stage.becomes(*MANY)
+
+
 def test_targets_that_cannot_be_converted_since_a_rename_stay_after_a_restart(stage: Stage, east: Kuma) -> None:
     stage.settings(f"old={east.url}")
     with stage.running_without_loss(*MANY) as daemon:

@@ -6,7 +6,7 @@ import pytest
 from pipeline_kit import Line, saved
 
 from kuma_sd import Labels, Target, TransformError
-from kuma_sd.core.model import ContactLost, LastGoodTargets
+from kuma_sd.core.model import ContactLost
 from kuma_sd.pipeline.messages import FromSource
 from kuma_sd.testing import assignment, snapshot
 
@@ -89,21 +89,6 @@ class TestARestart:
         line.chain_outputs = line.new_chain_outputs(fail)
         assert line.reload(line.config("new", "new:1"), now=2.0) is None
         assert line.step(now=31.0) == ["westa"]
-
-    def test_finds_what_is_published_under_a_former_name_since_it_was_stopped_before_the_file_was_written(self) -> None:
-        def fail(_labels: Labels, target: Target) -> list[Labels]:
-            raise TransformError(target.name)
-
-        old = Line("old")
-        old.step(snapshot("a", control_plane="old"), now=1.0)
-        known = [saved("a", name="new", endpoint="new:1")]
-        # What a start after a crash knows of the old name is from the file alone.
-        from_file = LastGoodTargets("old", frozenset(), (), 0.0)
-        for restored in (known, [*known, from_file]):
-            line = Line("new", restored=restored, file=old.chain_outputs.last, transforms=[fail])
-            assert line.step(now=2.0) == ["newa"]
-            assert line.chain_outputs.last
-            assert line.chain_outputs.last.groups[0].labels["control_plane"] == "new"
 
 
 class TestAHold:

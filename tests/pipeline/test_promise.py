@@ -24,7 +24,7 @@ from kuma_sd.pipeline.chain_outputs import SENDER, ChainOutputs
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
 from kuma_sd.pipeline.late_ends import LOOK_AGAIN_SECONDS
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
-from kuma_sd.pipeline.pipeline import Pipeline
+from kuma_sd.pipeline.pipeline import Pipeline, Saving
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.runtime.restore_from_published import PUBLISHED, completed
 from kuma_sd.state import snapshot_file
@@ -151,7 +151,9 @@ class Promise(RuleBasedStateMachine):
         self.opened = False
         for output in self.outputs:
             output.mailbox = Mailbox()
-        self.pipeline = Pipeline(self.now, self._save, self._forget, wall=lambda: self.now + self.clock_is_ahead)
+        self.pipeline = Pipeline(
+            self.now, Saving(self._save, self._forget), wall=lambda: self.now + self.clock_is_ahead
+        )
         self.chains = {output.chain: self._new_chain() for output in self.outputs}
         stopped = self.now if exact else None
         restored = Restored(tuple(self._read(self.disk)), tuple(self._read(self.removed)), stopped)

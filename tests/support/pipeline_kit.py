@@ -11,7 +11,7 @@ from kuma_sd.pipeline.chain_outputs import SENDER, ChainOutputs
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
 from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
-from kuma_sd.pipeline.pipeline import Pipeline
+from kuma_sd.pipeline.pipeline import Pipeline, Saving
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.state.restorer import Restored
 from kuma_sd.testing import snapshot
@@ -46,7 +46,7 @@ class Line:
         self.options = options
         self.ages: dict[str, float | None] = {}
         self.now = 0.0
-        self.pipeline = Pipeline(0.0, self._save, self.forgotten.append, events)
+        self.pipeline = Pipeline(0.0, Saving(self._save, self.forgotten.append), events)
         self.configs = [self.config(name, f"{name or 'only'}:1") for name in control_planes or [""]]
         self._file = {group.key.assignment: group for group in file.groups} if file else {}
         self.chain_outputs = self.new_chain_outputs(*transforms)

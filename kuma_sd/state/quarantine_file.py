@@ -1,0 +1,82 @@
+"""Save what is published of quarantined targets: they cannot be converted again after a restart."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from kuma_sd.core.decoding_errors import UNREADABLE
+from kuma_sd.core.logger import Logger
+from kuma_sd.core.target_group import TargetGroup
+from kuma_sd.state.directory import StateDirectory
+from kuma_sd.state.file_names import QUARANTINED
+from kuma_sd.system.trusted_files import open_trusted_in
+
+_log = Logger(__name__)
+
+QuarantinedGroups = Mapping[str, Sequence[TargetGroup]]
+"""The groups of quarantined targets by the names of the outputs that publish them; outputs without any are left out."""
+
+_DECODER = msgspec.msgpack.Decoder(dict[str, tuple[TargetGroup, ...]])
+
+_CHECKSUM_BYTES = 4
+
+
+class QuarantineFile:
+    """The file with the groups of quarantined targets. It is made when there are some, and empty when there are none.
+
+    Args:
+        directory: the state directory.
+    """
+
+    def __init__(self, directory: StateDirectory) -> None:
+        self._directory = directory
+        self._newest: QuarantinedGroups = {}
+        self._written: QuarantinedGroups = {}
+
+    @property
+    def pending(self) -> bool:
+        """Whether the newest groups are not saved."""
+        return self._newest != self._written
+
+    def read(self) -> QuarantinedGroups:
+        """Return what is saved, nothing if it cannot be read. The directory must be locked."""
+        try:
+            with open_trusted_in(self._directory.opened, QUARANTINED) as file:
+                self._newest = self._written = _decoded(file.read())
+        except FileNotFoundError:
+            pass
+        except (OSError, *UNREADABLE, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            _log.warning("the saved groups of quarantined targets cannot be read", reason=reason)
+        return self._written
+
+    def note(self, groups: QuarantinedGroups) -> None:
+        """Take the newest groups, to be saved by `write()`."""
+        self._newest = groups
+
+    def forget(self) -> None:
+        """Save everything again: the directory was emptied or replaced."""
+        self._written = {}
+
+    def write(self) -> None:
+        """Save the newest groups, if they are not saved.
+
+        Raises:
+            KumaSDError: they cannot be written.
+        """
+        if self.pending:
+            newest = self._newest
+            content = msgspec.msgpack.encode(newest)
+            self._directory.write(QUARANTINED, [_checksum(content), content])
+            self._written = newest
+
+
+def _decoded(content: bytes) -> QuarantinedGroups:
+    if _checksum(content[_CHECKSUM_BYTES:]) != content[:_CHECKSUM_BYTES]:
+        raise ValueError("it is damaged")
+    return _DECODER.decode(content[_CHECKSUM_BYTES:])
+
+
+def _checksum(content: bytes) -> bytes:
+    return zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "big")
