@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from kuma_sd.core.list_diff import difference
 from kuma_sd.core.model import Assignment, ContactLost, LastGoodTargets, Snapshot
 from kuma_sd.pipeline.control_plane_matching import Identity
+from kuma_sd.pipeline.ends_after_sleep import LOOK_AGAIN_SECONDS, LateEnd
 from kuma_sd.pipeline.guard import FOREVER, Guard, GuardStatus
 from kuma_sd.pipeline.hold_log import HoldLog
 from kuma_sd.pipeline.last_contact import LastContact, longest_ahead
-from kuma_sd.pipeline.late_ends import LOOK_AGAIN_SECONDS, LateEnd
 from kuma_sd.pipeline.max_age import Expiry
 from kuma_sd.pipeline.ordinals import has_namesakes, with_stable_ordinals
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Assignment
-from kuma_sd.pipeline.late_ends import LateEnd
+from kuma_sd.pipeline.ends_after_sleep import LateEnd
 
 _log = Logger(__name__)
 

@@ -32,7 +32,9 @@ def _unreadable_files(settings: Settings, *, as_daemon: bool) -> Iterator[str]:
         type_ = effective.option.type
         if not type_.reads_file or type_.repeated or not effective.value:
             continue
-        if reason := _fault_of(Path(effective.value), as_daemon=as_daemon):
+        if "\n" in effective.value or effective.value.startswith("-----BEGIN"):
+            yield f"{effective.origin}: {effective.option.name} needs the path of a file, not its content"
+        elif reason := _fault_of(Path(effective.value), as_daemon=as_daemon):
             yield f"{effective.origin}: {effective.option.name} {effective.value!r} {reason}"
 
 

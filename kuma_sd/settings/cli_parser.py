@@ -52,7 +52,10 @@ class Strict:
 
             takes_a_file = "-c" in self._option_string_actions and Path(rest[0]).is_file()
             meant = f"; a settings file is given as -c {shlex.quote(rest[0])}" if takes_a_file else ""
-            raise UsageError(f"unexpected argument '{rest[0]}'{meant}")
+            # Anything else may be an address with a password.
+            is_plain = takes_a_file or not set(rest[0]).intersection("@:=\n")
+            shown = f"'{rest[0]}'" if is_plain else "(not shown: it may hold a secret)"
+            raise UsageError(f"unexpected argument {shown}{meant}")
         # Flags without help exist only to be rejected or ignored.
         known = [flag[2:] for flag, action in self._option_string_actions.items() if action.help != argparse.SUPPRESS]
         raise UsageError(f"unknown flag {flags[0]}{did_you_mean(flags[0].lstrip('-'), known, '--{}')}")

@@ -1,3 +1,4 @@
+import itertools
 import random
 import re
 import sys
@@ -88,6 +89,7 @@ def exiting(_labels: Labels, _target: Target) -> Iterable[Labels]:
 @pytest.mark.parametrize(
     ("transform", "reason"),
     [
+        (lambda labels, _: itertools.repeat(labels), "team (kuma_sd_transform): it makes more than 1,000 label sets"),
         (exiting, "team (kuma_sd_transform): unexpected SystemExit: a library gives up"),
         (raising, "team (kuma_sd_transform): unexpected KeyError: 'team'"),
         (lambda labels, _: [labels | {"size": 3}], "team (kuma_sd_transform): label 'size' is 3, which is no str"),
@@ -100,8 +102,14 @@ def test_a_failure_names_the_transform_and_what_is_wrong(
 ) -> None:
     one = Chain(LabelProfile("kuma-prometheus-sd"), [transform], titles=["team (kuma_sd_transform)"])
     one.publication([assignment("a")], received=1.0)
-    assert one.status.quarantine[0].why == reason
+    assert one.status.quarantine[0].why.startswith(reason)
     assert reason in caplog.text
+
+
+def test_transforms_together_may_not_multiply_a_target_without_end(caplog: pytest.LogCaptureFixture) -> None:
+    one = chain(*[lambda labels, _: [labels | {"place": str(place)} for place in range(100)]] * 3)
+    one.publication([assignment("a")], received=1.0)
+    assert "it makes more than 1,000 label sets of one target" in caplog.text
 
 
 def test_a_target_that_never_converted_is_left_out_and_the_others_go_on() -> None:

@@ -22,7 +22,7 @@ from kuma_sd.core.model import Codec, ContactLost, LastGoodTargets
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.chain_outputs import SENDER, ChainOutputs
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
-from kuma_sd.pipeline.late_ends import LOOK_AGAIN_SECONDS
+from kuma_sd.pipeline.ends_after_sleep import LOOK_AGAIN_SECONDS
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
 from kuma_sd.pipeline.pipeline import Pipeline, Saving
 from kuma_sd.prometheus.label_profiles import LabelProfile

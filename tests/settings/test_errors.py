@@ -165,6 +165,7 @@ FLAGS = [
     (["--file-sd-pat=s3cr3t"], "unknown flag --file-sd-pat; did you mean --file-sd-path?"),
     (["-x"], "unknown flag -x"),
     (["extra"], "unexpected argument 'extra'"),
+    (["redis://user:pa55@host"], "unexpected argument (not shown: it may hold a secret)"),
     (["--min-interval", "fast"], f"flag --min-interval: 'fast' {DURATION}"),
     (["--min-interval="], f"flag --min-interval: '' {DURATION}"),
     (["--output-file="], "flag --output-file: '' is not a path"),
