@@ -1,5 +1,6 @@
 """Turn assignments into target groups: a label profile and transforms, shared by outputs with the same ones."""
 
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
@@ -76,18 +77,17 @@ class Chain:
         """Return why a target is quarantined, from any thread; None if it is not."""
         return self._memo.failures.get(key)
 
-    def inherit(self, before: "Chain", renames: Mapping[str, str]) -> None:
-        """Let quarantined targets keep the groups that they had in another chain.
+    def inherit(self, before: Sequence["Chain"], renames: Mapping[str, str]) -> None:
+        """Let quarantined targets keep the groups that they had in other chains.
 
         Args:
-            before: the chain of the old settings; this one, if it did not change.
+            before: chains of the old settings, this one among them if it goes on; of several that have groups of a
+                target the first counts.
             renames: the new names of control planes by their old ones.
         """
-        if before is self and not renames:
-            return
-        groups = before._memo.values_later()  # noqa: SLF001 (a chain of the same kind)
+        groups = [chain._memo.values_later() for chain in before]  # noqa: SLF001 (chains of the same kind)
         self._memo.clear()
-        self._memo.fall_back_on(lambda: self._renamed(groups(), renames))
+        self._memo.fall_back_on(lambda: self._renamed(dict(ChainMap(*(later() for later in groups))), renames))
 
     def fall_back_on(
         self,

@@ -59,19 +59,22 @@ class ChainOutputs:
             mailbox.put(SENDER, publication)
 
     def inherit(self, chains: Sequence["ChainOutputs"], renames: Mapping[str, str]) -> None:
-        """Take over the last good groups from a chain with one of the same outputs, or else from any chain.
+        """Take over the last good groups of the chains with one of the same outputs.
+
+        An output without a chain may have had another name: then all chains count.
 
         Args:
             chains: the chains of the old settings, with their outputs.
             renames: the new names of control planes by those that they were published under.
         """
-        if not chains:
-            self.chain.fall_back_on(self._published, self._saved, renames)
         before = [old for old in chains if not self.mailboxes.keys().isdisjoint(old.mailboxes)]
-        for old in (before or chains)[:1]:
-            if old.last:
-                self.chain.inherit(old.chain, renames)
-            else:
+        known = {name for old in before for name in old.mailboxes}
+        if not self.mailboxes.keys() <= known:
+            before += [old for old in chains if old not in before]
+        if not any(old.last for old in before):
+            for old in before[:1]:
                 self._published = old._published  # noqa: SLF001 (another object of this class)
                 self._saved = old._saved  # noqa: SLF001 (as above)
-                self.chain.fall_back_on(self._published, self._saved, renames)
+            self.chain.fall_back_on(self._published, self._saved, renames)
+        elif renames or [old.chain for old in before] != [self.chain]:
+            self.chain.inherit([old.chain for old in before if old.last], renames)

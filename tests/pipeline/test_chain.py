@@ -181,7 +181,7 @@ def test_what_cannot_be_converted_any_more_is_published_under_the_new_name_of_it
 
     before, after = chain(), chain(fail)
     old = before.publication([assignment("a", control_plane="east")], received=1.0)
-    after.inherit(before, {"east": "west"})
+    after.inherit([before], {"east": "west"})
     (group,) = after.publication([assignment("a", control_plane="west")], received=2.0).groups
     assert group.key.assignment.control_plane == "west"
     assert group.labels == old.groups[0].labels | {"control_plane": "west"}

@@ -5,9 +5,12 @@ from dataclasses import replace
 import pytest
 from pipeline_kit import Line, saved
 
-from kuma_sd import Labels, Target, TransformError
+from kuma_sd import Labels, Publication, Target, TransformError
+from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import ContactLost
-from kuma_sd.pipeline.messages import FromSource
+from kuma_sd.pipeline.chain import Chain
+from kuma_sd.pipeline.chain_outputs import ChainOutputs
+from kuma_sd.pipeline.messages import Configuration, FromSource
 from kuma_sd.testing import assignment, snapshot
 
 TEN = [f"a{number}" for number in range(10)]
@@ -261,6 +264,27 @@ class TestAReload:
         line.chain_outputs = line.new_chain_outputs(fail)
         assert line.reload(now=3.0) is not None
         assert published(line) == [f"{name}a", f"{name}b"]
+
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_that_renames_an_output_and_gives_it_rules_that_fail_keeps_the_groups_that_were_good(
+        self, *, shared: bool
+    ) -> None:
+        def fail(labels: Labels, target: Target) -> list[Labels]:
+            if target.name == "a":
+                raise TransformError("no")
+            return [labels]
+
+        line, other = Line(), Mailbox[Publication]()
+        profile = line.chain_outputs.chain.profile
+        bad, good = Chain(profile, [fail]), Chain(profile)
+        first = [ChainOutputs(bad if shared else good, {"other": other}), line.chain_outputs]
+        line.take(Configuration(line.configs, first, 30.0), now=0.0)
+        line.step(snapshot("a", "b"), now=1.0)
+        outputs = {"renamed": line.out, "other": other} if shared else {"renamed": line.out}
+        then = ChainOutputs(bad if shared else Chain(profile, [fail]), outputs)
+        line.take(Configuration(line.configs, [then], 30.0), now=2.0)
+        assert then.last
+        assert [group.key.assignment.name for group in then.last.groups] == ["a", "b"]
 
 
 class TestAccepting:
