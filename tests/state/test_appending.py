@@ -71,16 +71,21 @@ def test_what_was_saved_last_is_read_back(
     assert list(read(path).assignments) == list(newest.assignments)
 
 
-def test_one_change_among_a_thousand_appends_that_one(tmp_path: Path) -> None:
-    path = tmp_path / "a.snapshot"
-    file = begun(path, last_good(MANY))
+def appended_bytes(file: AppendedFile, path: Path, newest: LastGoodTargets) -> int:
+    """Append what changed, and return by how much the file has grown."""
     before = path.stat()
-    changed = [*MANY[:500], assignment("backend-0500", labels={"version": "2"}), *MANY[501:]]
-    assert file.note(last_good(changed, 2.0))
+    assert file.note(newest)
     assert append(file, path)
     after = path.stat()
     assert after.st_ino == before.st_ino
-    assert 0 < after.st_size - before.st_size < 1000
+    return after.st_size - before.st_size
+
+
+def test_one_change_among_a_thousand_appends_that_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.snapshot"
+    file = begun(path, last_good(MANY))
+    changed = [*MANY[:500], assignment("backend-0500", labels={"version": "2"}), *MANY[501:]]
+    assert 0 < appended_bytes(file, path, last_good(changed, 2.0)) < 1000
     assert read(path).received == 2.0
     # Nothing to append is no reason to take the file for right.
     assert file.note(last_good(changed, 3.0))
@@ -90,12 +95,7 @@ def test_one_change_among_a_thousand_appends_that_one(tmp_path: Path) -> None:
 def test_a_contact_that_goes_on_appends_nothing_but_its_end(tmp_path: Path) -> None:
     path = tmp_path / "a.snapshot"
     file = begun(path, last_good(MANY))
-    before = path.stat()
-    assert file.note(replace(last_good(MANY, 2.0), contact_until=1234.5))
-    assert append(file, path)
-    after = path.stat()
-    assert after.st_ino == before.st_ino
-    assert 0 < after.st_size - before.st_size < 64
+    assert 0 < appended_bytes(file, path, replace(last_good(MANY, 2.0), contact_until=1234.5)) < 64
     assert read(path).contact_until == 1234.5
     # That it is not known any more is news too.
     assert file.note(last_good(MANY, 2.0))

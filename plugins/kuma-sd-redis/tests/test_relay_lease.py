@@ -109,12 +109,16 @@ def test_a_revision_is_all_or_nothing(server: RedisServer, connection: Connectio
     assert server.cli("HGETALL", KEYS.groups(bucket)) == content
 
 
+def rewrite_heads(server: RedisServer, beginning: str) -> None:
+    """Let all heads begin in another way than with format 1 and token 1."""
+    change = f"redis.call('SET', key, (string.gsub(redis.call('GET', key), '^1 1 ', {beginning}))"
+    server.cli("EVAL", f"for _, key in ipairs(redis.call('KEYS', '*:head')) do {change} end", 0)
+
+
 def test_a_counter_that_was_lost_is_made_up_for(server: RedisServer) -> None:
     with publishing(server.url) as first:
         first.publish(publication("a"))
-    raise_tokens = "for _, key in ipairs(redis.call('KEYS', '*:head')) do redis.call('SET', key, "
-    raise_tokens += "(string.gsub(redis.call('GET', key), '^1 1 ', '1 57 '))) end"
-    server.cli("EVAL", raise_tokens, 0)
+    rewrite_heads(server, "'1 57 ')")
     server.cli("DEL", KEYS.token)
     with publishing(server.url) as second, edge(server.url) as reader:
         second.publish(publication("a", "b"))
@@ -161,9 +165,7 @@ def test_what_redis_lost_without_anybody_noticing_is_written_again(
 def test_what_a_newer_version_left_is_replaced_by_whoever_has_the_lease(server: RedisServer) -> None:
     with publishing(server.url) as newer:
         newer.publish(publication("a"))
-    to_format_2 = "for _, key in ipairs(redis.call('KEYS', '*:head')) do redis.call('SET', key, "
-    to_format_2 += "(string.gsub(redis.call('GET', key), '^1 1 ', '2 9 ')) .. ' more') end"
-    server.cli("EVAL", to_format_2, 0)
+    rewrite_heads(server, "'2 9 ') .. ' more'")
     with edge(server.url) as reader, publishing(server.url) as older:
         reader.wait(lambda one: "this kuma-sd-redis reads format 1:" in "".join(one.errors))
         older.publish(publication("a", "b"))

@@ -5,7 +5,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -133,12 +133,19 @@ def waiting_at(path: str) -> tuple[Callable[..., Iterable[bytes]], threading.Sem
     return answer, begun, go_on
 
 
-def test_what_takes_long_waits_for_its_like_and_keeps_nobody_else_waiting() -> None:
-    answer, begun, go_on = waiting_at("/long")
-    with served(answer, lane_of=long_lane) as address, contextlib.ExitStack() as stack:
+@contextlib.contextmanager
+def many_asking(address: tuple[str, int], path: bytes) -> Iterator[list[socket.socket]]:
+    """Connect clients that have asked for a path."""
+    with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connected(address)) for _ in range(24)]
         for client in clients:
-            client.sendall(HELLO.replace(b" / ", b" /%6cong "))
+            client.sendall(HELLO.replace(b" / ", b" %b " % path))
+        yield clients
+
+
+def test_what_takes_long_waits_for_its_like_and_keeps_nobody_else_waiting() -> None:
+    answer, begun, go_on = waiting_at("/long")
+    with served(answer, lane_of=long_lane) as address, many_asking(address, b"/%6cong") as clients:
         assert begun.acquire(timeout=30)
         assert get(address).endswith(b"hello")
         assert not begun.acquire(blocking=False), "only one is worked on"
@@ -148,10 +155,7 @@ def test_what_takes_long_waits_for_its_like_and_keeps_nobody_else_waiting() -> N
 
 def test_lists_that_wait_for_each_other_keep_no_status_waiting() -> None:
     answer, begun, go_on = waiting_at("/list")
-    with served(answer, lane_of=long_lane) as address, contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(connected(address)) for _ in range(24)]
-        for client in clients:
-            client.sendall(HELLO.replace(b" / ", b" /list "))
+    with served(answer, lane_of=long_lane) as address, many_asking(address, b"/list") as clients:
         for _ in range(ConnectionLimits().threads):
             assert begun.acquire(timeout=30)
         assert get(address).endswith(b"hello")
