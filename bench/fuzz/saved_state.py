@@ -44,7 +44,7 @@ def seeds() -> Iterable[bytes]:
     snapshot = Snapshot("", [assignment], 1.0, 0.0)
     pieces = list(snapshot_file.write(snapshot, "fuzz"))
     yield b"".join(pieces)
-    yield BETWEEN.join([*pieces[2::2], snapshot_file.change([assignment], [assignment], 2.0)])
+    yield BETWEEN.join([*pieces[2::2], snapshot_file.change([assignment], [assignment], 2.0, 3.0)])
 
 
 TARGETS = {"state": lambda: Target(take, seeds)}

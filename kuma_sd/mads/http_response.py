@@ -102,7 +102,9 @@ class _Message:
     def _field(self, start: int) -> int:
         """Take in a field; return where it ends."""
         place = self._end(start)
-        name = self._text(start, place) if place - start <= LONGEST_TEXT else ""
+        # White space behind it belongs to what was gone through.
+        size = len(self._body[start:place].rstrip())
+        name = self._text(start, start + size) if size <= LONGEST_TEXT else ""
         _, place = self._symbol(place, b":")
         if name == "resources":
             # Those of an earlier field of this name are not kept in memory beside them.

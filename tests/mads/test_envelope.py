@@ -113,6 +113,15 @@ def test_white_space_around_fields_may_be_large_but_not_larger() -> None:
         over_http(response + much)
 
 
+@pytest.mark.parametrize("size", [1, LONGEST_TEXT, LARGEST_FIELD // 2])
+def test_white_space_between_a_name_and_its_colon_hides_no_field(size: int) -> None:
+    response = http_response()
+    for name in (b'"type_url"', b'"version_info"', b'"resources"'):
+        assert name in response
+        envelope, found = over_http(response.replace(name, name + b" " * size))
+        assert (envelope, list(found)) == (over_http(response)[0], list(over_http(response)[1]))
+
+
 def test_the_empty_object_has_no_type() -> None:
     with pytest.raises(ForeignError, match="it has no type_url"):
         over_http(b" { } ")
