@@ -113,6 +113,8 @@ class _Message:
         if name == "resources" and symbol == b"[":
             self._limits.add(0)
             self.resources = split(_JsonList(self._body), behind - 1, self._most)
+            # Those of a list that a later one replaces count too, since they are gone through.
+            self._most -= len(self.resources)
             return self.resources.end + 1
         end = self._end(place)
         self._limits.add(end - start)

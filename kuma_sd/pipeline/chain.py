@@ -52,7 +52,7 @@ class Chain:
         self._assignments: Sequence[Assignment] = ()
         """Those of the round in progress."""
         self._reported: frozenset[Key] = frozenset()
-        self.quarantined: Sequence[TargetGroup] = ()
+        self.quarantined: tuple[TargetGroup, ...] = ()
         """What is published of targets that cannot be converted any more."""
         self.without_address = 0
         self.status = ChainStatus()
@@ -94,6 +94,7 @@ class Chain:
         groups: Callable[[], Mapping[Key, Groups]],
         saved: Callable[[], Iterable[TargetGroup]],
         renames: Mapping[str, str],
+        renames_of_saved: Mapping[str, str],
     ) -> None:
         """Let targets that are quarantined in the next round keep the groups that were published before.
 
@@ -102,14 +103,15 @@ class Chain:
                 those of several targets.
             saved: returns the groups that were saved of targets that were quarantined before a restart; they take
                 precedence, since only their keys are exact.
-            renames: the new names of control planes by those in the keys.
+            renames: the new names of control planes by those in the keys of published groups.
+            renames_of_saved: the same for saved groups.
         """
 
         def last_groups() -> dict[Key, Groups]:
             found = self._renamed(groups(), renames)
             shares = shared_groups(found, (assignment.key for assignment in self._assignments))
             found |= {key: _of_one(key, [found[share] for share in shares[key]]) for key in shares}
-            return found | self._renamed(by_target(saved()), renames)
+            return found | self._renamed(by_target(saved()), renames_of_saved)
 
         self._memo.fall_back_on(last_groups)
 

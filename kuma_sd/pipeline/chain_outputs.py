@@ -58,7 +58,9 @@ class ChainOutputs:
         for mailbox in self.mailboxes.values():
             mailbox.put(SENDER, publication)
 
-    def inherit(self, chains: Sequence["ChainOutputs"], renames: Mapping[str, str]) -> None:
+    def inherit(
+        self, chains: Sequence["ChainOutputs"], renames: Mapping[str, str], renames_of_saved: Mapping[str, str]
+    ) -> None:
         """Take over the last good groups of the chains with one of the same outputs.
 
         An output without a chain may have had another name: then all chains count.
@@ -66,6 +68,7 @@ class ChainOutputs:
         Args:
             chains: the chains of the old settings, with their outputs.
             renames: the new names of control planes by those that they were published under.
+            renames_of_saved: their new names by those in the keys of saved groups.
         """
         before = [old for old in chains if not self.mailboxes.keys().isdisjoint(old.mailboxes)]
         known = {name for old in before for name in old.mailboxes}
@@ -75,6 +78,6 @@ class ChainOutputs:
             for old in before[:1]:
                 self._published = old._published  # noqa: SLF001 (another object of this class)
                 self._saved = old._saved  # noqa: SLF001 (as above)
-            self.chain.fall_back_on(self._published, self._saved, renames)
+            self.chain.fall_back_on(self._published, self._saved, renames, renames_of_saved)
         elif renames or [old.chain for old in before] != [self.chain]:
             self.chain.inherit([old.chain for old in before if old.last], renames)

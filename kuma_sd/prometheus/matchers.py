@@ -21,6 +21,9 @@ _PATTERN_MEMORY = 256 << 10
 With the 32 MiB of relabelling rules, which come from settings, ``\\pL{1000}`` takes a second and 50 MB.
 """
 
+_MOST_GROUPS = 100
+"""Maximum number of groups in a regular expression: RE2 limits no memory for them, and 8,000 take 2 GB."""
+
 _BLANK = re.compile(r"\s*")
 _OPEN, _CLOSE, _COMMA, _END = map(re.compile, (r"\{", r"\}", ",", r"\Z"))
 _OPERATOR = re.compile("=~|!~|!=|=")
@@ -147,6 +150,8 @@ def _matcher(reader: _Reader) -> Matcher:
     if not value:
         raise reader.error(f"expected a value for {name[0]}, in quotes that are closed again")
     matcher = Matcher(name[0], operator[0], _text(reader, value))
+    if "~" in matcher.operator and matcher.value.count("(") > _MOST_GROUPS:
+        raise reader.error(f"more than {_MOST_GROUPS} groups in a regular expression")
     try:
         matcher.matches("")
     except ValueError as error:

@@ -37,7 +37,7 @@ from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.model import ControlPlaneSettings, OutputSettings, Settings
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.offline_reader import find_codec
-from kuma_sd.state.quarantine_file import QuarantinedGroups
+from kuma_sd.state.quarantine_file import NONE_QUARANTINED
 from kuma_sd.state.saver import State
 from kuma_sd.system.threads import STOP_TIMEOUT, Threads, Worker
 from kuma_sd.web.endpoints.published import PublishedContent, lines_of
@@ -65,7 +65,7 @@ class Daemon:
         self.pipeline = Pipeline(
             time.monotonic(), Saving(self.state.save, self.state.remove, self.state.save_quarantined), self.events
         )
-        self._quarantined: QuarantinedGroups = {}
+        self._quarantined = NONE_QUARANTINED
         """What was published of quarantined targets before the start."""
         self._components = Components()
         self._source_ids = itertools.count(1)
@@ -257,7 +257,7 @@ class Daemon:
 
     def _saved_quarantined(self, outputs: Container[str]) -> Iterable[TargetGroup]:
         """Return what was published of quarantined targets by one of these outputs before the start, or else by any."""
-        every = self._quarantined
+        every = self._quarantined.groups
         return itertools.chain.from_iterable([every[name] for name in every if name in outputs] or every.values())
 
     def _output_worker(self, one: OutputSettings, output: Output) -> OutputWorker:

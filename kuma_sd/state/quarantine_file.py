@@ -1,7 +1,7 @@
 """Save what is published of quarantined targets: they cannot be converted again after a restart."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
@@ -14,10 +14,23 @@ from kuma_sd.system.trusted_files import open_trusted_in
 
 _log = Logger(__name__)
 
-QuarantinedGroups = Mapping[str, Sequence[TargetGroup]]
-"""The groups of quarantined targets by the names of the outputs that publish them; outputs without any are left out."""
 
-_DECODER = msgspec.msgpack.Decoder(dict[str, tuple[TargetGroup, ...]])
+class Quarantined(msgspec.Struct, frozen=True):
+    """What is published of quarantined targets.
+
+    Args:
+        groups: it, by the names of the outputs that publish it; outputs without any are left out.
+        files: the files of the control planes by the names in the keys of these groups: a control plane keeps its file
+            when it gets another name, and what is saved in that may be newer or older than this.
+    """
+
+    groups: Mapping[str, tuple[TargetGroup, ...]] = {}
+    files: Mapping[str, str] = {}
+
+
+NONE_QUARANTINED = Quarantined()
+
+_DECODER = msgspec.msgpack.Decoder(Quarantined)
 
 _CHECKSUM_BYTES = 4
 
@@ -31,15 +44,15 @@ class QuarantineFile:
 
     def __init__(self, directory: StateDirectory) -> None:
         self._directory = directory
-        self._newest: QuarantinedGroups = {}
-        self._written: QuarantinedGroups = {}
+        self._newest: Quarantined = NONE_QUARANTINED
+        self._written: Quarantined = NONE_QUARANTINED
 
     @property
     def pending(self) -> bool:
         """Whether the newest groups are not saved."""
         return self._newest != self._written
 
-    def read(self) -> QuarantinedGroups:
+    def read(self) -> Quarantined:
         """Return what is saved, nothing if it cannot be read. The directory must be locked."""
         try:
             with open_trusted_in(self._directory.opened, QUARANTINED) as file:
@@ -51,13 +64,13 @@ class QuarantineFile:
             _log.warning("the saved groups of quarantined targets cannot be read", reason=reason)
         return self._written
 
-    def note(self, groups: QuarantinedGroups) -> None:
+    def note(self, groups: Quarantined) -> None:
         """Take the newest groups, to be saved by `write()`."""
         self._newest = groups
 
     def forget(self) -> None:
         """Save everything again: the directory was emptied or replaced."""
-        self._written = {}
+        self._written = NONE_QUARANTINED
 
     def write(self) -> None:
         """Save the newest groups, if they are not saved.
@@ -72,7 +85,7 @@ class QuarantineFile:
             self._written = newest
 
 
-def _decoded(content: bytes) -> QuarantinedGroups:
+def _decoded(content: bytes) -> Quarantined:
     if _checksum(content[_CHECKSUM_BYTES:]) != content[:_CHECKSUM_BYTES]:
         raise ValueError("it is damaged")
     return _DECODER.decode(content[_CHECKSUM_BYTES:])

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Codec, LastGoodTargets
@@ -10,7 +10,7 @@ from kuma_sd.core.option_types import show_duration
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.directory import StateDirectory
 from kuma_sd.state.file_names import SavedFile
-from kuma_sd.state.quarantine_file import QuarantinedGroups
+from kuma_sd.state.quarantine_file import NONE_QUARANTINED, Quarantined
 from kuma_sd.system.trust_rules import UntrustedError
 
 _log = Logger(__name__)
@@ -25,13 +25,13 @@ class Restored:
         removed: those of control planes that were removed from the settings within the last day.
         stopped: when the last process stopped that saved everything at its end, in seconds of ``time.time()``; None if
             there is no such time. Then changes may be missing.
-        quarantined: what was published of quarantined targets, by the names of outputs.
+        quarantined: what was published of quarantined targets.
     """
 
     last_good: tuple[LastGoodTargets, ...] = ()
     removed: tuple[LastGoodTargets, ...] = ()
     stopped: float | None = None
-    quarantined: QuarantinedGroups = field(default_factory=dict)
+    quarantined: Quarantined = NONE_QUARANTINED
 
     @property
     def exact(self) -> bool:

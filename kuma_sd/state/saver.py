@@ -14,7 +14,7 @@ from kuma_sd.state import snapshot_file
 from kuma_sd.state.appending import AppendedFile
 from kuma_sd.state.directory import StateDirectory
 from kuma_sd.state.file_names import QUARANTINED, file_of
-from kuma_sd.state.quarantine_file import QuarantinedGroups, QuarantineFile
+from kuma_sd.state.quarantine_file import Quarantined, QuarantineFile
 from kuma_sd.state.restorer import Restored, restore
 from kuma_sd.telemetry.status import StateStatus
 
@@ -33,7 +33,7 @@ CHECK_SECONDS = 10.0
 """Interval of the check that the files still exist, in seconds."""
 
 
-Item = LastGoodTargets | QuarantinedGroups | None
+Item = LastGoodTargets | Quarantined | None
 
 
 class State:
@@ -68,9 +68,9 @@ class State:
         """Save the published targets of a control plane; called from any thread."""
         self.mailbox.put((last_good.file, False), last_good)
 
-    def save_quarantined(self, groups: QuarantinedGroups) -> None:
+    def save_quarantined(self, quarantined: Quarantined) -> None:
         """Save what is published of quarantined targets; called from any thread."""
-        self.mailbox.put((QUARANTINED, False), groups)
+        self.mailbox.put((QUARANTINED, False), quarantined)
 
     def remove(self, name: str) -> None:
         """Set aside the file of a control plane that is no longer in the settings; called from any thread."""
@@ -165,7 +165,7 @@ class State:
                 self._written.clear()
                 self._quarantine.forget()
                 names = self._pending
-            # First, since a control plane that was renamed is matched from its old name to the new one, not back.
+            # First: at a reload it is known before the snapshots, and it holds for older ones of these too.
             self._quarantine.write()
             for name in names:
                 self._write_file(name, self._newest[name])

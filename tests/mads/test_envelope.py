@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from resources import packed
 
-from kuma_sd.core.value_limits import MOST_VALUES
+from kuma_sd.core.value_limits import MOST_VALUES, TooManyValuesError
 from kuma_sd.mads.codecs.v1 import TYPE_URL, V1_PROTOBUF
 from kuma_sd.mads.envelope import LARGEST_FIELD, LONGEST_TEXT, MOST_FIELDS, Envelope
 from kuma_sd.mads.errors import ForeignError, GarbledError
@@ -120,6 +120,13 @@ def test_white_space_between_a_name_and_its_colon_hides_no_field(size: int) -> N
         assert name in response
         envelope, found = over_http(response.replace(name, name + b" " * size))
         assert (envelope, list(found)) == (over_http(response)[0], list(over_http(response)[1]))
+
+
+def test_the_resources_of_lists_that_later_ones_replace_count_too() -> None:
+    lists = b'"resources":[{},{}],' * 3
+    assert len(parse_http(bytearray(http_response(lists)), most=7)[1]) == 1
+    with pytest.raises(TooManyValuesError):
+        parse_http(bytearray(http_response(lists)), most=6)
 
 
 def test_the_empty_object_has_no_type() -> None:

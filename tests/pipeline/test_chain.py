@@ -185,3 +185,13 @@ def test_what_cannot_be_converted_any_more_is_published_under_the_new_name_of_it
     (group,) = after.publication([assignment("a", control_plane="west")], received=2.0).groups
     assert group.key.assignment.control_plane == "west"
     assert group.labels == old.groups[0].labels | {"control_plane": "west"}
+
+
+def test_what_was_saved_of_a_quarantined_target_is_published_under_the_present_name_of_its_control_plane() -> None:
+    before = chain()
+    saved = before.publication([assignment("a", control_plane=name) for name in ("east", "west")], received=1.0).groups
+    after = chain(lambda _labels, _target: 1 / 0)
+    after.fall_back_on(dict, lambda: saved, {}, {"east": "west", "west": "east"})
+    swapped = after.publication([assignment("a", control_plane=name) for name in ("east", "west")], received=2.0)
+    assert [group.key.assignment.control_plane for group in swapped.groups] == ["east", "west"]
+    assert after.quarantined == swapped.groups

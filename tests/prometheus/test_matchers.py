@@ -79,6 +79,7 @@ def test_a_plain_word_needs_no_quotes(word: str) -> None:
         ("kuma.io/service=b", "is wrong at character 5: expected =, !=, =~ or !~ after kuma"),
         ('a=b, c=~"("', r"is wrong at character 9: this regular expression is refused: ."),
         (r"a=~`\pL{1000}`", "is wrong at character 4: this regular expression is refused: pattern too large"),
+        ("a=~`" + "(" * 101 + ")" * 101 + "`", "is wrong at character 4: more than 100 groups in a regular expression"),
         (",".join(["a!=b"] * (MOST_MATCHERS + 1)), f"more than {MOST_MATCHERS} conditions"),
         (r'a="\d"', r"is wrong at character 4: unknown escape \\d; a backslash is written twice, or in `…`"),
     ],

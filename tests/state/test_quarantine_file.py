@@ -8,7 +8,7 @@ from kuma_sd.core.model import Codec, Key
 from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.state.directory import StateDirectory
 from kuma_sd.state.file_names import QUARANTINED
-from kuma_sd.state.quarantine_file import QuarantinedGroups, QuarantineFile
+from kuma_sd.state.quarantine_file import NONE_QUARANTINED, Quarantined, QuarantineFile
 from kuma_sd.state.saver import State
 
 CODECS: dict[str, Codec] = {}
@@ -16,7 +16,11 @@ CODECS: dict[str, Codec] = {}
 TWO = tuple(TargetGroup(GroupKey(Key("east", "default", "a", 0), place), b"line %d" % place) for place in range(2))
 
 
-def saved(directory: Path, *states: QuarantinedGroups) -> None:
+FILES = {"east": "east.2"}
+ONE, BOTH = Quarantined({"file_sd": TWO}, FILES), Quarantined({"file_sd": TWO, "http_sd": TWO[:1]}, FILES)
+
+
+def saved(directory: Path, *states: Quarantined) -> None:
     """Let a process save one after another, and stop."""
     state = State(directory)
     state.restore((), CODECS.__getitem__)
@@ -28,7 +32,7 @@ def saved(directory: Path, *states: QuarantinedGroups) -> None:
     state.run()
 
 
-def found(directory: Path) -> QuarantinedGroups:
+def found(directory: Path) -> Quarantined:
     state = State(directory)
     restored = state.restore((), CODECS.__getitem__)
     state._directory.release()
@@ -36,39 +40,39 @@ def found(directory: Path) -> QuarantinedGroups:
 
 
 def test_groups_come_back_with_their_keys(tmp_path: Path) -> None:
-    saved(tmp_path, {"file_sd": TWO, "http_sd": TWO[:1]})
-    assert found(tmp_path) == {"file_sd": TWO, "http_sd": TWO[:1]}
+    saved(tmp_path, BOTH)
+    assert found(tmp_path) == BOTH
     assert (tmp_path / QUARANTINED).stat().st_mode & 0o777 == 0o600
 
 
 def test_what_can_be_converted_again_is_known_no_longer(tmp_path: Path) -> None:
-    saved(tmp_path, {"file_sd": TWO}, {})
-    assert found(tmp_path) == {}
+    saved(tmp_path, ONE, NONE_QUARANTINED)
+    assert found(tmp_path) == NONE_QUARANTINED
 
 
 def test_without_any_there_is_no_file(tmp_path: Path) -> None:
-    saved(tmp_path, {})
+    saved(tmp_path, NONE_QUARANTINED)
     assert QUARANTINED not in {path.name for path in tmp_path.iterdir()}
 
 
 def test_equal_groups_are_not_saved_again(tmp_path: Path) -> None:
-    saved(tmp_path, {"file_sd": TWO})
+    saved(tmp_path, ONE)
     before = (tmp_path / QUARANTINED).stat()
-    saved(tmp_path, {"file_sd": TWO})
+    saved(tmp_path, ONE)
     assert (tmp_path / QUARANTINED).stat() == before
 
 
 def test_they_are_saved_again_where_the_directory_was_emptied(tmp_path: Path) -> None:
     state = State(tmp_path)
     state.restore((), CODECS.__getitem__)
-    state.save_quarantined({"file_sd": TWO})
+    state.save_quarantined(ONE)
     state._note(state.mailbox.take(timeout=0))
     state._write(())
     (tmp_path / QUARANTINED).unlink()
     state._quarantine.forget()
     state.close()
     state.run()
-    assert found(tmp_path) == {"file_sd": TWO}
+    assert found(tmp_path) == ONE
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\0\0\0", b"four and more", b"\xff" * 100])
@@ -76,15 +80,15 @@ def test_a_damaged_file_is_logged_and_nothing_is_restored_from_it(
     tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / QUARANTINED).write_bytes(content)
-    assert found(tmp_path) == {}
+    assert found(tmp_path) == NONE_QUARANTINED
     assert "the saved groups of quarantined targets cannot be read" in caplog.text
 
 
 def test_what_another_user_has_written_is_not_believed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    saved(tmp_path, {"file_sd": TWO})
+    saved(tmp_path, ONE)
     (tmp_path / QUARANTINED).chmod(0o666)
     directory = StateDirectory(tmp_path)
     directory.claim()
-    assert QuarantineFile(directory).read() == {}
+    assert QuarantineFile(directory).read() == NONE_QUARANTINED
     directory.release()
     assert "can be written by" in caplog.text

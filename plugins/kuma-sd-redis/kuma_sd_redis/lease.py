@@ -9,6 +9,7 @@ import time
 
 from kuma_sd import Logger
 from kuma_sd_redis.connection import Connection, RelayError, Word
+from kuma_sd_redis.failures import BROKEN_REPLY, explained
 from kuma_sd_redis.layout import Keys
 from kuma_sd_redis.scripts import LEASE, RELEASE
 
@@ -106,12 +107,13 @@ class Lease:
             ((token, holder, left),) = self._connection.evaluate(
                 LEASE, [([self._keys.lease, self._keys.token], arguments)]
             )
-        except RelayError as error:
-            self._failed(str(error))
+            self.holder = shown_identity(holder)
+            token, left = int(token), int(left)
+        except (RelayError, *BROKEN_REPLY) as error:
+            self._failed(str(error) if isinstance(error, RelayError) else explained(error))
             return min(1.0, self._duration / 6)
         undisturbed = self.held and not self.failing
         self.failing = ""
-        self.holder = shown_identity(holder)
         if not token:
             self._until = 0.0
             self._say(leading=False)

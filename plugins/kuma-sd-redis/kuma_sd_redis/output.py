@@ -9,6 +9,7 @@ from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import address_of
 from kuma_sd_redis.bucket_writer import StaleError, Writer
 from kuma_sd_redis.connection import Connection, RelayError
+from kuma_sd_redis.failures import BROKEN_REPLY, explained
 from kuma_sd_redis.layout import FormatError, Keys
 from kuma_sd_redis.lease import Lease
 from kuma_sd_redis.meters import Reading, meters
@@ -107,9 +108,9 @@ class RedisOutput(Output):
             try:
                 self._write(tend=True)
                 self._failing = ""
-            except (RelayError, FormatError) as error:
+            except (RelayError, FormatError, *BROKEN_REPLY) as error:
                 wait = RETRY_INTERVAL
-                self._failed(str(error))
+                self._failed(explained(error) if isinstance(error, BROKEN_REPLY) else str(error))
 
     def _write(self, *, tend: bool = False) -> None:
         with self._writing:
