@@ -92,8 +92,8 @@ class Chain:
     def fall_back_on(
         self,
         groups: Callable[[], Mapping[Key, Groups]],
-        saved: Callable[[], Iterable[TargetGroup]],
         renames: Mapping[str, str],
+        saved: Iterable[TargetGroup],
         renames_of_saved: Mapping[str, str],
     ) -> None:
         """Let targets that are quarantined in the next round keep the groups that were published before.
@@ -101,17 +101,17 @@ class Chain:
         Args:
             groups: returns the published groups; called at the first failure. Several of one target have keys like
                 those of several targets.
-            saved: returns the groups that were saved of targets that were quarantined before a restart; they take
-                precedence, since only their keys are exact.
             renames: the new names of control planes by those in the keys of published groups.
-            renames_of_saved: the same for saved groups.
+            saved: the groups that were saved of targets that were quarantined before a restart; they take precedence,
+                since only their keys are exact.
+            renames_of_saved: the new names of control planes by those in the keys of saved groups.
         """
 
         def last_groups() -> dict[Key, Groups]:
             found = self._renamed(groups(), renames)
             shares = shared_groups(found, (assignment.key for assignment in self._assignments))
             found |= {key: _of_one(key, [found[share] for share in shares[key]]) for key in shares}
-            return found | self._renamed(by_target(saved()), renames_of_saved)
+            return found | self._renamed(by_target(saved), renames_of_saved)
 
         self._memo.fall_back_on(last_groups)
 

@@ -1,12 +1,13 @@
 """Connect a chain with the outputs that share it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import Assignment, Key
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.target_group import TargetGroup
 from kuma_sd.pipeline.chain import Chain
+from kuma_sd.state.quarantine_file import QuarantinedGroups
 
 SENDER = "pipeline"
 """The name of the only sender to an output's mailbox."""
@@ -19,7 +20,6 @@ class ChainOutputs:
         chain: the chain.
         mailboxes: the mailboxes of the outputs by name.
         published: returns the groups that the outputs published before the start, if they know them.
-        saved: returns those that were saved of targets that were quarantined before the start.
     """
 
     def __init__(
@@ -27,11 +27,9 @@ class ChainOutputs:
         chain: Chain,
         mailboxes: Mapping[str, Mailbox[Publication]],
         published: Callable[[], Mapping[Key, TargetGroup]] = dict,
-        saved: Callable[[], Iterable[TargetGroup]] = tuple,
     ) -> None:
         self.chain = chain
         self._published = published
-        self._saved = saved
         self.mailboxes = mailboxes
         self.last: Publication | None = None
         self._assignments: Sequence[Assignment] | None = None
@@ -59,7 +57,11 @@ class ChainOutputs:
             mailbox.put(SENDER, publication)
 
     def inherit(
-        self, chains: Sequence["ChainOutputs"], renames: Mapping[str, str], renames_of_saved: Mapping[str, str]
+        self,
+        chains: Sequence["ChainOutputs"],
+        renames: Mapping[str, str],
+        quarantined: QuarantinedGroups,
+        renames_of_quarantined: Mapping[str, str],
     ) -> None:
         """Take over the last good groups of the chains with one of the same outputs.
 
@@ -68,7 +70,8 @@ class ChainOutputs:
         Args:
             chains: the chains of the old settings, with their outputs.
             renames: the new names of control planes by those that they were published under.
-            renames_of_saved: their new names by those in the keys of saved groups.
+            quarantined: what was published of quarantined targets before the start.
+            renames_of_quarantined: the new names of control planes by those in the keys of these groups.
         """
         before = [old for old in chains if not self.mailboxes.keys().isdisjoint(old.mailboxes)]
         known = {name for old in before for name in old.mailboxes}
@@ -77,7 +80,7 @@ class ChainOutputs:
         if not any(old.last for old in before):
             for old in before[:1]:
                 self._published = old._published  # noqa: SLF001 (another object of this class)
-                self._saved = old._saved  # noqa: SLF001 (as above)
-            self.chain.fall_back_on(self._published, self._saved, renames, renames_of_saved)
+            saved = quarantined.of(self.mailboxes)
+            self.chain.fall_back_on(self._published, renames, saved, renames_of_quarantined)
         elif renames or [old.chain for old in before] != [self.chain]:
             self.chain.inherit([old.chain for old in before if old.last], renames)

@@ -4,7 +4,7 @@ While the process runs, the monotonic clock counts, whatever the wall clock does
 clock, so the moment until which there may have been contact is saved as its time.
 """
 
-FOREVER = float("inf")
+from kuma_sd.pipeline.guard import FOREVER
 
 LONGEST_AHEAD_SECONDS = 60.0
 """Maximum time by which the saved moment is ahead of the contact, in seconds."""

@@ -16,7 +16,7 @@ from kuma_sd.pipeline.event_delivery import Events
 from kuma_sd.pipeline.first_publication import may_publish_first
 from kuma_sd.pipeline.merge import merge
 from kuma_sd.pipeline.messages import Accept, Configuration, FromSource, Message
-from kuma_sd.state.quarantine_file import NONE_QUARANTINED, Quarantined
+from kuma_sd.state.quarantine_file import NONE_QUARANTINED, QuarantinedGroups
 from kuma_sd.state.restorer import Restored
 
 _log = Logger(__name__)
@@ -57,7 +57,7 @@ class Saving(NamedTuple):
 
     last_good: Callable[[LastGoodTargets], None] = lambda _last_good: None
     removed: Callable[[str], None] = lambda _file: None
-    quarantined: Callable[[Quarantined], None] = lambda _groups: None
+    quarantined: Callable[[QuarantinedGroups], None] = lambda _groups: None
 
 
 NOT_SAVING = Saving()
@@ -151,7 +151,7 @@ class Pipeline:
         before = {name: chain.last for chain in self.chains for name in chain.mailboxes}
         renames = self.control_planes.configure(configuration.control_planes, configuration.start_wait, now)
         for chain in configuration.chains:
-            chain.inherit(self.chains, renames, self._renames_of_saved)
+            chain.inherit(self.chains, renames, self._quarantined, self._renames_of_quarantined)
         self.chains = configuration.chains
         self._start_wait = configuration.start_wait
         self._show(now)
@@ -165,8 +165,8 @@ class Pipeline:
                     _log.info(configuration.in_effect, output=name, **change.counts)
 
     @property
-    def _renames_of_saved(self) -> Mapping[str, str]:
-        """The present names of control planes by those that are in the keys of saved groups."""
+    def _renames_of_quarantined(self) -> Mapping[str, str]:
+        """The present names of control planes by those in the keys of quarantined groups."""
         names = {control_plane.file: control_plane.config.name for control_plane in self.control_planes.all}
         return {name: names[file] for name, file in self._quarantined.files.items() if file in names}
 
@@ -217,7 +217,7 @@ class Pipeline:
         every = {name: outputs.chain.quarantined for outputs in self.chains for name in outputs.mailboxes}
         groups = {name: some for name, some in every.items() if some}
         files = {known.config.name: known.file for known in self.control_planes.all} if groups else {}
-        quarantined = Quarantined(groups, files)
+        quarantined = QuarantinedGroups(groups, files)
         if quarantined != self._quarantined:
             self._quarantined = quarantined
             self._saving.quarantined(quarantined)

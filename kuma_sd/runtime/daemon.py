@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import threading
 import time
-from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -37,7 +37,6 @@ from kuma_sd.runtime.setting_warnings import warn
 from kuma_sd.settings.model import ControlPlaneSettings, OutputSettings, Settings
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.offline_reader import find_codec
-from kuma_sd.state.quarantine_file import NONE_QUARANTINED
 from kuma_sd.state.saver import State
 from kuma_sd.system.threads import STOP_TIMEOUT, Threads, Worker
 from kuma_sd.web.endpoints.published import PublishedContent, lines_of
@@ -65,8 +64,6 @@ class Daemon:
         self.pipeline = Pipeline(
             time.monotonic(), Saving(self.state.save, self.state.remove, self.state.save_quarantined), self.events
         )
-        self._quarantined = NONE_QUARANTINED
-        """What was published of quarantined targets before the start."""
         self._components = Components()
         self._source_ids = itertools.count(1)
         self._ids: dict[SourceWorker, int] = {}
@@ -92,7 +89,6 @@ class Daemon:
         """
         start_workers(self.outputs, give_up)
         restored = self.state.restore(list(self.sources), self._codec)
-        self._quarantined = restored.quarantined
         restored = unless_published_since(restored, published_at(worker.output for worker in self.outputs.values()))
         restored = completed(restored, self._configuration.control_planes, self._published_before)
         self.pipeline.begin(restored, self._configuration, time.monotonic())
@@ -248,17 +244,7 @@ class Daemon:
     def _chain_outputs(self, chain: Chain, outputs: Iterable[OutputSettings]) -> ChainOutputs:
         workers = {output.name: self.outputs[output.name] for output in outputs}
         mailboxes = {name: worker.mailbox for name, worker in workers.items()}
-        return ChainOutputs(
-            chain,
-            mailboxes,
-            lambda: published_groups(worker.output for worker in workers.values()),
-            lambda: self._saved_quarantined(workers),
-        )
-
-    def _saved_quarantined(self, outputs: Container[str]) -> Iterable[TargetGroup]:
-        """Return what was published of quarantined targets by one of these outputs before the start, or else by any."""
-        every = self._quarantined.groups
-        return itertools.chain.from_iterable([every[name] for name in every if name in outputs] or every.values())
+        return ChainOutputs(chain, mailboxes, lambda: published_groups(worker.output for worker in workers.values()))
 
     def _output_worker(self, one: OutputSettings, output: Output) -> OutputWorker:
         worker = self.outputs.get(one.name)

@@ -69,7 +69,7 @@ def _publications(components: Components, snapshots: list[Snapshot]) -> dict[Cha
     publications = {}
     for key, chain in components.chains:
         outputs = [components.outputs[output.name][1] for output in components.outputs_of(key)]
-        chain.fall_back_on(partial(published_groups, outputs), tuple, {}, {})
+        chain.fall_back_on(partial(published_groups, outputs), {}, (), {})
         publications[key] = chain.publication(assignments, received)
     return publications
 

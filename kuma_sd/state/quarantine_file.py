@@ -1,7 +1,8 @@
 """Save what is published of quarantined targets: they cannot be converted again after a restart."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from itertools import chain
 
 import msgspec
 
@@ -15,7 +16,7 @@ from kuma_sd.system.trusted_files import open_trusted_in
 _log = Logger(__name__)
 
 
-class Quarantined(msgspec.Struct, frozen=True):
+class QuarantinedGroups(msgspec.Struct, frozen=True):
     """What is published of quarantined targets.
 
     Args:
@@ -27,10 +28,15 @@ class Quarantined(msgspec.Struct, frozen=True):
     groups: Mapping[str, tuple[TargetGroup, ...]] = {}
     files: Mapping[str, str] = {}
 
+    def of(self, outputs: Container[str]) -> list[TargetGroup]:
+        """Return what one of these outputs publishes, or else what any does."""
+        named = [groups for name, groups in self.groups.items() if name in outputs]
+        return list(chain.from_iterable(named or self.groups.values()))
 
-NONE_QUARANTINED = Quarantined()
 
-_DECODER = msgspec.msgpack.Decoder(Quarantined)
+NONE_QUARANTINED = QuarantinedGroups()
+
+_DECODER = msgspec.msgpack.Decoder(QuarantinedGroups)
 
 _CHECKSUM_BYTES = 4
 
@@ -44,15 +50,15 @@ class QuarantineFile:
 
     def __init__(self, directory: StateDirectory) -> None:
         self._directory = directory
-        self._newest: Quarantined = NONE_QUARANTINED
-        self._written: Quarantined = NONE_QUARANTINED
+        self._newest: QuarantinedGroups = NONE_QUARANTINED
+        self._written: QuarantinedGroups = NONE_QUARANTINED
 
     @property
     def pending(self) -> bool:
         """Whether the newest groups are not saved."""
         return self._newest != self._written
 
-    def read(self) -> Quarantined:
+    def read(self) -> QuarantinedGroups:
         """Return what is saved, nothing if it cannot be read. The directory must be locked."""
         try:
             with open_trusted_in(self._directory.opened, QUARANTINED) as file:
@@ -64,7 +70,7 @@ class QuarantineFile:
             _log.warning("the saved groups of quarantined targets cannot be read", reason=reason)
         return self._written
 
-    def note(self, groups: Quarantined) -> None:
+    def note(self, groups: QuarantinedGroups) -> None:
         """Take the newest groups, to be saved by `write()`."""
         self._newest = groups
 
@@ -85,7 +91,7 @@ class QuarantineFile:
             self._written = newest
 
 
-def _decoded(content: bytes) -> Quarantined:
+def _decoded(content: bytes) -> QuarantinedGroups:
     if _checksum(content[_CHECKSUM_BYTES:]) != content[:_CHECKSUM_BYTES]:
         raise ValueError("it is damaged")
     return _DECODER.decode(content[_CHECKSUM_BYTES:])

@@ -10,7 +10,7 @@ from kuma_sd.core.option_types import show_duration
 from kuma_sd.state import snapshot_file
 from kuma_sd.state.directory import StateDirectory
 from kuma_sd.state.file_names import SavedFile
-from kuma_sd.state.quarantine_file import NONE_QUARANTINED, Quarantined
+from kuma_sd.state.quarantine_file import NONE_QUARANTINED, QuarantinedGroups
 from kuma_sd.system.trust_rules import UntrustedError
 
 _log = Logger(__name__)
@@ -31,7 +31,7 @@ class Restored:
     last_good: tuple[LastGoodTargets, ...] = ()
     removed: tuple[LastGoodTargets, ...] = ()
     stopped: float | None = None
-    quarantined: Quarantined = NONE_QUARANTINED
+    quarantined: QuarantinedGroups = NONE_QUARANTINED
 
     @property
     def exact(self) -> bool:

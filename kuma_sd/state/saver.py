@@ -14,7 +14,7 @@ from kuma_sd.state import snapshot_file
 from kuma_sd.state.appending import AppendedFile
 from kuma_sd.state.directory import StateDirectory
 from kuma_sd.state.file_names import QUARANTINED, file_of
-from kuma_sd.state.quarantine_file import Quarantined, QuarantineFile
+from kuma_sd.state.quarantine_file import QuarantinedGroups, QuarantineFile
 from kuma_sd.state.restorer import Restored, restore
 from kuma_sd.telemetry.status import StateStatus
 
@@ -33,7 +33,7 @@ CHECK_SECONDS = 10.0
 """Interval of the check that the files still exist, in seconds."""
 
 
-Item = LastGoodTargets | Quarantined | None
+Item = LastGoodTargets | QuarantinedGroups | None
 
 
 class State:
@@ -41,8 +41,7 @@ class State:
 
     The mailbox holds the newest targets of each control plane, and None if it was removed, by the name of its file and
     whether it was removed: a removal does not supersede the targets. The groups of quarantined targets have a file of
-    their own. A directory that cannot be used is retried until
-    it can; this delays no publication.
+    their own. A directory that cannot be used is retried until it can; this delays no publication.
 
     Args:
         path: the directory of the files; created if missing.
@@ -68,7 +67,7 @@ class State:
         """Save the published targets of a control plane; called from any thread."""
         self.mailbox.put((last_good.file, False), last_good)
 
-    def save_quarantined(self, quarantined: Quarantined) -> None:
+    def save_quarantined(self, quarantined: QuarantinedGroups) -> None:
         """Save what is published of quarantined targets; called from any thread."""
         self.mailbox.put((QUARANTINED, False), quarantined)
 
@@ -98,16 +97,16 @@ class State:
         """Save targets until closed, then save what is left."""
         due = check = 0.0
         while not self._closing.is_set():
-            self._note(self.mailbox.take(max(0.0, (due if self._is_due else check) - time.monotonic())))
+            self._note(self.mailbox.take(max(0.0, (due if self._unsaved else check) - time.monotonic())))
             now = time.monotonic()
             if now >= check:
                 self._check()
                 check = now + CHECK_SECONDS
-            if self._is_due and now >= due:
+            if self._unsaved and now >= due:
                 due = now + self._write(self._pending)
         self._note(self._last)
         self._write(self._pending)
-        if not self._is_due and not self.status.failing:
+        if not self._unsaved and not self.status.failing:
             self._directory.mark_stopped(time.time())
         self._directory.release()
 
@@ -122,7 +121,7 @@ class State:
         return [name for name in self._newest if name not in self._written]
 
     @property
-    def _is_due(self) -> bool:
+    def _unsaved(self) -> bool:
         return bool(self._pending) or self._quarantine.pending
 
     def _note(self, changes: dict[tuple[str, bool], Item]) -> None:

@@ -191,7 +191,7 @@ def test_what_was_saved_of_a_quarantined_target_is_published_under_the_present_n
     before = chain()
     saved = before.publication([assignment("a", control_plane=name) for name in ("east", "west")], received=1.0).groups
     after = chain(lambda _labels, _target: 1 / 0)
-    after.fall_back_on(dict, lambda: saved, {}, {"east": "west", "west": "east"})
+    after.fall_back_on(dict, {}, saved, {"east": "west", "west": "east"})
     swapped = after.publication([assignment("a", control_plane=name) for name in ("east", "west")], received=2.0)
     assert [group.key.assignment.control_plane for group in swapped.groups] == ["east", "west"]
     assert after.quarantined == swapped.groups

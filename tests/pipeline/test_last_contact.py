@@ -2,7 +2,8 @@
 
 import pytest
 
-from kuma_sd.pipeline.last_contact import FOREVER, LONGEST_AHEAD_SECONDS, LastContact
+from kuma_sd.pipeline.guard import FOREVER
+from kuma_sd.pipeline.last_contact import LONGEST_AHEAD_SECONDS, LastContact
 
 HOUR = 3600.0
 DAY = 24 * HOUR

@@ -8,7 +8,7 @@ from kuma_sd.core.model import Codec, Key
 from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.state.directory import StateDirectory
 from kuma_sd.state.file_names import QUARANTINED
-from kuma_sd.state.quarantine_file import NONE_QUARANTINED, Quarantined, QuarantineFile
+from kuma_sd.state.quarantine_file import NONE_QUARANTINED, QuarantinedGroups, QuarantineFile
 from kuma_sd.state.saver import State
 
 CODECS: dict[str, Codec] = {}
@@ -17,10 +17,10 @@ TWO = tuple(TargetGroup(GroupKey(Key("east", "default", "a", 0), place), b"line 
 
 
 FILES = {"east": "east.2"}
-ONE, BOTH = Quarantined({"file_sd": TWO}, FILES), Quarantined({"file_sd": TWO, "http_sd": TWO[:1]}, FILES)
+ONE, BOTH = QuarantinedGroups({"file_sd": TWO}, FILES), QuarantinedGroups({"file_sd": TWO, "http_sd": TWO[:1]}, FILES)
 
 
-def saved(directory: Path, *states: Quarantined) -> None:
+def saved(directory: Path, *states: QuarantinedGroups) -> None:
     """Let a process save one after another, and stop."""
     state = State(directory)
     state.restore((), CODECS.__getitem__)
@@ -32,7 +32,7 @@ def saved(directory: Path, *states: Quarantined) -> None:
     state.run()
 
 
-def found(directory: Path) -> Quarantined:
+def found(directory: Path) -> QuarantinedGroups:
     state = State(directory)
     restored = state.restore((), CODECS.__getitem__)
     state._directory.release()

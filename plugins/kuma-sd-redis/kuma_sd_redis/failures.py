@@ -7,7 +7,7 @@ import ssl
 from redis import exceptions
 from redis.sentinel import MasterNotFoundError
 
-from kuma_sd import certificate_shown
+from kuma_sd import KumaSDError, certificate_shown
 
 # What a text of Redis or redis-py begins with or holds, and what it means.
 _TEXTS = (
@@ -58,7 +58,9 @@ _COMMANDS = frozenset(
 
 
 def explained(error: BaseException) -> str:
-    """Return why Redis failed; nothing of it is quoted."""
+    """Return why Redis failed; nothing of it is quoted. An error of ours says so already."""
+    if isinstance(error, KumaSDError):
+        return str(error)
     if isinstance(error, exceptions.NoPermissionError):
         return _missing_right(str(error))
     texts = [str(link) for link in _chain(error)]

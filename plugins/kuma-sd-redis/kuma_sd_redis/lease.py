@@ -110,7 +110,7 @@ class Lease:
             self.holder = shown_identity(holder)
             token, left = int(token), int(left)
         except (RelayError, *BROKEN_REPLY) as error:
-            self._failed(str(error) if isinstance(error, RelayError) else explained(error))
+            self._failed(explained(error))
             return min(1.0, self._duration / 6)
         undisturbed = self.held and not self.failing
         self.failing = ""

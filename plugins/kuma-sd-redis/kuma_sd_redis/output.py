@@ -110,7 +110,7 @@ class RedisOutput(Output):
                 self._failing = ""
             except (RelayError, FormatError, *BROKEN_REPLY) as error:
                 wait = RETRY_INTERVAL
-                self._failed(explained(error) if isinstance(error, BROKEN_REPLY) else str(error))
+                self._failed(explained(error))
 
     def _write(self, *, tend: bool = False) -> None:
         with self._writing:

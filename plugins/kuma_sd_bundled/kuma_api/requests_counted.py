@@ -18,7 +18,7 @@ _NOT_FOUND = 404
 
 
 class _ErrorDocument(msgspec.Struct):
-    """What Kuma says about a missing resource: a type of its own, or, before Kuma 2.3, a title and details alone."""
+    """What Kuma says about a missing resource: a type of its own, or, in older releases, a title and details alone."""
 
     type: str = ""
     title: str = ""
