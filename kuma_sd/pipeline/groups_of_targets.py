@@ -12,10 +12,11 @@ from kuma_sd.core.target_group import TargetGroup
 
 
 def shared_groups(published: Iterable[Key], targets: Iterable[Key]) -> dict[Key, Sequence[Key]]:
-    """Return the keys of the published groups of each target, where there are several groups of equal names.
+    """Return the keys of the published groups of each target, where these keys do not say it.
 
-    If there are as many targets, each has one group, in their order. Otherwise each has all of them: a transform made
-    several groups of one target, or it cannot be known whose they are; equal ones are published once.
+    A single group with the key of a target is that target's. Otherwise, if there are as many targets of a name as
+    groups, each has one, in their order. If not, each has all of them: a transform made several groups of one target,
+    or it cannot be known whose they are; equal ones are published once.
 
     Args:
         published: the keys of the published groups, numbered by their ordinals.
@@ -24,16 +25,15 @@ def shared_groups(published: Iterable[Key], targets: Iterable[Key]) -> dict[Key,
     groups: dict[tuple[str, str, str], list[Key]] = defaultdict(list)
     for key in published:
         groups[_name(key)].append(key)
-    several = {name: sorted(keys) for name, keys in groups.items() if len(keys) > 1}
-    if not several:
-        return {}
     namesakes: dict[tuple[str, str, str], list[Key]] = defaultdict(list)
     for key in targets:
-        if _name(key) in several:
+        if _name(key) in groups:
             namesakes[_name(key)].append(key)
     shares: dict[Key, Sequence[Key]] = {}
     for name, present in namesakes.items():
-        all_groups = several[name]
+        all_groups = sorted(groups[name])
+        if len(all_groups) == 1 and all_groups[0] in present:
+            continue
         if len(present) == len(all_groups):
             shares |= {key: [group] for key, group in zip(sorted(present), all_groups, strict=True)}
         else:

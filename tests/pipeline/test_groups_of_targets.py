@@ -23,3 +23,8 @@ def test_namesakes_share_their_groups_if_it_is_not_known_whose_they_are() -> Non
 
 def test_a_single_group_needs_no_decision() -> None:
     assert shared_groups([key(0), key(0, "api")], [key(0), key(1)]) == {}
+
+
+def test_a_single_group_belongs_to_the_only_namesake_that_is_left_whatever_its_ordinal() -> None:
+    """A file does not say that the group was that of the second of two."""
+    assert shared_groups([key(0)], [key(1)]) == {key(1): [key(0)]}

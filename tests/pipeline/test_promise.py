@@ -102,8 +102,13 @@ class Written:
 
     @property
     def by_key(self) -> dict[Key, TargetGroup]:
-        """The groups in its file by the keys of their targets."""
-        return {group.key.assignment: group for group in self.groups}
+        """The groups in its file, numbered as they are read back: a file says neither ordinals nor whose they are."""
+        found, ordinals = dict[Key, TargetGroup](), Counter[Key]()
+        for group in self.groups:
+            name = replace(group.key.assignment, ordinal=0)
+            found[replace(name, ordinal=ordinals[name])] = group
+            ordinals[name] += 1
+        return found
 
 
 class Promise(RuleBasedStateMachine):
