@@ -86,6 +86,8 @@ class Snapshot:
         unreadable: digests of the resources that could not be read; an equal digest means the same resource.
         left_out: the keys of assignments that exist, but that the settings of the source leave out: an operator said
             so, and they are not held.
+        unbroken_since: since when no connection of this contact has failed, in seconds of ``time.monotonic()``; the
+            pipeline fills it in.
     """
 
     control_plane: str
@@ -94,6 +96,7 @@ class Snapshot:
     connected: float
     unreadable: frozenset[bytes] = frozenset()
     left_out: Container[Key] = frozenset()
+    unbroken_since: float = 0.0
 
     @property
     def complete(self) -> bool:

@@ -9,26 +9,37 @@ class Contact:
 
     A contact outlives a connection that the other side ended and that the first attempt restores: gateways do that, and
     it says nothing about the control plane. A failed attempt ends the contact, and so does a lost connection that is
-    not restored within one back-off: the control plane may have restarted. Another protocol begins a new contact too,
-    since an attempt may have failed over the old one.
+    not restored within one back-off: the control plane may have restarted. Another replica, which knows other targets,
+    begins a new contact too, and so does another protocol, since an attempt may have failed over the old one.
+
+    A connection that failed, rather than being ended, may mean that the control plane crashed, however fast it is back.
+    So what is held then is held anew: see ``unbroken_since``.
     """
 
     def __init__(self) -> None:
         self._began: float | None = None
         self._broke = float("-inf")
         self._was_ended = False
-        self._protocol = ""
+        self._peer: tuple[str, ...] = ()
+        self._unbroken_since: float | None = None
 
-    def began(self, connected: float, protocol: str = "") -> float:
+    @property
+    def unbroken_since(self) -> float:
+        """Since when no connection has failed; 0 before the first."""
+        return self._unbroken_since or 0.0
+
+    def began(self, connected: float, *peer: str) -> float:
         """Return when the present contact began.
 
         Args:
             connected: when the present connection was made.
-            protocol: its protocol.
+            *peer: its protocol, and the endpoint that it leads to.
         """
         was_away = not self._was_ended and connected - self._broke > ONE_BACK_OFF_SECONDS
-        was_away = was_away or protocol != self._protocol
-        self._protocol = protocol
+        was_away = was_away or peer != self._peer
+        self._peer = peer
+        if self._unbroken_since is None:
+            self._unbroken_since = connected
         if self._began is None or (self._began < self._broke and was_away):
             # The clock of a source may be coarse; a contact never begins before the last one ended.
             self._began = max(connected, self._broke)
@@ -37,10 +48,12 @@ class Contact:
     def broke(self, now: float, *, was_ended: bool) -> None:
         """Record that the connection was lost, or that the other side ended it."""
         self._broke = now
+        if not was_ended:
+            self._unbroken_since = None
         self._was_ended = was_ended
 
     def failed(self) -> float | None:
         """Record that an attempt to connect failed; return when the contact was lost if this attempt ends it."""
         lost = None if self._began is None else self._broke
-        self._began = None
+        self._began = self._unbroken_since = None
         return lost

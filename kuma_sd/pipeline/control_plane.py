@@ -107,6 +107,7 @@ class ControlPlane:
         self._empty_since: float | None = None
         self._contact: float | None = None
         self._lost_at = -FOREVER
+        self._unbroken_since = 0.0
         self._end_of_hold = LateEnd()
         self._namesakes = False
         self._log = HoldLog(config.title)
@@ -214,6 +215,10 @@ class ControlPlane:
         if snapshot.connected > (self._lost_at if self._contact is None else self._contact):
             self._end_contact()
             self._contact = snapshot.connected
+        elif snapshot.unbroken_since > self._unbroken_since:
+            # It may have crashed in between, although it was back at once.
+            self._begin_holds_anew()
+        self._unbroken_since = snapshot.unbroken_since
         self.restored = False
         self._expiry.end()
         self.received = snapshot.received
@@ -285,6 +290,10 @@ class ControlPlane:
         return replace(snapshot, assignments=assignments)
 
     def _end_contact(self) -> None:
-        self._contact = self._empty_since = None
+        self._contact = None
         self._expiry.lose_contact()
+        self._begin_holds_anew()
+
+    def _begin_holds_anew(self) -> None:
+        self._empty_since = None
         self.guard.lose_contact()

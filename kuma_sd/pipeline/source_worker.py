@@ -85,8 +85,9 @@ class SourceWorker:
 
     def _connection(self) -> None:
         for snapshot in self.source:
-            began = self._contact.began(snapshot.connected, self.source.status.protocol)
-            self._put(snapshot if snapshot.connected == began else replace(snapshot, connected=began))
+            status = self.source.status
+            began = self._contact.began(snapshot.connected, status.protocol, status.endpoint)
+            self._put(replace(snapshot, connected=began, unbroken_since=self._contact.unbroken_since))
             self._note_snapshot(len(snapshot.unreadable))
             _log.debug(
                 "snapshot received",

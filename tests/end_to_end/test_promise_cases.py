@@ -101,15 +101,31 @@ def test_a_control_plane_that_restarts_empty_again_and_again_takes_nothing(stage
         stage.becomes(*MANY)
         with stage.never_without(*MANY):
             east.world.clear()
-            for _ in range(4):
-                east.close()
-                threading.Event().wait(2)  # longer than one back-off
-                before = east.counts.acks
-                east.start()
-                east.wait_for(lambda counts, before=before: counts.acks > before)  # type: ignore[misc]
-                threading.Event().wait(1)  # it is empty for less than guard-hold
+            _crash(east, 4, away=2, up=1)  # away for longer than one back-off
             east.close()
             threading.Event().wait(3)  # away while the time would be over
+
+
+def test_a_control_plane_that_crashes_empty_again_and_again_and_is_back_at_once_takes_nothing(
+    stage: Stage, east: Kuma
+) -> None:
+    stage.settings(east.url, guard_hold="5s")
+    with stage.running():
+        stage.becomes(*MANY)
+        with stage.never_without(*MANY):
+            east.world.clear()
+            _crash(east, 3, away=0, up=3.5)  # after less than 3 s the pause grows
+
+
+def _crash(plane: Kuma, times: int, *, away: float, up: float) -> None:
+    """Restart a control plane, each time for less than guard-hold."""
+    for _ in range(times):
+        plane.close()
+        threading.Event().wait(away)
+        before = plane.counts.acks
+        plane.start()
+        plane.wait_for(lambda counts, before=before: counts.acks > before, 30)  # type: ignore[misc]
+        threading.Event().wait(up)
 
 
 def test_a_target_that_came_just_before_the_daemon_was_killed_is_not_lost(stage: Stage, east: Kuma, west: Kuma) -> None:
@@ -328,7 +344,7 @@ def test_a_hold_does_not_end_while_the_control_plane_answers_with_errors(stage: 
         for _ in range(3):
             server.answer(500)
         server.answer(body=mads_answer("2", *"a"))
-        stage.settings(f"http://{server.address}", transport="http", guard_hold="1s", fetch_timeout="1s")
+        stage.settings(f"http://{server.address}", transport="http", guard_hold="3s", fetch_timeout="1s")
         with stage.running():
             stage.becomes(*"abc")
             with stage.never_without(*"abc"):

@@ -120,6 +120,27 @@ class TestAHold:
             line.step(ContactLost("", now), now=now + 1)
             assert line.step(snapshot(connected=now + 2), now=now + 2) is None
 
+    def test_never_ends_for_one_that_crashes_again_and_again_and_is_back_at_once(self) -> None:
+        line = Line(hold=120.0)
+        line.step(snapshot(*TEN), now=1.0)
+        for now in range(10, 1000, 100):
+            assert line.step(replace(snapshot(), unbroken_since=now), now=now) is None
+        assert line.step(now=1029.0) is None
+        assert line.step(now=1031.0) == []
+
+    def test_of_a_first_empty_answer_does_not_end_either_while_it_crashes_again_and_again(self) -> None:
+        line = Line(hold=120.0, start_wait=10_000.0)
+        for now in range(1, 1000, 100):
+            assert line.step(replace(snapshot(), unbroken_since=now), now=now) is None
+        assert line.step(now=1022.0) == []
+
+    def test_goes_on_over_a_connection_that_a_gateway_ended(self) -> None:
+        line = Line(hold=120.0)
+        line.step(replace(snapshot(*TEN), unbroken_since=1.0), now=1.0)
+        for now in range(10, 130, 10):
+            assert line.step(replace(snapshot(), unbroken_since=1.0), now=now) is None
+        assert line.step(now=130.0) == []
+
     def test_ends_in_a_quiet_stream(self) -> None:
         line = Line(hold=120.0)
         line.step(snapshot(*TEN), now=1.0)

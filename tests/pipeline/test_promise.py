@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as dataclass_replace
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -332,6 +333,7 @@ class Promise(RuleBasedStateMachine):
             connected=plane.contact,
             unreadable=broken,
         )
+        answer = dataclass_replace(answer, unbroken_since=plane.unbroken_since)
         self._step(FromSource(self._source(plane), answer))
 
     @rule(number=which)
@@ -343,6 +345,13 @@ class Promise(RuleBasedStateMachine):
         self._step(FromSource(self._source(plane), ContactLost(plane.name, self.now)))
         # So that no contact begins in the moment in which another one ended.
         self.now += 0.001
+
+    @rule(number=which, world=worlds, goes_on=st.booleans())
+    def breaks_off_and_is_back_at_once(self, number: int, world: World, *, goes_on: bool) -> None:
+        plane = self._pick(number)
+        if plane.is_in_contact:
+            plane.break_off(self.now)
+            self._answer(plane, plane.answer if goes_on else world, ())
 
     @rule(number=which, pause=pauses, goes_on=st.booleans())
     def is_silent(self, number: int, pause: float, *, goes_on: bool) -> None:

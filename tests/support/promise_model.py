@@ -41,6 +41,7 @@ class Plane:
         name: in the settings.
         endpoints: where it answers, as the settings say.
         source: the connection's owner; another one after each change of name or address.
+        unbroken_since: since when no connection has failed.
         silent: since when a response is overdue in the present contact; None while none is.
         sent: what was sent last in the present contact, if its targets expired because of silence.
         seen: the last moment of contact, at the earliest and at the latest: of that before a restart, only what was
@@ -64,6 +65,7 @@ class Plane:
     known: bool = False
     answered: bool = False
     contact: float | None = None
+    unbroken_since: float = 0.0
     silent: float | None = None
     sent: World | None = None
     lost: float | None = None
@@ -105,7 +107,7 @@ class Plane:
     def connect(self, now: float) -> None:
         """Begin a contact; every hold begins anew."""
         self.disconnect(now)
-        self.contact = now
+        self.contact = self.unbroken_since = now
 
     def disconnect(self, now: float) -> None:
         """Lose the contact."""
@@ -113,6 +115,13 @@ class Plane:
             self.lost = now if self.silent is None else self.silent
             self._meet(self.lost)
         self.contact = self.empty_since = self.silent = self.sent = None
+        for absence in self.absent.values():
+            absence.since = None
+
+    def break_off(self, now: float) -> None:
+        """Let a connection fail that is made again at once: every hold begins anew, the contact goes on."""
+        self.unbroken_since = now
+        self.empty_since = None
         for absence in self.absent.values():
             absence.since = None
 
