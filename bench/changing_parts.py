@@ -63,7 +63,7 @@ def _there_and_back(folder: Path, daemon: Process, server: Prometheus, late: flo
         configure(config, settings)
         reload(server, parts)
         if parts > FEW:
-            daemon.wait_for_line(f'new parts alone" parts={parts}')
+            daemon.wait_for_line(f'targets left the old parts" parts={parts}')
         time.sleep(late)
 
 

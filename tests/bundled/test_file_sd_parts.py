@@ -219,7 +219,7 @@ def test_more_parts_leave_the_targets_in_the_old_ones_until_somebody_accepts(
         # They are kept current meanwhile.
         output.publish(publication(*GROUPS[1:]))
         assert read_by(tmp_path, 2) == read_by(tmp_path, 5) == ALL - addresses_of(GROUPS[:1])
-        assert output.accept() == ["the overlap with 2 parts is over: targets are only in the 5 parts"]
+        assert output.accept() == ["the overlap with 2 parts is over: Prometheus has to read all 5 parts"]
         eventually(lambda: read_by(tmp_path, 2) != read_by(tmp_path, 5), "the old parts hold their share alone")
         assert read_by(tmp_path, 5) == ALL - addresses_of(GROUPS[:1])
         eventually(lambda: output.facts() == {"parts": "5"}, "the overlap is over")
@@ -266,6 +266,33 @@ def test_fewer_parts_are_written_first_and_the_others_are_emptied_later_and_neve
         (tmp_path / "3" / "kuma.json").write_text("mine")
         settle(output._restorer._watcher)
     assert (tmp_path / "3" / "kuma.json").read_text() == "mine"
+
+
+def test_each_overlap_that_ends_is_logged_once_its_own_parts_are_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    now = 1000.0
+    for parts in (8, 2, 3):
+        layout = Layout.of(FileSDOptions(path=tmp_path / "{part}" / "kuma.json", parts=parts))
+        counts = PartCounts(parts, 900.0, lambda: now, lambda: now)
+        counts.load(layout.record, layout.existing_parts)
+        writer = Writer(layout, counts, lambda: None, lambda _file: None)
+        writer.prepare()
+        writer.publish(publication(*GROUPS))
+    removed = [tmp_path / str(part) / "kuma.json" for part in range(3, 8)]
+    caplog.clear()
+    # The one that began last may end first.
+    counts.end_early()
+    writer.end_overlaps()
+    assert caplog.messages == ["an overlap is over: targets left the old parts parts=3 old_parts=2"]
+    assert read_by(tmp_path, 2) != ALL == read_by(tmp_path, 3)
+    assert all(addresses([path]) for path in removed)
+    caplog.clear()
+    now += FEWER_OVERLAP_SECONDS
+    writer.end_overlaps()
+    assert caplog.messages == ["an overlap is over: targets left the old parts parts=3 old_parts=8"]
+    assert addresses(removed) == set()
 
 
 def test_nothing_leaves_an_old_part_while_a_new_one_cannot_be_written(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ class FileSD(Output):
             ended = self._counts.end_early()
             self._wait(0.0 if ended else self._counts.next_end)
         return [
-            f"the overlap with {count} parts is over: targets are only in the {self._counts.current} parts"
+            f"the overlap with {count} parts is over: Prometheus has to read all {self._counts.current} parts"
             for count in ended
         ]
 

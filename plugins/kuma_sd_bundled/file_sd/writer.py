@@ -89,7 +89,8 @@ class Writer:
         self._save()
         places = set(self._places())
         self.files = {place: file for place, file in self.files.items() if place in places}
-        _log.info("targets are in their new parts alone", parts=self._counts.current)
+        for count in sorted(due):
+            _log.info("an overlap is over: targets left the old parts", parts=self._counts.current, old_parts=count)
 
     def release(self) -> None:
         """Release the files, which stay as they are."""
