@@ -64,3 +64,24 @@ def test_no_target_is_ever_missing_while_16_parts_become_64_and_16_again(tmp_pat
             assert churn.looks > 20
     others = [tmp_path / "sd" / str(part) / "kuma.json" for part in range(16, 64)]
     assert {path.read_bytes() for path in others} == {b"[]\n"}
+
+
+def test_run_once_with_fewer_parts_says_that_a_later_run_empties_the_others_which_it_does(tmp_path: Path) -> None:
+    files = tmp_path / "sd" / "{part}" / "kuma.json"
+    (record, removed) = (tmp_path / "sd/.kuma-sd/{part}_kuma.json.parts", tmp_path / "sd/1/kuma.json")
+    with control_plane(*map(dataplane, LASTING)) as kuma:
+
+        def run_once(parts: int) -> str:
+            flags = [f"--cp-address={kuma.url}", f"--file-sd-path={files}", f"--file-sd-parts={parts}"]
+            with kuma_sd("run", "--once", *flags) as program:
+                assert program.wait() == 0, program.output
+                return program.output
+
+        run_once(2)
+        before = removed.read_bytes()
+        assert "a kuma-sd that runs then or later empties these" in run_once(1)
+        assert removed.read_bytes() == before != b"[]\n"
+        # As if the 30 seconds were over.
+        record.write_text('{"parts": 1, "former": {"2": 0}}')
+        assert "targets left the old parts" in run_once(1)
+        assert removed.read_bytes() == b"[]\n"

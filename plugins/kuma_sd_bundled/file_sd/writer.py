@@ -130,18 +130,20 @@ class Writer:
 
     def _say_begun(self, count: int) -> None:
         current, until = self._counts.current, time.strftime("%H:%M:%S", time.localtime(self._counts.until(count)))
+        # After `kuma-sd run --once`, no process may run when an overlap is over.
         if count < current:
-            # The operator has to configure Prometheus until then.
             _log.warning(
                 "targets are divided into more parts, and stay in the old ones too for a while: until then, configure "
-                "Prometheus for all parts (`kuma-sd prometheus-config`); `kuma-sd accept` ends this earlier",
+                "Prometheus for all parts (`kuma-sd prometheus-config`); a kuma-sd that runs then or later takes them "
+                "out of the old ones, a daemon also when you `kuma-sd accept`",
                 parts=current,
                 old_parts=count,
                 until=until,
             )
         else:
             _log.info(
-                "targets are divided into fewer parts; the others become empty",
+                "targets are divided into fewer parts, and stay in the others too for a while; a kuma-sd that runs "
+                "then or later empties these",
                 parts=current,
                 old_parts=count,
                 until=until,
