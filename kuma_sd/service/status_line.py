@@ -6,11 +6,12 @@ from kuma_sd.runtime.daemon import Daemon
 
 def status_line(daemon: Daemon) -> str:
     """Return the daemon's status in one line."""
-    views = daemon.pipeline.status.control_planes.values()
+    status = daemon.pipeline.status
+    views = status.control_planes.values()
     connected = [worker.source.status.connected for worker in daemon.sources.values()]
     failing = [name for name, worker in daemon.outputs.items() if worker.status.publishing.failing]
     held = sum(view.guard.held.targets for view in views)
-    parts = [counted(sum(len(view.assignments) for view in views), "target")]
+    parts = [counted(sum(len(view.assignments) for view in [*views, *status.leaving]), "target")]
     parts += [f"{sum(connected)} of {len(connected)} control planes connected"]
     parts += [f"{held} held by the guard"] if held else []
     parts += [f"failing: {', '.join(failing)}"] if failing else []

@@ -189,8 +189,9 @@ class Status(msgspec.Struct, frozen=True):
 
     @property
     def assignments(self) -> int:
-        """The number of targets of all control planes."""
-        return sum(control_plane.assignments for control_plane in self.control_planes)
+        """The number of targets of all control planes, also of those that were removed while their targets stay."""
+        leaving = sum(control_plane.targets for control_plane in self.leaving)
+        return sum(control_plane.assignments for control_plane in self.control_planes) + leaving
 
     @property
     def held(self) -> int:

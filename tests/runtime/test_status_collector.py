@@ -11,6 +11,7 @@ from waiting import eventually
 
 from kuma_sd import OutputError, SourceError
 from kuma_sd.runtime import stuck_threads
+from kuma_sd.service.status_line import status_line
 from kuma_sd.telemetry.status import Status
 from kuma_sd.telemetry.top_counts import Count
 from kuma_sd.testing import assignment
@@ -77,6 +78,16 @@ def test_what_came_and_what_was_published_is_told(tmp_path: Path) -> None:
         assert sum(output.publishing.seconds.counts) == 1
         assert status.rounds == 1
         assert status.assignments == 3
+
+
+def test_targets_of_a_removed_control_plane_are_counted_while_they_stay(tmp_path: Path) -> None:
+    with observed(tmp_path) as one:
+        one.publish("a", "b")
+        # The new one never answers.
+        one.daemon.reload(one.settings("--cp-address=new=grpc://192.0.2.9", "--output=told"))
+        eventually(lambda: one.collector.status().leaving != (), "the removed one is leaving")
+        assert one.collector.status().assignments == 2
+        assert status_line(one.daemon) == "2 targets; 0 of 1 control planes connected"
 
 
 def test_no_password_is_in_it_and_json_brings_it_back(tmp_path: Path) -> None:
