@@ -151,11 +151,11 @@ class StateDirectory:
             with contextlib.suppress(OSError):
                 set_aside_removed(self.opened, name)
 
-    def has(self, names: Iterable[str]) -> bool:
+    def has(self, files: Iterable[str]) -> bool:
         """Tell whether all these files exist where the path leads now."""
         try:
             with open_directory(self._path) as present:
-                return {file_of(name) for name in names} <= set(present.names())
+                return set(files) <= set(present.names())
         except OSError:
             return False
 

@@ -58,6 +58,11 @@ class QuarantineFile:
         """Whether the newest groups are not saved."""
         return self._newest != self._written
 
+    @property
+    def files(self) -> list[str]:
+        """The names of the files that were written and hold groups."""
+        return [] if self._written == NONE_QUARANTINED else [QUARANTINED]
+
     def read(self) -> QuarantinedGroups:
         """Return what is saved, nothing if it cannot be read. The directory must be locked."""
         try:

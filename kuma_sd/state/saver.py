@@ -150,8 +150,8 @@ class State:
         self._directory.remove(name)
 
     def _check(self) -> None:
-        """Save everything again if the directory was emptied or replaced."""
-        if not self._directory.has(self._written):
+        """Save everything again if the directory was replaced, or a file in it was deleted."""
+        if not self._directory.has([*map(file_of, self._written), *self._quarantine.files]):
             self._written.clear()
             self._quarantine.forget()
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from waiting import eventually
 
 from kuma_sd.core.model import Codec, Key
 from kuma_sd.core.target_group import GroupKey, TargetGroup
@@ -10,6 +11,7 @@ from kuma_sd.state.directory import StateDirectory
 from kuma_sd.state.file_names import QUARANTINED
 from kuma_sd.state.quarantine_file import NONE_QUARANTINED, QuarantinedGroups, QuarantineFile
 from kuma_sd.state.saver import State
+from kuma_sd.system.threads import Threads
 
 CODECS: dict[str, Codec] = {}
 
@@ -72,6 +74,22 @@ def test_they_are_saved_again_where_the_directory_was_emptied(tmp_path: Path) ->
     state._quarantine.forget()
     state.close()
     state.run()
+    assert found(tmp_path) == ONE
+
+
+def test_a_deleted_file_is_written_again_though_nothing_else_is_missing_or_changes(
+    tmp_path: Path, threads: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kuma_sd.state.saver.CHECK_SECONDS", 0.01)
+    file = tmp_path / QUARANTINED
+    state = State(tmp_path, pause=0.01)
+    state.restore((), CODECS.__getitem__)
+    threads.start("state", state)
+    state.save_quarantined(ONE)
+    eventually(file.exists, "it is saved")
+    file.unlink()
+    eventually(file.exists, "it is saved again")
+    assert threads.stop(timeout=5) == []
     assert found(tmp_path) == ONE
 
 

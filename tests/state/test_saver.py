@@ -252,7 +252,7 @@ def test_a_directory_that_vanished_is_made_again(tmp_path: Path) -> None:
     write(state, good("a"), good("c", name="west"))
     directory.rename(moved)
     write(state, good("b"))
-    assert state._directory.has(["east", "west"]), "everything is saved again"
+    assert state._directory.has(["east.snapshot", "west.snapshot"]), "everything is saved again"
     second = State(directory)
     restored(second)
     assert second.status.failing, "the lock was taken anew"
