@@ -159,15 +159,8 @@ class State:
         """Write these files, and return how long to wait until the next round, in seconds."""
         began = time.monotonic()
         try:
-            if (names or self._quarantine.pending) and self._directory.claim():
-                # The directory was replaced.
-                self._written.clear()
-                self._quarantine.forget()
-                names = self._pending
-            # First: at a reload it is known before the snapshots, and it holds for older ones of these too.
-            self._quarantine.write()
-            for name in names:
-                self._write_file(name, self._newest[name])
+            if names or self._quarantine.pending:
+                self._write_all(names)
         except KumaSDError as error:
             return self._failed(str(error))
         except (Exception, SystemExit) as error:  # noqa: BLE001 (the boundary to plugins, whose keys and codecs these are)
@@ -175,16 +168,28 @@ class State:
         self._retry = 0.0
         return max(self._pause, SHARE * (time.monotonic() - began))
 
+    def _write_all(self, names: Collection[str]) -> None:
+        if self._directory.claim():
+            # The directory was replaced.
+            self._written.clear()
+            self._quarantine.forget()
+            names = self._pending
+        # First: at a reload it is known before the snapshots, and it holds for older ones of these too.
+        self._quarantine.write()
+        for name in names:
+            self._write_file(name, self._newest[name])
+        if self.status.failing and not self._unsaved:
+            _log.info("the last good targets are saved again")
+            self.status = replace(self.status, failing="")
+
     def _write_file(self, name: str, last_good: LastGoodTargets) -> None:
         appended = self._appended.pop(name, None)
         if not (appended and appended.append(self._directory.opened)):
             appended = self._write_whole(name, last_good)
         self._appended[name] = appended
         self._written[name] = last_good
-        if self.status.failing:
-            _log.info("the last good targets are saved again")
         _log.debug("saved the last good targets", file=name, targets=len(last_good.assignments))
-        self.status = replace(self.status, saved=time.time(), saves=self.status.saves + 1, failing="")
+        self.status = replace(self.status, saved=time.time(), saves=self.status.saves + 1)
 
     def _write_whole(self, name: str, last_good: LastGoodTargets) -> AppendedFile:
         checksums = list[int]()

@@ -93,6 +93,26 @@ def test_a_deleted_file_is_written_again_though_nothing_else_is_missing_or_chang
     assert found(tmp_path) == ONE
 
 
+def test_a_failure_ends_when_these_groups_are_saved_although_nothing_else_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = State(tmp_path)
+    state.restore((), CODECS.__getitem__)
+    (tmp_path / QUARANTINED).mkdir()
+    state.save_quarantined(ONE)
+    state._note(state.mailbox.take(timeout=0))
+    state._write(())
+    assert "Is a directory" in state.status.failing
+    (tmp_path / QUARANTINED).rmdir()
+    caplog.set_level("INFO")
+    state._write(())
+    assert state.status.failing == ""
+    assert caplog.text.count("are saved again") == 1
+    state.close()
+    state.run()
+    assert found(tmp_path) == ONE
+
+
 @pytest.mark.parametrize("content", [b"", b"\0\0\0\0", b"four and more", b"\xff" * 100])
 def test_a_damaged_file_is_logged_and_nothing_is_restored_from_it(
     tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
