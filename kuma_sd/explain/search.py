@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from kuma_sd.core.errors import KumaSDError
+from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.model import Assignment, Target
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.explain.inputs import ChainInput, ControlPlaneInput, ExplainInputs
-from kuma_sd.explain.selector import Selector, parse_selector
+from kuma_sd.explain.selector import Selector, naming, read_if_readable
 from kuma_sd.explain.trace import failed, trace
 from kuma_sd.explain.verdict import Outcome
 from kuma_sd.telemetry.explanation import ExplainedChain, Explanation, Identity, ReceivedAssignment, SearchResult, Trace
@@ -45,7 +45,7 @@ def answer(
         offset: the number of matches to skip.
 
     Raises:
-        KumaSDError: there is no such output.
+        ConfigError: there is no such output.
     """
     inputs = replace(inputs, chains=_leading_to(output, inputs)) if output else inputs
     nothing = selector.wider and next(find(inputs, selector), None) is None
@@ -94,7 +94,7 @@ def _leading_to(output: str, inputs: ExplainInputs) -> list[ChainInput]:
     names = [end.name for chain_input in inputs.chains for end in chain_input.outputs]
     if output not in names:
         suggestion = did_you_mean(output, names) or f"; there are {', '.join(names)}"
-        raise KumaSDError(f"there is no output '{output}'{suggestion}")
+        raise ConfigError(f"there is no output '{output}'{suggestion}")
     outputs = [
         (chain_input, tuple(end for end in chain_input.outputs if end.name == output)) for chain_input in inputs.chains
     ]
@@ -109,8 +109,9 @@ def _near(inputs: ExplainInputs, selector: Selector) -> Iterator[str]:
         if word not in known:
             yield from difflib.get_close_matches(word, _candidates(word, known), n=3)
         host, colon, _ = word.rpartition(":")
-        for _, assignment in islice(find(inputs, parse_selector(host)), 3) if colon and host else ():
-            yield assignment.read().address
+        if colon and host:
+            targets = (read_if_readable(assignment) for _, assignment in find(inputs, naming(host)))
+            yield from islice((target.address for target in targets if target), 3)
 
 
 def _candidates(word: str, known: Collection[str]) -> list[str]:

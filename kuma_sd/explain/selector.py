@@ -57,7 +57,16 @@ def parse_selector(text: str) -> Selector:
         raise ConfigError('name a dataplane or an address, or write matchers like mesh="payments"')
     if _IS_MATCHERS.search(text):
         return _ByMatchers(parse_matchers(text))
-    return containing(text) if len(text.split()) > 1 else _ByWord(text.strip())
+    return containing(text) if len(text.split()) > 1 else naming(text.strip())
+
+
+def naming(word: str) -> Selector:
+    """Return a selector of targets with this name, instance or address, with or without its port.
+
+    Args:
+        word: the name or address.
+    """
+    return _ByWord(word)
 
 
 def containing(text: str) -> Selector:
@@ -98,7 +107,7 @@ class _ByMatchers:
             return False
         if not all(_may_hold(assignment.data, value) for value in self._received):
             return False
-        target = _read(assignment)
+        target = read_if_readable(assignment)
         if target is None:
             return self.matchers.matches(known.get)
         facts = {"service": target.service, "control_plane": target.control_plane}
@@ -121,7 +130,7 @@ class _ByWord:
     def matches(self, assignment: Assignment) -> bool:
         if assignment.key.name == self.word:
             return True
-        target = _read(assignment) if _may_hold(assignment.data, self.word) else None
+        target = read_if_readable(assignment) if _may_hold(assignment.data, self.word) else None
         if target is None:
             return False
         host = target.address.rpartition(":")[0]
@@ -143,7 +152,7 @@ class _ByWords:
         if not missing:
             return True
         data = assignment.data.lower()
-        target = _read(assignment) if all(_may_hold(data, word) for word in missing) else None
+        target = read_if_readable(assignment) if all(_may_hold(data, word) for word in missing) else None
         texts = (target.service, target.address, *target.labels.values()) if target else ()
         return all(any(word in text.lower() for text in texts) for word in missing)
 
@@ -152,7 +161,8 @@ def _may_hold(data: bytes, text: str) -> bool:
     return not _PLAIN.fullmatch(text) or text.encode() in data
 
 
-def _read(assignment: Assignment) -> Target | None:
+def read_if_readable(assignment: Assignment) -> Target | None:
+    """Return the target of an assignment; None if it cannot be read."""
     try:
         return assignment.read()
     except Exception:  # noqa: BLE001 (codecs are plugins'; unreadable assignments are found by key, and explained)

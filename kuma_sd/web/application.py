@@ -101,7 +101,8 @@ class Application:
         Args:
             method: like ``POST``.
             path: the whole path, with a leading slash.
-            handler: answers requests. If it raises KumaSDError, the message is the response.
+            handler: answers requests. If it raises KumaSDError, the message is the response; ConfigError means that the
+                request is wrong.
             query: the allowed query parameters; requests with others are rejected.
         """
         self._routes.setdefault(path, {})[method] = handler, query

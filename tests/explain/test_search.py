@@ -4,7 +4,7 @@ import pytest
 from explain_kit import explain_inputs
 from msgspec.structs import replace
 
-from kuma_sd import ConfigError, KumaSDError
+from kuma_sd import ConfigError
 from kuma_sd.explain import ExplainInputs, answer, containing, find, parse_selector
 from kuma_sd.explain.inputs import ControlPlaneInput
 from kuma_sd.testing import assignment
@@ -120,6 +120,16 @@ def test_what_may_have_been_meant_is_said(where: ExplainInputs) -> None:
     assert answer(where, parse_selector("web-01")).near == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [("broken:80", ("broken",)), ('dataplane="broken:80"', ("broken",)), ('mesh="a={}:80"', ()), ('mesh=" :80"', ())],
+)
+def test_a_name_with_a_colon_that_leads_to_no_address_is_no_failure(
+    where: ExplainInputs, text: str, near: tuple[str, ...]
+) -> None:
+    assert answer(where, parse_selector(text)).near == near
+
+
 def test_near_names_are_found_among_very_many_in_time() -> None:
     where = explain_inputs(
         *sorted(assignment(f"web-{number:06}-{number * 7919 % 99991:05x}") for number in range(20_000))
@@ -134,7 +144,7 @@ def test_near_names_are_found_among_very_many_in_time() -> None:
 
 def test_one_output_can_be_asked_for(where: ExplainInputs) -> None:
     assert [verdict.output for verdict in answer(where, parse_selector("db"), "out").targets[0].verdicts] == ["out"]
-    with pytest.raises(KumaSDError, match=r"^there is no output 'otu'; did you mean 'out'\?$"):
+    with pytest.raises(ConfigError, match=r"^there is no output 'otu'; did you mean 'out'\?$"):
         answer(where, parse_selector("db"), "otu")
 
 

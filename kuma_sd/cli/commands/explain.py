@@ -15,7 +15,7 @@ each transform changed, what each output does with it. If several match, only th
 Asks the running daemon over its control socket, so give it the same settings. --from control-plane and --from file:PATH
 need no daemon, and you can use other settings: nothing is changed, locked or written.
 
-Exit status: 1 if nothing matches.
+Exit status: 1 if nothing matches, 2 if the selector is wrong or there is no such output.
 """
 
 import argparse
@@ -108,7 +108,9 @@ def _asked(arguments: argparse.Namespace, settings: Settings) -> SearchResult:
     with naming(settings.source):
         status, text = ask(control_socket(settings), "GET", f"/-/explain?{urlencode(query)}")
     if status != HTTPStatus.OK:
-        raise KumaSDError(text.strip() or f"the daemon answers with status {status}")
+        # As with targets from elsewhere, a wrong command line is a ConfigError.
+        failure = ConfigError if status == HTTPStatus.BAD_REQUEST else KumaSDError
+        raise failure(text.strip() or f"the daemon answers with status {status}")
     try:
         return msgspec.json.decode(text, type=SearchResult)
     except UNREADABLE as error:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from kuma_sd.core.errors import KumaSDError
 from kuma_sd.telemetry.explanation import SearchResult
 from kuma_sd.web.application import Application, Refused, Request, Response
 from kuma_sd.web.client import LARGEST_ANSWER
@@ -25,7 +24,7 @@ def add_inspection(application: Application, explain: Explain) -> None:
     Args:
         application: the application to add it to.
         explain: finds and explains targets; called in a listener's thread. It raises ConfigError if the selector is
-            invalid.
+            invalid or there is no such output.
     """
 
     def answer(request: Request) -> Response:
@@ -37,7 +36,7 @@ def add_inspection(application: Application, explain: Explain) -> None:
             raise Refused(400, f"limit must be from 1 to {LARGEST_LIMIT}")
         body = msgspec.json.encode(explain(query["selector"], query.get("output", ""), limit, offset))
         if len(body) > LARGEST_ANSWER:
-            raise KumaSDError(f"the answer is larger than {LARGEST_ANSWER >> 20} MiB; ask with a smaller limit")
+            raise Refused(400, f"the answer is larger than {LARGEST_ANSWER >> 20} MiB; ask with a smaller limit")
         return Response(body + b"\n", content_type="application/json")
 
     application.add("GET", "/-/explain", answer, query=["selector", "output", "limit", "offset"])

@@ -177,8 +177,8 @@ def test_a_wrong_question_is_one_line(folder: Path, capsys: Printed) -> None:
         "kuma-sd: 'mesh=' is wrong at character 6: expected a value for mesh, in quotes that are closed again\n",
     )
     said = "kuma-sd: there is no output 'al'; did you mean 'all'?\n"
-    assert explain(folder, capsys, "pay", "al") == (1, "", said)
-    assert explain(folder, capsys, "pay", "al", "--from=control-plane") == (1, "", said)
+    assert explain(folder, capsys, "pay", "al") == (2, "", said)
+    assert explain(folder, capsys, "pay", "al", "--from=control-plane") == (2, "", said)
     assert explain(folder, capsys, "pay", "--limit=0") == (2, "", "kuma-sd: --limit must be at least 1\n")
 
 

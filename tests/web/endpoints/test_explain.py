@@ -61,7 +61,7 @@ def test_it_is_paged() -> None:
         ({"selector": "a", "limit": "1001"}, "400 Bad Request", "limit must be from 1 to 1000"),
         ({"selector": "a", "limit": "-1"}, "400 Bad Request", "'-1' is no whole number"),
         ({"selector": "a", "offset": "9" * 99}, "400 Bad Request", "is no whole number"),
-        ({"selector": "a", "output": "x"}, "500 Internal Server Error", "there is no output 'x'"),
+        ({"selector": "a", "output": "x"}, "400 Bad Request", "there is no output 'x'; there are out\n"),
     ],
 )
 def test_a_wrong_question_is_refused_with_the_reason(query: dict[str, str], status: str, reason: str) -> None:
@@ -72,4 +72,6 @@ def test_a_wrong_question_is_refused_with_the_reason(query: dict[str, str], stat
 
 def test_an_answer_that_nobody_could_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspection, "LARGEST_ANSWER", 1000)
-    assert "ask with a smaller limit" in ask(selector="{}")[1]
+    status, body = ask(selector="{}")
+    assert status == "400 Bad Request"
+    assert "ask with a smaller limit" in body
