@@ -25,7 +25,7 @@ from redis.sentinel import Sentinel
 from kuma_sd import ConfigError, KumaSDError
 from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import Address
-from kuma_sd_redis.failures import BROKEN_REPLY, explained
+from kuma_sd_redis.failures import BROKEN_REPLY, NOT_REDIS, explained
 from kuma_sd_redis.layout import BUCKETS, Keys
 from kuma_sd_redis.scripts import Script
 
@@ -128,6 +128,18 @@ class Connection:
                 return [(subscription, 1)]
             subscription.subscribe(*(keys.channel(bucket) for bucket in buckets))
             return [(subscription, len(buckets))]
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Fail in one line if a reply that is read in this block has another shape than Redis gives it.
+
+        Raises:
+            RelayError: it has.
+        """
+        try:
+            yield
+        except BROKEN_REPLY as error:
+            raise RelayError(f"Redis at {self.address}: {NOT_REDIS}") from error
 
     def renew(self) -> None:
         """Forget which server has which slot; the next command asks again."""

@@ -29,20 +29,22 @@ _TEXTS = (
 BROKEN_REPLY = (AttributeError, ValueError, TypeError, LookupError, RecursionError)
 """What redis-py raises, or our reading of a reply, if that has another shape than Redis gives it, or is cut off."""
 
+NOT_REDIS = "its answer is not one of Redis"
+
 # Which kind of error it is, where no text is known. A subclass comes before its base.
 _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (MasterNotFoundError, "no Sentinel can be reached that knows a primary of this name"),
     (exceptions.BusyLoadingError, "it is loading its data"),
     (exceptions.AuthenticationError, "it rejects user or password"),
-    (exceptions.InvalidResponse, "its answer is not one of Redis"),
+    (exceptions.InvalidResponse, NOT_REDIS),
     (exceptions.ClusterDownError, "the Cluster is down"),
     (exceptions.RedisClusterException, "the Cluster cannot be used, or none of its servers can be reached"),
     (exceptions.TimeoutError, "it does not answer in time"),
     (TimeoutError, "it does not answer in time"),
     (exceptions.ResponseError, "it refuses a command"),
-    (TypeError, "its answer is not one of Redis"),
-    (LookupError, "its answer is not one of Redis"),
-    (RecursionError, "its answer is not one of Redis"),
+    (TypeError, NOT_REDIS),
+    (LookupError, NOT_REDIS),
+    (RecursionError, NOT_REDIS),
 )
 
 _MAY_NOT = re.compile(r"permissions? to run the '([a-z|]{2,24})'")

@@ -139,13 +139,14 @@ class Follower:
             self._hand_on()
 
     def _look(self, numbers: Collection[int], spread: Callable[[], None]) -> None:
-        self._doubtful = self._buckets.catch_up(self._connection, numbers, spread)
+        with self._connection.reading():
+            self._doubtful = self._buckets.catch_up(self._connection, numbers, spread)
+            (holder,) = self._connection.run([("GET", self._keys.lease)])
+            self.holder = shown_identity(holder)
         self._looked = time.monotonic()
         # A bucket that stays doubtful must not keep us from looking at the others.
         if len(set(numbers)) == len(self._buckets.numbers):
             self._looked_at_all = self._looked
-        (holder,) = self._connection.run([("GET", self._keys.lease)])
-        self.holder = shown_identity(holder)
 
     def _hand_on(self) -> None:
         missing = len(self._buckets.numbers) - len(self._buckets.positions)

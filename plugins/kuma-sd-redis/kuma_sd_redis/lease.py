@@ -9,7 +9,6 @@ import time
 
 from kuma_sd import Logger
 from kuma_sd_redis.connection import Connection, RelayError, Word
-from kuma_sd_redis.failures import BROKEN_REPLY, explained
 from kuma_sd_redis.layout import Keys
 from kuma_sd_redis.scripts import LEASE, RELEASE
 
@@ -104,13 +103,14 @@ class Lease:
         asked = time.monotonic()
         arguments: list[Word] = [self.identity, int(self._duration * 1000), self.token, self._floor]
         try:
-            ((token, holder, left),) = self._connection.evaluate(
-                LEASE, [([self._keys.lease, self._keys.token], arguments)]
-            )
-            self.holder = shown_identity(holder)
-            token, left = int(token), int(left)
-        except (RelayError, *BROKEN_REPLY) as error:
-            self._failed(explained(error))
+            with self._connection.reading():
+                ((token, holder, left),) = self._connection.evaluate(
+                    LEASE, [([self._keys.lease, self._keys.token], arguments)]
+                )
+                self.holder = shown_identity(holder)
+                token, left = int(token), int(left)
+        except RelayError as error:
+            self._failed(str(error))
             return min(1.0, self._duration / 6)
         undisturbed = self.held and not self.failing
         self.failing = ""

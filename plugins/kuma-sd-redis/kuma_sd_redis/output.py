@@ -9,7 +9,6 @@ from kuma_sd_redis.access import Access
 from kuma_sd_redis.address import address_of
 from kuma_sd_redis.bucket_writer import StaleError, Writer
 from kuma_sd_redis.connection import Connection, RelayError
-from kuma_sd_redis.failures import BROKEN_REPLY, explained
 from kuma_sd_redis.layout import FormatError, Keys
 from kuma_sd_redis.lease import Lease
 from kuma_sd_redis.meters import Reading, meters
@@ -108,9 +107,9 @@ class RedisOutput(Output):
             try:
                 self._write(tend=True)
                 self._failing = ""
-            except (RelayError, FormatError, *BROKEN_REPLY) as error:
+            except (RelayError, FormatError) as error:
                 wait = RETRY_INTERVAL
-                self._failed(explained(error))
+                self._failed(str(error))
 
     def _write(self, *, tend: bool = False) -> None:
         with self._writing:
@@ -121,7 +120,8 @@ class RedisOutput(Output):
             # A publication at the start or a takeover may be old although it was not delayed here.
             timely = token == self._writer.token and before is not None and before is not newest
             try:
-                (self._writer.tend if tend else self._writer.write)(newest, token)
+                with self._connections[1].reading():
+                    (self._writer.tend if tend else self._writer.write)(newest, token)
             except StaleError as error:
                 self._log.warning("a write was refused: another publisher has a newer token", token=error.token)
                 self._lease.outrank(error.token)

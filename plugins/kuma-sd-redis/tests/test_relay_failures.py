@@ -1,9 +1,11 @@
 """What Redis, or what poses as it, sends is never quoted."""
 
+import re
+import socket
 from pathlib import Path
 
 import pytest
-from byte_server import byte_server
+from byte_server import Talk, byte_server
 from redis_server import RedisServer, redis_server
 from relay_kit import KEYS, edge, publishing
 from waiting import eventually
@@ -58,6 +60,57 @@ def test_a_reply_of_another_shape_is_a_failure_and_ends_no_thread(answer: bytes)
             reader.wait(lambda one: len(one.errors) >= 2)
         with publishing(f"redis://{server.address}", timeout=1.0) as output, pytest.raises(OutputError):
             output.publish(publication("a"))
+
+
+CONFIRMED = b"*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n"
+LEASED = b"*3\r\n:1\r\n$1\r\nx\r\n:1000\r\n"
+INTEGER = b":5\r\n"
+LIST = b"*1\r\n:5\r\n"
+HEAD = b"$13\r\n1 1 a 1.a 1 0\r\n"
+
+
+def answering(answers: dict[bytes, bytes]) -> Talk:
+    """Answer each command that begins with one of these words, and refuse nothing else."""
+
+    def talk(peer: socket.socket) -> None:
+        with peer.makefile("rb") as asked:
+            while head := asked.readline():
+                words = []
+                for _ in range(int(head[1:])):
+                    words.append(asked.read(int(asked.readline()[1:])))
+                    asked.readline()
+                command = b" ".join(words)
+                known = (answer for word, answer in answers.items() if re.search(word, command))
+                peer.sendall(next(known, b"+OK\r\n"))
+
+    return talk
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {b"^GET .*head": INTEGER},
+        {b"^GET .*head": LIST},
+        {b"^GET .*lease": INTEGER, b"^GET": b"$-1\r\n"},
+        {b"^GET": HEAD, b"^HSCAN": INTEGER},
+        {b"^GET": HEAD, b"^HSCAN": b"*2\r\n$1\r\n0\r\n*0\r\n", b"^XRANGE": INTEGER},
+        {b"^GET": HEAD, b"^HSCAN": b"*2\r\n$1\r\n0\r\n*2\r\n:1\r\n:2\r\n", b"^XRANGE": b"*0\r\n"},
+    ],
+)
+def test_an_edge_that_gets_a_reply_of_another_shape_says_so_in_one_line(answers: dict[bytes, bytes]) -> None:
+    with byte_server(answering({b"^SUBSCRIBE": CONFIRMED, **answers})) as server:
+        with edge(f"redis://{server.address}?shard=0&of=1024", relay_timeout=1.0) as reader:
+            reader.wait(lambda one: one.errors)
+        assert reader.errors[0] == f"Redis at redis://{server.address}?shard=0&of=1024: its answer is not one of Redis"
+
+
+@pytest.mark.parametrize("claimed", [b"*2\r\n$4\r\ndone\r\n:5\r\n", INTEGER])
+def test_a_publisher_that_gets_a_reply_of_another_shape_says_so_in_one_line(claimed: bytes) -> None:
+    with byte_server(answering({b"^EVALSHA .*:token": LEASED, b"^EVALSHA": claimed})) as server:
+        url = f"redis://{server.address}"
+        with publishing(url, timeout=1.0) as output, pytest.raises(OutputError) as caught:
+            output.publish(publication("a"))
+    assert str(caught.value) == f"Redis at {url}: its answer is not one of Redis"
 
 
 @pytest.mark.parametrize(
