@@ -268,19 +268,34 @@ def test_fewer_parts_are_written_first_and_the_others_are_emptied_later_and_neve
     assert (tmp_path / "3" / "kuma.json").read_text() == "mine"
 
 
-def test_each_overlap_that_ends_is_logged_once_its_own_parts_are_left(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
+class Clock:
+    """Stands still unless it is set."""
+
     now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def changed_twice(directory: Path, clock: Clock) -> tuple[PartCounts, Writer]:
+    """Publish to 8, 2 and 3 parts, one after the other, before any overlap is over."""
     for parts in (8, 2, 3):
-        layout = Layout.of(FileSDOptions(path=tmp_path / "{part}" / "kuma.json", parts=parts))
-        counts = PartCounts(parts, 900.0, lambda: now, lambda: now)
+        layout = Layout.of(FileSDOptions(path=directory / "{part}" / "kuma.json", parts=parts))
+        counts = PartCounts(parts, 900.0, clock, clock)
         counts.load(layout.record, layout.existing_parts)
         writer = Writer(layout, counts, lambda: None, lambda _file: None)
         writer.prepare()
         writer.publish(publication(*GROUPS))
+    return counts, writer
+
+
+def test_each_overlap_that_ends_is_logged_once_its_own_parts_are_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    counts, writer = changed_twice(tmp_path, clock)
     removed = [tmp_path / str(part) / "kuma.json" for part in range(3, 8)]
+    caplog.set_level("INFO")
     caplog.clear()
     # The one that began last may end first.
     counts.end_early()
@@ -289,10 +304,28 @@ def test_each_overlap_that_ends_is_logged_once_its_own_parts_are_left(
     assert read_by(tmp_path, 2) != ALL == read_by(tmp_path, 3)
     assert all(addresses([path]) for path in removed)
     caplog.clear()
-    now += FEWER_OVERLAP_SECONDS
+    clock.now += FEWER_OVERLAP_SECONDS
     writer.end_overlaps()
     assert caplog.messages == ["an overlap is over: targets left the old parts parts=3 old_parts=8"]
     assert addresses(removed) == set()
+
+
+def test_an_overlap_that_is_over_while_another_is_being_ended_is_due_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    counts, writer = changed_twice(tmp_path, clock)
+    assert writer.next_end == FEWER_OVERLAP_SECONDS
+    clock.now += FEWER_OVERLAP_SECONDS
+    # Writing takes until the other overlap is over as well.
+    for file in writer.files.values():
+        monkeypatch.setattr(file, "_renew", lambda: setattr(clock, "now", 2000.0))
+    writer.end_overlaps()
+    assert counts.former == [2]
+    assert writer.next_end == 0.0
+    writer.end_overlaps()
+    assert counts.former == []
+    assert counts.next_end is None
 
 
 def test_nothing_leaves_an_old_part_while_a_new_one_cannot_be_written(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ class FileSD(Output):
         """Update the files; one that cannot be written does not keep the others from being updated."""
         with self._writing:
             self._writer.publish(publication)
-            self._wait(self._counts.next_end)
+            self._wait(self._writer.next_end)
 
     def files(self, publication: Publication) -> Mapping[Path, Sequence[bytes]]:
         """Return the lines that each file would hold; called in any thread."""
@@ -111,7 +111,7 @@ class FileSD(Output):
         """End the overlaps after which Prometheus has to read more parts; returns a line for each."""
         with self._writing:
             ended = self._counts.end_early()
-            self._wait(0.0 if ended else self._counts.next_end)
+            self._wait(self._writer.next_end)
         return [
             f"the overlap with {count} parts is over: Prometheus has to read all {self._counts.current} parts"
             for count in ended
@@ -156,7 +156,7 @@ class FileSD(Output):
                 self._wait(RETRY_SECONDS)
             else:
                 self._restorer.follow(self._writer.files.values())
-                self._wait(self._counts.next_end)
+                self._wait(self._writer.next_end)
 
     def _warn_of_leftovers(self) -> None:
         leftovers = leftovers_of(self._layout)

@@ -85,9 +85,9 @@ class PartCounts:
 
     @property
     def next_end(self) -> float | None:
-        """The seconds until the next overlap is over; None if none is running."""
-        now = self._clock()
-        return min((until - now for until in self._former.values() if now < until < math.inf), default=None)
+        """The seconds until the next overlap is over, 0 if one is already; None if none is running."""
+        ends = [until for until in self._former.values() if until < math.inf]
+        return max(0.0, min(ends) - self._clock()) if ends else None
 
     def until(self, count: int) -> float:
         """Return when the overlap of a former number is over, in seconds of ``time.time()``."""

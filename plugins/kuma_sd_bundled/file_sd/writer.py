@@ -43,6 +43,11 @@ class Writer:
         publication = self._division.publication
         return len(publication.groups) if publication else 0
 
+    @property
+    def next_end(self) -> float | None:
+        """The seconds until `end_overlaps()` has something to do; None if it has not until the next publication."""
+        return self._counts.next_end if self._division.publication else None
+
     def prepare(self) -> None:
         """Create the missing files of parts, empty.
 
