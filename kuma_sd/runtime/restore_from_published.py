@@ -8,9 +8,11 @@ is held like any other if its control plane does not send it, and counts as chan
 """
 
 import contextlib
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -81,7 +83,11 @@ def published_groups(outputs: Iterable[Output]) -> dict[Key, TargetGroup]:
     found: dict[Key, TargetGroup] = {}
     for output in outputs:
         if isinstance(output, WritesFiles):
-            groups = [group for path in output.files(Publication((), 0.0)) for group in groups_in(path)]
+            every = [groups_in(path) for path in output.files(Publication((), 0.0))]
+            groups = list(itertools.chain.from_iterable(every))
+            if len(every) > 1:
+                # In which of several files a target is depends on its ordinal, so their order must not decide on that.
+                groups.sort(key=attrgetter("json"))
             # One that stays in its old part for a while is in two files.
             found |= _by_key({group.json: group for group in groups}.values())
     return found

@@ -89,6 +89,16 @@ def test_namesakes_that_are_known_from_a_file_alone_are_recognised_by_their_addr
     assert {entry.read().address: entry.key.ordinal for entry in stable} == {"b:1": 1, "c:1": 2}
 
 
+def test_namesakes_have_the_same_ordinals_in_whichever_parts_they_are_found(tmp_path: Path) -> None:
+    # A part is chosen by the ordinal; otherwise they would change places at each restart.
+    one, two = written(tmp_path / "1.json", "a:1", "c:1"), written(tmp_path / "2.json", "b:1")
+    before = remembered(one, two)
+    assert remembered(two, one) == before
+    written(one, "b:1")
+    written(two, "c:1", "a:1")
+    assert remembered(one, two) == before
+
+
 def test_a_name_in_a_file_means_whom_it_was_published_as_and_not_who_has_the_name_now(tmp_path: Path) -> None:
     # Two swapped their names while nothing ran, and it crashed before it had published under the new ones.
     assignments = [assignment("db", mesh="default", address="a:1", control_plane="east")]
