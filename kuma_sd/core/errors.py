@@ -149,6 +149,19 @@ class SourceError(RetriedError):
     """A control plane cannot be reached, or its response cannot be read. The daemon retries with back-off."""
 
 
+class ConnectionClosedError(SourceError):
+    """A connection that had brought a response was closed, perhaps by a gateway. Restored at once, the contact goes on.
+
+    Args:
+        message: what happened.
+        orderly: it was closed between two responses, or by us: that says nothing about the control plane.
+    """
+
+    def __init__(self, message: str, *, orderly: bool = False) -> None:
+        super().__init__(message)
+        self.orderly = orderly
+
+
 class TransformError(KumaSDError):
     """A label set cannot be transformed or rendered. The target keeps its previous result."""
 

@@ -21,7 +21,7 @@ from urllib3.exceptions import (
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
 from kuma_sd.core.close_on_error import close_on_error
-from kuma_sd.core.errors import SourceError, without_frames
+from kuma_sd.core.errors import ConnectionClosedError, SourceError, without_frames
 from kuma_sd.core.option_types import show_duration
 from kuma_sd.http import connection_failures
 from kuma_sd.http.address import Endpoint
@@ -241,7 +241,7 @@ class HttpClient:
 
     def _explained(self, error: Exception, timeout: float) -> SourceError:
         if self._closed:
-            return SourceError("the connection was closed")
+            return ConnectionClosedError("the connection was closed", orderly=True)
         if isinstance(error, (ProxyError, ConnectTimeoutError, NewConnectionError)):
             return SourceError(connection_failures.connecting_fails(error, self._proxy))
         if isinstance(error, (HTTPTimeoutError, TimeoutError)):
@@ -251,7 +251,8 @@ class HttpClient:
             return SourceError(f"the server expects TLS: {self._use('https')}")
         if self._endpoint.tls and (connection_failures.is_about_tls(error) or not self._shaken_hands):
             return SourceError(self._tls_fails(error))
-        return SourceError(connection_failures.answer_fails(error))
+        kind = ConnectionClosedError if connection_failures.is_closed(error) else SourceError
+        return kind(connection_failures.answer_fails(error))
 
     def _tls_fails(self, error: Exception) -> str:
         if not connection_failures.is_about_trust(error) and not self._proxy and speaks_plain_http(self._endpoint):

@@ -61,6 +61,11 @@ def is_about_tls(error: BaseException) -> bool:
     return isinstance(cause_of(error), ssl.SSLError)
 
 
+def is_closed(error: BaseException) -> bool:
+    """Tell whether the connection was closed before a response came; half a response is a wrong one."""
+    return isinstance(cause_of(error), ConnectionError)
+
+
 def is_about_trust(error: BaseException) -> bool:
     """Tell whether the server's certificate was rejected."""
     return isinstance(cause_of(error), ssl.SSLCertVerificationError)

@@ -2,8 +2,10 @@
 
 import re
 
-from kuma_sd.core.errors import SourceError
+from kuma_sd.core.errors import ConnectionClosedError, SourceError
 from kuma_sd.mads.errors import UnreachableError
+
+_SILENT = "it does not answer pings"
 
 # The texts of gRPC's C core, and what they mean. Where they have a number, only that is taken over.
 _KNOWN = (
@@ -25,26 +27,38 @@ _KNOWN = (
     (r"No route to host", "No route to host"),
     (r"Network is unreachable", "Network is unreachable"),
     (r"timed out|[Tt]imeout occurred", "no connection in time"),
-    (r"keepalive|ping timeout", "it does not answer pings"),
+    (r"keepalive|ping timeout", _SILENT),
     (r"reset by peer|[Ss]ocket closed|Broken pipe|Endpoint closing|Transport closed", "the connection was closed"),
     (r"No status received", "the stream ended without a status"),
 )
 
 
-def failed(status: str, details: str) -> SourceError:
+_CLOSED = re.compile(
+    "RST_STREAM|GOAWAY|reset by peer|[Ss]ocket closed|Broken pipe|Endpoint closing|Transport closed|Stream removed"
+)
+"""The texts of a stream that was closed or reset, whatever its status."""
+
+
+def failed(status: str, details: str, *, answered: bool = False) -> SourceError:
     """Return the error for a failed stream.
 
     Args:
         status: the name of the gRPC status.
         details: the text of gRPC; only what is known of it is used.
+        answered: whether the stream had brought a response.
     """
     why = _explained(details)
-    if status == "UNAVAILABLE":
-        return UnreachableError(why or "it is unavailable")
     name = f"gRPC status {status.lower().replace('_', ' ')}"
+    text = f"{name}: {why}" if why else name
+    if status == "UNAVAILABLE":
+        text = why or "it is unavailable"
+    if answered and why != _SILENT and (status in ("UNAVAILABLE", "CANCELLED") or _CLOSED.search(details)):
+        return ConnectionClosedError(text)
+    if status == "UNAVAILABLE":
+        return UnreachableError(text)
     if status in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         return SourceError(f"it rejects the credentials ({name}); check bearer-token-file or basic-auth")
-    return SourceError(f"{name}: {why}" if why else name)
+    return SourceError(text)
 
 
 def _explained(details: str) -> str:

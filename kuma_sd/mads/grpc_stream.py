@@ -15,7 +15,7 @@ os.environ["no_grpc_proxy"] = ""  # noqa: SIM112 (that is its name)
 
 import grpc
 
-from kuma_sd.core.errors import SourceError
+from kuma_sd.core.errors import ConnectionClosedError, SourceError
 from kuma_sd.core.option_types import show_duration
 from kuma_sd.core.value_limits import most_resources
 from kuma_sd.http.address import Endpoint
@@ -122,7 +122,7 @@ class GrpcStream:
             raise self._explain(error) from error
         except ValueError as error:
             # grpc raises this for a call on a channel that was closed in the meantime.
-            raise SourceError("the connection was closed") from error
+            raise ConnectionClosedError("the connection was closed", orderly=True) from error
         finally:
             self.close()
 
@@ -160,7 +160,7 @@ class GrpcStream:
                 yield response
                 del response
                 self._deadline.set(QUIET_SECONDS)
-            raise SourceError("it ended the stream")
+            raise ConnectionClosedError("it ended the stream", orderly=True)
         except grpc.RpcError:
             if not (self._gave_up and self._answered) or self._closed:
                 raise
@@ -185,7 +185,7 @@ class GrpcStream:
         assert isinstance(error, grpc.Call)
         code, details = error.code(), error.details() or ""
         if self._closed:
-            return SourceError("the connection was closed")
+            return ConnectionClosedError("the connection was closed", orderly=True)
         if self._gave_up:
             return SilentError(f"no answer within {show_duration(self._patience)}")
         # Match the limit that was exceeded: the server has other limits; our limit for requests is never reached.
@@ -194,7 +194,7 @@ class GrpcStream:
             return TooLargeError(self._max_message_size, int(size[1]))
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return NotImplementedThereError(f"it does not speak MADS {self._dialect.codec.name} over gRPC")
-        return failed(code.name, details)
+        return failed(code.name, details, answered=self._answered)
 
 
 def _check_descriptors() -> None:

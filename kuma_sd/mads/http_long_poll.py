@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from kuma_sd.core.errors import SourceError
+from kuma_sd.core.errors import ConnectionClosedError, SourceError
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.value_limits import most_resources
 from kuma_sd.http.client import HttpClient, HttpResponse
@@ -90,7 +90,7 @@ class LongPoll:
                 yield response
                 del response
             self._closing.wait(self._min_interval - (time.monotonic() - started))
-        raise SourceError("the connection was closed")
+        raise ConnectionClosedError("the connection was closed", orderly=True)
 
     def close(self) -> None:
         """Close the connection; a thread that waits for a response wakes immediately."""

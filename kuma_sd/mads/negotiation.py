@@ -7,7 +7,7 @@ import threading
 from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
-from kuma_sd.core.errors import ConfigError, SourceError, without_frames
+from kuma_sd.core.errors import ConfigError, ConnectionClosedError, SourceError, without_frames
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.value_limits import TooManyValuesError
 from kuma_sd.http.address import Endpoint
@@ -117,7 +117,7 @@ class Negotiation:
                 yield response
                 # Free a large response before waiting for the next one.
                 del response
-            raise SourceError("it ended the stream")  # noqa: TRY301 (the connection may raise the same)
+            raise ConnectionClosedError("it ended the stream", orderly=True)
         except SourceError as error:
             if answered or self._closed or isinstance(error, TooLargeError | TooManyValuesError):
                 raise

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from kuma_sd.core.errors import SourceError, failure_reason, if_unexpected, without_frames
+from kuma_sd.core.errors import ConnectionClosedError, SourceError, failure_reason, if_unexpected, without_frames
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import ContactLost, SourceEvent
 from kuma_sd.core.secret import redacted
@@ -17,8 +17,6 @@ from kuma_sd.plugin.interfaces import Source
 from kuma_sd.telemetry.control_plane_status import ConnectionStatus
 
 _log = Logger(__name__)
-
-ENDED = "it ended the stream"
 
 
 class SourceWorker:
@@ -71,16 +69,15 @@ class SourceWorker:
 
     def _attempt(self) -> float:
         """Use one connection until it ends; return the minimum wait that the server asked for, in seconds."""
-        why, error = ENDED, None
+        error: Exception | SystemExit = ConnectionClosedError("it ended the stream", orderly=True)
         try:
             self._connection()
         except (Exception, SystemExit) as failure:  # noqa: BLE001 (the boundary to plugins)
-            why, error = failure_reason(failure), failure
+            error = failure
         if not self._closing.is_set():
-            self._ended(why, if_unexpected(error), time.monotonic())
-        if error:
-            # Nothing of a failed connection may stay in memory during the pause.
-            without_frames(error)
+            self._ended(error, time.monotonic())
+        # Nothing of a failed connection may stay in memory during the pause.
+        without_frames(error)
         return error.retry_after if isinstance(error, SourceError) else 0.0
 
     def _connection(self) -> None:
@@ -106,14 +103,15 @@ class SourceWorker:
         snapshots = self.status.snapshots + 1
         self.status = replace(self.status, snapshots=snapshots, unreadable=unreadable, up=True, failing="")
 
-    def _ended(self, why: str, error: BaseException | None, now: float) -> None:
+    def _ended(self, error: BaseException, now: float) -> None:
         """Record that a connection was lost, or that an attempt failed."""
-        why = redacted(why)
+        why = redacted(failure_reason(error))
+        closed = error if self.status.up and isinstance(error, ConnectionClosedError) else None
         if self.status.up:
-            self._contact.broke(now, was_ended=why == ENDED)
+            self._contact.broke(now, was_ended=bool(closed and closed.orderly))
             self._events.connection_lost(self.title, why)
             self._backoff.connection_ended(now - self._made)
-        elif (lost := self._contact.failed()) is not None:
+        if not closed and (lost := self._contact.failed()) is not None:
             self._put(ContactLost(self._control_plane, lost))
         self.status = replace(self.status, up=False, failing=why)
-        self._log.lost(why, error)
+        self._log.lost(why, if_unexpected(error))

@@ -14,6 +14,7 @@ from byte_server import Talk, answering, byte_server, read_request
 from http_server import http_server
 
 from kuma_sd import Access, ClientOptions, HttpClient, SourceError, parse_address, parse_url
+from kuma_sd.core.errors import ConnectionClosedError
 from kuma_sd.http import answer_limits
 from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.options import HEADER
@@ -211,20 +212,26 @@ def test_a_server_that_is_gone_is_not_asked_in_a_loop() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("answer", "reason", "is_closed"),
     [
-        (b"220 mail.example.org ESMTP\r\n", "it does not speak HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", "the connection was closed in the middle of an answer"),
-        (b"", "the connection was closed before an answer came"),
+        (b"220 mail.example.org ESMTP\r\n", "it does not speak HTTP", False),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
+            "the connection was closed in the middle of an answer",
+            False,
+        ),
+        (b"", "the connection was closed before an answer came", True),
     ],
 )
-def test_what_is_no_whole_answer_is_told_apart(answer: bytes, reason: str) -> None:
+def test_what_is_no_whole_answer_is_told_apart(answer: bytes, reason: str, *, is_closed: bool) -> None:
     def talk(peer: socket.socket) -> None:
         read_request(peer)
         peer.sendall(answer)
 
     with byte_server(talk) as server:
-        assert str(failure(f"http://{server.address}")) == reason
+        error = failure(f"http://{server.address}")
+    assert str(error) == reason
+    assert isinstance(error, ConnectionClosedError) == is_closed
 
 
 def test_a_client_that_is_closed_says_so() -> None:

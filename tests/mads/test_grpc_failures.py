@@ -1,5 +1,6 @@
 import pytest
 
+from kuma_sd.core.errors import ConnectionClosedError
 from kuma_sd.mads.errors import UnreachableError
 from kuma_sd.mads.grpc_failures import failed
 
@@ -40,3 +41,25 @@ def test_any_other_status_is_named_without_the_text_of_the_server() -> None:
     assert str(failed("INTERNAL", "RST_STREAM with error code 2")).endswith(
         "internal: it reset the stream with HTTP/2 error 2"
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "details", "is_closed"),
+    [
+        ("UNAVAILABLE", "Socket closed", True),
+        ("UNAVAILABLE", MARK, True),
+        ("CANCELLED", MARK, True),
+        ("INTERNAL", "Received RST_STREAM with error code 2", True),
+        ("UNKNOWN", "Stream removed", True),
+        ("UNKNOWN", MARK, False),
+        ("INTERNAL", MARK, False),
+        ("UNAVAILABLE", "keepalive watchdog timeout", False),
+    ],
+)
+def test_a_stream_that_was_closed_is_told_from_one_that_was_refused_or_silent(
+    status: str, details: str, *, is_closed: bool
+) -> None:
+    closed = failed(status, details, answered=True)
+    assert isinstance(closed, ConnectionClosedError) == is_closed
+    assert str(closed) == str(failed(status, details))
+    assert not isinstance(failed(status, details), ConnectionClosedError)

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from kuma_sd import Snapshot, SourceError, SourceStatus
+from kuma_sd.core.errors import ConnectionClosedError
 from kuma_sd.core.mailbox import Mailbox
 from kuma_sd.core.model import ContactLost, SourceEvent
 from kuma_sd.pipeline import backoff, connection_log
@@ -67,14 +68,33 @@ def test_the_unreadable_resources_of_the_newest_snapshot_are_counted() -> None:
 
 
 GONE = SourceError("gone")
+CLOSED, ENDED = ConnectionClosedError("reset"), ConnectionClosedError("ended", orderly=True)
 
 
-def test_a_connection_that_is_made_again_at_the_first_attempt_goes_on_as_the_same_contact() -> None:
+@pytest.mark.parametrize("end", [[CLOSED], [ENDED], []])
+def test_a_closed_connection_that_is_made_again_at_the_first_attempt_goes_on_as_the_same_contact(
+    end: list[Step],
+) -> None:
     seen = events(
-        [snapshot("a", connected=1.0), GONE], [snapshot("a", connected=2.0), GONE], [snapshot("b", connected=3.0)]
+        [snapshot("a", connected=1.0), *end], [snapshot("a", connected=2.0), *end], [snapshot("b", connected=3.0)]
     )
     assert began(seen) == [1.0, 1.0, 1.0]
     assert len(seen) == 3
+
+
+@pytest.mark.parametrize(("end", "since"), [([CLOSED], [1.0, 2.0, 3.0]), ([ENDED], [1.0] * 3), ([], [1.0] * 3)])
+def test_it_is_told_since_when_no_connection_was_closed_in_the_middle(end: list[Step], since: list[float]) -> None:
+    seen = events(*([snapshot("a", connected=number), *end] for number in (1.0, 2.0, 3.0)))
+    assert [event.unbroken_since for event in seen if isinstance(event, Snapshot)] == since
+
+
+def test_an_answer_that_is_wrong_loses_the_contact_however_fast_a_right_one_follows() -> None:
+    # As that of a gateway whose control plane restarts.
+    first, lost, second = events([snapshot("a", connected=1.0), GONE], [snapshot("a", connected=2.0)])
+    assert isinstance(first, Snapshot)
+    assert isinstance(lost, ContactLost)
+    assert isinstance(second, Snapshot)
+    assert second.connected >= lost.at > first.connected
 
 
 def test_an_attempt_that_fails_loses_the_contact_once_and_the_next_one_begins_later() -> None:
