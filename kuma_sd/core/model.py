@@ -86,7 +86,7 @@ class Snapshot:
         unreadable: digests of the resources that could not be read; an equal digest means the same resource.
         left_out: the keys of assignments that exist, but that the settings of the source leave out: an operator said
             so, and they are not held.
-        unbroken_since: since when no connection of this contact has failed, in seconds of ``time.monotonic()``; the
+        unbroken_since: since when no connection was closed in the middle, in seconds of ``time.monotonic()``; the
             pipeline fills it in.
     """
 

@@ -7,13 +7,13 @@ ONE_BACK_OFF_SECONDS = 1.0
 class Contact:
     """Tracks since when a control plane is in contact, in seconds of ``time.monotonic()``.
 
-    A contact outlives a connection that the other side ended and that the first attempt restores: gateways do that, and
-    it says nothing about the control plane. A failed attempt ends the contact, and so does a lost connection that is
-    not restored within one back-off: the control plane may have restarted. Another replica, which knows other targets,
-    begins a new contact too, and so does another protocol, since an attempt may have failed over the old one.
+    A contact outlives a connection that the other side closed and that the first attempt restores: gateways do that,
+    and it says nothing about the control plane. Any other failure ends the contact, and so does a closed connection
+    that is not restored within one back-off: the control plane may have restarted. Another replica, which knows other
+    targets, begins a new contact too, and so does another protocol, since an attempt may have failed over the old one.
 
-    A connection that failed, rather than being ended, may mean that the control plane crashed, however fast it is back.
-    So what is held then is held anew: see ``unbroken_since``.
+    If a connection was closed in the middle, the control plane may have crashed, however fast it is back. So what is
+    held then is held anew: see ``unbroken_since``.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Contact:
 
     @property
     def unbroken_since(self) -> float:
-        """Since when no connection has failed; 0 before the first."""
+        """Since when no connection was closed in the middle; 0 before the first."""
         return self._unbroken_since or 0.0
 
     def began(self, connected: float, *peer: str) -> float:
