@@ -26,6 +26,9 @@ MARGIN = 15.0
 
 SHORT_FETCH_TIMEOUT = 5.0
 
+LEAST_FETCH_TIMEOUT = 1.0
+"""A gateway that gives up sooner than after twice this time, in seconds, has another reason."""
+
 _OTHER_CLIENTS = "every MeshMetric names other clients than ours: compare clientId there with name here"
 
 
@@ -98,6 +101,18 @@ class LongPoll:
         self._client.close()
 
     def _poll(self, version: str) -> HttpResponse:
+        while True:
+            asked = time.monotonic()
+            answer = self._ask(version)
+            waited = time.monotonic() - asked
+            gave_up = version and answer.status == 504  # noqa: PLR2004 (Gateway Timeout)
+            if not (gave_up and self._hold_shorter_than(waited)):
+                break
+        if answer.status not in (200, 304):
+            raise refusal(answer)
+        return answer
+
+    def _ask(self, version: str) -> HttpResponse:
         # Without the node, Kuma 2.6 to 2.11 drops the connection (kumahq/kuma#13730). Kuma refuses requests with
         # unknown fields.
         request = {
@@ -112,10 +127,17 @@ class LongPoll:
             # The first request has no version, so every Kuma release with any targets responds immediately.
             hold, timeout = min(hold, SHORT_FETCH_TIMEOUT), self._patience
         query = urlencode({"fetch-timeout": f"{round(hold * 1000)}ms"})
-        answer = self._client.ask("POST", f"{PATH}?{query}", body=msgspec.json.encode(request), timeout=timeout)
-        if answer.status not in (200, 304):
-            raise refusal(answer)
-        return answer
+        return self._client.ask("POST", f"{PATH}?{query}", body=msgspec.json.encode(request), timeout=timeout)
+
+    def _hold_shorter_than(self, seconds: float) -> bool:
+        """Shorten the poll if a gateway gave up on it, as Envoy does after 15 s; tell whether it was shortened."""
+        if not LEAST_FETCH_TIMEOUT <= seconds / 2 <= self._fetch_timeout / 2:
+            return False
+        self._fetch_timeout = seconds / 2
+        _log.info(
+            "a gateway gives up before fetch-timeout is over; polling with a shorter one", fetch_timeout=seconds / 2
+        )
+        return True
 
     def _notice_late(self, *, late: bool) -> None:
         """Shorten the poll if the server does not answer held requests on changes, as Kuma 2.6 (kumahq/kuma#8764)."""

@@ -14,6 +14,7 @@ from kuma_sd.http.client import HttpClient
 from kuma_sd.http.errors import SilentError, TooLargeError
 from kuma_sd.http.options import Header
 from kuma_sd.http.tls_and_credentials import Access
+from kuma_sd.mads import http_long_poll
 from kuma_sd.mads.codecs.v1_json import TYPE_URL
 from kuma_sd.mads.decoder import MadsResponse
 from kuma_sd.mads.errors import ForeignError, GarbledError, NotServedThereError
@@ -215,6 +216,33 @@ def test_after_changes_that_come_late_twice_requests_are_held_for_a_shorter_time
     assert polling._fetch_timeout == 30.0
     polling._notice_late(late=True)
     assert polling._fetch_timeout == 5.0
+
+
+def test_a_gateway_that_gives_up_on_a_held_request_is_asked_for_less(server: Server, monkeypatch: Any) -> None:
+    monkeypatch.setattr(http_long_poll, "LEAST_FETCH_TIMEOUT", 0.05)
+    server.answer(body=body("v1", "a"))
+    polling = poll(server)
+    polling._fetch_timeout = 30.0
+    responses = iter(polling)
+    next(responses)
+    threading.Timer(1.5, server.answer, [504]).start()
+    threading.Timer(1.6, server.answer, [304]).start()
+    assert next(responses) is None
+    asked = [server.requests.get(timeout=5).path.rpartition("=")[2] for _ in range(3)]
+    assert asked[:2] == ["5000ms", "30000ms"]
+    assert 20 < int(asked[2].removesuffix("ms")) < 5000
+
+
+def test_a_gateway_timeout_that_comes_at_once_or_for_the_first_request_is_an_error(server: Server) -> None:
+    server.answer(504)
+    with pytest.raises(SourceError, match="HTTP status 504"):
+        next(iter(poll(server)))
+    server.answer(body=body("v1", "a"))
+    server.answer(504)
+    responses = iter(poll(server))
+    next(responses)
+    with pytest.raises(SourceError, match="HTTP status 504"):
+        next(responses)
 
 
 def test_headers_and_credentials_are_sent(server: Server, tmp_path: Any) -> None:
