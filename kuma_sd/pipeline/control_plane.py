@@ -217,7 +217,7 @@ class ControlPlane:
             self._contact = snapshot.connected
         elif snapshot.unbroken_since > self._unbroken_since:
             # It may have crashed in between, although it was back at once.
-            self._begin_holds_anew()
+            self.guard.break_off()
         self._unbroken_since = snapshot.unbroken_since
         self.restored = False
         self._expiry.end()
@@ -290,10 +290,6 @@ class ControlPlane:
         return replace(snapshot, assignments=assignments)
 
     def _end_contact(self) -> None:
-        self._contact = None
+        self._contact = self._empty_since = None
         self._expiry.lose_contact()
-        self._begin_holds_anew()
-
-    def _begin_holds_anew(self) -> None:
-        self._empty_since = None
         self.guard.lose_contact()

@@ -154,6 +154,18 @@ class Guard:
         self._restarts += 1
         self._describe()
 
+    def break_off(self) -> None:
+        """Start the holds over for what vanished together with much else: the control plane may have crashed.
+
+        The contact goes on, so that a proxy that cuts streams does not keep the few that vanish every day.
+        """
+        many = [held for held in self._held.values() if held.reason is Reason.DROP]
+        for held in many:
+            held.since = None
+        if many:
+            self._restarts += 1
+            self._describe()
+
     def accept(self) -> None:
         """Release all held targets, and start counting over."""
         self._held.clear()

@@ -128,11 +128,12 @@ class TestAHold:
         assert line.step(now=1029.0) is None
         assert line.step(now=1031.0) == []
 
-    def test_of_a_first_empty_answer_does_not_end_either_while_it_crashes_again_and_again(self) -> None:
-        line = Line(hold=120.0, start_wait=10_000.0)
-        for now in range(1, 1000, 100):
-            assert line.step(replace(snapshot(), unbroken_since=now), now=now) is None
-        assert line.step(now=1022.0) == []
+    def test_of_a_few_goes_on_behind_a_proxy_that_cuts_streams(self) -> None:
+        line = Line(hold=120.0)
+        line.step(snapshot(*TEN), now=1.0)
+        for now in range(10, 130, 30):
+            assert line.step(replace(snapshot(*TEN[:9]), unbroken_since=now), now=now) is None
+        assert line.step(now=130.0) == TEN[:9]
 
     def test_goes_on_over_a_connection_that_a_gateway_ended(self) -> None:
         line = Line(hold=120.0)

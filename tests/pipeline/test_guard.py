@@ -168,6 +168,20 @@ def test_a_hold_that_is_begun_anew_twice_is_suspicious() -> None:
     assert guard.status.held.suspicious
 
 
+def test_a_connection_that_is_closed_and_restored_at_once_begins_the_hold_of_many_anew_and_not_of_a_few() -> None:
+    guard = Guard(hold=120)
+    guard.admit(world(*numbered(range(10)), connected=0), now=0)
+    guard.admit(world(*numbered(range(9)), connected=0), now=10)
+    for _ in range(3):
+        guard.break_off()
+    assert not guard.status.held.suspicious
+    guard.admit(world(connected=0), now=20)
+    guard.break_off()
+    assert guard.deadline == 130
+    assert len(admitted(guard, world(connected=0), now=130)) == 9
+    assert guard.deadline == 250
+
+
 class TestAResourceThatCannotBeRead:
     def test_keeps_what_vanished_in_the_same_answer_until_it_is_gone(self) -> None:
         guard = Guard(hold=120)

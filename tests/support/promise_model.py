@@ -27,10 +27,12 @@ class Absence:
     Args:
         since: since when, in the present contact; None until an answer of this contact lacks it.
         doubt: the broken resources that may be this target.
+        with_many: whether too many vanished together.
     """
 
     since: float | None = None
     doubt: set[bytes] = field(default_factory=set)
+    with_many: bool = False
 
 
 @dataclass(eq=False)
@@ -119,11 +121,11 @@ class Plane:
             absence.since = None
 
     def break_off(self, now: float) -> None:
-        """Let a connection fail that is made again at once: every hold begins anew, the contact goes on."""
+        """Let a connection be closed and made again at once: the holds of many begin anew, the contact goes on."""
         self.unbroken_since = now
-        self.empty_since = None
         for absence in self.absent.values():
-            absence.since = None
+            if absence.with_many:
+                absence.since = None
 
     def take(self, answer: World, broken: Iterable[bytes], now: float) -> None:
         """Take an answer of the present contact."""
@@ -195,10 +197,11 @@ class Plane:
         lost = vanished | {place for place, absence in self.absent.items() if not absence.doubt} | self.let_go.keys()
         soon = now - self._since <= self.hold
         for place in vanished:
+            many = self._is_too_much(lost) or self._is_too_much(lost, place[0])
             if new:
                 self.absent[place] = Absence(now, set(new))
-            elif self.hold > 0 and (soon or self._is_too_much(lost) or self._is_too_much(lost, place[0])):
-                self.absent[place] = Absence(now)
+            elif self.hold > 0 and (many or soon):
+                self.absent[place] = Absence(now, with_many=many)
         self.let_go |= dict.fromkeys(vanished - self.absent.keys(), now)
 
     def _is_too_much(self, lost: Collection[Place], mesh: str | None = None) -> bool:
