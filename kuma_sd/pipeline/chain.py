@@ -73,6 +73,13 @@ class Chain:
         """The number of quarantined targets; they keep their last good groups, or are left out."""
         return len(self._failures)
 
+    @property
+    def lacks_groups(self) -> bool:
+        """Whether targets are known from a published file, and there is nothing that this chain has made of them."""
+        errors = self._memo.failures.items()
+        not_received = {key for key, error in errors if isinstance(error, NotReceivedError)}
+        return len(self._memo.values_of(not_received)) < len(not_received)
+
     def failure_of(self, key: Key) -> BaseException | None:
         """Return why a target is quarantined, from any thread; None if it is not."""
         return self._memo.failures.get(key)

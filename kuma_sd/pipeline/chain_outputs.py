@@ -20,6 +20,7 @@ class ChainOutputs:
         chain: the chain.
         mailboxes: the mailboxes of the outputs by name.
         published: returns the groups that the outputs published before the start, if they know them.
+        has_memory: tells whether one of them has a file of what it published before the start.
     """
 
     def __init__(
@@ -27,9 +28,11 @@ class ChainOutputs:
         chain: Chain,
         mailboxes: Mapping[str, Mailbox[Publication]],
         published: Callable[[], Mapping[Key, TargetGroup]] = dict,
+        has_memory: Callable[[], bool] = lambda: True,
     ) -> None:
         self.chain = chain
         self._published = published
+        self._has_memory = has_memory
         self.mailboxes = mailboxes
         self.last: Publication | None = None
         self._assignments: Sequence[Assignment] | None = None
@@ -50,6 +53,9 @@ class ChainOutputs:
             return
         self._assignments = assignments
         publication = self.chain.publication(assignments, received, self.last)
+        if not self.last and self.chain.lacks_groups and not self._has_memory():
+            # What these outputs published is not known, only what others did: no list is better than an incomplete one.
+            return
         if self.last and self.last.groups == publication.groups:
             return
         self.last = publication
@@ -80,6 +86,7 @@ class ChainOutputs:
         if not any(old.last for old in before):
             for old in before[:1]:
                 self._published = old._published  # noqa: SLF001 (another object of this class)
+                self._has_memory = old._has_memory  # noqa: SLF001 (as above)
             saved = quarantined.of(self.mailboxes)
             self.chain.fall_back_on(self._published, renames, saved, renames_of_quarantined)
         elif renames or [old.chain for old in before] != [self.chain]:

@@ -244,7 +244,12 @@ class Daemon:
     def _chain_outputs(self, chain: Chain, outputs: Iterable[OutputSettings]) -> ChainOutputs:
         workers = {output.name: self.outputs[output.name] for output in outputs}
         mailboxes = {name: worker.mailbox for name, worker in workers.items()}
-        return ChainOutputs(chain, mailboxes, lambda: published_groups(worker.output for worker in workers.values()))
+        return ChainOutputs(
+            chain,
+            mailboxes,
+            published=lambda: published_groups(worker.output for worker in workers.values()),
+            has_memory=lambda: published_at(worker.output for worker in workers.values()) > 0,
+        )
 
     def _output_worker(self, one: OutputSettings, output: Output) -> OutputWorker:
         worker = self.outputs.get(one.name)

@@ -50,6 +50,40 @@ def post(address: Address, path: str, *headers: str) -> bytes:
     return exchange(address, "\r\n".join(lines).encode())
 
 
+def test_an_instance_that_does_not_know_what_it_served_before_a_start_serves_no_list_instead_of_an_empty_one(
+    kuma: SimulatedControlPlane[World], tmp_path: Path
+) -> None:
+    config = tmp_path / "kuma-sd.conf"
+    config.write_text(
+        f"""
+[kuma-sd]
+cp-address = {kuma.url}
+output = file_sd http_sd payments=http_sd
+[file_sd]
+path = {tmp_path / "targets.json"}
+[payments]
+path = /payments
+transform = only=filter
+[only]
+match = mesh="payments"
+"""
+    )
+    run = ("run", "-c", config, LISTEN, f"--control-socket={tmp_path / 'control.sock'}")
+    with kuma_sd(*run) as daemon:
+        daemon.wait_for_line('published" output=payments')
+        daemon.stop()
+    kuma.close()
+    # Its state was deleted with it.
+    with kuma_sd(*run) as daemon:
+        address = listening(daemon)
+        eventually(lambda: b" 200 " in get(address, "/sd"), "what is in the file is served without a filter")
+        assert names(get(address, "/sd")) == ["a", "b"]
+        assert get(address, "/payments").startswith(b"HTTP/1.1 503 ")
+        kuma.start()
+        daemon.wait_for_line('published" output=payments')
+        assert names(get(address, "/payments")) == ["b"]
+
+
 def test_several_instances_serve_what_their_transforms_let_through(
     kuma: SimulatedControlPlane[World], tmp_path: Path
 ) -> None:
