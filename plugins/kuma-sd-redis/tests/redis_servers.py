@@ -1,6 +1,7 @@
 """Several Redis servers that belong together: replicas with a Sentinel, and a Cluster."""
 
 import contextlib
+import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -52,8 +53,10 @@ def _is_ok(node: RedisServer, count: int) -> bool:
 
 
 def is_primary(server: RedisServer) -> bool:
-    """Tell whether a server is no replica."""
-    return "role:master" in server.cli("INFO", "replication")
+    """Tell whether a server is no replica; it is not known while Sentinel, which changes that, closes connections."""
+    with contextlib.suppress(subprocess.CalledProcessError):
+        return "role:master" in server.cli("INFO", "replication")
+    return False
 
 
 def _replicates(server: RedisServer) -> bool:
