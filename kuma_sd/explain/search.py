@@ -10,7 +10,7 @@ from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.model import Assignment, Target
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.explain.inputs import ChainInput, ControlPlaneInput, ExplainInputs
-from kuma_sd.explain.selector import Selector, naming, read_if_readable
+from kuma_sd.explain.selector import Selector, named, read_if_readable
 from kuma_sd.explain.trace import failed, trace
 from kuma_sd.explain.verdict import Outcome
 from kuma_sd.telemetry.explanation import ExplainedChain, Explanation, Identity, ReceivedAssignment, SearchResult, Trace
@@ -110,7 +110,7 @@ def _near(inputs: ExplainInputs, selector: Selector) -> Iterator[str]:
             yield from difflib.get_close_matches(word, _candidates(word, known), n=3)
         host, colon, _ = word.rpartition(":")
         if colon and host:
-            targets = (read_if_readable(assignment) for _, assignment in find(inputs, naming(host)))
+            targets = (read_if_readable(assignment) for _, assignment in find(inputs, named(host)))
             yield from islice((target.address for target in targets if target), 3)
 
 

@@ -57,10 +57,10 @@ def parse_selector(text: str) -> Selector:
         raise ConfigError('name a dataplane or an address, or write matchers like mesh="payments"')
     if _IS_MATCHERS.search(text):
         return _ByMatchers(parse_matchers(text))
-    return containing(text) if len(text.split()) > 1 else naming(text.strip())
+    return containing(text) if len(text.split()) > 1 else named(text.strip())
 
 
-def naming(word: str) -> Selector:
+def named(word: str) -> Selector:
     """Return a selector of targets with this name, instance or address, with or without its port.
 
     Args:

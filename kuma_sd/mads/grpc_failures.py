@@ -1,11 +1,14 @@
 """Explain why gRPC failed, in our own words: the text of gRPC may hold what the server sent."""
 
 import re
+from collections.abc import Callable
 
 from kuma_sd.core.errors import ConnectionClosedError, SourceError
 from kuma_sd.mads.errors import UnreachableError
 
 _SILENT = "it does not answer pings"
+
+_CUT = "reset by peer|[Ss]ocket closed|Broken pipe|Endpoint closing|Transport closed"
 
 # The texts of gRPC's C core, and what they mean. Where they have a number, only that is taken over.
 _KNOWN = (
@@ -28,14 +31,11 @@ _KNOWN = (
     (r"Network is unreachable", "Network is unreachable"),
     (r"timed out|[Tt]imeout occurred", "no connection in time"),
     (r"keepalive|ping timeout", _SILENT),
-    (r"reset by peer|[Ss]ocket closed|Broken pipe|Endpoint closing|Transport closed", "the connection was closed"),
+    (_CUT, "the connection was closed"),
     (r"No status received", "the stream ended without a status"),
 )
 
-
-_CLOSED = re.compile(
-    "RST_STREAM|GOAWAY|reset by peer|[Ss]ocket closed|Broken pipe|Endpoint closing|Transport closed|Stream removed"
-)
+_CLOSED = re.compile(f"RST_STREAM|GOAWAY|Stream removed|{_CUT}")
 """The texts of a stream that was closed or reset, whatever its status."""
 
 
@@ -50,15 +50,14 @@ def failed(status: str, details: str, *, answered: bool = False) -> SourceError:
     why = _explained(details)
     name = f"gRPC status {status.lower().replace('_', ' ')}"
     text = f"{name}: {why}" if why else name
+    kind: Callable[[str], SourceError] = SourceError
     if status == "UNAVAILABLE":
-        text = why or "it is unavailable"
+        text, kind = why or "it is unavailable", UnreachableError
     if answered and why != _SILENT and (status in ("UNAVAILABLE", "CANCELLED") or _CLOSED.search(details)):
-        return ConnectionClosedError(text)
-    if status == "UNAVAILABLE":
-        return UnreachableError(text)
-    if status in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        return SourceError(f"it rejects the credentials ({name}); check bearer-token-file or basic-auth")
-    return SourceError(text)
+        kind = ConnectionClosedError
+    elif status in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+        text = f"it rejects the credentials ({name}); check bearer-token-file or basic-auth"
+    return kind(text)
 
 
 def _explained(details: str) -> str:

@@ -104,9 +104,8 @@ class LongPoll:
         while True:
             asked = time.monotonic()
             answer = self._ask(version)
-            waited = time.monotonic() - asked
             gave_up = version and answer.status == 504  # noqa: PLR2004 (Gateway Timeout)
-            if not (gave_up and self._hold_shorter_than(waited)):
+            if not (gave_up and self._hold_for_less(time.monotonic() - asked)):
                 break
         if answer.status not in (200, 304):
             raise refusal(answer)
@@ -129,14 +128,13 @@ class LongPoll:
         query = urlencode({"fetch-timeout": f"{round(hold * 1000)}ms"})
         return self._client.ask("POST", f"{PATH}?{query}", body=msgspec.json.encode(request), timeout=timeout)
 
-    def _hold_shorter_than(self, seconds: float) -> bool:
+    def _hold_for_less(self, waited: float) -> bool:
         """Shorten the poll if a gateway gave up on it, as Envoy does after 15 s; tell whether it was shortened."""
-        if not LEAST_FETCH_TIMEOUT <= seconds / 2 <= self._fetch_timeout / 2:
+        shorter = waited / 2
+        if shorter < LEAST_FETCH_TIMEOUT or waited > self._fetch_timeout:
             return False
-        self._fetch_timeout = seconds / 2
-        _log.info(
-            "a gateway gives up before fetch-timeout is over; polling with a shorter one", fetch_timeout=seconds / 2
-        )
+        self._fetch_timeout = shorter
+        _log.info("a gateway gives up before fetch-timeout is over; polling with a shorter one", fetch_timeout=shorter)
         return True
 
     def _notice_late(self, *, late: bool) -> None:

@@ -148,23 +148,15 @@ class Guard:
             self._publish()
 
     def lose_contact(self) -> None:
-        """Start the holds over: each target must be missing for the whole time in one contact."""
-        for held in self._held.values():
-            held.since = None
-        self._restarts += 1
-        self._describe()
+        """Start all holds over: each target must be missing for the whole time in one contact."""
+        self._start_over(self._held.values())
 
     def break_off(self) -> None:
         """Start the holds over for what vanished together with much else: the control plane may have crashed.
 
         The contact goes on, so that a proxy that cuts streams does not keep the few that vanish every day.
         """
-        many = [held for held in self._held.values() if held.reason is Reason.DROP]
-        for held in many:
-            held.since = None
-        if many:
-            self._restarts += 1
-            self._describe()
+        self._start_over([held for held in self._held.values() if held.reason is Reason.DROP])
 
     def accept(self) -> None:
         """Release all held targets, and start counting over."""
@@ -192,6 +184,13 @@ class Guard:
         """Publish nothing, and hold nothing."""
         self.present = ()
         self.accept()
+
+    def _start_over(self, some: Collection[_Held]) -> None:
+        for held in some:
+            held.since = None
+        if some:
+            self._restarts += 1
+            self._describe()
 
     def _gone(self, changes: Changes, left_out: Container[Key]) -> dict[Key, Assignment]:
         """Return the published assignments that are missing without the operator's word.

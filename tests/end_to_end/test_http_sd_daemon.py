@@ -23,6 +23,13 @@ from kuma_sd.testing import control_plane
 from kuma_sd.web.client import ask
 
 OUTPUT = "--output=http_sd"
+PAYMENTS = """
+[payments]
+path = /payments
+transform = only=filter
+[only]
+match = mesh="payments"
+"""
 LISTEN = "--web-listen-address=127.0.0.1:0"
 
 
@@ -61,12 +68,7 @@ cp-address = {kuma.url}
 output = file_sd http_sd payments=http_sd
 [file_sd]
 path = {tmp_path / "targets.json"}
-[payments]
-path = /payments
-transform = only=filter
-[only]
-match = mesh="payments"
-"""
+{PAYMENTS}"""
     )
     run = ("run", "-c", config, LISTEN, f"--control-socket={tmp_path / 'control.sock'}")
     with kuma_sd(*run) as daemon:
@@ -93,12 +95,7 @@ def test_several_instances_serve_what_their_transforms_let_through(
 [kuma-sd]
 cp-address = {kuma.url}
 output = http_sd payments=http_sd
-[payments]
-path = /payments
-transform = only=filter
-[only]
-match = mesh="payments"
-"""
+{PAYMENTS}"""
     )
     control = tmp_path / "control.sock"
     with kuma_sd("run", "-c", config, LISTEN, f"--control-socket={control}") as daemon:
