@@ -1,6 +1,7 @@
 """Read a DiscoveryResponse in protobuf. Importing this loads protobuf."""
 
 import re
+from collections.abc import Iterator
 
 from google.protobuf.message import DecodeError
 
@@ -70,12 +71,44 @@ class _Fields:
         return end
 
     def read(self, start: int, end: int) -> Piece:
-        try:
-            message = ReceivedResponse.FromString(self._data[start:end])
-        except DecodeError as error:
-            raise GarbledError("its answer is no DiscoveryResponse") from error
+        message = _parsed(self._data[start:end])
         before = self.envelope
         self.envelope = Envelope(
             message.type_url or before.type_url, message.version_info or before.version, message.nonce or before.nonce
         )
-        return message.resources
+        return _Piece(self._data, start, end, len(message.resources))
+
+
+class _Piece:
+    """Some resources of a response.
+
+    They are parsed again at each iteration. Keeping them would hold the response twice, and getting memory for that
+    takes more time than parsing.
+
+    Args:
+        data: the message.
+        start: where they begin.
+        end: where they end.
+        count: how many they are.
+    """
+
+    __slots__ = ("_count", "_data", "_end", "_start")
+
+    def __init__(self, data: bytes, start: int, end: int, count: int) -> None:
+        self._data = data
+        self._start = start
+        self._end = end
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(_parsed(self._data[self._start : self._end]).resources)
+
+
+def _parsed(data: bytes) -> ReceivedResponse:
+    try:
+        return ReceivedResponse.FromString(data)
+    except DecodeError as error:
+        raise GarbledError("its answer is no DiscoveryResponse") from error

@@ -47,7 +47,7 @@ class Chain:
         self.limits = limits or LabelLimits()
         self.transforms = transforms
         self._titles = titles or [type(transform).__name__ for transform in transforms]
-        self._templates = None if transforms else LineTemplates(profile)
+        self._templates = None if transforms else LineTemplates(profile, self.limits.labels)
         self._memo: IncrementalCache[Key, Assignment, Groups] = IncrementalCache(self._convert)
         self._assignments: Sequence[Assignment] = ()
         """Those of the round in progress."""
@@ -140,12 +140,13 @@ class Chain:
         return publication
 
     def _convert(self, assignment: Assignment) -> Groups:
-        target = assignment.read()
-        self.limits.check(target, len(assignment.data))
         # Transforms need label sets; without them, a template renders the line.
-        line = self._templates.render(target) if self._templates else None
+        can_be_long = len(assignment.data) > self.limits.label_value_length
+        line = None if self._templates is None or can_be_long else self._templates.render(assignment)
         if line is not None:
             return TargetGroup(GroupKey(assignment.key, 0), line)
+        target = assignment.read()
+        self.limits.check(target, len(assignment.data))
         # What fails here keeps its last good groups: see IncrementalCache, which calls this.
         results: Iterable[Labels] = (self.profile(target),)
         for title, transform in zip(self._titles, self.transforms, strict=True):

@@ -5,27 +5,21 @@ made by rendering a target with marks as values, so the line equals that of the 
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
-import msgspec
-
+from kuma_sd.core.encoded_target import LabelCodec, label_codec
 from kuma_sd.core.errors import TransformError
-from kuma_sd.core.model import Key, Target
+from kuma_sd.core.model import Assignment, Codec, Key, Target
 from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.core.yaml_escapes import as_yaml
+from kuma_sd.pipeline.remembered_json import Facts, Names, Values, in_json
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.prometheus.scrapable import INTERVAL, TIMEOUT, check_address
 
 MOST_SHAPES = 1000
 """Maximum number of cached sets of label names, since these are external input."""
-
-MOST_VALUES = 10_000
-"""Maximum number of cached label values, since these are external input."""
-
-LONGEST_VALUE = 200
-"""Maximum length of a cached value, in characters."""
 
 _MARK = re.compile('"\ue000(\\d+)\ue001"'.encode())
 """A value of a marked target in JSON; no valid name has these characters."""
@@ -34,22 +28,7 @@ _Shape = tuple[str | None, ...]
 """The names of a target's labels in their order, which is the same in all (Go's deterministic protobuf sorts them), and
 None if the target has a control plane."""
 
-_encode = msgspec.json.Encoder().encode
-
 _ANY_KEY = GroupKey(Key("", "", "", 0), 0)
-
-
-class _Values(dict[str, bytes]):
-    """Values in JSON, by value."""
-
-    def __missing__(self, value: str) -> bytes:
-        # The concatenation refuses numbers, which JSON would accept.
-        written = _encode("" + value)
-        if len(value) <= LONGEST_VALUE:
-            if len(self) >= MOST_VALUES:
-                self.clear()
-            self[value] = written
-        return written
 
 
 class _Template(NamedTuple):
@@ -68,48 +47,75 @@ class _Template(NamedTuple):
     collided: int
 
 
+class _Labels(NamedTuple):
+    """How to read the targets of a codec, and their labels.
+
+    Args:
+        of: the codec.
+        codec: the same, or one that reads with it and can leave labels encoded.
+        name: returns the name of an encoded label.
+        value: returns its value in JSON.
+    """
+
+    of: Codec
+    codec: LabelCodec
+    name: Callable[[Hashable], str]
+    value: Callable[[Hashable], bytes]
+
+
 class LineTemplates:
     """Renders targets to the same bytes as a label profile and `TargetGroup.render`, in a third of the time.
 
     Args:
         profile: the label profile.
+        most_labels: targets with more labels are left to the label set.
     """
 
-    def __init__(self, profile: LabelProfile) -> None:
+    def __init__(self, profile: LabelProfile, most_labels: int = 1000) -> None:
         self._profile = profile
+        self._most_labels = most_labels
+        # Of the last codec. Targets come in the order of control planes, so another one follows rarely.
+        self._labels: _Labels | None = None
+        self._facts = Facts()
         # None where the line has to be made from the label set.
         self._templates: dict[_Shape, _Template | None] = {}
         self._seen: set[_Shape] = set()
-        self._values = _Values()
 
-    def render(self, target: Target) -> bytes | None:
-        """Return the line of a target; None if it has to be made from the label set.
+    def render(self, assignment: Assignment) -> bytes | None:
+        """Return the line of an assignment; None if it has to be made from the label set.
 
         Raises:
+            SourceError: the assignment or one of its labels cannot be read.
             TransformError: Prometheus would refuse the target.
         """
-        shape = (*target.labels, None) if target.control_plane else (*target.labels,)
-        template = self._templates.get(shape) or self._template_of(shape, target)
-        if template is None:
-            return None
-        name, address, shared = target.name, target.address, _shared_values(target)
-        # An empty value means that the label is absent.
-        if not (name and address and all(shared)):
-            return None
+        labels = self._labels
+        if labels is None or labels.of is not assignment.codec:
+            labels = self._labels = _labels_of(assignment.codec)
+        one = labels.codec.read_encoded(assignment.key, assignment.data)
+        facts = one.mesh, one.service, one.job or one.service, one.scheme, one.metrics_path
         try:
+            names = map(labels.name, one.labels)
+            if one.control_plane:
+                shape, shared = (*names, None), self._facts[*facts, one.control_plane]
+            else:
+                shape, shared = (*names,), self._facts[facts]
+            template = self._templates.get(shape) or self._template_of(shape)
+            # An empty value means that the label is absent.
+            if not (template and shared and one.name and one.address):
+                return None
             # These two are hardly ever those of another target, so they are not remembered.
-            own = _encode("" + name), _encode("" + address)
-            written = *own, *map(self._values.__getitem__, shared)
+            own = in_json(one.name), in_json(one.address)
+            line = as_yaml(template.line % template.pick((*own, *shared, *map(labels.value, one.labels))))
         except (TypeError, UnicodeEncodeError):
             # A value is no text that can be written; the renderer says which.
             return None
-        line = as_yaml(template.line % template.pick(written))
-        check_address(target.address, target.scheme)
-        self._profile.repaired += template.repaired
-        self._profile.collided += template.collided
+        check_address(one.address, one.scheme)
+        if template.repaired or template.collided:
+            self._profile.repaired += template.repaired
+            self._profile.collided += template.collided
         return line
 
-    def _template_of(self, shape: _Shape, target: Target) -> _Template | None:
+    def _template_of(self, shape: _Shape) -> _Template | None:
         if shape in self._templates:
             return self._templates[shape]
         if shape not in self._seen:
@@ -118,13 +124,17 @@ class LineTemplates:
             self._seen.add(shape)
             return None
         _bound(self._templates)
-        template = self._templates[shape] = self._made(target)
+        template = self._templates[shape] = self._made(shape)
         return template
 
-    def _made(self, target: Target) -> _Template | None:
+    def _made(self, shape: _Shape) -> _Template | None:
+        names = [name for name in shape if name is not None]
+        # A label without a value is absent, and one that stands twice has its last value.
+        if len(names) > self._most_labels or len({"", *names}) <= len(names):
+            return None
         # A profile of its own, since that of the chain counts the repairs of targets.
         profile = LabelProfile(self._profile.name)
-        labels = profile(_marked(target))
+        labels = profile(_marked(names, has_control_plane=len(names) < len(shape)))
         if INTERVAL in labels or TIMEOUT in labels:
             # Whether Prometheus takes these depends on their values.
             return None
@@ -136,19 +146,20 @@ class LineTemplates:
         return _Template(line, itemgetter(*map(int, pieces[1::2])), profile.repaired, profile.collided)
 
 
-def _shared_values(target: Target) -> tuple[str, ...]:
-    service, job = target.service, target.job or target.service
-    facts = target.mesh, service, job, target.scheme, target.metrics_path, *target.labels.values()
-    return (*facts, target.control_plane) if target.control_plane else facts
+def _labels_of(codec: Codec) -> _Labels:
+    reading = label_codec(codec)
+    names, values = Names(reading.label), Values(reading.label)
+    return _Labels(codec, reading, names.__getitem__, values.__getitem__)
 
 
-def _marked(target: Target) -> Target:
-    """Return a target with the same names, whose values are the places that they have in `LineTemplates.render`."""
-    name, address, mesh, service, job, scheme, path, *labels, last = (
-        f"\ue000{place}\ue001" for place in range(8 + len(target.labels))
+def _marked(names: Sequence[str], *, has_control_plane: bool) -> Target:
+    """Return a target with these labels, whose values are the places that they have in `LineTemplates.render`."""
+    name, address, mesh, service, job, scheme, path, *others = (
+        f"\ue000{place}\ue001" for place in range(7 + has_control_plane + len(names))
     )
-    marked = dict(zip(target.labels, labels, strict=True))
-    return Target(target.control_plane and last, mesh, service, name, address, scheme, path, marked, job)
+    control_plane = others.pop(0) if has_control_plane else ""
+    labels = dict(zip(names, others, strict=True))
+    return Target(control_plane, mesh, service, name, address, scheme, path, labels, job)
 
 
 def _bound(remembered: "set[_Shape] | dict[_Shape, _Template | None]") -> None:

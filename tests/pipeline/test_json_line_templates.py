@@ -7,14 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kuma_sd import GroupKey, Key, TransformError
-from kuma_sd.core.model import Target
+from kuma_sd.core.model import Assignment, Target
 from kuma_sd.core.target_group import TargetGroup
-from kuma_sd.pipeline import json_line_templates
+from kuma_sd.mads.codecs.v1 import TYPE_URL, V1_PROTOBUF
+from kuma_sd.pipeline import json_line_templates, remembered_json
 from kuma_sd.pipeline.chain import Chain
 from kuma_sd.pipeline.json_line_templates import LineTemplates
 from kuma_sd.prometheus.label_profiles import PROFILES, LabelProfile
 from kuma_sd.prometheus.scrapable import check_scrapable
-from kuma_sd.testing import assignment, target
+from kuma_sd.proto.mads_v1_labels_pb2 import Label, MonitoringAssignment, Resource
+from kuma_sd.testing import assignment
 
 KEY = GroupKey(Key("", "default", "a", 0), 0)
 
@@ -60,6 +62,23 @@ def made_from_label_set(profile: LabelProfile, one: Target) -> bytes:
     return line
 
 
+class Known:
+    """Reads the target that it was made with."""
+
+    name = "known"
+
+    def __init__(self, known: Target) -> None:
+        self._known = known
+
+    def read(self, key: Key, data: bytes) -> Target:
+        del key, data
+        return self._known
+
+
+def of(known: Target) -> Assignment:
+    return Assignment(KEY.assignment, b"", Known(known))
+
+
 def outcome(make: Any) -> Any:
     try:
         return make()
@@ -77,7 +96,7 @@ def test_a_template_makes_the_same_line_and_counts_the_same(name: str, targets: 
             continue
         profile.repaired, profile.collided = reference.repaired, reference.collided
         expected = outcome(lambda one=one: made_from_label_set(reference, one))
-        line = outcome(lambda one=one: templates.render(one))
+        line = outcome(lambda one=one: templates.render(of(one)))
         if line is None:
             profile.repaired, profile.collided = reference.repaired, reference.collided
             continue
@@ -87,19 +106,36 @@ def test_a_template_makes_the_same_line_and_counts_the_same(name: str, targets: 
         profile.repaired, profile.collided = reference.repaired, reference.collided
 
 
+ENCODED = st.lists(st.tuples(NAMES, VALUES).map(lambda pair: Label(key=pair[0], value=pair[1]).SerializeToString()))
+
+
+@given(name=st.sampled_from(sorted(PROFILES)), own=ENCODED, shared=ENCODED)
+def test_over_grpc_the_last_of_several_labels_with_one_name_counts(
+    name: str, own: list[bytes], shared: list[bytes]
+) -> None:
+    one = MonitoringAssignment.Target(name="a", address="192.0.2.1:1", labels=own, scheme="http", metrics_path="/m")
+    value = MonitoringAssignment(mesh="default", service="s", targets=[one], labels=shared)
+    data = Resource(type_url=TYPE_URL, value=value).SerializeToString()
+    received = Assignment(KEY.assignment, data, V1_PROTOBUF)
+    templates = LineTemplates(LabelProfile(name))
+    lines = [outcome(lambda: templates.render(received)) for _ in range(3)]
+    expected = outcome(lambda: made_from_label_set(LabelProfile(name), received.read()))
+    assert {line for line in lines if line is not None} <= {expected}
+
+
 @pytest.mark.parametrize("name", PROFILES)
 def test_targets_whose_labels_have_the_same_names_use_one_template(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    profile, made = LabelProfile(name), list[Target]()
+    profile, made = LabelProfile(name), list[Any]()
     original = LineTemplates._made
 
-    def noting(self: LineTemplates, one: Target) -> Any:
-        made.append(one)
-        return original(self, one)
+    def noting(self: LineTemplates, shape: Any) -> Any:
+        made.append(shape)
+        return original(self, shape)
 
     monkeypatch.setattr(LineTemplates, "_made", noting)
     templates = LineTemplates(profile)
     labels = [{"team-name": f"t{number}", "version": str(number)} for number in range(10)]
-    lines = [templates.render(target(f"b-{number}", labels=one)) for number, one in enumerate(labels)]
+    lines = [templates.render(assignment(f"b-{number}", labels=one)) for number, one in enumerate(labels)]
     assert lines[0] is None
     assert None not in lines[1:]
     assert len(made) == 1
@@ -107,15 +143,19 @@ def test_targets_whose_labels_have_the_same_names_use_one_template(name: str, mo
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_line_templates, "MOST_SHAPES", 5)
-    monkeypatch.setattr(json_line_templates, "MOST_VALUES", 7)
+    monkeypatch.setattr(remembered_json, "MOST", 7)
     templates = LineTemplates(LabelProfile("both"))
     for number in range(50):
         for _ in range(3):
-            templates.render(target("a", labels={f"name{number}": f"value {number}", "long": "x" * 1000 + str(number)}))
+            labels = {f"name{number}": f"value {number}", "long": "x" * 1000 + str(number)}
+            templates.render(assignment("a", labels=labels, service=f"service {number}"))
         assert len(templates._templates) <= 5
         assert len(templates._seen) <= 5
-        assert len(templates._values) <= 7
-    assert max(map(len, templates._values)) < 1000
+        assert len(templates._facts) <= 7
+        assert templates._labels
+        remembered = [templates._labels.name.__self__, templates._labels.value.__self__]  # type: ignore[attr-defined]
+        assert all(0 < len(labels) <= 7 for labels in remembered)
+        assert max(len(written) for labels in remembered for written in labels.values()) < 1000
 
 
 def test_a_chain_without_transforms_publishes_the_same_as_one_with_a_transform_that_changes_nothing() -> None:

@@ -1,10 +1,12 @@
 """``kuma.observability.v1.MonitoringAssignment`` in protobuf (Kuma 1.2.0 to 2.6). Importing this loads protobuf."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from kuma_sd.core.encoded_target import EncodedTarget
 from kuma_sd.core.errors import SourceError
 from kuma_sd.core.model import Key, Target
 from kuma_sd.core.response_descriptions import type_shown
@@ -47,25 +49,41 @@ class V1:
         return ((mesh, target.name, _only(assignment, target)) for target in targets)
 
     def read(self, key: Key, data: bytes) -> Target:
-        """Decode one target. The assignment's labels override the target's, as in the Go program and native kuma_sd."""
+        """Decode one target."""
+        one = self.read_encoded(key, data)
+        labels = dict(map(_label, one.labels))
+        return Target(
+            one.control_plane, one.mesh, one.service, one.name, one.address, one.scheme, one.metrics_path, labels
+        )
+
+    def read_encoded(self, key: Key, data: bytes) -> EncodedTarget:
+        """Decode one target without its labels.
+
+        The assignment's labels override the target's, as in the Go program and native kuma_sd.
+        """
         assignment = _parse(data).value
         target = assignment.targets[0]
-        try:
-            labels = dict(map(_label, target.labels[:]))
-            if assignment.labels:
-                labels.update(map(_label, assignment.labels[:]))
-        except DecodeError as error:
-            raise SourceError("not a label of MADS v1") from error
-        return Target(
-            control_plane=key.control_plane,
-            mesh=key.mesh,
-            service=assignment.service,
-            name=key.name,
-            address=target.address,
-            scheme=target.scheme,
-            metrics_path=target.metrics_path,
-            labels=labels,
+        labels: list[bytes] = target.labels[:]
+        if assignment.labels:
+            labels += assignment.labels
+        return EncodedTarget(
+            key.control_plane,
+            key.mesh,
+            assignment.service,
+            key.name,
+            target.address,
+            target.scheme,
+            target.metrics_path,
+            labels,
         )
+
+    def label(self, encoded: bytes) -> tuple[str, str]:
+        """Decode a label: its name and value.
+
+        Raises:
+            SourceError: it is none.
+        """
+        return _label(encoded)
 
 
 def _parse(data: bytes) -> Resource:
@@ -79,7 +97,10 @@ class _Labels(dict[bytes, tuple[str, str]]):
     """Label names and values by their bytes. The cache is bounded, since the input is not trusted."""
 
     def __missing__(self, entry: bytes) -> tuple[str, str]:
-        label = Label.FromString(entry)
+        try:
+            label = Label.FromString(entry)
+        except DecodeError as error:
+            raise SourceError("not a label of MADS v1") from error
         if len(entry) > LONGEST_LABEL:
             return label.key, label.value
         if len(self) >= MOST_LABELS:
@@ -95,6 +116,6 @@ def _only(assignment: MonitoringAssignment, target: MonitoringAssignment.Target)
     return Resource(type_url=TYPE_URL, value=single).SerializeToString(deterministic=True)
 
 
-_label = _Labels().__getitem__
+_label: Callable[[Any], tuple[str, str]] = _Labels().__getitem__
 
 V1_PROTOBUF = V1()

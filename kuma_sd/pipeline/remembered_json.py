@@ -1,0 +1,68 @@
+"""Remember what stands in many targets as it is written in JSON. All of it comes from outside, so it is bounded."""
+
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+import msgspec
+
+MOST = 10_000
+"""Maximum number of labels, or of other things, that are remembered."""
+
+LONGEST = 500
+"""Maximum length of one, in characters."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+Label = Callable[[Any], tuple[str, str]]
+"""Decodes a label: its name and value."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def in_json(text: str) -> bytes:
+    """Write a text in JSON.
+
+    Raises:
+        TypeError: it is none; JSON would accept numbers.
+        UnicodeEncodeError: it cannot be written.
+    """
+    return _encode("" + text)
+
+
+class Names(dict[Hashable, str]):
+    """The names of labels by their encoded form; of those without a value, which are absent, an empty one."""
+
+    def __init__(self, label: Label) -> None:
+        self._label = label
+
+    def __missing__(self, encoded: Hashable) -> str:
+        name, value = self._label(encoded)
+        return _remember(self, encoded, name if value else "", len(name) + len(value))
+
+
+class Values(dict[Hashable, bytes]):
+    """The values of labels in JSON, by the encoded form of the labels."""
+
+    def __init__(self, label: Label) -> None:
+        self._label = label
+
+    def __missing__(self, encoded: Hashable) -> bytes:
+        name, value = self._label(encoded)
+        return _remember(self, encoded, in_json(value), len(name) + len(value))
+
+
+class Facts(dict[tuple[str, ...], tuple[bytes, ...]]):
+    """The facts about a target in JSON; nothing if one of them is empty, which means that it is absent."""
+
+    def __missing__(self, facts: tuple[str, ...]) -> tuple[bytes, ...]:
+        written = tuple(map(in_json, facts)) if all(facts) else ()
+        return _remember(self, facts, written, sum(map(len, facts)))
+
+
+def _remember(memory: dict[K, V], key: K, value: V, length: int) -> V:
+    if length <= LONGEST:
+        if len(memory) >= MOST:
+            memory.clear()
+        memory[key] = value
+    return value
