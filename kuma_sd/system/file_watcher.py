@@ -126,11 +126,19 @@ class FileWatcher:
     def run(self) -> None:
         """Watch until closed."""
         directories = _Directories(self._stirred.set, self._interval)
+        watched: frozenset[Path] | None = None
+        due = time.monotonic()
         try:
             while not self._closing.is_set():
-                # In this order: an event reports changes after the check.
-                directories.watch(_directories_of(self._paths, self._under))
-                self._look()
+                paths = self._paths
+                # While nobody touched a file, its directory is where it was; to find it takes several calls for each.
+                if paths is not watched or self._misses_files() or time.monotonic() >= due:
+                    # In this order: an event reports changes after the check.
+                    directories.watch(_directories_of(paths, self._under))
+                    watched, due = paths, time.monotonic() + self._interval
+                if self._look():
+                    watched = None
+                    self._stirred.set()
                 if self._stirred.wait(self._interval):
                     self._wait_for_calm()
         finally:
@@ -141,11 +149,18 @@ class FileWatcher:
         self._closing.set()
         self._stirred.set()
 
-    def _look(self) -> None:
+    def _misses_files(self) -> bool:
+        looks = map(self._seen.get, self._paths)
+        return not all(look and look.status for look in looks)
+
+    def _look(self) -> bool:
+        """Report changed files; return whether somebody else touched one at all, as when its directory was replaced."""
         changed = set()
+        touched = False
         for path in self._paths:
             before = self._seen.get(path)
             now = _look_at(path, before)
+            touched |= before is None or before.status != now.status
             if before and before.signature != now.signature:
                 changed.add(path)
             with self._noting:
@@ -154,6 +169,7 @@ class FileWatcher:
                     self._seen[path] = now
         if changed and not self._closing.is_set():
             self._on_change(frozenset(changed))
+        return touched
 
     def _wait_for_calm(self) -> None:
         # Replacing a file causes about eight events; writing in place causes the first before the file is complete.

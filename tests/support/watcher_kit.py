@@ -10,10 +10,11 @@ def settle(watcher: FileWatcher) -> None:
     looked = threading.Event()
     look = watcher._look
 
-    def once() -> None:
-        look()
+    def once() -> bool:
+        touched = look()
         watcher._look = look  # type: ignore[method-assign]
         looked.set()
+        return touched
 
     watcher._look = once  # type: ignore[method-assign]
     watcher._stirred.set()

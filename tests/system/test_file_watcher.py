@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from os_reasons import TOO_MANY_OPEN_FILES
@@ -402,3 +403,20 @@ def test_a_directory_that_may_not_be_entered_does_not_end_the_watch(
     watcher.close()
     thread.join()
     assert alive
+
+
+def test_directories_are_not_found_again_for_what_the_caller_wrote(
+    tmp_path: Path, watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a", "x")
+    watcher, changes = watching(path)
+    finding = Mock(wraps=file_watcher._directories_of)
+    monkeypatch.setattr(file_watcher, "_directories_of", finding)
+    watcher.saw(path, replace_file(path, [b"y"]))
+    assert_nothing_seen(watcher, changes)
+    assert_nothing_seen(watcher, changes)
+    finding.assert_not_called()
+    path.write_text("z")
+    assert_seen(changes, path)
+    settle(watcher)
+    finding.assert_called()
