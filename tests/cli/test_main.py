@@ -306,8 +306,9 @@ SLOW_AND_NOT_NEEDED = {
     "check": {
         "_hashlib",
         "difflib",
-        "email.parser",
+        "email",
         "http",
+        "importlib.metadata",
         "kuma_sd.http.client",
         "kuma_sd.mads.negotiation",
         "kuma_sd.mads.replicas",
