@@ -2,8 +2,9 @@
 
 import itertools
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from kuma_sd.core.model import Assignment, Key, Snapshot
 from kuma_sd.core.publication import Publication
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from kuma_sd.runtime.daemon import Daemon
 
 
-@dataclass(frozen=True)
-class ControlPlaneInput:
+class ControlPlaneInput(Struct, frozen=True):
     """A control plane with its targets.
 
     Args:
@@ -46,8 +46,7 @@ class NamedTransform(NamedTuple):
     transform: Transform
 
 
-@dataclass(frozen=True)
-class OutputInput:
+class OutputInput(Struct, frozen=True):
     """An output at the end of a chain.
 
     Args:
@@ -63,8 +62,7 @@ class OutputInput:
     failing: str = ""
 
 
-@dataclass(frozen=True)
-class ChainInput:
+class ChainInput(Struct, frozen=True):
     """A chain with the names of its parts, and the outputs at its end."""
 
     label_profile: str
@@ -73,8 +71,7 @@ class ChainInput:
     outputs: tuple[OutputInput, ...]
 
 
-@dataclass(frozen=True)
-class ExplainInputs:
+class ExplainInputs(Struct, frozen=True):
     """Everything that explanations are made from.
 
     Args:

@@ -3,8 +3,9 @@
 import difflib
 from bisect import bisect_left
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from itertools import islice
+
+from msgspec.structs import replace
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.model import Assignment, Target

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.model import Assignment, Key, Target
@@ -78,10 +79,9 @@ def containing(text: str) -> Selector:
     return _ByWords(tuple(text.lower().split()))
 
 
-@dataclass(frozen=True)
-class _ByMatchers:
+class _ByMatchers(Struct, frozen=True, dict=True):
     matchers: Matchers
-    wider: Selector | None = field(default=None, init=False)
+    wider: Selector | None = None
     _labels: LabelProfile = field(default_factory=lambda: LabelProfile("both"))
 
     @cached_property
@@ -115,8 +115,7 @@ class _ByMatchers:
         return self.matchers.matches(lambda name: labels.get(name) or facts.get(name))
 
 
-@dataclass(frozen=True)
-class _ByWord:
+class _ByWord(Struct, frozen=True):
     word: str
 
     @property
@@ -137,10 +136,9 @@ class _ByWord:
         return self.word in (target.address, host, host.strip("[]"), target.name, target.labels.get("instance"))
 
 
-@dataclass(frozen=True)
-class _ByWords:
+class _ByWords(Struct, frozen=True):
     wanted: tuple[str, ...]
-    wider: Selector | None = field(default=None, init=False)
+    wider: Selector | None = None
 
     @property
     def words(self) -> dict[str, str]:

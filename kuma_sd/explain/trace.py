@@ -1,7 +1,8 @@
 """Trace a target through a chain, step by step."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from kuma_sd.core.errors import failure_reason
 from kuma_sd.core.logger import Logger

@@ -2,9 +2,10 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from operator import attrgetter
+
+from msgspec import Struct
 
 from kuma_sd.core.errors import failure_reason
 from kuma_sd.core.model import Key
@@ -18,8 +19,7 @@ from kuma_sd.telemetry.explanation import ExplainedGroup, Identity, Verdict
 _KEY: Callable[[TargetGroup], GroupKey] = attrgetter("key")
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The result of a chain for one target.
 
     Args:

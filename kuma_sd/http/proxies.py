@@ -4,8 +4,9 @@ import ipaddress
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
+
+from msgspec import Struct
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.secret import NOTHING, Secret
@@ -15,8 +16,7 @@ from kuma_sd.http.address import Endpoint
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True)
-class Proxy:
+class Proxy(Struct, frozen=True):
     """An HTTP proxy. Its text form omits user and password.
 
     Args:

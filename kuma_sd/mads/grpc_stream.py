@@ -4,7 +4,8 @@ import os
 import queue
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from kuma_sd.core.logger import Logger
 
@@ -51,8 +52,7 @@ CONNECT_TIMEOUT = 5
 """Handshake timeout, in seconds; gRPC's default is 20."""
 
 
-@dataclass(frozen=True)
-class Dialect:
+class Dialect(Struct, frozen=True):
     """A version of MADS over gRPC.
 
     Args:

@@ -4,8 +4,10 @@ It is a state machine whose events are methods. The pipeline's thread owns it; i
 threads read the frozen `ControlPlaneView`.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
 
 from kuma_sd.core.list_diff import difference
 from kuma_sd.core.model import Assignment, ContactLost, LastGoodTargets, Snapshot
@@ -18,8 +20,7 @@ from kuma_sd.pipeline.max_age import Expiry
 from kuma_sd.pipeline.ordinals import has_namesakes, with_stable_ordinals
 
 
-@dataclass(frozen=True)
-class ControlPlaneConfig:
+class ControlPlaneConfig(Struct, frozen=True):
     """The configuration of a control plane.
 
     Args:
@@ -52,8 +53,7 @@ class ControlPlaneConfig:
         return Identity(self.name, self.endpoints)
 
 
-@dataclass(frozen=True, slots=True)
-class ControlPlaneView:
+class ControlPlaneView(Struct, frozen=True):
     """The state of a control plane for other threads; replaced whole, never changed.
 
     Args:
@@ -287,7 +287,7 @@ class ControlPlane:
     def _with_stable_ordinals(self, snapshot: Snapshot) -> Snapshot:
         assignments = with_stable_ordinals(snapshot.assignments, self.published, self.guard.status.keys)
         self._namesakes = has_namesakes(assignments) or has_namesakes(self.published)
-        return replace(snapshot, assignments=assignments)
+        return dataclasses.replace(snapshot, assignments=assignments)
 
     def _end_contact(self) -> None:
         self._contact = self._empty_since = None

@@ -4,9 +4,9 @@ import enum
 import itertools
 from collections import Counter
 from collections.abc import Collection, Container, Mapping, Sequence
-from dataclasses import dataclass, field
 from operator import attrgetter
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from kuma_sd.core.list_diff import difference, have_equal_keys
@@ -36,8 +36,7 @@ class Reason(enum.Enum):
     RECONNECT = "a connection was made shortly before"
 
 
-@dataclass(frozen=True, slots=True)
-class GuardStatus:
+class GuardStatus(Struct, frozen=True):
     """The status of a guard; replaced whole, never changed.
 
     Args:
@@ -51,8 +50,7 @@ class GuardStatus:
     keys: frozenset[Key] = frozenset()
 
 
-@dataclass(slots=True)
-class _Held:
+class _Held(Struct):
     """A held target.
 
     Args:

@@ -1,15 +1,15 @@
 """Define the messages to the pipeline's thread: events of sources, settings, accept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from kuma_sd.core.model import SourceEvent
 from kuma_sd.pipeline.chain_outputs import ChainOutputs
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
 
 
-@dataclass(frozen=True)
-class Configuration:
+class Configuration(Struct, frozen=True):
     """The part of the settings that concerns the pipeline. The main thread opens everything in it.
 
     Args:
@@ -25,8 +25,7 @@ class Configuration:
     in_effect: str = "new settings in effect"
 
 
-@dataclass(frozen=True)
-class FromSource:
+class FromSource(Struct, frozen=True):
     """An event of a source.
 
     Args:
@@ -38,8 +37,7 @@ class FromSource:
     event: SourceEvent
 
 
-@dataclass(frozen=True)
-class Accept:
+class Accept(Struct, frozen=True):
     """Release held targets.
 
     Args:

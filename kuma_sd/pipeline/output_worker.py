@@ -3,8 +3,10 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from functools import partial
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from kuma_sd.core.errors import OutputError, failure_reason, if_unexpected, without_frames
 from kuma_sd.core.logger import Logger
@@ -21,8 +23,7 @@ from kuma_sd.telemetry.output_status import PublishingStatus
 _log = Logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class OutputProgress:
+class OutputProgress(Struct, frozen=True):
     """The progress of an output; replaced whole, never changed.
 
     Args:

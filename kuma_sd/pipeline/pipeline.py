@@ -3,8 +3,10 @@
 import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.mailbox import Mailbox
@@ -25,8 +27,7 @@ BEAT_SECONDS = 10.0
 """Maximum time between two steps of the pipeline, in seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineStatus:
+class PipelineStatus(Struct, frozen=True):
     """The status of the pipeline; replaced whole, never changed.
 
     Args:

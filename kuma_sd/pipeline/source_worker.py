@@ -1,9 +1,11 @@
 """Run the source of a control plane in a thread: connect again and again."""
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from kuma_sd.core.errors import ConnectionClosedError, SourceError, failure_reason, if_unexpected, without_frames
 from kuma_sd.core.logger import Logger
@@ -84,7 +86,7 @@ class SourceWorker:
         for snapshot in self.source:
             status = self.source.status
             began = self._contact.began(snapshot.connected, status.protocol, status.endpoint)
-            self._put(replace(snapshot, connected=began, unbroken_since=self._contact.unbroken_since))
+            self._put(dataclasses.replace(snapshot, connected=began, unbroken_since=self._contact.unbroken_since))
             self._note_snapshot(len(snapshot.unreadable))
             _log.debug(
                 "snapshot received",

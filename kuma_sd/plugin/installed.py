@@ -1,8 +1,8 @@
 """Find the entry points of installed distributions.
 
 They are read where pip leaves them: in a folder beside the modules. importlib.metadata would find them too, but brings
-e-mail and ZIP archives, which took a tenth of the time of `kuma-sd check`. It is loaded to name a distribution, and where
-distributions are installed in another way.
+e-mail and ZIP archives, which took a tenth of the time of `kuma-sd check`. It is loaded to name a distribution, and
+where distributions are installed in another way.
 """
 
 import importlib

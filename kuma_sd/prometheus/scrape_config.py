@@ -2,15 +2,15 @@
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 DROP_EVERYTHING = {"action": "drop"}
 """A relabelling rule that drops each target before it is scraped."""
 
 
-@dataclass(frozen=True)
-class ScrapeJob:
+class ScrapeJob(Struct, frozen=True):
     """A job of Prometheus's ``scrape_configs``.
 
     Args:

@@ -5,8 +5,9 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Codec, Key, Snapshot

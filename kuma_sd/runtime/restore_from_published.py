@@ -8,15 +8,15 @@ is held like any other if its control plane does not send it, and counts as chan
 """
 
 import contextlib
+import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 
 import msgspec
-from msgspec.structs import replace as struct_replace
+from msgspec.structs import replace
 
 from kuma_sd.core.errors import KumaSDError, NotReceivedError
 from kuma_sd.core.logger import Logger
@@ -166,12 +166,9 @@ def _names(last_good: Iterable[LastGoodTargets]) -> set[tuple[str, str]]:
 
 
 def _with_published(saved: LastGoodTargets, groups: Mapping[Key, TargetGroup]) -> LastGoodTargets:
-    found = [
-        Assignment(struct_replace(key, control_plane=saved.name), group.json, PUBLISHED)
-        for key, group in groups.items()
-    ]
+    found = [Assignment(replace(key, control_plane=saved.name), group.json, PUBLISHED) for key, group in groups.items()]
     _log.info("restored targets from published files", control_plane=saved.name, targets=len(found))
-    return replace(saved, assignments=sorted([*saved.assignments, *found]))
+    return dataclasses.replace(saved, assignments=sorted([*saved.assignments, *found]))
 
 
 def groups_in(path: Path) -> list[TargetGroup]:

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Codec, LastGoodTargets
@@ -16,8 +17,7 @@ from kuma_sd.system.trust_rules import UntrustedError
 _log = Logger(__name__)
 
 
-@dataclass(frozen=True)
-class Restored:
+class Restored(Struct, frozen=True):
     """The last good targets found at the start.
 
     Args:

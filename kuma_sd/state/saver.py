@@ -3,8 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger

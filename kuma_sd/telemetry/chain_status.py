@@ -1,13 +1,12 @@
 """The status of a chain: the targets whose conversion fails, and what was repaired or lost."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 MOST_QUARANTINED_SHOWN = 20
 """Maximum number of quarantined targets that the status names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quarantined:
+class Quarantined(Struct, frozen=True):
     """A target whose conversion fails: it keeps its last good labels, or is left out if it has none.
 
     Args:
@@ -23,8 +22,7 @@ class Quarantined:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChainStatus:
+class ChainStatus(Struct, frozen=True):
     """The status of a chain; replaced whole, never changed.
 
     Args:

@@ -1,17 +1,16 @@
 """The status of a control plane: of its source, its connection, its guard and its targets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import msgspec
+from msgspec import Struct, field
 
 from kuma_sd.core.source_status import SourceReport
 from kuma_sd.core.text import duration
 from kuma_sd.telemetry.top_counts import TargetCounts
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionStatus:
+class ConnectionStatus(Struct, frozen=True):
     """The connections to a control plane so far; replaced whole, never changed.
 
     Args:
@@ -29,8 +28,7 @@ class ConnectionStatus:
     failing: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HeldTargets:
+class HeldTargets(Struct, frozen=True):
     """The targets that the guard of a control plane holds.
 
     Args:

@@ -3,11 +3,11 @@
 import sys
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from kuma_sd.core.model import Key, Labels
 from kuma_sd.core.target_group import GroupKey, TargetGroup
@@ -108,8 +108,7 @@ class DiffCounts(NamedTuple):
         return sum(self)
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """The difference between two lists of groups; each part is sorted by mesh, service, dataplane and address."""
 
     added: list[Pair]

@@ -1,15 +1,15 @@
 """Count durations in buckets, as in a Prometheus histogram."""
 
 from bisect import bisect_left
-from dataclasses import dataclass
 from itertools import accumulate
+
+from msgspec import Struct
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the buckets, in seconds; one more bucket holds longer durations."""
 
 
-@dataclass(frozen=True, slots=True)
-class Histogram:
+class Histogram(Struct, frozen=True):
     """Counts the observations so far; replaced whole, never changed.
 
     Args:

@@ -1,12 +1,12 @@
 """Explanation of one target as plain data, for `kuma-sd explain`, the status page, and JSON."""
 
-from dataclasses import dataclass, field, replace
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from kuma_sd.core.model import Key, Labels
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """The identity of a target; see `kuma_sd.core.model.Key`."""
 
     control_plane: str
@@ -26,8 +26,7 @@ class Identity:
         return ", ".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedAssignment:
+class ReceivedAssignment(Struct, frozen=True):
     """An assignment as it was received.
 
     Args:
@@ -47,8 +46,7 @@ class ReceivedAssignment:
     labels: Labels = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One step in the conversion of a label set, and what it changed.
 
     Args:
@@ -77,8 +75,7 @@ class Step:
         return ": ".join(filter(None, (title, self.rule, self.reason)))
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainedGroup:
+class ExplainedGroup(Struct, frozen=True):
     """A target group, as Prometheus reads it.
 
     Args:
@@ -94,8 +91,7 @@ class ExplainedGroup:
     same_as: Identity | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Struct, frozen=True):
     """The steps of one label set; there are several traces only if a transform returns several label sets.
 
     Args:
@@ -107,8 +103,7 @@ class Trace:
     group: ExplainedGroup | None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What an output does with a target.
 
     Args:
@@ -127,8 +122,7 @@ class Verdict:
     groups: tuple[ExplainedGroup, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainedChain:
+class ExplainedChain(Struct, frozen=True):
     """The result of a chain for a target, and the verdicts of the outputs at its end.
 
     Args:
@@ -144,8 +138,7 @@ class ExplainedChain:
     traces: tuple[Trace, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """The complete explanation of one target.
 
     Args:
@@ -191,8 +184,7 @@ class Explanation:
         return [(", ".join(names), traces) for names, traces in found]
 
 
-@dataclass(frozen=True, slots=True)
-class SearchResult:
+class SearchResult(Struct, frozen=True):
     """The targets that match a selector.
 
     Args:

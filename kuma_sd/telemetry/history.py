@@ -3,8 +3,9 @@
 import itertools
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.publication_change import Change
@@ -22,8 +23,7 @@ EXAMPLES = 5
 """Maximum number of dataplanes that are named in a change."""
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(Struct, frozen=True):
     """The number of groups at the end of a step, and the changes in it.
 
     Args:
@@ -41,8 +41,7 @@ class Point:
     changed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class RecentChange:
+class RecentChange(Struct, frozen=True):
     """A published change.
 
     Args:
@@ -64,8 +63,7 @@ class RecentChange:
     examples: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeTotals:
+class ChangeTotals(Struct, frozen=True):
     """Sums of the changes that an output published so far; replaced whole, never changed.
 
     Changes are counted at publication, so that earlier publications need not be kept for a later comparison.

@@ -1,17 +1,16 @@
 """The status of an output: of its chain, its publishing and its last publication."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import msgspec
+from msgspec import Struct, field
 
 from kuma_sd.telemetry.chain_status import ChainStatus
 from kuma_sd.telemetry.duration_buckets import Histogram
 from kuma_sd.telemetry.publication_counts import Parts, Size
 
 
-@dataclass(frozen=True, slots=True)
-class PublishingStatus:
+class PublishingStatus(Struct, frozen=True):
     """The publications of an output so far; replaced whole, never changed.
 
     Args:

@@ -1,18 +1,17 @@
 """Count what a publication holds: targets, bytes, and groups of each mesh and service."""
 
 from collections import Counter
-from dataclasses import dataclass, field
 from itertools import islice
 from operator import attrgetter, is_not
 
 import msgspec
+from msgspec import Struct, field
 
 from kuma_sd.core.publication import Publication
 from kuma_sd.telemetry.top_counts import Count, TargetCounts
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """The size of a publication.
 
     Args:
@@ -47,8 +46,7 @@ class _Group(msgspec.Struct, gc=False):
 _DECODER = msgspec.json.Decoder(_Group)
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """The number of groups in a publication by mesh and by service.
 
     Args:

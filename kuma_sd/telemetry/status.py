@@ -4,10 +4,10 @@ Each part has its own status, which is here as it is. Times are in seconds of ``
 not happened yet.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
 from kuma_sd.telemetry.output_status import OutputStatus
@@ -31,8 +31,7 @@ class Reloads(msgspec.Struct, frozen=True):
     failing: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StateStatus:
+class StateStatus(Struct, frozen=True):
     """The status of saving the last good targets; replaced whole, never changed.
 
     Args:
@@ -80,8 +79,7 @@ class HookFailures(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class EventsStatus:
+class EventsStatus(Struct, frozen=True):
     """What became of the events that plugins' hooks listen to; replaced whole, never changed.
 
     Args:

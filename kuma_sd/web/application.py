@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
+
+from msgspec import Struct, field
 
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.core.logger import Logger
@@ -20,8 +21,7 @@ LARGEST_BODY = 2**16
 """Maximum size of a request body, in bytes."""
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Struct, frozen=True):
     """A request.
 
     Args:
@@ -39,8 +39,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(Struct, frozen=True):
     """A response.
 
     Args:

@@ -1,7 +1,7 @@
 from collections.abc import Iterable
-from dataclasses import replace
 
 from explain_kit import Sharded, Silent, explain_inputs, explained, same, verdict_of
+from msgspec.structs import replace
 
 from kuma_sd import Labels, Publication, Target, TargetGroup
 from kuma_sd.explain import ExplainInputs, explain

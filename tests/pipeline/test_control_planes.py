@@ -1,8 +1,9 @@
 """The promise for one control plane and for several, event by event; how long things take is in the guard's tests."""
 
-from dataclasses import replace
+import dataclasses
 
 import pytest
+from msgspec.structs import replace
 from pipeline_kit import Line, saved
 
 from kuma_sd import Labels, Publication, Target, TransformError
@@ -87,7 +88,7 @@ class TestARestart:
         def fail(_labels: Labels, target: Target) -> list[Labels]:
             raise TransformError(target.name)
 
-        known = [replace(saved, endpoints=frozenset({"west:1"})) for saved in before.saved.values()]
+        known = [dataclasses.replace(saved, endpoints=frozenset({"west:1"})) for saved in before.saved.values()]
         line = Line("west", "new", restored=known, file=before.chain_outputs.last, transforms=[fail])
         line.chain_outputs = line.new_chain_outputs(fail)
         assert line.reload(line.config("new", "new:1"), now=2.0) is None
@@ -124,7 +125,7 @@ class TestAHold:
         line = Line(hold=120.0)
         line.step(snapshot(*TEN), now=1.0)
         for now in range(10, 1000, 100):
-            assert line.step(replace(snapshot(), unbroken_since=now), now=now) is None
+            assert line.step(dataclasses.replace(snapshot(), unbroken_since=now), now=now) is None
         assert line.step(now=1029.0) is None
         assert line.step(now=1031.0) == []
 
@@ -132,14 +133,14 @@ class TestAHold:
         line = Line(hold=120.0)
         line.step(snapshot(*TEN), now=1.0)
         for now in range(10, 130, 30):
-            assert line.step(replace(snapshot(*TEN[:9]), unbroken_since=now), now=now) is None
+            assert line.step(dataclasses.replace(snapshot(*TEN[:9]), unbroken_since=now), now=now) is None
         assert line.step(now=130.0) == TEN[:9]
 
     def test_goes_on_over_a_connection_that_a_gateway_ended(self) -> None:
         line = Line(hold=120.0)
-        line.step(replace(snapshot(*TEN), unbroken_since=1.0), now=1.0)
+        line.step(dataclasses.replace(snapshot(*TEN), unbroken_since=1.0), now=1.0)
         for now in range(10, 130, 10):
-            assert line.step(replace(snapshot(), unbroken_since=1.0), now=now) is None
+            assert line.step(dataclasses.replace(snapshot(), unbroken_since=1.0), now=now) is None
         assert line.step(now=130.0) == []
 
     def test_ends_in_a_quiet_stream(self) -> None:
@@ -339,7 +340,9 @@ class TestAccepting:
 class TestSaving:
     def test_gives_each_one_that_is_known_from_an_output_alone_a_file_of_its_own(self) -> None:
         known = [saved(target, name=name) for target, name in (("a", "east"), ("b", "west"))]
-        line = Line("north", restored=[replace(last_good, file="", endpoints=frozenset()) for last_good in known])
+        line = Line(
+            "north", restored=[dataclasses.replace(last_good, file="", endpoints=frozenset()) for last_good in known]
+        )
         line.step(now=1.0)
         assert {
             file: [entry.key.name for entry in last_good.assignments] for file, last_good in line.saved.items()

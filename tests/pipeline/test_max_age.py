@@ -1,9 +1,10 @@
 """Targets expire after ``max-age`` without contact, and return with it."""
 
+import dataclasses
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from pipeline_kit import Line, saved
 
 from kuma_sd.core.model import ContactLost
@@ -64,14 +65,14 @@ class TestMaxAge:
 
     @pytest.mark.parametrize(("stopped_for", "ends"), [(20.0, 40.0), (3600.0, 30.0)])
     def test_goes_on_over_a_restart_but_the_first_answer_is_awaited(self, stopped_for: float, ends: float) -> None:
-        line = Line(max_age=60.0, restored=[replace(saved("a"), contact_until=time.time() - stopped_for)])
+        line = Line(max_age=60.0, restored=[dataclasses.replace(saved("a"), contact_until=time.time() - stopped_for)])
         line.ages[""] = None
         assert line.step(now=ends - 5) == ["a"]
         assert line.pipeline.deadline(ends - 5) == pytest.approx(ends, abs=4)
         assert line.step(now=ends + 0.1) == []
 
     def test_is_not_over_after_a_restart_if_the_control_plane_answers(self) -> None:
-        line = Line(max_age=60.0, restored=[replace(saved("a"), contact_until=1.0)])
+        line = Line(max_age=60.0, restored=[dataclasses.replace(saved("a"), contact_until=1.0)])
         assert line.step(snapshot("a"), now=29.0) == ["a"]
         assert line.step(now=100.0) is None
 

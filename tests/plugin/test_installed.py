@@ -3,7 +3,7 @@ import json
 import os
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -30,10 +30,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     return install
 
 
-def named(entries: object) -> set[tuple[str, str]]:
+def named(entries: Iterable[EntryPoint]) -> set[tuple[str, str]]:
     """Return the name and distribution of each entry point."""
-    assert isinstance(entries, list | importlib.metadata.EntryPoints)
-    return {(entry.name, entry.dist.metadata["Name"]) for entry in entries}
+    return {(entry.name, entry.dist.metadata["Name"]) for entry in entries if entry.dist}
 
 
 def found(name: str) -> EntryPoint:

@@ -4,7 +4,7 @@ import io
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from explain_kit import Steps, explain_inputs
@@ -112,7 +112,7 @@ def nested(kind: type, facts: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a status: the facts that belong to one of its parts are put into that part."""
     parts = {}
     for name, part in PARTS[kind].items():
-        own = {item.name for item in fields(part)} & facts.keys()
+        own = facts.keys() & part.__match_args__
         parts[name] = part(**{fact: facts[fact] for fact in own})
         facts = {fact: value for fact, value in facts.items() if fact not in own}
     return facts | parts

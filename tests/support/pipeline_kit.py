@@ -1,7 +1,8 @@
 """A pipeline that is driven by hand, with a clock that tests move."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from kuma_sd import Publication, Snapshot, Transform
 from kuma_sd.core.mailbox import Mailbox
@@ -56,7 +57,7 @@ class Line:
         """Return what settings say of a control plane; each endpoint has a source of its own."""
         source = hash((name, endpoints)) or 1
         config = ControlPlaneConfig(name, name or "only", frozenset(endpoints), source)
-        return replace(config, age=lambda _now: self.ages.get(name, 0.0), **{**self.options, **options})  # type: ignore[arg-type]
+        return replace(config, age=lambda _now: self.ages.get(name, 0.0), **{**self.options, **options})
 
     def new_chain_outputs(self, *transforms: Transform) -> ChainOutputs:
         """Return a way to the output."""

@@ -104,8 +104,7 @@ def running(directory: Path) -> Iterator[tuple[str, World]]:
         collector = StatusCollector(daemon)
         application = Application(lambda: daemon.components.served)
         add_page(
-            application,
-            dataclasses.replace(page_data_of(daemon, collector, lambda: True), status=lambda: aged(collector.status())),
+            application, replace(page_data_of(daemon, collector, lambda: True), status=lambda: aged(collector.status()))
         )
         daemon.start()
         serving = Serving(bind("127.0.0.1:0"), application)
@@ -157,12 +156,12 @@ def aged(status: Status) -> Status:
         replace(
             item,
             source=dataclasses.replace(item.source, since=item.source.since and item.source.since - hours * 3600),
-            connection=dataclasses.replace(item.connection, snapshots=item.connection.snapshots + int(hours * 41)),
+            connection=replace(item.connection, snapshots=item.connection.snapshots + int(hours * 41)),
         )
         for item, hours in zip(status.control_planes, (5.2, 73.5), strict=True)
     )
     outputs = tuple(
-        replace(item, publishing=dataclasses.replace(item.publishing, publications=item.publishing.publications + 3120))
+        replace(item, publishing=replace(item.publishing, publications=item.publishing.publications + 3120))
         for item in status.outputs
     )
     return replace(status, started=status.started - 73.6 * 3600, control_planes=planes, outputs=outputs)

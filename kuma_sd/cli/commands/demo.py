@@ -12,7 +12,6 @@ and a prometheus.yml that reads both files. The targets do not exist, so this pr
 
 import argparse
 import contextlib
-import dataclasses
 import json
 import os
 import shlex
@@ -25,6 +24,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from kuma_sd.cli.commands.simulate import (
     STOPPING_SIGNALS,
@@ -229,9 +230,7 @@ def _prometheus_yml(file: Path) -> str:
     components = build(settings)
     jobs = list(scrape_jobs(settings, components))
     components.close()
-    dropping = [
-        dataclasses.replace(job, settings={**job.settings, "relabel_configs": [dict(DROP_EVERYTHING)]}) for job in jobs
-    ]
+    dropping = [replace(job, settings={**job.settings, "relabel_configs": [dict(DROP_EVERYTHING)]}) for job in jobs]
     return "\n".join(scrape_config(dropping))
 
 

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from kuma_sd.core.text import counted
 from kuma_sd.telemetry.history import COARSE, COARSE_POINTS, FINE, FINE_POINTS, Point
@@ -18,8 +19,7 @@ MIDDLE, REACH = 118.0, 14.0
 """Position and maximum length of the bars of changes, in SVG units."""
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(Struct, frozen=True):
     """A time span of a chart.
 
     Args:
@@ -41,16 +41,14 @@ HOUR = Span("hour", FINE * FINE_POINTS, FINE, 60, 4)
 DAY = Span("day", COARSE * COARSE_POINTS, COARSE, 72, 4)
 
 
-@dataclass(frozen=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """A mark on an axis."""
 
     at: float
     text: str
 
 
-@dataclass(frozen=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """A bar: the changes in a part of the time span.
 
     Args:
@@ -70,8 +68,7 @@ class Bar:
     text: str
 
 
-@dataclass(frozen=True)
-class Chart:
+class Chart(Struct, frozen=True):
     """A chart for the template.
 
     Args:

@@ -2,9 +2,10 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
+
+from msgspec import Struct
 
 from kuma_sd.core.text import ago, duration
 from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
@@ -25,8 +26,7 @@ TITLE = 27
 """Maximum length of a name in a box, in characters."""
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column of the diagram, with boxes of one kind."""
 
     title: str
@@ -43,8 +43,7 @@ OUTPUTS = Column("outputs", 1072, 248)
 COLUMNS = (PLANES, TAKEN, GUARDS, CHAINS, HANDED, OUTPUTS)
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(Struct, frozen=True):
     """A box: one stage of the pipeline.
 
     Args:
@@ -69,8 +68,7 @@ class Box:
         return self.y + ROW / 2
 
 
-@dataclass(frozen=True)
-class Flow:
+class Flow(Struct, frozen=True):
     """The diagram for the template.
 
     Args:

@@ -1,7 +1,8 @@
 """The interface through which the page gets its data."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from kuma_sd.core.model import Key
 from kuma_sd.core.publication import Publication
@@ -14,8 +15,7 @@ Explain = Callable[[str, int, int], SearchResult]
 """Takes a text, a limit and an offset."""
 
 
-@dataclass(frozen=True)
-class PageData:
+class PageData(Struct, frozen=True):
     """The page's data. All functions are called in a listener's threads.
 
     Args:

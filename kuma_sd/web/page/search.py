@@ -8,9 +8,9 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from kuma_sd.core.model import Key, Labels
 from kuma_sd.core.target_group import TargetGroup
@@ -52,8 +52,7 @@ class Turn:
         self._lock.release()
 
 
-@dataclass(frozen=True)
-class FoundTarget:
+class FoundTarget(Struct, frozen=True):
     """The result of a search.
 
     Args:

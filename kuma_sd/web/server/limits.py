@@ -4,14 +4,14 @@ import enum
 import ipaddress
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from heapq import nsmallest
 from typing import Protocol, TypeVar
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class ConnectionLimits:
+
+class ConnectionLimits(Struct, frozen=True):
     """The limits of clients.
 
     Args:

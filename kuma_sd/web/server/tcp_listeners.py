@@ -161,7 +161,7 @@ class WebListeners:
     def _bind(self, addresses: Collection[str]) -> dict[str, Serving]:
         serving: dict[str, Serving] = {}
         limits = self._limits or ConnectionLimits(
-            connections=min(ConnectionLimits.connections, share_of_descriptors(4))
+            connections=min(ConnectionLimits().connections, share_of_descriptors(4))
         )
         try:
             for address in addresses:

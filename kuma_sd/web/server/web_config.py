@@ -6,9 +6,10 @@ The format is documented at https://github.com/prometheus/exporter-toolkit/blob/
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+
+from msgspec import Struct, field
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.option_types import DURATION, NUMBER
@@ -34,8 +35,7 @@ _HEADERS: Mapping[str, tuple[str, ...] | None] = {
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 
 
-@dataclass(frozen=True)
-class WebConfig:
+class WebConfig(Struct, frozen=True):
     """A web configuration.
 
     Args:

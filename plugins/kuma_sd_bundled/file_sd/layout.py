@@ -1,10 +1,11 @@
 """Compute the files of an output: one, one per shard, or one per part of each; and the targets in each."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+
+from msgspec import Struct
 
 from kuma_sd import MOST_SHARDS, STAGING, ConfigError, Sharding, TargetGroup, is_trusted, open_regular
 from kuma_sd_bundled.file_sd.options import MOST_FILES, FileSDOptions
@@ -22,8 +23,7 @@ _PIECE = 2**20
 _MOST_PIECES = 2**10
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The files of one output.
 
     Args:

@@ -1,9 +1,8 @@
 """What people read of explanations."""
 
-from dataclasses import replace
-
 import pytest
 from explain_kit import explain_inputs
+from msgspec.structs import replace
 
 from kuma_sd import FileContent
 from kuma_sd.cli.render.explanation import LONGEST, WIDTH, as_text
