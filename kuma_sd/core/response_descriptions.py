@@ -29,7 +29,8 @@ _TYPES = {
     "type.googleapis.com/envoy.service.runtime.v3.Runtime",
 }
 
-_VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9]{1,3})?(?![0-9.])")
+# Patterns are compiled when they are first used: answers are described only where something is wrong.
+_VERSION = r"[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9]{1,3})?(?![0-9.])"
 
 _KINDS = {b"<!doctype html": "an HTML page", b"<html": "an HTML page", b"<": "XML", b"{": "JSON", b"[": "JSON"}
 
@@ -39,7 +40,7 @@ _START_BYTES = 100
 _OTHER_NAME = (62, 64)
 
 # msgspec names types, and fields of our own structures; never a value.
-_PROBLEM = re.compile(
+_PROBLEM = (
     r"(?:Expected `[a-z |]+`, got `[a-z]+`|Object missing required field `[\w@]+`|Number out of range"
     r"|Expected `array` of at most length [0-9]+"
     r"|Input data was truncated|JSON is malformed: [a-z ',:}\]]+ \(byte [0-9]+\))(?: - at `\$[\w@.\[\]]*`)?"
@@ -53,7 +54,7 @@ def type_shown(type_url: str) -> str:
 
 def version_shown(version: str) -> str:
     """Return the numbers of a version, like ``2.14.3``; empty if it has no such form."""
-    found = _VERSION.match(version.removeprefix("v"))
+    found = re.match(_VERSION, version.removeprefix("v"))
     return found[0] if found else ""
 
 
@@ -79,7 +80,7 @@ def certificate_shown(error: "ssl.SSLCertVerificationError", advice: str = "") -
 def problem_shown(error: BaseException) -> str:
     """Return why something that a server sent cannot be read; only what is known to quote none of it."""
     text = str(error)
-    if isinstance(error, KumaSDError) or (isinstance(error, msgspec.MsgspecError) and _PROBLEM.fullmatch(text)):
+    if isinstance(error, KumaSDError) or (isinstance(error, msgspec.MsgspecError) and re.fullmatch(_PROBLEM, text)):
         return text
     known = {UnicodeDecodeError: "it is not UTF-8", RecursionError: "it is nested too deeply"}
     return next(

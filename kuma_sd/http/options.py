@@ -10,7 +10,7 @@ from kuma_sd.core.secret import Secret
 from kuma_sd.core.url import Url
 
 # A field name (RFC 9110, 5.1), and a value of visible ASCII characters and spaces.
-_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*([!-~](?:[ \t!-~]*[!-~])?)")
+_HEADER = r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*([!-~](?:[ \t!-~]*[!-~])?)"
 
 _OF_THE_CONNECTION = ("connection", "content-length", "content-type", "expect", "te", "transfer-encoding", "upgrade")
 
@@ -23,7 +23,7 @@ class Header(NamedTuple):
 
 
 def _parse_header(text: str) -> Header:
-    found = _HEADER.fullmatch(text.strip())
+    found = re.fullmatch(_HEADER, text.strip())
     if not found:
         raise ValueError("is not a header like 'X-Tenant: monitoring', in visible ASCII and on a line of its own")
     if found[1].lower() in _OF_THE_CONNECTION:

@@ -11,9 +11,7 @@ from kuma_sd.core.model import Labels
 INTERVAL, TIMEOUT = "__scrape_interval__", "__scrape_timeout__"
 
 # As model.ParseDuration in prometheus/common: each unit at most once, from the largest to the smallest.
-_DURATION = re.compile(
-    r"(?:([0-9]+)y)?(?:([0-9]+)w)?(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?(?:([0-9]+)ms)?", re.ASCII
-)
+_DURATION = r"(?:([0-9]+)y)?(?:([0-9]+)w)?(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?(?:([0-9]+)ms)?"
 
 _MILLISECONDS = (31_536_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1000, 1)
 
@@ -66,7 +64,7 @@ def _check_durations(interval: str, timeout: str) -> None:
 
 
 def _length(name: str, text: str) -> int:
-    found = _DURATION.fullmatch(text)
+    found = re.fullmatch(_DURATION, text)
     length = (
         sum(int(count or 0) * unit for count, unit in zip(found.groups(), _MILLISECONDS, strict=True)) if found else 0
     )

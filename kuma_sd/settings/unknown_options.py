@@ -16,9 +16,7 @@ from kuma_sd.settings.schema import CORE, WEB, Schema
 _PREFIX = "KUMA_SD_"
 
 # Kubernetes sets these variables in every container, for services whose names begin with kuma-sd.
-_OF_KUBERNETES = re.compile(
-    r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_[0-9]+_(TCP|UDP|SCTP)\w*)=.*|\w+_PORT=(tcp|udp|sctp)://.*", re.DOTALL
-)
+_OF_KUBERNETES = r"(?s)\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_[0-9]+_(TCP|UDP|SCTP)\w*)=.*|\w+_PORT=(tcp|udp|sctp)://.*"
 
 _NAMED_BY_NOTHING = "; neither cp-address nor transform nor output has an item of that name"
 
@@ -57,7 +55,7 @@ def unknown_variables(
     """
     off = tuple(f"{_PREFIX}{name}_".replace("-", "_").upper() for name in unused)
     for name, value in sorted(environment.items()):
-        is_foreign = not name.startswith(_PREFIX) or _OF_KUBERNETES.fullmatch(f"{name}={value}")
+        is_foreign = not name.startswith(_PREFIX) or re.fullmatch(_OF_KUBERNETES, f"{name}={value}")
         is_used = name in variables or name in go_program.VARIABLES.values() or name.startswith(off)
         if not is_foreign and not is_used:
             others = (variable.removeprefix(_PREFIX) for variable in variables)

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 # The groups: the name of the control plane's file, and when it was set aside as unreadable or removed.
-_OURS = re.compile(
+_OURS = (
     r"(?P<name>(?:[a-z][a-z0-9_-]*|unnamed\.[0-9a-f]{16})(?:\.[0-9]+)?)\.snapshot"
     r"(?:\.(?P<state>bad|removed)-(?P<when>[0-9]+))?"
 )
@@ -32,7 +32,7 @@ class SavedFile(NamedTuple):
 
 def saved_file(file: str) -> SavedFile | None:
     """Return what the name of a file says; None if it is none of ours."""
-    found = _OURS.fullmatch(file)
+    found = re.fullmatch(_OURS, file)
     return SavedFile(found["name"], file, found["state"] or "", float(found["when"] or 0)) if found else None
 
 

@@ -13,21 +13,16 @@ from pathlib import Path
 from kuma_sd.core.errors import KumaSDError
 from kuma_sd.system.directories import open_path
 from kuma_sd.system.trust_rules import trusted_owners
+from kuma_sd.web.control_limits import LARGEST_ANSWER, check_length
 
 TIMEOUT = 10.0
 """Response timeout, in seconds."""
-
-LARGEST_ANSWER = 2**24
-"""Maximum size of a response, in bytes."""
 
 LARGEST_DOWNLOAD = 2**32
 """Maximum size of a download, in bytes; a million targets are half a gigabyte."""
 
 PIECE = 2**20
 """Size of the pieces of a download, in bytes."""
-
-LONGEST_PATH = 107
-"""Maximum length of a unix socket's path, in bytes (unix(7))."""
 
 
 class DaemonError(KumaSDError):
@@ -36,19 +31,6 @@ class DaemonError(KumaSDError):
 
 class NoDaemonError(DaemonError):
     """Nothing listens at the control socket."""
-
-
-def check_length(path: Path) -> None:
-    """Reject a path that is too long for a unix socket.
-
-    Raises:
-        KumaSDError: the path is too long.
-    """
-    if len(os.fsencode(path)) > LONGEST_PATH:
-        raise KumaSDError(
-            f"the control socket's path is longer than the {LONGEST_PATH} bytes that a unix socket can have: "
-            f"{str(path)!r}; set control-socket to a shorter one"
-        )
 
 
 def ask(path: Path, method: str, target: str) -> tuple[int, str]:

@@ -6,7 +6,7 @@ import msgspec
 
 from kuma_sd.telemetry.explanation import SearchResult
 from kuma_sd.web.application import Application, Refused, Request, Response
-from kuma_sd.web.client import LARGEST_ANSWER
+from kuma_sd.web.control_limits import LARGEST_ANSWER
 
 DEFAULT_LIMIT = 10
 """Default number of explained targets."""

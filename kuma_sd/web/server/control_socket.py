@@ -13,7 +13,7 @@ from kuma_sd.core.errors import KumaSDError
 from kuma_sd.core.logger import Logger
 from kuma_sd.system.directories import OpenDirectory, open_path
 from kuma_sd.system.trust_rules import trusted_owners
-from kuma_sd.web.client import check_length
+from kuma_sd.web.control_limits import check_length
 from kuma_sd.web.paths import lane_of
 from kuma_sd.web.server.limits import ConnectionLimits
 from kuma_sd.web.server.serving import Serving
