@@ -81,7 +81,8 @@ class Opener:
             log=Logger(settings.plugin.open.__module__, **{_LOG_FIELDS[kind]: settings.title}),
             make_state_dir=partial(make_instance_directory, self._settings.core.state_dir, kind, settings.name),
         )
-        owner = Owner(f"{kind} {settings.title}", settings.distribution)
+        distribution = partial(self._settings.plugins.provider, kind, settings.plugin_name)
+        owner = Owner(f"{kind} {settings.title}", distribution)
         instance = guarded(owner, settings.plugin.open, settings.options, context)
         if not isinstance(instance, _REQUIRED[kind]):
             raise PluginError(

@@ -8,9 +8,10 @@ import os
 import re
 import select
 import textwrap
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.regular_file import LARGEST, read_regular
@@ -27,16 +28,18 @@ _YAML_OR_JSON = re.compile(r"---|- |\{|\[\s*[{\"]|[\w.-]+:(\s|$)")
 _NO_INI = "this looks like YAML or JSON; settings are an INI file: [kuma-sd], and below it lines like 'name = value'"
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """An option in a file. Its value may be a secret and is never shown."""
 
     section: str
     key: str
-    value: str = field(repr=False)
+    value: str
     line: int
-    continued: tuple[tuple[int, str], ...] = field(default=(), repr=False)
+    continued: tuple[tuple[int, str], ...] = ()
     """Its continuation lines: number and text of each."""
+
+    def __repr__(self) -> str:
+        return f"Entry({self.section!r}, {self.key!r}, line={self.line})"
 
 
 class ConfigFile(NamedTuple):

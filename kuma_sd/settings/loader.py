@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from kuma_sd.core.errors import ConfigError, Mistakes, PluginError
@@ -196,15 +195,13 @@ def _control_plane(one: Instance, values: Values, plugins: Plugins) -> ControlPl
     plugin = plugins.source(one.plugin)
     options: Any = values.read(plugin.options, one.name or CORE, inherited=True)
     assert one.url
-    distribution = partial(plugins.provider, "source", one.plugin)
-    return ControlPlaneSettings(one.name, one.plugin, plugin, options, distribution, address=one.url)
+    return ControlPlaneSettings(one.name, one.plugin, plugin, options, address=one.url)
 
 
 def _transform(one: Instance, values: Values, plugins: Plugins) -> TransformSettings:
     plugin = plugins.transform(one.plugin)
     options: Any = values.read(plugin.options, one.name)
-    distribution = partial(plugins.provider, "transform", one.plugin)
-    return TransformSettings(one.name, one.plugin, plugin, options, distribution)
+    return TransformSettings(one.name, one.plugin, plugin, options)
 
 
 def _output(
@@ -223,5 +220,4 @@ def _output(
         # A missing one has a mistake, which is reported anyway.
         transforms=tuple(transforms[name] for name in chain if name in transforms),
         min_interval=shared["min-interval"],
-        distribution=partial(plugins.provider, "output", one.plugin),
     )

@@ -1,9 +1,11 @@
 """The settings as the daemon takes them: read, validated, and with the place of each."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.url import Url
@@ -16,8 +18,7 @@ from kuma_sd.settings.schema import CORE, CoreOptions, WebOptions
 PluginT = TypeVar("PluginT", SourcePlugin, TransformPlugin, OutputPlugin)
 
 
-@dataclass(frozen=True)
-class InstanceSettings(Generic[PluginT]):
+class InstanceSettings(Struct, Generic[PluginT], frozen=True):
     """An instance of a plugin.
 
     Args:
@@ -25,14 +26,12 @@ class InstanceSettings(Generic[PluginT]):
         plugin_name: the name by which the plugin is found: for a source the URL scheme.
         plugin: the plugin.
         options: the plugin's options.
-        distribution: returns the plugin's distribution, like ``kuma-sd 1.0``.
     """
 
     name: str
     plugin_name: str
     plugin: PluginT
     options: Any
-    distribution: Callable[[], str] | None = field(default=None, compare=False, repr=False)
 
     @property
     def title(self) -> str:
@@ -40,8 +39,7 @@ class InstanceSettings(Generic[PluginT]):
         return self.name
 
 
-@dataclass(frozen=True, kw_only=True)
-class ControlPlaneSettings(InstanceSettings[SourcePlugin]):
+class ControlPlaneSettings(InstanceSettings[SourcePlugin], frozen=True, kw_only=True):
     """A control plane to follow.
 
     Args:
@@ -60,8 +58,7 @@ TransformSettings = InstanceSettings[TransformPlugin]
 """A transform in use."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class OutputSettings(InstanceSettings[OutputPlugin]):
+class OutputSettings(InstanceSettings[OutputPlugin], frozen=True, kw_only=True):
     """An output to publish to.
 
     Args:

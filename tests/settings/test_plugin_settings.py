@@ -125,6 +125,5 @@ def test_a_plugin_file_may_provide_an_output_and_a_transform_of_its_name(plugins
     settings = settings_of(*flags, plugins=plugins)
     assert [output.plugin_name for output in settings.outputs] == ["mine"]
     assert [transform.plugin_name for transform in settings.outputs[0].transforms] == ["mine"]
-    assert settings.outputs[0].distribution
-    assert settings.outputs[0].distribution() == str(file)
+    assert settings.plugins.provider("output", settings.outputs[0].plugin_name) == str(file)
     assert settings == settings_of(*flags, plugins=plugins)

@@ -5,8 +5,9 @@ import ipaddress
 import os
 import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from kuma_sd.core.errors import ConfigError
 
@@ -54,12 +55,11 @@ class ServerContext(ssl.SSLContext):
         return not self.allowed_names.isdisjoint(_normal(name) for _kind, name in names)
 
 
-@dataclass(frozen=True)
-class TLSConfig:
+class TLSConfig(Struct, frozen=True):
     """The section ``tls_server_config``, with the content of files in place of their names; empty if not set."""
 
     certificate: bytes = b""
-    key: bytes = field(default=b"", repr=False)
+    key: bytes = b""
     client_ca: bytes = b""
     client_auth_type: str = ""
     client_allowed_sans: tuple[str, ...] = ()
@@ -68,6 +68,10 @@ class TLSConfig:
     cipher_suites: tuple[str, ...] = ()
     prefer_server_cipher_suites: bool = True
     curve_preferences: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        # Without the key.
+        return "TLSConfig(...)"
 
     def context(self, note: Callable[[str], None]) -> ServerContext | None:
         """Return the TLS context; None for plain HTTP.
