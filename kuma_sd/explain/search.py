@@ -1,6 +1,5 @@
 """Find targets by a selector, and explain them."""
 
-import difflib
 from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from itertools import islice
@@ -108,6 +107,8 @@ def _near(inputs: ExplainInputs, selector: Selector) -> Iterator[str]:
     for label, word in selector.words.items():
         known = {key.mesh for key in keys} if label == "mesh" else {key.name for key in keys}
         if word not in known:
+            import difflib  # noqa: PLC0415 (late, since most words are right)
+
             yield from difflib.get_close_matches(word, _candidates(word, known), n=3)
         host, colon, _ = word.rpartition(":")
         if colon and host:

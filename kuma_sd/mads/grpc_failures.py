@@ -35,7 +35,7 @@ _KNOWN = (
     (r"No status received", "the stream ended without a status"),
 )
 
-_CLOSED = re.compile(f"RST_STREAM|GOAWAY|Stream removed|{_CUT}")
+_CLOSED = f"RST_STREAM|GOAWAY|Stream removed|{_CUT}"
 """The texts of a stream that was closed or reset, whatever its status."""
 
 
@@ -53,7 +53,7 @@ def failed(status: str, details: str, *, answered: bool = False) -> SourceError:
     kind: Callable[[str], SourceError] = SourceError
     if status == "UNAVAILABLE":
         text, kind = why or "it is unavailable", UnreachableError
-    if answered and why != _SILENT and (status in ("UNAVAILABLE", "CANCELLED") or _CLOSED.search(details)):
+    if answered and why != _SILENT and (status in ("UNAVAILABLE", "CANCELLED") or re.search(_CLOSED, details)):
         kind = ConnectionClosedError
     elif status in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         text = f"it rejects the credentials ({name}); check bearer-token-file or basic-auth"

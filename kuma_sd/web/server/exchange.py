@@ -4,7 +4,6 @@ import io
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from email.utils import formatdate
 from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -144,6 +143,9 @@ class Exchange:
         return self.head.method == "HEAD" or self._status.startswith(("204", "304"))
 
     def _head(self, length: int | None) -> bytes:
+        # Imported late: it loads slowly, and a daemon may answer nobody.
+        from email.utils import formatdate  # noqa: PLC0415
+
         names = {name.lower(): value for name, value in self._fields}
         fields = [*self._fields, ("Date", formatdate(time.time(), usegmt=True))]
         if "content-length" in names:

@@ -197,9 +197,9 @@ def bind(address: str) -> socket.socket:
     """
     host, _, port = address.rpartition(":")
     try:
-        found = socket.getaddrinfo(
-            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        # As bytes: for text, Python loads Unicode's tables, and a setting is plain ASCII.
+        name = host.strip("[]").encode("ascii") or None
+        found = socket.getaddrinfo(name, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         # As Go does: IPv4 if a name has both; without a host, all addresses of both families.
         found.sort(key=lambda one: (one[0] == socket.AF_INET6) is bool(host))
         return _bound(*found[0])

@@ -15,7 +15,6 @@ from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.option_types import DURATION, NUMBER
 from kuma_sd.core.regular_file import read_regular
 from kuma_sd.core.text import did_you_mean
-from kuma_sd.core.yaml_nesting import refuse_deep_nesting
 from kuma_sd.web.server.authentication import Authentication
 from kuma_sd.web.server.rate_limit import RateLimit
 from kuma_sd.web.server.tls import ServerContext, TLSConfig
@@ -32,7 +31,7 @@ _HEADERS: Mapping[str, tuple[str, ...] | None] = {
     "Strict-Transport-Security": None,
 }
 
-_BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
+_BCRYPT = r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}"
 
 
 class WebConfig(Struct, frozen=True):
@@ -104,6 +103,8 @@ class Reading:
     def _compose(self, path: Path) -> "Node | None":
         # Imported late: most installations have no web configuration.
         import yaml  # noqa: PLC0415
+
+        from kuma_sd.core.yaml_nesting import refuse_deep_nesting  # noqa: PLC0415
 
         try:
             text = read_regular(path).decode("utf-8")
@@ -191,7 +192,7 @@ class Reading:
         users = {}
         for name, user in self._mapping(node, "basic_auth_users", None).items():
             value = self._text(user, f"the password of {name!r}")
-            if not _BCRYPT.fullmatch(value):
+            if not re.fullmatch(_BCRYPT, value):
                 self._refuse(
                     user, f"the password of {name!r} is not hashed with bcrypt, as by: htpasswd -nBC 10 {name}"
                 )
