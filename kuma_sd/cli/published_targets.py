@@ -1,7 +1,6 @@
 """Find the published targets of outputs: in the daemon, or in files."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import urlencode
@@ -66,8 +65,7 @@ def published(against: Path | None, control_socket: Path) -> Published:
         return _OwnFiles()
 
 
-@dataclass(frozen=True)
-class _OneFile:
+class _OneFile(msgspec.Struct, frozen=True):
     path: Path
     names: Collection[str] = ()
 
@@ -78,8 +76,7 @@ class _OneFile:
             raise KumaSDError(f"there is no file {str(self.path)!r} to compare with") from error
 
 
-@dataclass(frozen=True)
-class _Daemon:
+class _Daemon(msgspec.Struct, frozen=True):
     control_socket: Path
     names: Collection[str]
 
@@ -93,8 +90,7 @@ class _Daemon:
                 raise KumaSDError(f"cannot parse the published targets from the daemon: {error}") from error
 
 
-@dataclass(frozen=True)
-class _OwnFiles:
+class _OwnFiles(msgspec.Struct, frozen=True):
     names: Collection[str] = ()
 
     def of(self, name: str, paths: Sequence[Path]) -> PublishedTargets:

@@ -3,7 +3,6 @@
 import argparse
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -23,8 +22,7 @@ from kuma_sd.web.client import NoDaemonError, download
 DAEMON, CONTROL_PLANE, FILE = "daemon", "control-plane", "file:"
 
 
-@dataclass(frozen=True)
-class ReceivedTargets:
+class ReceivedTargets(msgspec.Struct, frozen=True):
     """Received targets.
 
     Args:

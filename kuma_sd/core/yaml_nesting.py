@@ -18,13 +18,11 @@ _DEEPEST_IN_TEXT = 100
 
 _QUOTED = r""""(?:[^"\\]|\\.)*+"?|'(?:[^']|'')*+'?"""
 # Outside [] and {}, brackets inside a plain scalar are text; the scalar ends at a line end, a comment, or as a key.
-_BLOCK_TOKEN = re.compile(
-    rf"\s+|[-?:](?=\s)|\#[^\n]*|[!&*]\S*|(?P<quoted>{_QUOTED})|(?P<opens>[\[{{])|[^\n]+?(?=:\s|\s\#|\n|\Z)", re.DOTALL
+_BLOCK_TOKEN = (
+    rf"(?s)\s+|[-?:](?=\s)|\#[^\n]*|[!&*]\S*|(?P<quoted>{_QUOTED})|(?P<opens>[\[{{])|[^\n]+?(?=:\s|\s\#|\n|\Z)"
 )
 # Inside [] and {}, every bracket outside quotes counts.
-_FLOW_TOKEN = re.compile(
-    rf"[\s,:]+|\#[^\n]*|(?P<quoted>{_QUOTED})|(?P<opens>[\[{{])|(?P<closes>[\]}}])|[^\s,:\[\]{{}}]+", re.DOTALL
-)
+_FLOW_TOKEN = rf"(?s)[\s,:]+|\#[^\n]*|(?P<quoted>{_QUOTED})|(?P<opens>[\[{{])|(?P<closes>[\]}}])|[^\s,:\[\]{{}}]+"
 
 
 def refuse_deep_nesting(content: bytes, loader: Any) -> None:  # noqa: ANN401 (PyYAML has no type for its loaders)
@@ -54,9 +52,11 @@ def _is_deep_in_text(content: bytes) -> bool:
         return False
     utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = content.decode("utf-16" if utf16 else "utf-8-sig", "replace")
+    # Compiled here, since hardly any document has that many brackets.
+    block_token, flow_token = re.compile(_BLOCK_TOKEN), re.compile(_FLOW_TOKEN)
     depth = position = 0
     while position < len(text) and depth <= _DEEPEST_IN_TEXT:
-        token = (_FLOW_TOKEN if depth else _BLOCK_TOKEN).match(text, position)
+        token = (flow_token if depth else block_token).match(text, position)
         position = token.end() if token else position + 1
         depth += _levels(token)
     return depth > _DEEPEST_IN_TEXT

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from msgspec import Struct
+import msgspec
 
 from kuma_sd.core.model import Assignment, Key, Snapshot
 from kuma_sd.core.publication import Publication
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kuma_sd.runtime.daemon import Daemon
 
 
-class ControlPlaneInput(Struct, frozen=True):
+class ControlPlaneInput(msgspec.Struct, frozen=True):
     """A control plane with its targets.
 
     Args:
@@ -46,7 +46,7 @@ class NamedTransform(NamedTuple):
     transform: Transform
 
 
-class OutputInput(Struct, frozen=True):
+class OutputInput(msgspec.Struct, frozen=True):
     """An output at the end of a chain.
 
     Args:
@@ -62,7 +62,7 @@ class OutputInput(Struct, frozen=True):
     failing: str = ""
 
 
-class ChainInput(Struct, frozen=True):
+class ChainInput(msgspec.Struct, frozen=True):
     """A chain with the names of its parts, and the outputs at its end."""
 
     label_profile: str
@@ -71,7 +71,7 @@ class ChainInput(Struct, frozen=True):
     outputs: tuple[OutputInput, ...]
 
 
-class ExplainInputs(Struct, frozen=True):
+class ExplainInputs(msgspec.Struct, frozen=True):
     """Everything that explanations are made from.
 
     Args:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Protocol
 
-from msgspec import Struct, field
+import msgspec
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.model import Assignment, Key, Target
@@ -79,10 +79,10 @@ def containing(text: str) -> Selector:
     return _ByWords(tuple(text.lower().split()))
 
 
-class _ByMatchers(Struct, frozen=True, dict=True):
+class _ByMatchers(msgspec.Struct, frozen=True, dict=True):
     matchers: Matchers
     wider: Selector | None = None
-    _labels: LabelProfile = field(default_factory=lambda: LabelProfile("both"))
+    _labels: LabelProfile = msgspec.field(default_factory=lambda: LabelProfile("both"))
 
     @cached_property
     def _received(self) -> list[str]:
@@ -115,7 +115,7 @@ class _ByMatchers(Struct, frozen=True, dict=True):
         return self.matchers.matches(lambda name: labels.get(name) or facts.get(name))
 
 
-class _ByWord(Struct, frozen=True):
+class _ByWord(msgspec.Struct, frozen=True):
     word: str
 
     @property
@@ -136,7 +136,7 @@ class _ByWord(Struct, frozen=True):
         return self.word in (target.address, host, host.strip("[]"), target.name, target.labels.get("instance"))
 
 
-class _ByWords(Struct, frozen=True):
+class _ByWords(msgspec.Struct, frozen=True):
     wanted: tuple[str, ...]
     wider: Selector | None = None
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 from operator import attrgetter
 
-from msgspec import Struct
+import msgspec
 
 from kuma_sd.core.errors import failure_reason
 from kuma_sd.core.model import Key
@@ -19,7 +19,7 @@ from kuma_sd.telemetry.explanation import ExplainedGroup, Identity, Verdict
 _KEY: Callable[[TargetGroup], GroupKey] = attrgetter("key")
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True):
     """The result of a chain for one target.
 
     Args:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote, urlsplit
 
-from msgspec import Struct
+import msgspec
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.secret import NOTHING, Secret
@@ -16,7 +16,7 @@ from kuma_sd.http.address import Endpoint
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Proxy(Struct, frozen=True):
+class Proxy(msgspec.Struct, frozen=True):
     """An HTTP proxy. Its text form omits user and password.
 
     Args:

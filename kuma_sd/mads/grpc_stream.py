@@ -5,7 +5,7 @@ import queue
 import re
 from collections.abc import Iterator
 
-from msgspec import Struct
+import msgspec
 
 from kuma_sd.core.logger import Logger
 
@@ -52,7 +52,7 @@ CONNECT_TIMEOUT = 5
 """Handshake timeout, in seconds; gRPC's default is 20."""
 
 
-class Dialect(Struct, frozen=True):
+class Dialect(msgspec.Struct, frozen=True):
     """A version of MADS over gRPC.
 
     Args:

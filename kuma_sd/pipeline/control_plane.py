@@ -7,7 +7,7 @@ threads read the frozen `ControlPlaneView`.
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from msgspec import Struct, field
+import msgspec
 
 from kuma_sd.core.list_diff import difference
 from kuma_sd.core.model import Assignment, ContactLost, LastGoodTargets, Snapshot
@@ -20,7 +20,7 @@ from kuma_sd.pipeline.max_age import Expiry
 from kuma_sd.pipeline.ordinals import has_namesakes, with_stable_ordinals
 
 
-class ControlPlaneConfig(Struct, frozen=True):
+class ControlPlaneConfig(msgspec.Struct, frozen=True):
     """The configuration of a control plane.
 
     Args:
@@ -53,7 +53,7 @@ class ControlPlaneConfig(Struct, frozen=True):
         return Identity(self.name, self.endpoints)
 
 
-class ControlPlaneView(Struct, frozen=True):
+class ControlPlaneView(msgspec.Struct, frozen=True):
     """The state of a control plane for other threads; replaced whole, never changed.
 
     Args:
@@ -70,7 +70,7 @@ class ControlPlaneView(Struct, frozen=True):
 
     assignments: Sequence[Assignment] = ()
     lapsed: Sequence[Assignment] = ()
-    guard: GuardStatus = field(default_factory=GuardStatus)
+    guard: GuardStatus = msgspec.field(default_factory=GuardStatus)
     restored: bool = False
     expired: bool = False
     known: bool = False

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Container, Mapping, Sequence
 from operator import attrgetter
 
-from msgspec import Struct, field
+import msgspec
 from msgspec.structs import replace
 
 from kuma_sd.core.list_diff import difference, have_equal_keys
@@ -36,7 +36,7 @@ class Reason(enum.Enum):
     RECONNECT = "a connection was made shortly before"
 
 
-class GuardStatus(Struct, frozen=True):
+class GuardStatus(msgspec.Struct, frozen=True):
     """The status of a guard; replaced whole, never changed.
 
     Args:
@@ -45,12 +45,12 @@ class GuardStatus(Struct, frozen=True):
         keys: the keys of these targets.
     """
 
-    held: HeldTargets = field(default_factory=HeldTargets)
+    held: HeldTargets = msgspec.field(default_factory=HeldTargets)
     until: float | None = None
     keys: frozenset[Key] = frozenset()
 
 
-class _Held(Struct):
+class _Held(msgspec.Struct):
     """A held target.
 
     Args:

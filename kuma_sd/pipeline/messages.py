@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from msgspec import Struct
+import msgspec
 
 from kuma_sd.core.model import SourceEvent
 from kuma_sd.pipeline.chain_outputs import ChainOutputs
 from kuma_sd.pipeline.control_plane import ControlPlaneConfig
 
 
-class Configuration(Struct, frozen=True):
+class Configuration(msgspec.Struct, frozen=True):
     """The part of the settings that concerns the pipeline. The main thread opens everything in it.
 
     Args:
@@ -25,7 +25,7 @@ class Configuration(Struct, frozen=True):
     in_effect: str = "new settings in effect"
 
 
-class FromSource(Struct, frozen=True):
+class FromSource(msgspec.Struct, frozen=True):
     """An event of a source.
 
     Args:
@@ -37,7 +37,7 @@ class FromSource(Struct, frozen=True):
     event: SourceEvent
 
 
-class Accept(Struct, frozen=True):
+class Accept(msgspec.Struct, frozen=True):
     """Release held targets.
 
     Args:

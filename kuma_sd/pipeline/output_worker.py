@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from msgspec import Struct, field
+import msgspec
 from msgspec.structs import replace
 
 from kuma_sd.core.errors import OutputError, failure_reason, if_unexpected, without_frames
@@ -23,7 +23,7 @@ from kuma_sd.telemetry.output_status import PublishingStatus
 _log = Logger(__name__)
 
 
-class OutputProgress(Struct, frozen=True):
+class OutputProgress(msgspec.Struct, frozen=True):
     """The progress of an output; replaced whole, never changed.
 
     Args:
@@ -34,9 +34,9 @@ class OutputProgress(Struct, frozen=True):
     """
 
     published: Publication | None = None
-    publishing: PublishingStatus = field(default_factory=PublishingStatus)
+    publishing: PublishingStatus = msgspec.field(default_factory=PublishingStatus)
     attempt: float | None = None
-    changes: ChangeTotals = field(default_factory=ChangeTotals)
+    changes: ChangeTotals = msgspec.field(default_factory=ChangeTotals)
 
 
 class OutputWorker:

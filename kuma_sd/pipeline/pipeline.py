@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from msgspec import Struct, field
+import msgspec
 from msgspec.structs import replace
 
 from kuma_sd.core.logger import Logger
@@ -27,7 +27,7 @@ BEAT_SECONDS = 10.0
 """Maximum time between two steps of the pipeline, in seconds."""
 
 
-class PipelineStatus(Struct, frozen=True):
+class PipelineStatus(msgspec.Struct, frozen=True):
     """The status of the pipeline; replaced whole, never changed.
 
     Args:
@@ -40,7 +40,7 @@ class PipelineStatus(Struct, frozen=True):
     """
 
     published: bool = False
-    control_planes: Mapping[str, ControlPlaneView] = field(default_factory=dict)
+    control_planes: Mapping[str, ControlPlaneView] = msgspec.field(default_factory=dict)
     leaving: Sequence[ControlPlaneView] = ()
     beat: float = 0.0
     rounds: int = 0

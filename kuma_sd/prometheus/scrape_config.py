@@ -4,13 +4,13 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+import msgspec
 
 DROP_EVERYTHING = {"action": "drop"}
 """A relabelling rule that drops each target before it is scraped."""
 
 
-class ScrapeJob(Struct, frozen=True):
+class ScrapeJob(msgspec.Struct, frozen=True):
     """A job of Prometheus's ``scrape_configs``.
 
     Args:

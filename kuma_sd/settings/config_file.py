@@ -11,7 +11,7 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
-from msgspec import Struct
+import msgspec
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.regular_file import LARGEST, read_regular
@@ -28,7 +28,7 @@ _YAML_OR_JSON = re.compile(r"---|- |\{|\[\s*[{\"]|[\w.-]+:(\s|$)")
 _NO_INI = "this looks like YAML or JSON; settings are an INI file: [kuma-sd], and below it lines like 'name = value'"
 
 
-class Entry(Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True):
     """An option in a file. Its value may be a secret and is never shown."""
 
     section: str

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from msgspec import Struct
+import msgspec
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.url import Url
@@ -18,7 +18,7 @@ from kuma_sd.settings.schema import CORE, CoreOptions, WebOptions
 PluginT = TypeVar("PluginT", SourcePlugin, TransformPlugin, OutputPlugin)
 
 
-class InstanceSettings(Struct, Generic[PluginT], frozen=True):
+class InstanceSettings(msgspec.Struct, Generic[PluginT], frozen=True):
     """An instance of a plugin.
 
     Args:

@@ -2,9 +2,11 @@
 
 import bisect
 import re
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from kuma_sd.core.errors import ConfigError
 
@@ -28,8 +30,7 @@ class Strangers(Enum):
     ERROR = "500 when the time is over"
 
 
-@dataclass(frozen=True)
-class KumaVersion:
+class KumaVersion(msgspec.Struct, frozen=True):
     """The behaviour of Kuma from one release on.
 
     Args:

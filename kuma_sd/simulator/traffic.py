@@ -3,15 +3,15 @@
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import grpc
+import msgspec
+from msgspec.structs import replace
 
 from kuma_sd.proto.discovery_pb2 import DiscoveryRequest
 
 
-@dataclass(frozen=True)
-class TrafficCounts:
+class TrafficCounts(msgspec.Struct, frozen=True):
     """The traffic since the control plane was created; restarts do not reset it.
 
     Args:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Collection
 
-from msgspec import Struct
+import msgspec
 
 from kuma_sd.core.logger import Logger
 from kuma_sd.core.model import Codec, LastGoodTargets
@@ -17,7 +17,7 @@ from kuma_sd.system.trust_rules import UntrustedError
 _log = Logger(__name__)
 
 
-class Restored(Struct, frozen=True):
+class Restored(msgspec.Struct, frozen=True):
     """The last good targets found at the start.
 
     Args:

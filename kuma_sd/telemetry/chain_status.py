@@ -1,12 +1,12 @@
 """The status of a chain: the targets whose conversion fails, and what was repaired or lost."""
 
-from msgspec import Struct
+import msgspec
 
 MOST_QUARANTINED_SHOWN = 20
 """Maximum number of quarantined targets that the status names."""
 
 
-class Quarantined(Struct, frozen=True):
+class Quarantined(msgspec.Struct, frozen=True):
     """A target whose conversion fails: it keeps its last good labels, or is left out if it has none.
 
     Args:
@@ -22,7 +22,7 @@ class Quarantined(Struct, frozen=True):
     why: str
 
 
-class ChainStatus(Struct, frozen=True):
+class ChainStatus(msgspec.Struct, frozen=True):
     """The status of a chain; replaced whole, never changed.
 
     Args:

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 
 import msgspec
-from msgspec import Struct, field
 
 from kuma_sd.core.source_status import SourceReport
 from kuma_sd.core.text import duration
 from kuma_sd.telemetry.top_counts import TargetCounts
 
 
-class ConnectionStatus(Struct, frozen=True):
+class ConnectionStatus(msgspec.Struct, frozen=True):
     """The connections to a control plane so far; replaced whole, never changed.
 
     Args:
@@ -28,7 +27,7 @@ class ConnectionStatus(Struct, frozen=True):
     failing: str = ""
 
 
-class HeldTargets(Struct, frozen=True):
+class HeldTargets(msgspec.Struct, frozen=True):
     """The targets that the guard of a control plane holds.
 
     Args:
@@ -41,7 +40,7 @@ class HeldTargets(Struct, frozen=True):
     """
 
     targets: int = 0
-    meshes: TargetCounts = field(default_factory=TargetCounts)
+    meshes: TargetCounts = msgspec.field(default_factory=TargetCounts)
     doubtful: int = 0
     why: str = ""
     suspicious: bool = False

@@ -7,7 +7,6 @@ from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
-from msgspec import Struct
 
 from kuma_sd.core.model import Key, Labels
 from kuma_sd.core.target_group import GroupKey, TargetGroup
@@ -108,7 +107,7 @@ class DiffCounts(NamedTuple):
         return sum(self)
 
 
-class Difference(Struct, frozen=True):
+class Difference(msgspec.Struct, frozen=True):
     """The difference between two lists of groups; each part is sorted by mesh, service, dataplane and address."""
 
     added: list[Pair]

@@ -3,13 +3,13 @@
 from bisect import bisect_left
 from itertools import accumulate
 
-from msgspec import Struct
+import msgspec
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the buckets, in seconds; one more bucket holds longer durations."""
 
 
-class Histogram(Struct, frozen=True):
+class Histogram(msgspec.Struct, frozen=True):
     """Counts the observations so far; replaced whole, never changed.
 
     Args:

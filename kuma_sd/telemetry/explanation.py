@@ -1,12 +1,12 @@
 """Explanation of one target as plain data, for `kuma-sd explain`, the status page, and JSON."""
 
-from msgspec import Struct, field
+import msgspec
 from msgspec.structs import replace
 
 from kuma_sd.core.model import Key, Labels
 
 
-class Identity(Struct, frozen=True):
+class Identity(msgspec.Struct, frozen=True):
     """The identity of a target; see `kuma_sd.core.model.Key`."""
 
     control_plane: str
@@ -26,7 +26,7 @@ class Identity(Struct, frozen=True):
         return ", ".join(parts)
 
 
-class ReceivedAssignment(Struct, frozen=True):
+class ReceivedAssignment(msgspec.Struct, frozen=True):
     """An assignment as it was received.
 
     Args:
@@ -43,10 +43,10 @@ class ReceivedAssignment(Struct, frozen=True):
     address: str = ""
     scheme: str = ""
     metrics_path: str = ""
-    labels: Labels = field(default_factory=dict)
+    labels: Labels = msgspec.field(default_factory=dict)
 
 
-class Step(Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True):
     """One step in the conversion of a label set, and what it changed.
 
     Args:
@@ -66,16 +66,16 @@ class Step(Struct, frozen=True):
     rule: str = ""
     outcome: str = "unchanged"
     reason: str = ""
-    added: Labels = field(default_factory=dict)
-    removed: Labels = field(default_factory=dict)
-    changed: dict[str, tuple[str, str]] = field(default_factory=dict)
+    added: Labels = msgspec.field(default_factory=dict)
+    removed: Labels = msgspec.field(default_factory=dict)
+    changed: dict[str, tuple[str, str]] = msgspec.field(default_factory=dict)
 
     def __str__(self) -> str:
         title = f"{self.name} ({self.plugin})" if self.plugin and self.plugin != self.name else self.name
         return ": ".join(filter(None, (title, self.rule, self.reason)))
 
 
-class ExplainedGroup(Struct, frozen=True):
+class ExplainedGroup(msgspec.Struct, frozen=True):
     """A target group, as Prometheus reads it.
 
     Args:
@@ -91,7 +91,7 @@ class ExplainedGroup(Struct, frozen=True):
     same_as: Identity | None = None
 
 
-class Trace(Struct, frozen=True):
+class Trace(msgspec.Struct, frozen=True):
     """The steps of one label set; there are several traces only if a transform returns several label sets.
 
     Args:
@@ -103,7 +103,7 @@ class Trace(Struct, frozen=True):
     group: ExplainedGroup | None
 
 
-class Verdict(Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True):
     """What an output does with a target.
 
     Args:
@@ -122,7 +122,7 @@ class Verdict(Struct, frozen=True):
     groups: tuple[ExplainedGroup, ...] = ()
 
 
-class ExplainedChain(Struct, frozen=True):
+class ExplainedChain(msgspec.Struct, frozen=True):
     """The result of a chain for a target, and the verdicts of the outputs at its end.
 
     Args:
@@ -138,7 +138,7 @@ class ExplainedChain(Struct, frozen=True):
     traces: tuple[Trace, ...]
 
 
-class Explanation(Struct, frozen=True):
+class Explanation(msgspec.Struct, frozen=True):
     """The complete explanation of one target.
 
     Args:
@@ -184,7 +184,7 @@ class Explanation(Struct, frozen=True):
         return [(", ".join(names), traces) for names, traces in found]
 
 
-class SearchResult(Struct, frozen=True):
+class SearchResult(msgspec.Struct, frozen=True):
     """The targets that match a selector.
 
     Args:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 
-from msgspec import Struct
+import msgspec
 
 from kuma_sd.core.publication import Publication
 from kuma_sd.core.publication_change import Change
@@ -23,7 +23,7 @@ EXAMPLES = 5
 """Maximum number of dataplanes that are named in a change."""
 
 
-class Point(Struct, frozen=True):
+class Point(msgspec.Struct, frozen=True):
     """The number of groups at the end of a step, and the changes in it.
 
     Args:
@@ -41,7 +41,7 @@ class Point(Struct, frozen=True):
     changed: int = 0
 
 
-class RecentChange(Struct, frozen=True):
+class RecentChange(msgspec.Struct, frozen=True):
     """A published change.
 
     Args:
@@ -63,7 +63,7 @@ class RecentChange(Struct, frozen=True):
     examples: tuple[str, ...]
 
 
-class ChangeTotals(Struct, frozen=True):
+class ChangeTotals(msgspec.Struct, frozen=True):
     """Sums of the changes that an output published so far; replaced whole, never changed.
 
     Changes are counted at publication, so that earlier publications need not be kept for a later comparison.

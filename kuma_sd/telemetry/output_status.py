@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 
 import msgspec
-from msgspec import Struct, field
 
 from kuma_sd.telemetry.chain_status import ChainStatus
 from kuma_sd.telemetry.duration_buckets import Histogram
 from kuma_sd.telemetry.publication_counts import Parts, Size
 
 
-class PublishingStatus(Struct, frozen=True):
+class PublishingStatus(msgspec.Struct, frozen=True):
     """The publications of an output so far; replaced whole, never changed.
 
     Args:
@@ -25,7 +24,7 @@ class PublishingStatus(Struct, frozen=True):
     failures: int = 0
     failing: str = ""
     last: float | None = None
-    seconds: Histogram = field(default_factory=Histogram)
+    seconds: Histogram = msgspec.field(default_factory=Histogram)
 
 
 class OutputStatus(msgspec.Struct, frozen=True):

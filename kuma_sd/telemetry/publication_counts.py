@@ -5,13 +5,12 @@ from itertools import islice
 from operator import attrgetter, is_not
 
 import msgspec
-from msgspec import Struct, field
 
 from kuma_sd.core.publication import Publication
 from kuma_sd.telemetry.top_counts import Count, TargetCounts
 
 
-class Size(Struct, frozen=True):
+class Size(msgspec.Struct, frozen=True):
     """The size of a publication.
 
     Args:
@@ -46,7 +45,7 @@ class _Group(msgspec.Struct, gc=False):
 _DECODER = msgspec.json.Decoder(_Group)
 
 
-class Parts(Struct, frozen=True):
+class Parts(msgspec.Struct, frozen=True):
     """The number of groups in a publication by mesh and by service.
 
     Args:
@@ -54,8 +53,8 @@ class Parts(Struct, frozen=True):
         services: the number of groups of each service.
     """
 
-    meshes: TargetCounts = field(default_factory=TargetCounts)
-    services: TargetCounts = field(default_factory=TargetCounts)
+    meshes: TargetCounts = msgspec.field(default_factory=TargetCounts)
+    services: TargetCounts = msgspec.field(default_factory=TargetCounts)
 
     @classmethod
     def of(cls, publication: Publication) -> "Parts":

@@ -7,7 +7,6 @@ not happened yet.
 from typing import NamedTuple
 
 import msgspec
-from msgspec import Struct
 
 from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
 from kuma_sd.telemetry.output_status import OutputStatus
@@ -31,7 +30,7 @@ class Reloads(msgspec.Struct, frozen=True):
     failing: str = ""
 
 
-class StateStatus(Struct, frozen=True):
+class StateStatus(msgspec.Struct, frozen=True):
     """The status of saving the last good targets; replaced whole, never changed.
 
     Args:
@@ -79,7 +78,7 @@ class HookFailures(NamedTuple):
     reason: str
 
 
-class EventsStatus(Struct, frozen=True):
+class EventsStatus(msgspec.Struct, frozen=True):
     """What became of the events that plugins' hooks listen to; replaced whole, never changed.
 
     Args:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from msgspec import Struct, field
+import msgspec
 
 from kuma_sd.core.errors import ConfigError, KumaSDError
 from kuma_sd.core.logger import Logger
@@ -21,7 +21,7 @@ LARGEST_BODY = 2**16
 """Maximum size of a request body, in bytes."""
 
 
-class Request(Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True):
     """A request.
 
     Args:
@@ -34,12 +34,12 @@ class Request(Struct, frozen=True):
 
     method: str
     path: str
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-class Response(Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True):
     """A response.
 
     Args:
@@ -53,7 +53,7 @@ class Response(Struct, frozen=True):
     body: bytes | Iterable[bytes]
     status: int = 200
     content_type: str = "text/plain; charset=utf-8"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @classmethod
     def lines(cls, *lines: str, status: int = 200, headers: Mapping[str, str] | None = None) -> "Response":

@@ -340,6 +340,21 @@ def test_what_is_not_needed_does_not_delay_the_start(command: str, tmp_path: Pat
     assert SLOW_AND_NOT_NEEDED[command].intersection(done.stdout.split()) == set()
 
 
+def test_a_check_loads_and_defines_little() -> None:
+    program = """if True:
+        import sys, kuma_sd.cli.main
+        assert not kuma_sd.cli.main.main(["check", "--cp-address=http://127.0.0.1:1", "--log-level=off"])
+        own = [module for name, module in sys.modules.items() if name.startswith("kuma_sd")]
+        classes = {each for module in own for each in vars(module).values() if isinstance(each, type)}
+        print(len(own), sum("__dataclass_params__" in vars(each) for each in classes))
+    """
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    modules, dataclasses = map(int, done.stdout.splitlines()[-1].split())
+    # What each costs at every start: a module 0.1 ms, a dataclass 0.5 ms.
+    assert modules <= 140
+    assert dataclasses <= 22
+
+
 def test_a_settings_file_without_its_flag_is_recognised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "my new.conf").touch()
     path = f"{tmp_path}/my new.conf"

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+
+import msgspec
 
 from kuma_sd.cli.received_targets import ReceivedTargets
 from kuma_sd.cli.render.style import Style
@@ -16,8 +17,7 @@ MOST_SERVICES = 20
 """Maximum number of lines with counts per mesh and service of an output."""
 
 
-@dataclass(frozen=True)
-class OutputDifference:
+class OutputDifference(msgspec.Struct, frozen=True):
     """The changes of an output.
 
     Args:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from msgspec import Struct
+import msgspec
 
 from kuma_sd.core.text import counted
 from kuma_sd.telemetry.history import COARSE, COARSE_POINTS, FINE, FINE_POINTS, Point
@@ -19,7 +19,7 @@ MIDDLE, REACH = 118.0, 14.0
 """Position and maximum length of the bars of changes, in SVG units."""
 
 
-class Span(Struct, frozen=True):
+class Span(msgspec.Struct, frozen=True):
     """A time span of a chart.
 
     Args:
@@ -41,14 +41,14 @@ HOUR = Span("hour", FINE * FINE_POINTS, FINE, 60, 4)
 DAY = Span("day", COARSE * COARSE_POINTS, COARSE, 72, 4)
 
 
-class Tick(Struct, frozen=True):
+class Tick(msgspec.Struct, frozen=True):
     """A mark on an axis."""
 
     at: float
     text: str
 
 
-class Bar(Struct, frozen=True):
+class Bar(msgspec.Struct, frozen=True):
     """A bar: the changes in a part of the time span.
 
     Args:
@@ -68,7 +68,7 @@ class Bar(Struct, frozen=True):
     text: str
 
 
-class Chart(Struct, frozen=True):
+class Chart(msgspec.Struct, frozen=True):
     """A chart for the template.
 
     Args:

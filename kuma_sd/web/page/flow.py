@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
-from msgspec import Struct
+import msgspec
 
 from kuma_sd.core.text import ago, duration
 from kuma_sd.telemetry.control_plane_status import ControlPlaneStatus
@@ -26,7 +26,7 @@ TITLE = 27
 """Maximum length of a name in a box, in characters."""
 
 
-class Column(Struct, frozen=True):
+class Column(msgspec.Struct, frozen=True):
     """A column of the diagram, with boxes of one kind."""
 
     title: str
@@ -43,7 +43,7 @@ OUTPUTS = Column("outputs", 1072, 248)
 COLUMNS = (PLANES, TAKEN, GUARDS, CHAINS, HANDED, OUTPUTS)
 
 
-class Box(Struct, frozen=True):
+class Box(msgspec.Struct, frozen=True):
     """A box: one stage of the pipeline.
 
     Args:
@@ -68,7 +68,7 @@ class Box(Struct, frozen=True):
         return self.y + ROW / 2
 
 
-class Flow(Struct, frozen=True):
+class Flow(msgspec.Struct, frozen=True):
     """The diagram for the template.
 
     Args:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from msgspec import Struct
+import msgspec
 
 from kuma_sd.core.model import Key
 from kuma_sd.core.publication import Publication
@@ -15,7 +15,7 @@ Explain = Callable[[str, int, int], SearchResult]
 """Takes a text, a limit and an offset."""
 
 
-class PageData(Struct, frozen=True):
+class PageData(msgspec.Struct, frozen=True):
     """The page's data. All functions are called in a listener's threads.
 
     Args:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
-from msgspec import Struct
 
 from kuma_sd.core.model import Key, Labels
 from kuma_sd.core.target_group import TargetGroup
@@ -52,7 +51,7 @@ class Turn:
         self._lock.release()
 
 
-class FoundTarget(Struct, frozen=True):
+class FoundTarget(msgspec.Struct, frozen=True):
     """The result of a search.
 
     Args:

@@ -8,10 +8,10 @@ from functools import lru_cache
 from heapq import nsmallest
 from typing import Protocol, TypeVar
 
-from msgspec import Struct
+import msgspec
 
 
-class ConnectionLimits(Struct, frozen=True):
+class ConnectionLimits(msgspec.Struct, frozen=True):
     """The limits of clients.
 
     Args:

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from msgspec import Struct
+import msgspec
 
 from kuma_sd.core.errors import ConfigError
 
@@ -55,7 +55,7 @@ class ServerContext(ssl.SSLContext):
         return not self.allowed_names.isdisjoint(_normal(name) for _kind, name in names)
 
 
-class TLSConfig(Struct, frozen=True):
+class TLSConfig(msgspec.Struct, frozen=True):
     """The section ``tls_server_config``, with the content of files in place of their names; empty if not set."""
 
     certificate: bytes = b""

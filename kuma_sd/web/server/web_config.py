@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from msgspec import Struct, field
+import msgspec
 
 from kuma_sd.core.errors import ConfigError
 from kuma_sd.core.option_types import DURATION, NUMBER
 from kuma_sd.core.regular_file import read_regular
 from kuma_sd.core.text import did_you_mean
+from kuma_sd.core.yaml_nesting import refuse_deep_nesting
 from kuma_sd.web.server.authentication import Authentication
 from kuma_sd.web.server.rate_limit import RateLimit
 from kuma_sd.web.server.tls import ServerContext, TLSConfig
@@ -34,7 +35,7 @@ _HEADERS: Mapping[str, tuple[str, ...] | None] = {
 _BCRYPT = r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}"
 
 
-class WebConfig(Struct, frozen=True):
+class WebConfig(msgspec.Struct, frozen=True):
     """A web configuration.
 
     Args:
@@ -50,7 +51,7 @@ class WebConfig(Struct, frozen=True):
 
     tls: ServerContext | None = None
     authentication: Authentication | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     rate_limit: RateLimit | None = None
     declined: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
@@ -103,8 +104,6 @@ class Reading:
     def _compose(self, path: Path) -> "Node | None":
         # Imported late: most installations have no web configuration.
         import yaml  # noqa: PLC0415
-
-        from kuma_sd.core.yaml_nesting import refuse_deep_nesting  # noqa: PLC0415
 
         try:
             text = read_regular(path).decode("utf-8")

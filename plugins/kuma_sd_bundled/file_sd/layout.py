@@ -5,7 +5,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from msgspec import Struct
+import msgspec
 
 from kuma_sd import MOST_SHARDS, STAGING, ConfigError, Sharding, TargetGroup, is_trusted, open_regular
 from kuma_sd_bundled.file_sd.options import MOST_FILES, FileSDOptions
@@ -23,7 +23,7 @@ _PIECE = 2**20
 _MOST_PIECES = 2**10
 
 
-class Layout(Struct, frozen=True):
+class Layout(msgspec.Struct, frozen=True):
     """The files of one output.
 
     Args:
