@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _log = Logger(__name__)
 
-SMALL = 2**20
+SMALL = 2**16
 """Files up to this size, in bytes, are compared by content; larger ones by size, inode and time."""
 
 MOST_CALMS = 10

@@ -1,13 +1,13 @@
 """Divide the targets among files, and keep the content of each up to date, from changes alone."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Collection, Mapping, Sequence
+from operator import attrgetter, eq
 
 from kuma_sd import GroupKey, Publication, TargetGroup
 from kuma_sd_bundled.file_sd.parts import Place, Rule
 
-_LINE = attrgetter("json")
+_KEY, _LINE = attrgetter("key"), attrgetter("json")
 
 _NOTHING: frozenset[Place] = frozenset()
 
@@ -70,15 +70,9 @@ class Division:
         # What is equal may be another object, but is found in files by its identity when it is gone.
         self._publication = publication.with_objects_of(self._publication)
         changes: defaultdict[Place, _Change] = defaultdict(_Change)
-        before = _places_in(found or {}, new)
-        for group in gone:
-            places = frozenset(self._rule(group)) | self._leaving.pop(group.key, _NOTHING)
-            before[group.key] = places
-            for place in places:
-                changes[place].gone.add(id(group))
-        for group in new:
-            known = group.key in before
-            for place in self._places_of(group, before[group.key]) if known else self._rule(group):
+        former = [self._take_out(group, changes) for group in gone]
+        for group, before in zip(new, _by_group(gone, former, new, found or {}), strict=True):
+            for place in self._places_of(group, before):
                 changes[place].new.append(group)
         self._apply(changes)
 
@@ -93,9 +87,20 @@ class Division:
         self._leaving.clear()
         self._apply(changes)
 
-    def _places_of(self, group: TargetGroup, before: frozenset[Place]) -> Sequence[Place]:
+    def _take_out(self, group: TargetGroup, changes: dict[Place, "_Change"]) -> Collection[Place]:
+        """Take a group out of its files; return these."""
+        places: Collection[Place] = self._rule(group)
+        if self._leaving:
+            places = self._leaving.pop(group.key, _NOTHING).union(places)
+        for place in places:
+            changes[place].gone.add(id(group))
+        return places
+
+    def _places_of(self, group: TargetGroup, before: Collection[Place] | None) -> Sequence[Place]:
         places = self._rule(group)
-        leaving = before.difference(places)
+        if before is None or before == places:
+            return places
+        leaving = frozenset(before).difference(places)
         if not leaving:
             return places
         self._leaving[group.key] = leaving
@@ -107,18 +112,22 @@ class Division:
             self._lines.pop(place, None)
 
 
-def _places_in(
-    found: Mapping[Place, Collection[bytes]], groups: Iterable[TargetGroup]
-) -> dict[GroupKey, frozenset[Place]]:
-    """Return in which files groups stand already."""
-    if not found:
-        return {}
-    places: dict[GroupKey, frozenset[Place]] = {}
-    for group in groups:
-        here = frozenset(place for place, lines in found.items() if group.json in lines)
+def _by_group(
+    gone: Sequence[TargetGroup],
+    former: Sequence[Collection[Place]],
+    new: Sequence[TargetGroup],
+    found: Mapping[Place, Collection[bytes]],
+) -> Sequence[Collection[Place] | None]:
+    """Return in which files each of the new groups stands already; None for one that stands in none."""
+    # In most large changes each group replaces one; otherwise each key is hashed, which takes longer than all the rest.
+    if len(gone) == len(new) and all(map(eq, map(_KEY, gone), map(_KEY, new))):
+        return former
+    places: dict[GroupKey, Collection[Place]] = dict(zip(map(_KEY, gone), former, strict=True))
+    for group in new if found else ():
+        here = [place for place, lines in found.items() if group.json in lines]
         if here:
             places[group.key] = here
-    return places
+    return [places.get(key) for key in map(_KEY, new)]
 
 
 class _Change:
