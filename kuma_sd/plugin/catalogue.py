@@ -1,16 +1,13 @@
 """Find plugins without importing them: those of installed distributions, and those of single files."""
 
+import importlib.metadata
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from kuma_sd.core.option_types import FileContent
 from kuma_sd.plugin.hook_check import check_hooks
-from kuma_sd.plugin.installed import EntryPoint, installed_entry_points
 from kuma_sd.plugin.plugin_file import load_plugin_file
-
-if TYPE_CHECKING:
-    from importlib.metadata import Distribution
 
 GROUP = "kuma_sd.plugins"
 
@@ -21,12 +18,27 @@ FILE = "file"
 """The kind of plugin files, which may be of several kinds at once."""
 
 
+class EntryPoint(Protocol):
+    """The part of `importlib.metadata.EntryPoint` that is used here."""
+
+    @property
+    def name(self) -> str:
+        """``KIND.NAME``, or a plain name."""
+
+    @property
+    def dist(self) -> importlib.metadata.Distribution | None:
+        """The distribution it belongs to."""
+
+    def load(self) -> Any:  # noqa: ANN401 (any module or object)
+        """Import the object that it names."""
+
+
 class Direct(NamedTuple):
     """An entry point for an existing object instead of an installed one; for tests."""
 
     name: str
     plugin: object
-    dist: "Distribution | None" = None
+    dist: importlib.metadata.Distribution | None = None
 
     def load(self) -> object:
         """Return the object."""
@@ -115,7 +127,7 @@ class Catalogue:
     @cached_property
     def installed(self) -> tuple[Candidate, ...]:
         """Those of distributions."""
-        entries = installed_entry_points(GROUP) if self._given is None else self._given
+        entries = importlib.metadata.entry_points(group=GROUP) if self._given is None else self._given
         return tuple(Candidate(*_kind_and_name(entry.name), partial(_origin, entry), entry.load) for entry in entries)
 
     def of_files(self, files: Iterable[FileContent]) -> tuple[Candidate, ...]:

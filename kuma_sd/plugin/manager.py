@@ -14,10 +14,9 @@ from kuma_sd.core.option_types import FileContent
 from kuma_sd.core.options import NoOptions, check_defaults
 from kuma_sd.core.text import did_you_mean
 from kuma_sd.plugin import event_hooks, hook_implementations, hookspecs
-from kuma_sd.plugin.catalogue import FILE, PLUGIN, Available, Candidate, Catalogue
+from kuma_sd.plugin.catalogue import FILE, PLUGIN, Available, Candidate, Catalogue, EntryPoint
 from kuma_sd.plugin.code_place import unexpected
 from kuma_sd.plugin.hook_implementations import HookTransform, Listeners
-from kuma_sd.plugin.installed import EntryPoint
 from kuma_sd.plugin.interfaces import CommandPlugin, OutputPlugin, SourcePlugin, TransformPlugin
 
 AnyPlugin = SourcePlugin | TransformPlugin | OutputPlugin

@@ -306,9 +306,8 @@ SLOW_AND_NOT_NEEDED = {
     "check": {
         "_hashlib",
         "difflib",
-        "email",
+        "email.parser",
         "http",
-        "importlib.metadata",
         "kuma_sd.http.client",
         "kuma_sd.mads.negotiation",
         "kuma_sd.mads.replicas",

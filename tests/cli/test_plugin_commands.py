@@ -8,8 +8,7 @@ import pytest
 from kuma_sd import CommandPlugin, ConfigError, PluginError, hookimpl
 from kuma_sd.cli.main import main
 from kuma_sd.plugin import manager
-from kuma_sd.plugin.catalogue import Direct
-from kuma_sd.plugin.installed import EntryPoint
+from kuma_sd.plugin.catalogue import Direct, EntryPoint
 
 original_plugins = manager.Plugins
 
