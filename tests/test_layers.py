@@ -135,7 +135,7 @@ LATE = {
     # A daemon connects before it loads what answers over HTTP.
     "kuma_sd.service.process": (
         *("grpc", "jinja2", "prometheus_client", "urllib3", "watchdog"),
-        *("email", "http.client", "importlib.metadata"),
+        "http.client",
         *("kuma_sd.service.http_app", "kuma_sd.explain", "kuma_sd.telemetry.explanation"),
         *("kuma_sd.telemetry.exposition", "kuma_sd.web.page"),
     ),
