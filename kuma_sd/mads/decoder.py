@@ -1,9 +1,9 @@
 """Decode the resources of a response into the assignments of a snapshot, skipping resources that did not change."""
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import filterfalse, groupby, islice
+from itertools import filterfalse, groupby, islice, repeat
 from operator import attrgetter, eq
 
 import msgspec
@@ -38,7 +38,10 @@ FEW = 100
 """Up to this many added or removed assignments are inserted one by one; more are sorted."""
 
 BATCH = 100
-"""Number of resources that are looked up at a time; their bytes stay in the processor's cache."""
+"""Number of resources that are looked up or parsed at a time; their bytes stay in the processor's cache."""
+
+LARGEST_BATCH = 2**18
+"""Maximum size of resources that are parsed together, in bytes; larger ones are checked and parsed one by one."""
 
 
 class MadsResponse(msgspec.Struct, frozen=True):
@@ -151,7 +154,7 @@ class Decoder:
         old = [self._known.pop(resource) for resource in gone]
         self._expanded -= sum(map(_expanded, old))
         self._failures = {resource: why for resource, why in self._failures.items() if resource in self._known}
-        new = list(map(self._attempt, fresh))
+        new = list(self._attempts(fresh))
         self._known.update(zip(fresh, new, strict=True))
         removed, added = flattened(old, Assignment), flattened(new, Assignment)
         if len(removed) + len(added) <= FEW and not self._namesakes:
@@ -170,10 +173,22 @@ class Decoder:
             self._namesakes = any(map(eq, keys, islice(keys, 1, None)))
         return _numbered(patched) if self._namesakes else patched
 
+    def _attempts(self, fresh: Iterable[bytes]) -> Iterator[Parts]:
+        codec, control_plane = self._codec, self._control_plane
+        assert codec is not None
+        rest = iter(fresh)
+        while batch := list(islice(rest, BATCH)):
+            self.decoded += len(batch)
+            small = sum(map(len, batch)) <= LARGEST_BATCH
+            for resource, name in zip(batch, codec.names(batch) if small else repeat(None), strict=small):
+                if name is None:
+                    yield self._attempt(resource)
+                else:
+                    yield Assignment(Key(control_plane, *name, 0), resource, codec)
+
     def _attempt(self, resource: bytes) -> Parts:
         codec, control_plane = self._codec, self._control_plane
         assert codec is not None
-        self.decoded += 1
         parts: list[Assignment] = []
         room = self._most - self._expanded
         try:

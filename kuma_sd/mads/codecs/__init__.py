@@ -3,7 +3,7 @@
 A target has the same mesh and name over every protocol, so that its key survives upgrades of the control plane.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from kuma_sd.core.model import Codec
@@ -22,6 +22,13 @@ class ResourceCodec(Codec, Protocol):
 
         Raises:
             SourceError: the bytes are not a resource of this kind.
+        """
+
+    def names(self, resources: Sequence[bytes]) -> Iterator[tuple[str, str] | None]:
+        """Yield mesh and name of each resource that has exactly one target; None for one that must be split.
+
+        Args:
+            resources: their bytes, together small enough to be parsed at once.
         """
 
     def refuse_many_values(self, resource: bytes, most: int) -> None:

@@ -1,7 +1,8 @@
 """``kuma.observability.v1.MonitoringAssignment`` in protobuf (Kuma 1.2.0 to 2.6). Importing this loads protobuf."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -12,7 +13,8 @@ from kuma_sd.core.model import Key, Target
 from kuma_sd.core.response_descriptions import type_shown
 from kuma_sd.mads.codecs import Part
 from kuma_sd.mads.codecs.protobuf_fields import Inner, refuse_many_fields
-from kuma_sd.proto.mads_v1_labels_pb2 import Label, MonitoringAssignment, Resource
+from kuma_sd.proto.discovery_pb2 import ReceivedResponse
+from kuma_sd.proto.mads_v1_labels_pb2 import Label, MonitoringAssignment, Resource, Resources
 
 TYPE_URL = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"
 
@@ -35,6 +37,22 @@ class V1:
     def refuse_many_values(self, resource: bytes, most: int) -> None:
         """Refuse a resource with too many targets, labels or other fields."""
         refuse_many_fields(resource, _INNER, most)
+
+    def names(self, resources: Sequence[bytes]) -> Iterator[tuple[str, str] | None]:
+        """Yield mesh and name of each resource that has exactly one target; None for one that must be split."""
+        try:
+            together = Resources.FromString(ReceivedResponse(resources=resources).SerializeToString())
+        except DecodeError:
+            # Which of them is malformed shows when each is split.
+            yield from repeat(None, len(resources))
+            return
+        for received in together.resources:
+            assignment = received.value
+            targets = assignment.targets
+            if len(targets) == 1 and received.type_url == TYPE_URL:
+                yield sys.intern(assignment.mesh), targets[0].name
+            else:
+                yield None
 
     def split(self, resource: bytes) -> Iterable[Part]:
         """Split a resource into its targets; labels are decoded later, by `read`."""

@@ -1,7 +1,8 @@
 """MonitoringAssignment v1 in proto JSON, as over HTTP (Kuma 1.2.0 and later)."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 
 import msgspec
 
@@ -46,6 +47,10 @@ class V1JSON:
     def refuse_many_values(self, resource: bytes, most: int) -> None:
         """Refuse a resource with too many targets or labels."""
         refuse_many_json_values(resource, most)
+
+    def names(self, resources: Sequence[bytes]) -> Iterator[None]:
+        """Yield None for each resource: parsing them together would not save time."""
+        return repeat(None, len(resources))
 
     def split(self, resource: bytes) -> Iterable[Part]:
         """Split a resource into its targets."""

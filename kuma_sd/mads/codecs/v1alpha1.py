@@ -1,7 +1,8 @@
 """``kuma.observability.v1alpha1.MonitoringAssignment`` (Kuma 0.3.2 to 1.2.3). Importing this loads protobuf."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 
 from google.protobuf.message import DecodeError
 
@@ -27,6 +28,10 @@ class V1alpha1:
     def refuse_many_values(self, resource: bytes, most: int) -> None:
         """Refuse a resource with too many targets, labels or other fields."""
         refuse_many_fields(resource, _INNER, most)
+
+    def names(self, resources: Sequence[bytes]) -> Iterator[None]:
+        """Yield None for each resource: parsing them together would not save time."""
+        return repeat(None, len(resources))
 
     def split(self, resource: bytes) -> Iterable[Part]:
         """Split a resource into its targets."""

@@ -79,3 +79,26 @@ def test_long_labels_are_not_remembered() -> None:
     assert not remembered
     assert remembered[Label(key="env", value="prod").SerializeToString()] == ("env", "prod")
     assert len(remembered) == 1
+
+
+def one_of(*targets: str) -> bytes:
+    message = MonitoringAssignment(mesh="demo", service="backend", targets=[{"name": name} for name in targets])
+    return packed(message)
+
+
+RESOURCES = st.sampled_from([one_of("a"), one_of("b"), one_of("a", "b"), one_of(), packed(Label(key="x")), b""])
+
+
+@given(st.lists(RESOURCES))
+def test_resources_that_are_parsed_together_have_the_names_that_each_has_alone(resources: list[bytes]) -> None:
+    together = list(V1_PROTOBUF.names(resources))
+    assert len(together) == len(resources)
+    for resource, found in zip(resources, together, strict=True):
+        if found:
+            assert list(V1_PROTOBUF.split(resource)) == [(*found, resource)]
+        else:
+            assert resource not in (one_of("a"), one_of("b"))
+
+
+def test_beside_a_malformed_resource_each_is_parsed_alone() -> None:
+    assert list(V1_PROTOBUF.names([one_of("a"), b"\xff", one_of("b")])) == [None] * 3
