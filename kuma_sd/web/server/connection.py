@@ -2,6 +2,7 @@
 
 import contextlib
 import enum
+import math
 import selectors
 import socket
 import ssl
@@ -187,6 +188,12 @@ class Connection:
             return True
         self._finish(now)
         return False
+
+    @property
+    def due(self) -> float:
+        """When a timeout expires next, or a response that is held back is to be sent."""
+        patience = {Phase.SENDING: self._limits.silence, Phase.HOLDING: self._limits.hold}
+        return min(self.deadline, self.since + patience.get(self.phase, math.inf))
 
     def is_late(self, now: float) -> bool:
         """Tell whether a timeout expired."""

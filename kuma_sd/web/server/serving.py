@@ -5,6 +5,7 @@ wait for a client. So a slow client occupies only a table entry, and the number 
 """
 
 import contextlib
+import math
 import selectors
 import socket
 import ssl
@@ -71,8 +72,7 @@ class Serving:
         self._made: deque[Made] = deque()
         self._closing = threading.Event()
         self._waking: socket.socket | None = None
-        self._accepts_again = 0.0
-        self._looks_again = 0.0
+        self._accepts_again = self._looks_again = math.inf
         self._tick = min(0.25, self._limits.request / 4, self._limits.silence / 4, self._limits.answer / 4)
 
     def run(self) -> None:
@@ -98,22 +98,35 @@ class Serving:
         self._wake_up()
 
     def _turn(self) -> None:
-        # Without connections there are no timeouts to check.
-        events = self._selector.select(self._tick if self._connections or self._accepts_again else None)
+        events = self._selector.select(self._seconds_without_events())
         # Accept last: a request that has arrived is read before its connection could give way to a new one.
         for key, _ in sorted(events, key=lambda event: event[0].fileobj is self.socket):
             key.data()
         now = time.monotonic()
+        if events:
+            # What happened may have brought timeouts forward.
+            self._looks_again = min(self._looks_again, now + self._tick)
         if now >= self._looks_again:
-            self._looks_again = now + self._tick
-            for connection in list(self._connections):
-                if connection.is_late(now):
-                    self._drop(connection)
-                elif connection.stop_holding(now):
-                    self._advance(connection)
-        if self._accepts_again and now >= self._accepts_again:
-            self._accepts_again = 0.0
+            self._look(now)
+        if now >= self._accepts_again:
+            self._accepts_again = math.inf
             self._selector.register(self.socket, selectors.EVENT_READ, self._accept)
+
+    def _seconds_without_events(self) -> float | None:
+        """Return how long to wait for events at most, or None: without connections there are no timeouts."""
+        until = min(self._looks_again, self._accepts_again)
+        return None if until == math.inf else max(0.0, until - time.monotonic())
+
+    def _look(self, now: float) -> None:
+        """Handle all timeouts that expired."""
+        for connection in list(self._connections):
+            if connection.is_late(now):
+                self._drop(connection)
+            elif connection.stop_holding(now):
+                self._advance(connection)
+        # At most one look per tick, however many events there are; without events, none before something is due.
+        due = min((connection.due for connection in self._connections), default=math.inf)
+        self._looks_again = max(due, now + self._tick)
 
     def _accept(self) -> None:
         for _ in range(ACCEPTED_AT_ONCE):
