@@ -33,13 +33,14 @@ NOT_SCRAPED = """
       - {action: drop, source_labels: [], regex: ""}
 """
 
-CALM_SECONDS = 3.0
-"""Both processes are done once they were idle for this many seconds."""
+CALM_SECONDS = 6.0
+"""Both are done once they were idle for this many seconds: Prometheus applies discovered targets every five."""
 
 SECONDS_BETWEEN_CHANGES = 7.0
-"""Prometheus applies discovered targets every five seconds."""
+"""Longer than those five seconds, so that each change is applied separately."""
 
-IDLE_SECONDS = 10.0
+IDLE_SECONDS = 30.0
+"""As long as the longest interval in kuma-sd."""
 
 CHANGES = 3
 """How many changes are averaged."""
@@ -54,7 +55,7 @@ class Spent:
         way: how Prometheus gets them.
         ours: the CPU of kuma-sd, in seconds.
         prometheus: that of Prometheus.
-        idle: the share of one core that both take while nothing changes.
+        idle: the share of one core that kuma-sd and Prometheus take while nothing changes.
         memory: the most memory of kuma-sd and of Prometheus, in MB.
     """
 
@@ -62,7 +63,7 @@ class Spent:
     way: str
     ours: float
     prometheus: float
-    idle: float
+    idle: tuple[float, float]
     memory: tuple[float, float]
 
 
@@ -100,7 +101,8 @@ class Pair:
 
     def settle(self) -> None:
         """Wait until both are idle."""
-        for _ in range(20):
+        # At most a minute: over http_sd they never are.
+        for _ in range(10):
             before = sum(self.spent())
             time.sleep(CALM_SECONDS)
             if sum(self.spent()) - before < 0.02 * CALM_SECONDS:
@@ -187,9 +189,13 @@ def _measured(pair: Pair, plane: Plane, targets: int, way: str, changes: int) ->
     ]
     # Over http_sd the cost of a change is small compared with the constant cost of polling.
     costs = [max(0.0, cost) for cost in costs]
-    ours = costs[0] if len(costs) > 1 else 0.0
-    peaks = [0.0, *pair.memory()][-2:]
-    return Spent(targets, way, ours, costs[-1], sum(idle), (peaks[0], peaks[1]))
+    return Spent(targets, way, *_of_both(costs), _of_both(idle), _of_both(pair.memory()))
+
+
+def _of_both(values: Sequence[float]) -> tuple[float, float]:
+    """Return the values of kuma-sd and of Prometheus; without kuma-sd, its value is zero."""
+    ours, prometheus = [0.0, *values][-2:]
+    return ours, prometheus
 
 
 def table(rows: Sequence[Spent]) -> str:
@@ -197,7 +203,8 @@ def table(rows: Sequence[Spent]) -> str:
     numbers = ("CPU for a change: kuma-sd", "Prometheus", "together", "CPU while idle", "memory")
     lines = []
     for row in rows:
-        values = f"{row.ours:.2f} s | {row.prometheus:.2f} s | **{row.ours + row.prometheus:.2f} s** | {row.idle:.1%}"
+        values = f"{row.ours:.2f} s | {row.prometheus:.2f} s | **{row.ours + row.prometheus:.2f} s**"
+        values += f" | {row.idle[0]:.2%} + {row.idle[1]:.2%}"
         lines.append(f"{row.targets:,} | {row.way} | {values} | {row.memory[0]:.0f} + {row.memory[1]:.0f} MB")
     return markdown({"targets": NUMBER, "Prometheus reads": TEXT} | dict.fromkeys(numbers, NUMBER), lines)
 
