@@ -14,7 +14,7 @@ from kuma_sd.core.errors import TransformError
 from kuma_sd.core.model import Assignment, Codec, Key, Target
 from kuma_sd.core.target_group import GroupKey, TargetGroup
 from kuma_sd.core.yaml_escapes import as_yaml
-from kuma_sd.pipeline.remembered_json import Facts, Names, Values, in_json
+from kuma_sd.pipeline.remembered_json import Facts, Labels, in_json
 from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.prometheus.scrapable import INTERVAL, TIMEOUT, check_address
 
@@ -27,6 +27,8 @@ _MARK = re.compile('"\ue000(\\d+)\ue001"'.encode())
 _Shape = tuple[str | None, ...]
 """The names of a target's labels in their order, which is the same in all (Go's deterministic protobuf sorts them), and
 None if the target has a control plane."""
+
+_NAME, _VALUE = itemgetter(0), itemgetter(1)
 
 _ANY_KEY = GroupKey(Key("", "", "", 0), 0)
 
@@ -53,14 +55,12 @@ class _Labels(NamedTuple):
     Args:
         of: the codec.
         codec: the same, or one that reads with it and can leave labels encoded.
-        name: returns the name of an encoded label.
-        value: returns its value in JSON.
+        label: returns the name and the value in JSON of an encoded label.
     """
 
     of: Codec
     codec: LabelCodec
-    name: Callable[[Hashable], str]
-    value: Callable[[Hashable], bytes]
+    label: Callable[[Hashable], tuple[str, bytes]]
 
 
 class LineTemplates:
@@ -94,7 +94,8 @@ class LineTemplates:
         one = labels.codec.read_encoded(assignment.key, assignment.data)
         facts = one.mesh, one.service, one.job or one.service, one.scheme, one.metrics_path
         try:
-            names = map(labels.name, one.labels)
+            pairs = list(map(labels.label, one.labels))
+            names = map(_NAME, pairs)
             if one.control_plane:
                 shape, shared = (*names, None), self._facts[*facts, one.control_plane]
             else:
@@ -105,7 +106,7 @@ class LineTemplates:
                 return None
             # These two are hardly ever those of another target, so they are not remembered.
             own = in_json(one.name), in_json(one.address)
-            line = as_yaml(template.line % template.pick((*own, *shared, *map(labels.value, one.labels))))
+            line = as_yaml(template.line % template.pick((*own, *shared, *map(_VALUE, pairs))))
         except (TypeError, UnicodeEncodeError):
             # A value is no text that can be written; the renderer says which.
             return None
@@ -148,8 +149,7 @@ class LineTemplates:
 
 def _labels_of(codec: Codec) -> _Labels:
     reading = label_codec(codec)
-    names, values = Names(reading.label), Values(reading.label)
-    return _Labels(codec, reading, names.__getitem__, values.__getitem__)
+    return _Labels(codec, reading, Labels(reading.label).__getitem__)
 
 
 def _marked(names: Sequence[str], *, has_control_plane: bool) -> Target:

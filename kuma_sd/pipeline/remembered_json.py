@@ -30,26 +30,15 @@ def in_json(text: str) -> bytes:
     return _encode("" + text)
 
 
-class Names(dict[Hashable, str]):
-    """The names of labels by their encoded form; of those without a value, which are absent, an empty one."""
+class Labels(dict[Hashable, tuple[str, bytes]]):
+    """Names of labels, and their values in JSON, by their encoded form; without a value, a label is absent: no name."""
 
     def __init__(self, label: Label) -> None:
         self._label = label
 
-    def __missing__(self, encoded: Hashable) -> str:
+    def __missing__(self, encoded: Hashable) -> tuple[str, bytes]:
         name, value = self._label(encoded)
-        return _remember(self, encoded, name if value else "", len(name) + len(value))
-
-
-class Values(dict[Hashable, bytes]):
-    """The values of labels in JSON, by the encoded form of the labels."""
-
-    def __init__(self, label: Label) -> None:
-        self._label = label
-
-    def __missing__(self, encoded: Hashable) -> bytes:
-        name, value = self._label(encoded)
-        return _remember(self, encoded, in_json(value), len(name) + len(value))
+        return _remember(self, encoded, (name if value else "", in_json(value)), len(name) + len(value))
 
 
 class Facts(dict[tuple[str, ...], tuple[bytes, ...]]):

@@ -153,9 +153,9 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(templates._seen) <= 5
         assert len(templates._facts) <= 7
         assert templates._labels
-        remembered = [templates._labels.name.__self__, templates._labels.value.__self__]  # type: ignore[attr-defined]
-        assert all(0 < len(labels) <= 7 for labels in remembered)
-        assert max(len(written) for labels in remembered for written in labels.values()) < 1000
+        remembered = templates._labels.label.__self__  # type: ignore[attr-defined]
+        assert 0 < len(remembered) <= 7
+        assert max(len(value) for _, value in remembered.values()) < 1000
 
 
 def test_a_chain_without_transforms_publishes_the_same_as_one_with_a_transform_that_changes_nothing() -> None:
