@@ -7,7 +7,7 @@ made by rendering a target with marks as values, so the line equals that of the 
 import re
 from collections.abc import Callable, Hashable, Sequence
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kuma_sd.core.encoded_target import LabelCodec, label_codec
 from kuma_sd.core.errors import TransformError
@@ -19,7 +19,10 @@ from kuma_sd.prometheus.label_profiles import LabelProfile
 from kuma_sd.prometheus.scrapable import INTERVAL, TIMEOUT, check_address
 
 MOST_SHAPES = 1000
-"""Maximum number of cached sets of label names, since these are external input."""
+"""Maximum number of cached sets of labels, or of label names, since these are external input."""
+
+LONGEST_REMEMBERED = 4096
+"""Maximum length of the line of a target whose labels are remembered together, in bytes."""
 
 _MARK = re.compile('"\ue000(\\d+)\ue001"'.encode())
 """A value of a marked target in JSON; no valid name has these characters."""
@@ -27,6 +30,9 @@ _MARK = re.compile('"\ue000(\\d+)\ue001"'.encode())
 _Shape = tuple[str | None, ...]
 """The names of a target's labels in their order, which is the same in all (Go's deterministic protobuf sorts them), and
 None if the target has a control plane."""
+
+_Encoded = tuple[Hashable, ...]
+"""The encoded labels of a target, and None if it has a control plane."""
 
 _NAME, _VALUE = itemgetter(0), itemgetter(1)
 
@@ -47,6 +53,10 @@ class _Template(NamedTuple):
     pick: Callable[[Sequence[bytes]], tuple[bytes, ...]]
     repaired: int
     collided: int
+
+
+_Known = tuple[_Template | None, tuple[bytes, ...]]
+"""The template for labels, and their values."""
 
 
 class _Labels(NamedTuple):
@@ -80,6 +90,7 @@ class LineTemplates:
         # None where the line has to be made from the label set.
         self._templates: dict[_Shape, _Template | None] = {}
         self._seen: set[_Shape] = set()
+        self._known: dict[_Encoded, _Known] = {}
 
     def render(self, assignment: Assignment) -> bytes | None:
         """Return the line of an assignment; None if it has to be made from the label set.
@@ -91,22 +102,20 @@ class LineTemplates:
         labels = self._labels
         if labels is None or labels.of is not assignment.codec:
             labels = self._labels = _labels_of(assignment.codec)
+            self._known = {}
         one = labels.codec.read_encoded(assignment.key, assignment.data)
         facts = one.mesh, one.service, one.job or one.service, one.scheme, one.metrics_path
         try:
-            pairs = list(map(labels.label, one.labels))
-            names = map(_NAME, pairs)
-            if one.control_plane:
-                shape, shared = (*names, None), self._facts[*facts, one.control_plane]
-            else:
-                shape, shared = (*names,), self._facts[facts]
-            template = self._templates.get(shape) or self._template_of(shape)
+            # Replicas of a service mostly have the same labels.
+            encoded = (*one.labels, None) if one.control_plane else (*one.labels,)
+            template, values = self._known.get(encoded) or self._looked_up(encoded, labels)
+            shared = self._facts[*facts, one.control_plane] if one.control_plane else self._facts[facts]
             # An empty value means that the label is absent.
             if not (template and shared and one.name and one.address):
                 return None
             # These two are hardly ever those of another target, so they are not remembered.
             own = in_json(one.name), in_json(one.address)
-            line = as_yaml(template.line % template.pick((*own, *shared, *map(_VALUE, pairs))))
+            line = as_yaml(template.line % template.pick((*own, *shared, *values)))
         except (TypeError, UnicodeEncodeError):
             # A value is no text that can be written; the renderer says which.
             return None
@@ -115,6 +124,19 @@ class LineTemplates:
             self._profile.repaired += template.repaired
             self._profile.collided += template.collided
         return line
+
+    def _looked_up(self, encoded: _Encoded, labels: _Labels) -> _Known:
+        """Return the template for labels, None if there is none, and their values."""
+        pairs = [(None, b"") if label is None else labels.label(label) for label in encoded]
+        shape = (*map(_NAME, pairs),)
+        template = self._templates.get(shape) or self._template_of(shape)
+        if not template:
+            return None, ()
+        known = template, (*map(_VALUE, pairs),)
+        if len(template.line) + sum(map(len, known[1])) <= LONGEST_REMEMBERED:
+            _bound(self._known)
+            self._known[encoded] = known
+        return known
 
     def _template_of(self, shape: _Shape) -> _Template | None:
         if shape in self._templates:
@@ -162,6 +184,6 @@ def _marked(names: Sequence[str], *, has_control_plane: bool) -> Target:
     return Target(control_plane, mesh, service, name, address, scheme, path, labels, job)
 
 
-def _bound(remembered: "set[_Shape] | dict[_Shape, _Template | None]") -> None:
+def _bound(remembered: set[_Shape] | dict[_Shape, Any] | dict[_Encoded, Any]) -> None:
     if len(remembered) >= MOST_SHAPES:
         remembered.clear()

@@ -147,15 +147,17 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     templates = LineTemplates(LabelProfile("both"))
     for number in range(50):
         for _ in range(3):
-            labels = {f"name{number}": f"value {number}", "long": "x" * 1000 + str(number)}
+            labels = {f"name{number}": f"value {number}", "long": "x" * (1000 + 4000 * (number % 2))}
             templates.render(assignment("a", labels=labels, service=f"service {number}"))
         assert len(templates._templates) <= 5
         assert len(templates._seen) <= 5
         assert len(templates._facts) <= 7
+        assert len(templates._known) <= 5
         assert templates._labels
         remembered = templates._labels.label.__self__  # type: ignore[attr-defined]
         assert 0 < len(remembered) <= 7
         assert max(len(value) for _, value in remembered.values()) < 1000
+        assert all(len(value) < 4000 for _, values in templates._known.values() for value in values)
 
 
 def test_a_chain_without_transforms_publishes_the_same_as_one_with_a_transform_that_changes_nothing() -> None:
