@@ -6,7 +6,7 @@ from functools import cached_property
 from operator import attrgetter
 
 from kuma_sd.core.duplicate_groups import without_duplicates
-from kuma_sd.core.list_diff import difference, with_objects_of
+from kuma_sd.core.list_diff import changed_ranges, difference, with_objects_of
 from kuma_sd.core.publication_change import Change
 from kuma_sd.core.target_group import TargetGroup
 
@@ -38,9 +38,10 @@ class Publication:
             earlier: any earlier publication; the lines of groups that are in it too are not compared.
         """
         every = tuple(groups)
-        _, new = difference(earlier.groups if earlier else (), every)
-        unique = without_duplicates(every, new)
-        return cls(unique, received, len(every) - len(unique))
+        publication = cls(every, received)
+        ranges = changed_ranges(earlier.groups if earlier else (), every)
+        unique = without_duplicates(every, publication.lines, [new for _, new in ranges])
+        return publication if unique is every else cls(unique, received, len(every) - len(unique))
 
     def since(self, earlier: "Publication | None") -> Change:
         """Compare with an earlier publication.

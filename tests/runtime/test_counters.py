@@ -180,7 +180,7 @@ def test_a_change_allocates_lists_of_references_and_no_copy_of_a_target(house: H
         rounds.append(allocated(house))
     # A target that is kept takes 650 and more, see below. Other threads allocate too, seldom, so the least counts.
     assert min(peak for peak, _ in rounds) < 130
-    assert min(stays for _, stays in rounds) < 40
+    assert min(stays for _, stays in rounds) < 48
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
