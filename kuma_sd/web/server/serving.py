@@ -129,12 +129,15 @@ class Serving:
         self._looks_again = max(due, now + self._tick)
 
     def _accept(self) -> None:
-        for _ in range(ACCEPTED_AT_ONCE):
+        for accepted in range(ACCEPTED_AT_ONCE):
             try:
                 wire, peer = self.socket.accept()
             except (BlockingIOError, ConnectionError):
                 return
             except OSError as error:
+                if accepted:
+                    # Without a free descriptor it fails even if nobody waits, which only the selector tells.
+                    return
                 # Usually no descriptor is free, which is the same as a full table.
                 if not self._make_room():
                     self._pause_accepting(error)

@@ -5,6 +5,7 @@ Nothing is left to chance here: a client connects, a number of others connect, t
 
 import contextlib
 import itertools
+import os
 import resource
 import socket
 import ssl
@@ -183,19 +184,44 @@ def test_an_answer_that_is_held_back_is_sent_before_its_connection_gives_way() -
         assert [read_all(client)[-5:] for client in held] == [b"later"] * MODEST
 
 
+def leave_free(number: int, stack: contextlib.ExitStack) -> None:
+    """Leave so many file descriptors, until the stack is closed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
+    stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + number, hard))
+    taken = []
+    with contextlib.suppress(OSError):
+        while True:
+            taken.append(os.dup(0))
+    for descriptor in taken[:number]:
+        os.close(descriptor)
+    for descriptor in taken[number:]:
+        stack.callback(os.close, descriptor)
+
+
 def test_without_a_free_descriptor_slow_clients_give_way_too() -> None:
     with served(answer, ConnectionLimits(silence=60, request=60)) as address, contextlib.ExitStack() as stack:
         assert get(address).endswith(b"hello")
         clients = [stack.enter_context(socket.socket()) for _ in range(40)]
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
-        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 10, hard))
+        leave_free(10, stack)
         for client in clients:
             client.settimeout(30)
             client.connect(address)
             client.sendall(b"G")
         assert asked(clients[-1], first=1).endswith(b"hello")
+
+
+def test_a_client_that_gets_the_last_free_descriptor_displaces_nobody() -> None:
+    with served(answer) as address, connected(address) as first, contextlib.ExitStack() as stack:
+        assert asked(first).endswith(b"hello")
+        clients = [stack.enter_context(socket.socket()) for _ in range(3)]
+        leave_free(len(clients), stack)
+        for client in clients:
+            client.settimeout(30)
+            client.connect(address)
+            assert asked(client).endswith(b"hello")
+        assert all(asked(client).endswith(b"hello") for client in [first, *clients])
 
 
 def test_requests_of_many_clients_at_once_are_all_answered_beside_slow_ones() -> None:
