@@ -114,8 +114,8 @@ class LineTemplates:
             if not (template and shared and one.name and one.address):
                 return None
             # These two are hardly ever those of another target, so they are not remembered.
-            own = in_json(one.name), in_json(one.address)
-            line = as_yaml(template.line % template.pick((*own, *shared, *values)))
+            written = in_json("" + one.name), in_json("" + one.address), *shared, *values
+            line = as_yaml(template.line % template.pick(written))
         except (TypeError, UnicodeEncodeError):
             # A value is no text that can be written; the renderer says which.
             return None

@@ -17,17 +17,8 @@ V = TypeVar("V")
 Label = Callable[[Any], tuple[str, str]]
 """Decodes a label: its name and value."""
 
-_encode = msgspec.json.Encoder().encode
-
-
-def in_json(text: str) -> bytes:
-    """Write a text in JSON.
-
-    Raises:
-        TypeError: it is none; JSON would accept numbers.
-        UnicodeEncodeError: it cannot be written.
-    """
-    return _encode("" + text)
+in_json = msgspec.json.Encoder().encode
+"""Writes a text in JSON. Numbers are accepted as well, so concatenate what may be one with a text before."""
 
 
 class Labels(dict[Hashable, tuple[str, bytes]]):
@@ -38,14 +29,14 @@ class Labels(dict[Hashable, tuple[str, bytes]]):
 
     def __missing__(self, encoded: Hashable) -> tuple[str, bytes]:
         name, value = self._label(encoded)
-        return _remember(self, encoded, (name if value else "", in_json(value)), len(name) + len(value))
+        return _remember(self, encoded, (name if value else "", in_json("" + value)), len(name) + len(value))
 
 
 class Facts(dict[tuple[str, ...], tuple[bytes, ...]]):
     """The facts about a target in JSON; nothing if one of them is empty, which means that it is absent."""
 
     def __missing__(self, facts: tuple[str, ...]) -> tuple[bytes, ...]:
-        written = tuple(map(in_json, facts)) if all(facts) else ()
+        written = tuple(in_json("" + fact) for fact in facts) if all(facts) else ()
         return _remember(self, facts, written, sum(map(len, facts)))
 
 
