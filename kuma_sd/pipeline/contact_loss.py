@@ -19,7 +19,6 @@ class Contact:
     def __init__(self) -> None:
         self._began: float | None = None
         self._broke = float("-inf")
-        self._was_ended = False
         self._peer: tuple[str, ...] = ()
         self._unbroken_since: float | None = None
 
@@ -35,8 +34,8 @@ class Contact:
             connected: when the present connection was made.
             *peer: its protocol, and the endpoint that it leads to.
         """
-        was_away = not self._was_ended and connected - self._broke > ONE_BACK_OFF_SECONDS
-        was_away = was_away or peer != self._peer
+        # However it was lost: a control plane that restarts may end its connections in order.
+        was_away = connected - self._broke > ONE_BACK_OFF_SECONDS or peer != self._peer
         self._peer = peer
         if self._unbroken_since is None:
             self._unbroken_since = connected
@@ -50,7 +49,6 @@ class Contact:
         self._broke = now
         if not was_ended:
             self._unbroken_since = None
-        self._was_ended = was_ended
 
     def failed(self) -> float | None:
         """Record that an attempt to connect failed; return when the contact was lost if this attempt ends it."""

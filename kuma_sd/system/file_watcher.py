@@ -336,7 +336,8 @@ def _signature(path: Path, status: os.stat_result) -> object:
             # Reading a pipe would consume its data.
             return stat.S_IFMT(status.st_mode)
         if status.st_size > SMALL:
-            return status.st_mode, status.st_gid, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+            # The time of the last change of its status: unlike that of its content, nobody can set it back.
+            return *_identity(status), status.st_ctime_ns
         # Imported late: it loads OpenSSL, which checking settings does not need.
         import hashlib  # noqa: PLC0415
 

@@ -13,8 +13,16 @@ def test_a_contact_never_begins_before_the_last_one_ended() -> None:
 def test_a_stream_that_is_ended_again_and_again_is_one_contact() -> None:
     contact = Contact()
     assert contact.began(1.0) == 1.0
+    for number in range(10, 20):
+        contact.broke(float(number), was_ended=True)
+        assert contact.began(number + 0.9) == 1.0
+
+
+def test_a_control_plane_that_ended_its_stream_and_is_away_for_longer_is_in_a_new_contact() -> None:
+    contact = Contact()
+    assert contact.began(1.0) == 1.0
     contact.broke(10.0, was_ended=True)
-    assert contact.began(30.0) == 1.0
+    assert contact.began(12.0) == 12.0
 
 
 def test_a_connection_that_failed_is_remembered_although_it_was_back_at_once() -> None:

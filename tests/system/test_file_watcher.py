@@ -239,6 +239,17 @@ def test_a_large_file_is_not_read(tmp_path: Path, watching: Watching) -> None:
     assert_seen(changes, path)
 
 
+def test_a_large_file_is_seen_to_change_although_its_time_is_put_back(tmp_path: Path, watching: Watching) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(bytes(file_watcher.SMALL + 1))
+    status = path.stat()
+    _, changes = watching(path)
+    with path.open("r+b") as file:
+        file.write(b"+")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert_seen(changes, path)
+
+
 def test_a_pipe_is_left_to_its_reader(tmp_path: Path, watching: Watching) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
