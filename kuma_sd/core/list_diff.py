@@ -53,11 +53,22 @@ def with_objects_of(before: Sequence[T], after: Sequence[T]) -> list[T]:
 
     What is equal may be another object, as when all targets were converted anew.
     """
+    return patched(before, changed_ranges(before, after), after.__getitem__)
+
+
+def patched(before: Sequence[T], ranges: Iterable[tuple[slice, slice]], new: Callable[[slice], Iterable[T]]) -> list[T]:
+    """Return a sequence with other items in the ranges that differ.
+
+    Args:
+        before: the sequence.
+        ranges: as `changed_ranges` returns them.
+        new: returns the items of a range of the second sequence.
+    """
     result: list[T] = []
     shared_from = 0
-    for old, new in changed_ranges(before, after):
+    for old, others in ranges:
         result += before[shared_from : old.start]
-        result += after[new]
+        result += new(others)
         shared_from = old.stop
     result += before[shared_from:]
     return result

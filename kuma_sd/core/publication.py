@@ -6,7 +6,7 @@ from functools import cached_property
 from operator import attrgetter
 
 from kuma_sd.core.duplicate_groups import without_duplicates
-from kuma_sd.core.list_diff import changed_ranges, difference, with_objects_of
+from kuma_sd.core.list_diff import changed_ranges, difference, patched, with_objects_of
 from kuma_sd.core.publication_change import Change
 from kuma_sd.core.target_group import TargetGroup
 
@@ -41,7 +41,8 @@ class Publication:
         publication = cls(every, received)
         ranges = changed_ranges(earlier.groups if earlier else (), every)
         # As cached_property does; taking lines out of all groups takes longer than most changes.
-        vars(publication)["lines"] = _lines_of(every, earlier.lines if earlier else (), ranges)
+        known = earlier.lines if earlier else ()
+        vars(publication)["lines"] = tuple(patched(known, ranges, lambda new: map(_LINE, every[new])))
         unique = without_duplicates(every, publication.lines, [new for _, new in ranges])
         return publication if unique is every else cls(unique, received, len(every) - len(unique))
 
@@ -72,16 +73,3 @@ class Publication:
     def lines(self) -> tuple[bytes, ...]:
         """The groups' lines of JSON, in order."""
         return tuple(map(_LINE, self.groups))
-
-
-def _lines_of(
-    groups: Sequence[TargetGroup], earlier: Sequence[bytes], ranges: Iterable[tuple[slice, slice]]
-) -> tuple[bytes, ...]:
-    """Return the lines of groups, with those of earlier groups outside the ranges that differ."""
-    lines: list[bytes] = []
-    kept_from = 0
-    for old, new in ranges:
-        lines += earlier[kept_from : old.start]
-        lines += map(_LINE, groups[new])
-        kept_from = old.stop
-    return (*lines, *earlier[kept_from:])

@@ -21,7 +21,7 @@ from kuma_sd.prometheus.scrapable import INTERVAL, TIMEOUT, check_address
 MOST_SHAPES = 1000
 """Maximum number of cached sets of labels, or of label names, since these are external input."""
 
-LONGEST_REMEMBERED = 4096
+LONGEST_LINE = 4096
 """Maximum length of the line of a target whose labels are remembered together, in bytes."""
 
 _MARK = re.compile('"\ue000(\\d+)\ue001"'.encode())
@@ -133,7 +133,7 @@ class LineTemplates:
         if not template:
             return None, ()
         known = template, (*map(_VALUE, pairs),)
-        if len(template.line) + sum(map(len, known[1])) <= LONGEST_REMEMBERED:
+        if len(template.line) + sum(map(len, known[1])) <= LONGEST_LINE:
             _bound(self._known)
             self._known[encoded] = known
         return known

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _log = Logger(__name__)
 
 SMALL = 2**16
-"""Files up to this size, in bytes, are compared by content; larger ones by size, inode and time."""
+"""Files up to this size, in bytes, are compared by content; larger ones by size, inode and times."""
 
 MOST_CALMS = 10
 """Maximum wait for a quiet period, as a multiple of its length: a busy directory is never quiet."""
@@ -150,8 +150,7 @@ class FileWatcher:
         self._stirred.set()
 
     def _misses_files(self) -> bool:
-        looks = map(self._seen.get, self._paths)
-        return not all(look and look.status for look in looks)
+        return not all(look and look.status for look in map(self._seen.get, self._paths))
 
     def _look(self) -> bool:
         """Report changed files; return whether somebody else touched one at all, as when its directory was replaced."""
@@ -308,6 +307,11 @@ def _identity(status: os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_mode, status.st_gid, status.st_size, status.st_mtime_ns
 
 
+def _status(found: os.stat_result) -> tuple[int, ...]:
+    """Return values that change at any change: nobody can set back the time of the last change of a file's status."""
+    return *_identity(found), found.st_ctime_ns
+
+
 def _identity_at(path: Path) -> tuple[int, ...] | None:
     try:
         return _identity(path.stat())
@@ -321,7 +325,7 @@ def _look_at(path: Path, before: _Look | None = None) -> _Look:
         found = path.stat()
     except OSError:
         return _Look(None)
-    status = (*_identity(found), found.st_ctime_ns)
+    status = _status(found)
     if before and before.settled and before.status == status:
         return before
     tick = SETTLED_NANOSECONDS if found.st_ctime_ns % _SECOND else SETTLED_WHOLE_SECONDS
@@ -336,8 +340,7 @@ def _signature(path: Path, status: os.stat_result) -> object:
             # Reading a pipe would consume its data.
             return stat.S_IFMT(status.st_mode)
         if status.st_size > SMALL:
-            # The time of the last change of its status: unlike that of its content, nobody can set it back.
-            return *_identity(status), status.st_ctime_ns
+            return _status(status)
         # Imported late: it loads OpenSSL, which checking settings does not need.
         import hashlib  # noqa: PLC0415
 

@@ -96,12 +96,12 @@ class V1:
         )
 
     def label(self, encoded: bytes) -> tuple[str, str]:
-        """Decode a label: its name and value.
+        """Decode a label: its name and value. Whoever reads without decoding all labels remembers what it needs.
 
         Raises:
             SourceError: it is none.
         """
-        return _label(encoded)
+        return _decoded(encoded)
 
 
 def _parse(data: bytes) -> Resource:
@@ -111,20 +111,24 @@ def _parse(data: bytes) -> Resource:
         raise SourceError("not a MonitoringAssignment of MADS v1") from error
 
 
+def _decoded(entry: bytes) -> tuple[str, str]:
+    try:
+        label = Label.FromString(entry)
+    except DecodeError as error:
+        raise SourceError("not a label of MADS v1") from error
+    return label.key, label.value
+
+
 class _Labels(dict[bytes, tuple[str, str]]):
     """Label names and values by their bytes. The cache is bounded, since the input is not trusted."""
 
     def __missing__(self, entry: bytes) -> tuple[str, str]:
-        try:
-            label = Label.FromString(entry)
-        except DecodeError as error:
-            raise SourceError("not a label of MADS v1") from error
-        if len(entry) > LONGEST_LABEL:
-            return label.key, label.value
-        if len(self) >= MOST_LABELS:
-            self.clear()
-        self[entry] = label.key, label.value
-        return self[entry]
+        label = _decoded(entry)
+        if len(entry) <= LONGEST_LABEL:
+            if len(self) >= MOST_LABELS:
+                self.clear()
+            self[entry] = label
+        return label
 
 
 def _only(assignment: MonitoringAssignment, target: MonitoringAssignment.Target) -> bytes:
